@@ -1,0 +1,1 @@
+"""Error masks, PLAR, queries, the round loop."""

@@ -1,0 +1,303 @@
+"""The whole configuration as typed, validated, frozen models: YAML in, resolved YAML out.
+
+Every key has one meaning and one default; ``preset`` chooses between the paper's literal reading and the
+values recommended for results wherever the two differ (``None`` defaults are filled in from the preset).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tsfal_geo.errors import ConfigError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ClassSpec(_Frozen):
+    """One class: the value it has in label files, its name and its colour."""
+
+    id: int = Field(ge=0, le=254)
+    name: str
+    colour: tuple[int, int, int]
+
+
+class DataConfig(_Frozen):
+    """What is read and how it is cut into chips."""
+
+    bands: tuple[int, ...] | None = Field(None, description="1-based band numbers, in order; None: all bands")
+    dsm: Literal["auto", "use", "ignore"] = Field(
+        "ignore", description="height above local ground as an extra channel; auto: where every scene has one"
+    )
+    chip_size: int = Field(512, ge=64, description="pixels a side; a multiple of 32")
+    edge: Literal["shift", "pad"] = Field("shift", description="last row/column of chips: shift back or pad")
+    labelled: float | None = Field(None, gt=0, le=1, description="share of chips whose labels are used")
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        if self.chip_size % 32:
+            raise ValueError(f"chip_size is {self.chip_size}, expected a multiple of 32")
+        if self.bands is not None and (not self.bands or min(self.bands) < 1):
+            raise ValueError("bands are counted from 1")
+        return self
+
+
+class ModelConfig(_Frozen):
+    """The segmentation network."""
+
+    encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
+    weights: str | None = Field(
+        None, description="'imagenet', a torchgeo weights name, or a file; None: random initialisation"
+    )
+    allow_random_init: bool = Field(
+        False, description="go on with random weights where `weights` can't be had"
+    )
+    freeze_encoder_bn: bool = Field(False, description="encoder batch norm keeps its pretrained statistics")
+    output_stride: Literal[8, 16] = 16
+    atrous_rates: tuple[int, int, int] = (6, 12, 18)
+    separable: bool = Field(
+        True, description="depthwise-separable 3x3s in head: ten times less work on a CPU"
+    )
+    projection_kernel: Literal[1, 3] = 1
+    low_level_channels: int = 48
+    decoder_convs: Literal[1, 2] = 2
+    multi_grid: tuple[int, int, int] | None = Field(
+        None, description="dilation factors in a ResNet's last stage"
+    )
+    aux_head: bool = False
+
+
+class AugmentConfig(_Frozen):
+    """Weak augmentation of batches (kornia), and the colour part of the strong one."""
+
+    scale: tuple[float, float] = (0.5, 2.0)
+    flip: bool = True
+    rotate90: bool = True
+    colour: float = Field(0.0, ge=0, le=1, description="strength of colour jitter on the mixed images")
+
+
+class TrainConfig(_Frozen):
+    """Optimisation."""
+
+    method: Literal["tsf", "supervised"] = "tsf"
+    steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
+    batch_labelled: int = Field(2, ge=1)
+    batch_unlabelled: int = Field(2, ge=1)
+    lr: float = Field(0.001, gt=0)
+    head_lr_mult: float = Field(10.0, gt=0)
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    poly_power: float = 0.9
+    ohem: bool = False
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    channels_last: bool = True
+    val_every: int | None = Field(None, ge=1, description="steps between validations; None: ten a round")
+    checkpoint_every: int = Field(200, ge=1, description="steps between resume checkpoints")
+    seed: int = 0
+    num_workers: int | None = Field(None, ge=0, description="None: chosen by the number of cores")
+    devices: int | Literal["auto"] = "auto"
+    num_nodes: int = 1
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    strategy: str = "auto"
+
+
+class TsfConfig(_Frozen):
+    """Teacher-Student-Friend (method: eqs. 1 to 4, adaptive augmentation)."""
+
+    ema_decay: float = Field(0.99, ge=0, lt=1)
+    teacher_weighting: Literal["none", "ael", "threshold"] = "ael"
+    confidence_threshold: float = 0.95
+    cps_view: Literal["mixed", "unmixed"] | None = None
+    absent_as_zero: bool | None = None
+    bank_momentum: float = 0.999
+    cutmix: bool = True
+    copy_paste: bool = True
+    copy_paste_probability: float = 0.5
+    copy_paste_classes: int = 3
+    component_min_area: float = Field(0.005, description="share of the image; below it no box of the class")
+    presence_min_area: float = 0.01
+    warmup_steps: int | None = Field(
+        None, ge=0, description="steps before losses on unlabelled images; None: 5 %"
+    )
+
+
+class EmdConfig(_Frozen):
+    """Error mask decoder."""
+
+    enabled: bool = True
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    start: float = Field(0.1, description="share of the round's steps before it trains")
+    threshold: float = 0.5
+    hold_out: float | None = Field(None, ge=0, lt=1, description="share of labelled chips kept for EMD alone")
+    extra_channels: bool | None = Field(
+        None, description="confidence and student-friend disagreement as input"
+    )
+    manual_pixels: bool | None = Field(None, description="also supervise on manually labelled pixels")
+
+
+class PlarConfig(_Frozen):
+    """Pseudo-label auto-refinement."""
+
+    enabled: bool = True
+    confidence: float = Field(0.7, description="below it a pixel is in the error mask")
+    covariance: Literal["pinv", "per_class_lw", "per_class_oas", "rda", "pooled_lw", "diag"] = "pooled_lw"
+    logdet: bool = False
+    support: Literal["auto", "manual", "reliable", "both"] = "auto"
+    min_manual_cells: int = 16
+    min_class_cells: int = 16
+    reliable_confidence: float = 0.9
+    purity: float = 0.75
+    lambda_mode: Literal["learned", "fixed"] = "learned"
+    lambda_init: float = 0.3
+    weight_lr: float = 1e-3
+    refined_weight: Literal["one", "margin"] | None = None
+    unresolved: Literal["keep", "ignore", "conf"] | None = None
+
+
+class ActiveConfig(_Frozen):
+    """Rounds, budget and queries."""
+
+    strategy: Literal["plar", "emd", "random", "entropy", "margin", "coreset", "qbc"] = "plar"
+    budget: float | None = Field(None, gt=0, le=1, description="labelled share at the end; None: no queries")
+    rounds: int = Field(3, ge=1, description="rounds of queries over which the budget is spread")
+    round_steps: float = Field(0.5, gt=0, description="length of each later round, in lengths of the first")
+    granularity: Literal["pixels", "regions"] = "regions"
+    min_region: int = Field(64, ge=1, description="pixels; smaller candidate regions are merged or dropped")
+    max_region: int = Field(4096, ge=16, description="pixels; larger candidate regions are cut")
+    ranking: Literal["paper", "strong"] | None = None
+    image_cap: float = Field(2.0, description="strong: a chip's share of the round's budget, in even shares")
+    qbc_passes: int = 10
+    oracle: bool = False
+
+
+class ExportConfig(_Frozen):
+    """Wall-to-wall prediction."""
+
+    window: int | None = Field(None, ge=64, description="pixels a side; None: the chip size")
+    overlap: float = Field(0.25, ge=0, lt=0.75, description="share of a window shared with its neighbour")
+    batch: int = Field(4, ge=1)
+
+
+_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {
+        "tsf": {"cps_view": "mixed", "absent_as_zero": True},
+        "emd": {"hold_out": 0.0, "extra_channels": False, "manual_pixels": False},
+        "plar": {"refined_weight": "one", "unresolved": "keep"},
+        "active": {"ranking": "paper"},
+    },
+    "strong": {
+        "tsf": {"cps_view": "unmixed", "absent_as_zero": False},
+        "emd": {"hold_out": 0.2, "extra_channels": True, "manual_pixels": True},
+        "plar": {"refined_weight": "margin", "unresolved": "conf"},
+        "active": {"ranking": "strong"},
+    },
+}
+
+
+class Config(_Frozen):
+    """Everything a run depends on."""
+
+    preset: Literal["paper", "strong"] = "strong"
+    classes: tuple[ClassSpec, ...] | None = Field(
+        None, description="the class map; None: taken from the label files, else Vaihingen's"
+    )
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+    tsf: TsfConfig = TsfConfig()
+    emd: EmdConfig = EmdConfig()
+    plar: PlarConfig = PlarConfig()
+    active: ActiveConfig = ActiveConfig()
+    export: ExportConfig = ExportConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        preset = _PRESETS.get(values.get("preset", "strong"))
+        if preset is None:
+            return values
+        values = dict(values)
+        for section, defaults in preset.items():
+            given = values.get(section) or {}
+            if isinstance(given, dict):
+                filled = {k: v for k, v in defaults.items() if given.get(k) is None}
+                values[section] = {**given, **filled}
+        return values
+
+    def to_yaml(self) -> str:
+        """The resolved configuration as YAML text."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a YAML file, apply dotted overrides, validate.
+
+    Args:
+        path: YAML file; None for the defaults.
+        overrides: ``{"train.steps": 100, …}``; values are YAML text or Python values. ``None`` is skipped.
+
+    Raises:
+        ConfigError: unreadable file, unknown key, value out of range.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such configuration file; see configs/ for examples") from None
+        except yaml.YAMLError as error:
+            reason = str(error).replace("\n", " ")
+            raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            _set(values, key, value)
+    return _validate(values, str(path) if path else "configuration")
+
+
+def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
+    """Turn ``--set`` items ``a.b=value`` (value in YAML) into overrides.
+
+    Raises:
+        ConfigError: an item without ``=``.
+    """
+    result = {}
+    for item in items:
+        key, found, text = item.partition("=")
+        if not found:
+            raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.01")
+        result[key.strip()] = yaml.safe_load(text)
+    return result
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    for part in path:
+        child = values.setdefault(part, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{dotted}: '{part}' is not a section of the configuration")
+        values = child
+    values[last] = value
+
+
+def _validate(values: dict[str, Any], source: str) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "configuration"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{source}: unknown key '{key}'; see docs/configuration.md for the keys"
+            ) from None
+        raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {first['msg']}") from None

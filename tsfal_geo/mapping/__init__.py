@@ -1,0 +1,1 @@
+"""Wall-to-wall prediction."""

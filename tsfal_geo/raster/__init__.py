@@ -1,0 +1,1 @@
+"""Rasters without torch: discovery, windows, label decoding, writing."""
