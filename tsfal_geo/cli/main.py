@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 
 import click
@@ -49,8 +50,14 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt, Cancelled):
-        click.echo("Stopped; everything done so far is kept.", err=True)
+        _tell(Cancelled.code, "stopped; everything done so far is kept")
         sys.exit(Cancelled.exit_code)
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        _tell(error.code, str(error))
         sys.exit(error.exit_code)
+
+
+def _tell(code: str, message: str) -> None:
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"event": "error", "code": code, "message": message}, ensure_ascii=False))
+    click.echo(f"Error: {message}", err=True)

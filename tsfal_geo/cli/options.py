@@ -1,0 +1,166 @@
+"""The shared options, and how a command talks: to people on stderr, to programs as JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from tsfal_geo import __version__
+
+PROTOCOL = 1
+
+raster_option = click.option(
+    "--raster",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of orthophotos (in it or in images/), with dsm/ and labels/ beside.",
+)
+workspace_option = click.option(
+    "--workspace",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The project's folder.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line on stdout; stops when stdin closes."
+)
+
+
+def config_options[F: Callable[..., Any]](function: F) -> F:
+    """``--config FILE`` and ``--set key=value``."""
+    function = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A configuration key, such as train.lr=0.01.",
+    )(function)
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A YAML file; see configs/.",
+    )(function)
+
+
+class Reporter:
+    """Tells what a command does: JSON lines (protocol v1) for programs, a progress bar and lines for people.
+
+    Every event is also appended to ``<run>/events.jsonl`` once ``log_to`` was called.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.stop = threading.Event()
+        self._log: IO[str] | None = None
+        self._bar: Any = None
+        self._task: Any = None
+        if as_json:
+            self._event({"event": "hello", "protocol": PROTOCOL, "engine": __version__})
+            self._watch_stdin()
+
+    def log_to(self, runs: Path) -> None:
+        """Append events to ``runs/<time>-<pid>/events.jsonl`` from now on."""
+        folder = runs / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = (folder / "events.jsonl").open("a", encoding="utf-8")
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Pass on an engine's event, such as ``{'event': 'progress', 'fraction': …, 'stage': …}``."""
+        if event.get("event") == "progress" and not self.as_json:
+            self._show(float(event["fraction"]), str(event.get("stage", "")), event)
+        self._event(event)
+
+    def progress(self, fraction: float, stage: str) -> None:
+        """How far the command is, 0 to 1, in a stage named in a word or two."""
+        self.event({"event": "progress", "fraction": round(fraction, 4), "stage": stage})
+
+    def say(self, text: str) -> None:
+        """A line for people; in JSON mode a ``log`` event."""
+        self._line(text)
+        self._event({"event": "log", "message": text})
+
+    def warning(self, text: str) -> None:
+        """Something that a person should look at, though the command goes on."""
+        self._line(f"Warning: {text}")
+        self._event({"event": "warning", "message": text})
+
+    def artefact(self, kind: str, path: Path) -> None:
+        """A file that was written and is whole."""
+        self._line(f"{kind}: {path}", out=True)
+        self._event({"event": "artefact", "kind": kind, "path": str(path)})
+
+    def result(self, values: dict[str, Any]) -> None:
+        """The command's outcome; the last event."""
+        self.finish()
+        self._event({"event": "result", **values})
+
+    def finish(self) -> None:
+        """Take the progress bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _show(self, fraction: float, stage: str, event: dict[str, Any]) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:3.0f} %"),
+                TextColumn("{task.fields[note]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(stage, total=1.0, note="")
+        self._bar.update(self._task, completed=fraction, description=stage, note=str(event.get("note", "")))
+
+    def _line(self, text: str, out: bool = False) -> None:
+        if self.as_json:
+            return
+        if self._bar is not None:
+            from rich.markup import escape
+
+            self._bar.console.print(escape(text), highlight=False, soft_wrap=True)
+        else:
+            click.echo(text, err=not out)
+
+    def _event(self, event: dict[str, Any]) -> None:
+        line = json.dumps(
+            {**event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}, ensure_ascii=False
+        )
+        if self._log is not None:
+            self._log.write(line + "\n")
+            self._log.flush()
+        if self.as_json:
+            click.echo(line)
+            sys.stdout.flush()
+
+    def _watch_stdin(self) -> None:
+        # Only a pipe or socket has somebody at the other end; /dev/null is always at its end.
+        try:
+            mode = os.fstat(sys.stdin.fileno()).st_mode
+        except (OSError, ValueError, AttributeError):
+            return
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            return
+
+        def watch() -> None:
+            while os.read(0, 4096):
+                pass
+            self.stop.set()
+
+        threading.Thread(target=watch, name="stdin", daemon=True).start()

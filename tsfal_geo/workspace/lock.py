@@ -1,0 +1,61 @@
+"""One engine at a time in a workspace."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.workspace.atomic import write_text
+
+
+@contextmanager
+def engine_lock(root: Path) -> Iterator[str | None]:
+    """Hold the workspace's lock; the operating system frees it when the owner dies.
+
+    Yields:
+        None, or a sentence about the dead owner whose lock was taken over.
+
+    Raises:
+        WorkspaceError: another engine is at work there.
+    """
+    owner = Path(root) / ".lock.json"
+    lock = FileLock(Path(root) / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WorkspaceError(
+            f"{root}: in use by {_describe(owner)}; wait for it, or stop it, then try again"
+        ) from None
+    try:
+        left_over = f"took over the lock of {_describe(owner)}, which died" if owner.exists() else None
+        write_text(owner, json.dumps(_me()))
+        yield left_over
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _me() -> dict[str, str | int]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "user": getpass.getuser(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _describe(owner: Path) -> str:
+    try:
+        who = json.loads(owner.read_text(encoding="utf-8"))
+        return f"process {who['pid']} of {who['user']} on {who['host']} since {who['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another tsfal-geo process"
