@@ -52,7 +52,7 @@ class ModelConfig(_Frozen):
 
     encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
     weights: str | None = Field(
-        None, description="'imagenet', a torchgeo weights name, or a file; None: random initialisation"
+        "imagenet", description="'imagenet', a torchgeo weights name, or a file; None: random initialisation"
     )
     allow_random_init: bool = Field(
         False, description="go on with random weights where `weights` can't be had"
@@ -164,7 +164,9 @@ class ActiveConfig(_Frozen):
     """Rounds, budget and queries."""
 
     strategy: Literal["plar", "emd", "random", "entropy", "margin", "coreset", "qbc"] = "plar"
-    budget: float | None = Field(None, gt=0, le=1, description="labelled share at the end; None: no queries")
+    budget: float | None = Field(
+        None, gt=0, le=1, description="labelled share at the end; None: 0.09 more than at the start"
+    )
     rounds: int = Field(3, ge=1, description="rounds of queries over which the budget is spread")
     round_steps: float = Field(0.5, gt=0, description="length of each later round, in lengths of the first")
     granularity: Literal["pixels", "regions"] = "regions"
@@ -238,17 +240,20 @@ class Config(_Frozen):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def load_config(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
+def load_config(
+    path: Path | None = None, overrides: dict[str, Any] | None = None, base: Config | None = None
+) -> Config:
     """Read a YAML file, apply dotted overrides, validate.
 
     Args:
-        path: YAML file; None for the defaults.
+        path: YAML file; None for ``base``, or the defaults where that is None too.
+        base: configuration to start from where no file is given.
         overrides: ``{"train.steps": 100, …}``; values are YAML text or Python values. ``None`` is skipped.
 
     Raises:
         ConfigError: unreadable file, unknown key, value out of range.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = base.model_dump(mode="json") if base is not None and path is None else {}
     if path is not None:
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -259,6 +264,8 @@ def load_config(path: Path | None = None, overrides: dict[str, Any] | None = Non
             raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
+    if (overrides or {}).get("preset") not in (None, values.get("preset")):
+        values = _without_preset(values)
     for key, value in (overrides or {}).items():
         if value is not None:
             _set(values, key, value)
@@ -278,6 +285,16 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.01")
         result[key.strip()] = yaml.safe_load(text)
     return result
+
+
+def _without_preset(values: dict[str, Any]) -> dict[str, Any]:
+    filled = _PRESETS.get(str(values.get("preset")), {})
+    return {
+        section: {k: v for k, v in content.items() if k not in filled.get(section, {})}
+        if isinstance(content, dict)
+        else content
+        for section, content in values.items()
+    }
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:

@@ -1,0 +1,64 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tsfal_geo.config import Config, load_config, parse_set
+from tsfal_geo.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_presets_fill_only_what_is_not_given():
+    paper = load_config(None, {"preset": "paper", "tsf.absent_as_zero": False})
+    assert (paper.tsf.cps_view, paper.tsf.absent_as_zero, paper.active.ranking) == ("mixed", False, "paper")
+    strong = load_config(None)
+    assert (strong.tsf.cps_view, strong.emd.hold_out, strong.plar.unresolved) == ("unmixed", 0.2, "conf")
+
+
+def test_changing_the_preset_of_a_stored_configuration_changes_its_keys():
+    stored = load_config(None, {"train.steps": 7})
+    assert load_config(None, {"preset": "paper"}, base=stored).tsf.cps_view == "mixed"
+    assert load_config(None, {"preset": "paper"}, base=stored).train.steps == 7
+
+
+def test_yaml_round_trip(tmp_path):
+    config = load_config(None, {"data.bands": [4, 1], "train.seed": 3})
+    path = tmp_path / "c.yaml"
+    path.write_text(config.to_yaml())
+    assert load_config(path) == config
+
+
+def test_every_shipped_configuration_is_valid():
+    files = sorted((ROOT / "configs").glob("*.yaml"))
+    assert files
+    for path in files:
+        assert isinstance(load_config(path), Config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"train.stepz": 1}, "train.stepz"),
+        ({"train.steps": 0}, "train.steps"),
+        ({"data.chip_size": 100}, "multiple of 32"),
+        ({"preset": "weak"}, "preset"),
+        ({"train.steps.more": 1}, "train.steps"),
+    ],
+)
+def test_what_is_wrong_is_named(overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(None, overrides)
+
+
+def test_set_items_are_yaml():
+    assert parse_set(("a.b=[1, 2]", "c=true")) == {"a.b": [1, 2], "c": True}
+    with pytest.raises(ConfigError, match="key=value"):
+        parse_set(("nonsense",))
+
+
+def test_the_documentation_of_the_keys_is_current():
+    spec = importlib.util.spec_from_file_location("config_docs", ROOT / "scripts" / "config_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == module.render()

@@ -1,0 +1,110 @@
+"""``tsfal-geo train``: train a round, query labels, go on with the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_option
+from tsfal_geo.config import load_config, parse_set
+from tsfal_geo.errors import ConfigError, UserError
+
+
+@click.command("train")
+@raster_option
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The project's folder; default: ./<name of the raster folder>-tsfal.",
+)
+@click.option("--labelled", type=float, help="Share of the chips whose labels are used, drawn by the seed.")
+@click.option("--method", type=click.Choice(["tsf", "supervised"]), help="How to train; default tsf.")
+@click.option("--bands", help="1-based band numbers in order, such as 4,1,2.")
+@click.option("--dsm", type=click.Choice(["auto", "use", "ignore"]), help="Heights as an extra channel.")
+@click.option("--weights", help="Encoder weights: a file, 'imagenet' or a torchgeo weights name.")
+@click.option("--steps", type=int, help="Optimisation steps of the first round.")
+@click.option("--seed", type=int, help="Seed of everything random.")
+@click.option(
+    "--val",
+    "val_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of scenes with labels for validation.",
+)
+@click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
+@click.option("--rounds", type=int, help="Rounds of queries over which the budget is spread.")
+@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy, margin, coreset, qbc.")
+@click.option(
+    "--oracle", is_flag=True, default=None, help="The folder's labels answer the queries by themselves."
+)
+@click.option("--store", help="Label store: postgresql://… for teams; default: GeoPackages in the workspace.")
+@click.option("--fresh", is_flag=True, help="Start over; rounds so far are kept in the workspace's archive/.")
+@config_options
+@json_option
+def command(
+    raster: Path | None,
+    workspace: Path | None,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    val_dir: Path | None,
+    store: str | None,
+    fresh: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train on a folder of orthophotos; run it again to go on where it stopped or with new labels."""
+    if raster is None and workspace is None:
+        raise UserError("found neither --raster nor --workspace; expected tsfal-geo train --raster DIR")
+    if workspace is None:
+        assert raster is not None
+        workspace = Path(f"{raster.resolve().name}-tsfal")
+    overrides = {**parse_set(settings), **_overrides(options)}
+
+    from tsfal_geo.workspace.layout import Workspace
+
+    known = Workspace.open(workspace) if Workspace.exists(workspace) and not fresh else None
+    if known is None and raster is None:
+        raise UserError(f"{workspace}: no workspace there yet; give its rasters with --raster DIR")
+    base = None if known is None or config_path else known.config
+    config = load_config(config_path, overrides, base)
+
+    reporter = Reporter(as_json)
+    from tsfal_geo.active.loop import Request, train
+
+    try:
+        train(
+            Request(
+                root=workspace,
+                raster_dir=raster or known.raster_dir,  # type: ignore[union-attr]
+                val_dir=val_dir or (known.state.val_dir if known else None),
+                config=config,
+                store=store,
+                fresh=fresh,
+            ),
+            reporter,
+        )
+    finally:
+        reporter.finish()
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    bands = options.get("bands")
+    try:
+        numbers = [int(part) for part in bands.split(",")] if bands else None
+    except ValueError:
+        raise ConfigError(f"--bands {bands}: expected band numbers from 1, such as 4,1,2") from None
+    named = {
+        "data.bands": numbers,
+        "data.dsm": options["dsm"],
+        "data.labelled": options["labelled"],
+        "model.weights": options["weights"],
+        "train.method": options["method"],
+        "train.steps": options["steps"],
+        "train.seed": options["seed"],
+        "active.budget": options["budget"],
+        "active.rounds": options["rounds"],
+        "active.strategy": options["strategy"],
+        "active.oracle": options["oracle"],
+    }
+    return {key: value for key, value in named.items() if value is not None}
