@@ -1,0 +1,163 @@
+"""The class map: ids, names and colours of the classes, and the tables that turn one into another.
+
+A *class index* is a position in the map (0 … C-1) and is what arrays hold; a *class id* is the value in
+label files and exported maps. 255 is ignore in both.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.config import ClassSpec
+from tsfal_geo.errors import ConfigError
+
+IGNORE = 255
+"""Value of ignored, unlabelled and nodata pixels in every label array and exported class map."""
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class: the value it has in label files and maps, its name, its colour (8-bit RGB)."""
+
+    id: int
+    name: str
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """The ordered classes.
+
+    Attributes:
+        classes: in the order of class indices.
+        ignore_colours: colours that mean "no class" in RGB label files. The id 255 is always ignore.
+
+    Raises:
+        ConfigError: no class, or an id, name or colour that occurs twice or is out of range.
+    """
+
+    classes: tuple[ClassInfo, ...]
+    ignore_colours: tuple[Colour, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise ConfigError("the class map is empty; give at least one class with id, name and colour")
+        _check_unique("id", [c.id for c in self.classes])
+        _check_unique("name", [c.name for c in self.classes])
+        _check_unique("colour", [*(c.colour for c in self.classes), *self.ignore_colours])
+        for info in self.classes:
+            if not 0 <= info.id < IGNORE:
+                raise ConfigError(f"class '{info.name}' has id {info.id}, expected 0 to 254 (255 is ignore)")
+            if len(info.colour) != 3 or not all(0 <= value <= 255 for value in info.colour):
+                raise ConfigError(f"class '{info.name}' has colour {info.colour}, expected three 0 to 255")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names by class index."""
+        return tuple(info.name for info in self.classes)
+
+    @cached_property
+    def ids(self) -> NDArray[np.uint8]:
+        """Ids by class index, (C,) uint8."""
+        return np.array([info.id for info in self.classes], np.uint8)
+
+    @cached_property
+    def colours(self) -> NDArray[np.uint8]:
+        """Colours by class index, (C, 3) uint8."""
+        return np.array([info.colour for info in self.classes], np.uint8)
+
+    def lut_ids_to_index(self) -> NDArray[np.int16]:
+        """Table from class id to class index, (256,) int16; -1 for unknown ids, 255 for 255."""
+        table = np.full(256, -1, np.int16)
+        table[self.ids] = np.arange(len(self))
+        table[IGNORE] = IGNORE
+        return table
+
+    def lut_index_to_ids(self) -> NDArray[np.uint8]:
+        """Table from class index to class id, (256,) uint8; 255 for everything that is no index."""
+        table = np.full(256, IGNORE, np.uint8)
+        table[: len(self)] = self.ids
+        return table
+
+    def index_of_name(self, name: str) -> int:
+        """The class index of ``name``.
+
+        Raises:
+            KeyError: no such class; the message lists those that exist.
+        """
+        if name not in self.names:
+            raise KeyError(f"no class '{name}'; there are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    @classmethod
+    def from_specs(cls, specs: Sequence[ClassSpec]) -> ClassMap:
+        """The class map of a configuration's ``classes``."""
+        return cls(tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs))
+
+    def to_specs(self) -> tuple[ClassSpec, ...]:
+        """As a configuration's ``classes``; ignore colours are not part of it."""
+        return tuple(ClassSpec(id=c.id, name=c.name, colour=c.colour) for c in self.classes)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As a JSON list of ``{"id", "name", "colour"}``, in the order of class indices."""
+        return [{"id": c.id, "name": c.name, "colour": list(c.colour)} for c in self.classes]
+
+    @classmethod
+    def from_json(cls, items: Iterable[Mapping[str, Any]]) -> ClassMap:
+        """The inverse of `to_json`."""
+        return cls(tuple(ClassInfo(int(i["id"]), str(i["name"]), _colour(i["colour"])) for i in items))
+
+
+def _colour(values: Sequence[int]) -> Colour:
+    red, green, blue = (int(value) for value in values)
+    return red, green, blue
+
+
+def _check_unique(what: str, values: Sequence[Any]) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise ConfigError(f"the class map holds the {what} {value} twice; give every class its own")
+        seen.add(value)
+
+
+def distinct_colours(count: int, taken: Iterable[Colour] = ()) -> list[Colour]:
+    """``count`` colours that differ from each other and from ``taken``: golden-angle hues."""
+    used = {*taken, (0, 0, 0)}
+    colours: list[Colour] = []
+    step = 0
+    while len(colours) < count:
+        hue, value = (step * 0.618033988749895) % 1.0, (0.95, 0.7, 0.5)[step // 12 % 3]
+        red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, value)
+        colour = round(red * 255), round(green * 255), round(blue * 255)
+        step += 1
+        if colour not in used:
+            used.add(colour)
+            colours.append(colour)
+    return colours
+
+
+VAIHINGEN = ClassMap(
+    (
+        ClassInfo(0, "impervious surfaces", (255, 255, 255)),
+        ClassInfo(1, "building", (0, 0, 255)),
+        ClassInfo(2, "low vegetation", (0, 255, 255)),
+        ClassInfo(3, "tree", (0, 255, 0)),
+        ClassInfo(4, "car", (255, 255, 0)),
+        ClassInfo(5, "clutter", (255, 0, 0)),
+    ),
+    ignore_colours=((0, 0, 0),),
+)
+"""ISPRS Vaihingen and Potsdam; black marks boundaries and voids."""

@@ -1,0 +1,60 @@
+"""Chips: the cells of a scene's grid that are the unit of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tsfal_geo.raster.scene import Scene
+
+Edge = Literal["shift", "pad"]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One square window of a scene, pixel-aligned.
+
+    Attributes:
+        scene: index of the scene in its list.
+        row: row in the grid of chips.
+        col: column in the grid of chips.
+        y: first pixel row.
+        x: first pixel column.
+        size: pixels a side; the window may hang over the scene's lower and right edge.
+    """
+
+    scene: int
+    row: int
+    col: int
+    y: int
+    x: int
+    size: int
+
+
+def chip_grid(height: int, width: int, size: int, edge: Edge) -> list[tuple[int, int, int, int]]:
+    """Cut ``height`` × ``width`` pixels into ⌈height/size⌉ · ⌈width/size⌉ chips, row by row.
+
+    ``shift`` moves the last row and column back into the scene (the chips of the paper's Vaihingen
+    protocol: 233 / 111 / 398); ``pad`` lets them hang over its edge. A scene smaller than a chip is one
+    chip that hangs over.
+
+    Returns:
+        (row, col, y, x) of every chip.
+    """
+    rows, cols = _starts(height, size, edge), _starts(width, size, edge)
+    return [(row, col, y, x) for row, y in enumerate(rows) for col, x in enumerate(cols)]
+
+
+def scene_chips(scenes: Sequence[Scene], size: int, edge: Edge) -> list[Chip]:
+    """Every chip of every scene, in the order of scenes, then row by row."""
+    return [
+        Chip(index, row, col, y, x, size)
+        for index, scene in enumerate(scenes)
+        for row, col, y, x in chip_grid(scene.height, scene.width, size, edge)
+    ]
+
+
+def _starts(length: int, size: int, edge: Edge) -> list[int]:
+    last = max(length - size, 0) if edge == "shift" else length
+    return [min(start, last) for start in range(0, length, size)]

@@ -1,0 +1,62 @@
+"""A scene: one orthophoto with its optional DSM and labels on the same ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from odc.geo.geobox import GeoBox
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One orthophoto and what belongs to it.
+
+    Attributes:
+        name: the orthophoto's stem; unique in its folder; outputs carry it.
+        path: the orthophoto.
+        grid: shape, float64 transform and CRS of the orthophoto; identity without georeference.
+        bands: number of bands in the file, a real alpha band included.
+        dtype: NumPy name of the bands' type.
+        nodata: the declared nodata value (NaN included) or None.
+        dsm: digital surface model on the same ground, on any grid.
+        labels: label raster on the orthophoto's own grid.
+        alpha: 1-based number of the alpha band that masks pixels, None where there is none.
+        masked: the file has a mask band of its own (internal or ``.msk``).
+    """
+
+    name: str
+    path: Path
+    grid: GeoBox
+    bands: int
+    dtype: str
+    nodata: float | None = None
+    dsm: Path | None = None
+    labels: Path | None = None
+    alpha: int | None = None
+    masked: bool = False
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.grid.height)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.grid.width)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether the file says where on the ground it lies: a CRS or a transform other than identity."""
+        return self.grid.crs is not None or not self.grid.affine.is_identity
+
+    @property
+    def spectral(self) -> tuple[int, ...]:
+        """1-based numbers of the bands that hold measurements: all but a real alpha band."""
+        return tuple(band for band in range(1, self.bands + 1) if band != self.alpha)
