@@ -1,0 +1,109 @@
+"""The segmentation network: any encoder, DeepLabv3+ head, features tapped for the error mask and PLAR."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tsfal_geo.config import ModelConfig
+from tsfal_geo.models.encoders import LOW_STRIDE, Encoder
+from tsfal_geo.models.head import FEATURES, DeepLabHead, enlarge
+from tsfal_geo.models.weights import load_encoder_weights
+
+__all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "enlarge"]
+
+
+class SegmenterOutput(NamedTuple):
+    """What one forward pass gives; h4 = ceil(H/4), h = ceil(H/stride).
+
+    Attributes:
+        logits: (N, C, h4, w4).
+        f1: ASPP projection after its ReLU, before dropout, (N, 256, h, w); None unless asked for.
+        f2: input of the classifier after its ReLU, before dropout, (N, 256, h4, w4); None unless asked for.
+        aux: logits of the auxiliary head on its own grid; None in eval mode or without that head.
+    """
+
+    logits: Tensor
+    f1: Tensor | None = None
+    f2: Tensor | None = None
+    aux: Tensor | None = None
+
+
+class Segmenter(nn.Module):
+    """DeepLabv3+ (method, section 1): logits and F2 at stride 4, F1 at the output stride.
+
+    Images of any size work: a size that is no multiple of the output stride is padded with zeros (the
+    normalised mean) at the bottom and right, and the padding is cut off the logits and F2. Use ``enlarge``
+    with ``f1_factor`` to bring F1 onto F2's grid and with ``LOGIT_STRIDE`` to bring logits to pixels.
+
+    Attributes:
+        encoder: its parameters learn at the base rate.
+        head: everything else, auxiliary head included.
+        f1_factor: cells of F2's grid a cell of F1's (4 at output stride 16, 2 at 8).
+    """
+
+    LOGIT_STRIDE = LOW_STRIDE
+
+    def __init__(self, cfg: ModelConfig, encoder: Encoder, classes: int) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.classes = classes
+        self.encoder = encoder
+        self.head = DeepLabHead(cfg, encoder.channels, encoder.stride, LOW_STRIDE, classes)
+        self.f1_factor = self.head.factor
+        self.train()
+
+    def forward(self, x: Tensor, features: bool = False) -> SegmenterOutput:
+        """Segment normalised images (N, bands, H, W).
+
+        Args:
+            x: float images.
+            features: also return F1 and F2; the logits do not depend on it.
+        """
+        height, width = x.shape[-2:]
+        stride = self.encoder.stride
+        if height % stride or width % stride:
+            x = F.pad(x, (0, -width % stride, 0, -height % stride))
+        stages = self.encoder(x)
+        logits, f1, f2 = self.head(stages.low, stages.high)
+        h4, w4 = -(-height // LOW_STRIDE), -(-width // LOW_STRIDE)
+        aux = self.head.aux(stages.middle) if self.head.aux is not None and self.training else None
+        return SegmenterOutput(
+            logits[..., :h4, :w4],
+            f1 if features else None,
+            f2[..., :h4, :w4] if features else None,
+            aux,
+        )
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch the mode; with ``freeze_encoder_bn`` the encoder's batch norms stay in eval mode."""
+        super().train(mode)
+        if self.cfg.freeze_encoder_bn:
+            for module in self.encoder.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+
+def build_segmenter(cfg: ModelConfig, in_channels: int, classes: int, seed: int) -> Segmenter:
+    """Build a network: pretrained encoder if ``cfg.weights`` says so, head initialised from ``seed``.
+
+    Networks of one configuration and different seeds have the same pretrained encoder and different heads (an
+    encoder without weights is drawn from the seed as well). The global random state is left as it was.
+
+    Raises:
+        ConfigError: an encoder that does not exist or cannot give the stages.
+        WeightsError: weights that cannot be had or do not fit (unless ``cfg.allow_random_init``).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = Encoder(cfg.encoder, in_channels, cfg.output_stride, cfg.multi_grid)
+        torch.manual_seed(seed)
+        segmenter = Segmenter(cfg, encoder, classes)
+    if cfg.weights is not None:
+        load_encoder_weights(encoder, cfg.weights, allow_random=cfg.allow_random_init)
+    return segmenter

@@ -1,0 +1,231 @@
+"""Pretrained encoder weights: where they come from, how they meet the network's keys and bands."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import segmentation_models_pytorch as smp
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tsfal_geo.errors import WeightsError
+from tsfal_geo.models.encoders import Encoder
+
+_PREFIXES = ("encoder.net.", "encoder.", "backbone.", "module.", "model.", "net.")
+_PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
+_REMEDY = "give a file with --set model.weights=FILE, or --set model.allow_random_init=true"
+
+
+def load_encoder_weights(encoder: Encoder, spec: str, allow_random: bool = False) -> None:
+    """Load pretrained weights into an encoder, its first convolution adapted to the encoder's bands.
+
+    Args:
+        encoder: randomly initialised; left untouched where an error is raised.
+        spec: a file (.safetensors, or a .pth state dict), ``imagenet``, or a torchgeo weights name such as
+            ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
+        allow_random: warn and keep the random weights where the weights cannot be had.
+
+    Raises:
+        WeightsError: they cannot be had (unless ``allow_random``), or they do not fit.
+    """
+    try:
+        state = read_weights(spec, encoder.name)
+    except WeightsError as error:
+        if not allow_random:
+            raise
+        warnings.warn(f"{error}; going on with random weights", stacklevel=2)
+        return
+    wanted = encoder.net.state_dict()
+    matched = match_keys(wanted, state, spec)
+    stem = _stem_key(encoder.net, encoder.in_channels)
+    if stem is not None and matched[stem].shape[1] != encoder.in_channels:
+        matched[stem] = adapt_bands(matched[stem], encoder.in_channels, spec)
+    for key, value in matched.items():
+        if value.shape != wanted[key].shape:
+            raise WeightsError(
+                f"{spec}: '{key}' has shape {tuple(value.shape)}, encoder {encoder.name} expects "
+                f"{tuple(wanted[key].shape)}; choose the encoder that these weights belong to (model.encoder)"
+            )
+    encoder.net.load_state_dict({**wanted, **matched})
+
+
+def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
+    """The state dict that ``spec`` names (see `load_encoder_weights`).
+
+    Raises:
+        WeightsError: no such file or name, no network, or not readable.
+    """
+    path = Path(spec).expanduser()
+    if path.is_file():
+        return read_file(path)
+    if spec == "imagenet":
+        return _library_weights(encoder_name)
+    if re.fullmatch(r"\w+_Weights\.\w+", spec):
+        return _torchgeo_weights(spec)
+    raise WeightsError(
+        f"model.weights={spec}: no such file, expected a .safetensors file, 'imagenet' or a torchgeo weights "
+        f"name; {_REMEDY}"
+    )
+
+
+def read_file(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a safetensors file, or from a pickled one without running what it holds.
+
+    Raises:
+        WeightsError: naming the file, if it is truncated, of another kind, or holds more than tensors.
+    """
+    try:
+        if path.suffix in _PICKLED:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            loaded = load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error}); fetch it again") from error
+    except Exception as error:  # torch.load: UnpicklingError, EOFError, RuntimeError, KeyError … by content
+        raise WeightsError(
+            f"{path}: cannot be read as plain weights ({_first_line(error)}); expected a state dict, best as "
+            ".safetensors"
+        ) from error
+    while isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path}: expected a state dict of tensors, found {type(loaded).__name__}")
+    return dict(loaded)
+
+
+def match_keys(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Give each wanted key its tensor: by name, else by order where every shape is the same.
+
+    Names are compared without wrapping prefixes and with dots and underscores as one, because timm flattens
+    ``stages.0`` to ``stages_0`` in feature extractors. Surplus tensors (a classifier) are left out. Order
+    serves networks that two libraries name differently (torchvision's and timm's MobileNetV2).
+
+    Raises:
+        WeightsError: a wanted tensor is missing.
+    """
+    names = {_canonical(key): key for key in found}
+    needed = [key for key in wanted if not key.endswith("num_batches_tracked")]
+    missing = [key for key in needed if _canonical(key) not in names]
+    if not missing:
+        return {key: found[names[_canonical(key)]] for key in needed}
+    by_order = _match_by_order(wanted, found)
+    if by_order is not None:
+        return by_order
+    raise WeightsError(
+        f"{source}: {len(missing)} of {len(needed)} tensors of the encoder are missing, such as "
+        f"'{missing[0]}'; choose the encoder that these weights belong to (model.encoder)"
+    )
+
+
+def adapt_bands(weight: Tensor, bands: int, source: str) -> Tensor:
+    """Fit the first convolution's filters of a three-band network to any number of bands.
+
+    Every result answers a grey pixel (all bands equal) exactly as the pretrained filters do, so activations
+    keep their scale: bands beyond three get the mean filter and all are scaled by 3/n; with fewer, the
+    missing filters are shared out among those there. Extra bands (near infrared, height) start from the mean
+    filter and not from zero, because the encoder's low learning rate would leave a zero band unused.
+
+    Args:
+        weight: (filters, 3, kernel, kernel).
+        bands: input bands n.
+        source: named in the error.
+
+    Raises:
+        WeightsError: the weights are not of three bands, so that each filter belongs to one certain band.
+    """
+    known = weight.shape[1]
+    if known != 3:
+        raise WeightsError(
+            f"{source}: these weights are for {known} bands, the images have {bands}; choose {known} bands "
+            "(--bands) or three-band weights"
+        )
+    if bands < known:
+        return weight[:, :bands] + weight[:, bands:].sum(1, keepdim=True) / bands
+    extra = weight.mean(1, keepdim=True).expand(-1, bands - known, -1, -1)
+    return torch.cat([weight, extra], dim=1) * (known / bands)
+
+
+def _stem_key(net: nn.Module, in_channels: int) -> str | None:
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d):
+            return f"{name}.weight" if module.in_channels == in_channels and module.groups == 1 else None
+    return None
+
+
+def _canonical(key: str) -> str:
+    stripped = True
+    while stripped:
+        stripped = False
+        for prefix in _PREFIXES:
+            if key.startswith(prefix):
+                key, stripped = key.removeprefix(prefix), True
+    return key.replace(".", "_")
+
+
+def _match_by_order(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    slots, sources = _by_module(wanted), _by_module(found)
+    ordered = sorted(sources, key=lambda name: [int(t) if t.isdigit() else -1 for t in name.split(".")])
+    if len(ordered) < len(slots):
+        return None
+    matched: dict[str, Tensor] = {}
+    for slot, source in zip(slots, ordered, strict=False):
+        if set(slots[slot]) != set(sources[source]):
+            return None
+        for tensor, key in slots[slot].items():
+            value = found[sources[source][tensor]]
+            # The first convolution's bands are adapted later, so they alone may differ.
+            shape = wanted[key].shape if matched or value.ndim != 4 else _with_bands(wanted[key], value)
+            if value.shape != shape:
+                return None
+            matched[key] = value
+    return matched
+
+
+def _with_bands(stem: Tensor, value: Tensor) -> torch.Size:
+    return torch.Size((stem.shape[0], value.shape[1], *stem.shape[2:]))
+
+
+def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
+    """Keys of each module's tensors, modules in the state dict's order: {module: {tensor: key}}."""
+    modules: dict[str, dict[str, str]] = {}
+    for key in state:
+        module, _, tensor = key.rpartition(".")
+        if tensor != "num_batches_tracked":
+            modules.setdefault(module, {})[tensor] = key
+    return modules
+
+
+def _library_weights(encoder_name: str) -> dict[str, Tensor]:
+    try:
+        weights = True if encoder_name.startswith("tu-") else "imagenet"
+        return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
+    except Exception as error:  # no network, no such weights: each library and transport has its own error
+        raise _unavailable(f"ImageNet weights of encoder {encoder_name}", error) from error
+
+
+def _torchgeo_weights(name: str) -> dict[str, Tensor]:
+    from torchgeo.models import get_weight
+
+    try:
+        weights = get_weight(name)
+    except ValueError as error:
+        raise WeightsError(
+            f"model.weights={name}: torchgeo has no weights of that name; {_REMEDY}"
+        ) from error
+    try:
+        return dict(weights.get_state_dict(progress=False))
+    except Exception as error:  # urllib, http and hub errors by transport
+        raise _unavailable(f"torchgeo weights {name}", error) from error
+
+
+def _unavailable(what: str, error: Exception) -> WeightsError:
+    return WeightsError(f"{what} cannot be had ({_first_line(error)}); no network? {_REMEDY}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:120]
