@@ -209,6 +209,9 @@ class Config(_Frozen):
     classes: tuple[ClassSpec, ...] | None = Field(
         None, description="the class map; None: taken from the label files, else Vaihingen's"
     )
+    ignore_colours: tuple[tuple[int, int, int], ...] = Field(
+        (), description="colours of RGB label files that mean no class; of use with `classes`"
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()

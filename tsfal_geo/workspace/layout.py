@@ -212,6 +212,7 @@ def _state_to_json(root: Path, state: State) -> dict[str, Any]:
         "status": state.status,
         "store": state.store,
         "classes": state.classes.to_json(),
+        "ignore_colours": [list(colour) for colour in state.classes.ignore_colours],
         "scenes": [_scene_to_json(root, scene) for scene in state.scenes],
         "progress": state.progress,
     }
@@ -221,7 +222,10 @@ def _state_from_json(root: Path, data: dict[str, Any]) -> State:
     return State(
         raster_dir=_absolute(root, data["raster_dir"]),
         val_dir=_absolute(root, data["val_dir"]) if data.get("val_dir") else None,
-        classes=ClassMap.from_json(data["classes"]),
+        classes=replace(
+            ClassMap.from_json(data["classes"]),
+            ignore_colours=tuple((int(r), int(g), int(b)) for r, g, b in data["ignore_colours"]),
+        ),
         scenes=tuple(_scene_from_json(root, item) for item in data["scenes"]),
         round=int(data["round"]),
         status=str(data["status"]),
@@ -242,6 +246,8 @@ def _scene_to_json(root: Path, scene: Scene) -> dict[str, Any]:
         "bands": scene.bands,
         "dtype": scene.dtype,
         "nodata": None if scene.nodata is None else repr(float(scene.nodata)),
+        "alpha": scene.alpha,
+        "masked": scene.masked,
         "dsm": _relative(root, scene.dsm) if scene.dsm else None,
         "labels": _relative(root, scene.labels) if scene.labels else None,
     }
@@ -255,6 +261,8 @@ def _scene_from_json(root: Path, item: dict[str, Any]) -> Scene:
         bands=int(item["bands"]),
         dtype=item["dtype"],
         nodata=None if item["nodata"] is None else float(item["nodata"]),
+        alpha=item["alpha"],
+        masked=bool(item["masked"]),
         dsm=_absolute(root, item["dsm"]) if item["dsm"] else None,
         labels=_absolute(root, item["labels"]) if item["labels"] else None,
     )

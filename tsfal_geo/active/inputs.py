@@ -1,0 +1,194 @@
+"""What a workspace trains on: scenes, classes, normalisation, the chips labelled at the start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.active.labelled import ChipLabels
+from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
+from tsfal_geo.config import Config
+from tsfal_geo.data.split import class_counts, draw_labelled
+from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
+from tsfal_geo.raster.chips import Chip, scene_chips
+from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.labels import FolderLabels, check_labels, infer_class_map
+from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.stats import Normalisation, compute
+from tsfal_geo.workspace.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything about the rasters that does not change while a workspace lives.
+
+    Attributes:
+        scenes: training scenes.
+        classes: the class map.
+        reader: reads their pixels.
+        normalisation: from the training scenes.
+        chips: all chips of all scenes, scene by scene, row by row.
+        labelled: positions in ``chips`` of the chips whose folder labels are used.
+        valid: valid pixels of each scene (no nodata; with an oracle, no void either), each counted once.
+    """
+
+    scenes: tuple[Scene, ...]
+    classes: ClassMap
+    reader: SceneReader
+    normalisation: Normalisation
+    chips: tuple[Chip, ...]
+    labelled: tuple[int, ...]
+    valid: tuple[int, ...]
+
+    @property
+    def truth(self) -> FolderLabels:
+        """All labels of the folder: the oracle's knowledge."""
+        return FolderLabels(self.scenes, self.classes)
+
+    @property
+    def base(self) -> ChipLabels:
+        """The folder's labels inside the labelled chips only."""
+        return ChipLabels(self.truth, [self.chips[i] for i in self.labelled])
+
+    @property
+    def total(self) -> int:
+        """Valid pixels of all scenes: the denominator of the labelled share."""
+        return sum(self.valid)
+
+
+def owned(chip: Chip, height: int, width: int) -> tuple[int, int, int, int]:
+    """The part of a chip that no earlier chip of its scene covers.
+
+    Chips of the last row and column are shifted back over their neighbours; giving each pixel to the first
+    chip that holds it makes chips a partition of the scene: no pixel is counted, asked or written twice.
+
+    Returns:
+        ``(y, x, height, width)`` in scene pixels, clipped to the scene.
+    """
+    top, left = chip.row * chip.size, chip.col * chip.size
+    bottom, right = min(chip.y + chip.size, height), min(chip.x + chip.size, width)
+    return top, left, bottom - top, right - left
+
+
+def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
+    """The class map from the configuration, else from the label files' own tables, else Vaihingen's."""
+    if config.classes:
+        return replace(ClassMap.from_specs(config.classes), ignore_colours=config.ignore_colours)
+    return infer_class_map(scenes) or VAIHINGEN
+
+
+def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:
+    """Discover a folder's scenes and open them as the configuration says (bands, heights).
+
+    Raises:
+        RasterError: no scenes, unusable scenes, bands that some scene lacks, a missing DSM.
+    """
+    scenes = tuple(discover(raster_dir))
+    with_dsm = [scene for scene in scenes if scene.dsm]
+    use_dsm = config.data.dsm == "use" or (config.data.dsm == "auto" and len(with_dsm) == len(scenes))
+    if config.data.dsm == "use" and len(with_dsm) < len(scenes):
+        lacking = next(scene for scene in scenes if not scene.dsm)
+        raise RasterError(
+            f"{lacking.path}: found no DSM for it in {raster_dir / 'dsm'}, expected one for each scene; "
+            "add it, or train with --dsm ignore"
+        )
+    return scenes, SceneReader(scenes, config.data.bands, use_dsm)
+
+
+def prepare(raster_dir: Path, config: Config, seed: int) -> Inputs:
+    """Look through a folder once: check labels, count pixels, choose the labelled chips.
+
+    Raises:
+        RasterError, LabelError: what the folder holds cannot be trained on.
+    """
+    scenes, reader = open_scenes(raster_dir, config)
+    classes = class_map(config, scenes)
+    truth = FolderLabels(scenes, classes)
+    for scene in scenes:
+        if scene.labels:
+            check_labels(scene, classes)
+    chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
+    counts = class_counts(chips, truth, len(classes))
+    labelled = _choose(chips, counts, config.data.labelled, seed)
+    void = truth if config.active.oracle else None
+    return Inputs(
+        scenes=scenes,
+        classes=classes,
+        reader=reader,
+        normalisation=compute(reader, chips),
+        chips=chips,
+        labelled=labelled,
+        valid=_count_valid(reader, chips, void),
+    )
+
+
+def _choose(
+    chips: Sequence[Chip], counts: NDArray[np.int64], share: float | None, seed: int
+) -> tuple[int, ...]:
+    if share is None:
+        return tuple(int(i) for i in np.flatnonzero(counts.sum(1)))
+    if not counts.any():
+        raise LabelError(
+            f"--labelled {share}: found no labels in the folder, expected label rasters in labels/; "
+            "add them, or leave --labelled out to start from queries"
+        )
+    return tuple(draw_labelled(counts, share, seed))
+
+
+def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels | None) -> tuple[int, ...]:
+    totals = [0] * len(reader.scenes)
+    for chip in chips:
+        scene = reader.scenes[chip.scene]
+        window = owned(chip, scene.height, scene.width)
+        valid = reader.read(chip.scene, *window).valid
+        if truth is not None:
+            valid = valid & (truth.read(chip.scene, *window) != IGNORE)
+        totals[chip.scene] += int(np.count_nonzero(valid))
+    for scene, total in zip(reader.scenes, totals, strict=True):
+        if not total:
+            raise RasterError(
+                f"{scene.path}: found no valid pixel, expected some; take the scene out of the folder"
+                + (" or give it labels (void only)" if truth is not None else "")
+            )
+    return tuple(totals)
+
+
+def save(inputs: Inputs, path: Path) -> None:
+    """Write what ``prepare`` found to ``inputs.json``, so that later runs need not look again."""
+    labelled = [[inputs.chips[i].scene, inputs.chips[i].row, inputs.chips[i].col] for i in inputs.labelled]
+    data = {
+        "normalisation": inputs.normalisation.to_dict(),
+        "labelled_chips": labelled,
+        "valid_pixels": list(inputs.valid),
+        "dsm": inputs.reader.channels > inputs.reader.bands,
+    }
+    write_text(path, json.dumps(data))
+
+
+def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Config) -> Inputs:
+    """Read ``inputs.json`` back.
+
+    Raises:
+        WorkspaceError: missing or damaged.
+    """
+    chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
+    position = {(chip.scene, chip.row, chip.col): i for i, chip in enumerate(chips)}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Inputs(
+            scenes=scenes,
+            classes=classes,
+            reader=SceneReader(scenes, config.data.bands, bool(data["dsm"])),
+            normalisation=Normalisation.from_dict(data["normalisation"]),
+            chips=chips,
+            labelled=tuple(position[tuple(item)] for item in data["labelled_chips"]),
+            valid=tuple(int(n) for n in data["valid_pixels"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{path}: damaged ({error!r}); start over with `train --fresh`") from None
