@@ -21,6 +21,8 @@ from tsfal_geo.errors import ConfigError
 IGNORE = 255
 """Value of ignored, unlabelled and nodata pixels in every label array and exported class map."""
 
+_MOST = 254
+
 Colour = tuple[int, int, int]
 
 
@@ -51,6 +53,8 @@ class ClassMap:
     def __post_init__(self) -> None:
         if not self.classes:
             raise ConfigError("the class map is empty; give at least one class with id, name and colour")
+        if len(self.classes) > _MOST:
+            raise ConfigError(f"the class map has {len(self.classes)} classes, expected {_MOST} at most")
         _check_unique("id", [c.id for c in self.classes])
         _check_unique("name", [c.name for c in self.classes])
         _check_unique("colour", [*(c.colour for c in self.classes), *self.ignore_colours])

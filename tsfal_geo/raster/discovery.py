@@ -1,0 +1,156 @@
+"""Finding the scenes of a folder, and what is wrong with them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tsfal_geo.errors import RasterError, UserError
+from tsfal_geo.raster import naming
+from tsfal_geo.raster.header import read_scene
+from tsfal_geo.raster.scene import Scene
+
+
+@dataclass
+class Survey:
+    """Everything found in a folder.
+
+    Attributes:
+        folder: where.
+        scenes: the usable ones, sorted by name.
+        problems: file → why it cannot be used; one line each.
+        warnings: what was found but is not used, one line each.
+    """
+
+    folder: Path
+    scenes: list[Scene] = field(default_factory=list)
+    problems: dict[Path, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class RasterWarning(UserWarning):
+    """Files that were found but are not used."""
+
+
+def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
+    """The scenes of a folder, sorted by name; `tsfal_geo.raster.naming.RULES` says what is looked for where.
+
+    Args:
+        folder: holds orthophotos, or ``images/``, ``dsm/``, ``labels/``.
+        require_labels: every scene must have a label file.
+
+    Raises:
+        RasterError: no such folder, no orthophoto, or one that cannot be used; DSMs or labels that could
+            belong to several scenes, or to none while a scene goes without.
+    """
+    found = survey(folder)
+    if found.problems:
+        first, *others = found.problems.values()
+        more = f" (and {len(others)} more: tsfal-geo info --raster {folder})" if others else ""
+        raise RasterError(first + more)
+    bare = [scene for scene in found.scenes if scene.labels is None]
+    if require_labels and bare:
+        raise RasterError(
+            f"{bare[0].path} has no label file ({len(bare)} of {len(found.scenes)} scenes have none); put "
+            f"one with the same name into {folder / 'labels'}"
+        )
+    for line in found.warnings:
+        warnings.warn(line, RasterWarning, stacklevel=2)
+    return found.scenes
+
+
+def survey(folder: Path) -> Survey:
+    """Look at every file of a folder by name and header, reading no pixels but a few of alpha bands.
+
+    Raises:
+        RasterError: no such folder, or no orthophoto in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RasterError(f"{folder}: no such folder; give the folder that holds the orthophotos")
+    result = Survey(folder)
+    images, dsms, labels = _files(result)
+    if not images:
+        raise RasterError(
+            f"{folder} holds no orthophoto; expected {', '.join(naming.IMAGE_SUFFIXES)} files in it or in "
+            "its images/"
+        )
+    _check_names(result, images)
+    dsm_of = _match(result, images, dsms, "DSM")
+    labels_of = _match(result, images, labels, "label file")
+    for image in images:
+        if image in result.problems:
+            continue
+        try:
+            result.scenes.append(read_scene(image, dsm_of.get(image), labels_of.get(image)))
+        except UserError as error:
+            result.problems[image] = str(error)
+    return result
+
+
+def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
+    """Orthophotos, DSMs and labels."""
+    folder = result.folder
+    home = next((folder / n for n in naming.IMAGE_FOLDERS if (folder / n).is_dir()), folder)
+    pool = _listed(home, naming.LABEL_SUFFIXES)
+    for path in _listed(home, (".vrt",)):
+        result.warnings.append(f"{path} is not read: VRTs are not read yet; `gdal_translate` it to a GeoTIFF")
+    if home != folder and (beside := _listed(folder, naming.LABEL_SUFFIXES)):
+        result.warnings.append(
+            f"{beside[0]} is not read ({len(beside)} such files): orthophotos are in {home.name}/"
+        )
+    by_role: dict[str, list[Path]] = {"image": [], "dsm": [], "labels": []}
+    for path in pool:
+        by_role[naming.role(path)].append(path)
+    if not by_role["image"]:
+        by_role = {"image": [p for p in pool if p.suffix.lower() in naming.IMAGE_SUFFIXES]}
+    dsms = _others(result, naming.DSM_FOLDERS, naming.IMAGE_SUFFIXES, by_role.get("dsm", []))
+    labels = _others(result, naming.LABEL_FOLDERS, naming.LABEL_SUFFIXES, by_role.get("labels", []))
+    return by_role["image"], dsms, labels
+
+
+def _others(
+    result: Survey, names: tuple[str, ...], suffixes: tuple[str, ...], pool: list[Path]
+) -> list[Path]:
+    """The files of the first of the folders that exists; else those whose names say what they are."""
+    home = next((result.folder / name for name in names if (result.folder / name).is_dir()), None)
+    if home is None:
+        return pool
+    result.warnings += [f"{path} is not read: there is {home.name}/ for such files" for path in pool]
+    return _listed(home, suffixes)
+
+
+def _listed(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _check_names(result: Survey, images: list[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for image in images:
+        twin = seen.setdefault(image.stem.lower(), image)
+        if twin is not image:
+            result.problems[image] = f"{image} and {twin.name} have one name; rename one of them"
+
+
+def _match(result: Survey, images: list[Path], others: list[Path], what: str) -> dict[Path, Path]:
+    matches = naming.match(images, others)
+    for image, files in matches.several.items():
+        names = " and ".join(path.name for path in files)
+        result.problems.setdefault(
+            image, f"{image} has more than one {what}: {names}; keep one, or give one the orthophoto's name"
+        )
+    without = [image for image in images if image not in matches.found and image not in matches.several]
+    for orphan in matches.orphans:
+        text = f"{orphan} is the {what} of no orthophoto"
+        if without:
+            result.problems[orphan] = (
+                f"{text}, while {without[0].name} has none; give it that name, or move it away"
+            )
+        else:
+            result.warnings.append(f"{text}; it is not used")
+    return matches.found

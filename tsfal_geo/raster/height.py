@@ -1,0 +1,169 @@
+"""Heights above the local ground, from a digital surface model on any grid.
+
+The ground is a coarse surface of the whole DSM: cells of about 2 m, single pits removed by a median, then a
+grey opening over about 60 m, wider than most buildings and their blocks, and a smoothing. It is computed
+once per scene and process, before any window is read, so heights do not depend on how windows are cut.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+from scipy import ndimage
+
+from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.files import FileHandles, reading
+from tsfal_geo.raster.grids import grid_of, metres_per_pixel
+from tsfal_geo.raster.resample import PixelMap, bilinear
+
+_CELL = 2.0
+_NEIGHBOURHOOD = 60.0
+_CELL_PIXELS, _CELLS = 16, 30
+_LOWEST, _HIGHEST = -500.0, 9000.0
+
+
+class HeightModel:
+    """Height above local ground at a scene's pixels.
+
+    Args:
+        grid: the scene's grid.
+        dsm: the surface model; one band on any grid, nodata allowed.
+        handles: where open files are kept.
+
+    Raises:
+        RasterError: a DSM of several bands, or one that does not lie under the scene.
+    """
+
+    def __init__(self, grid: GeoBox, dsm: Path, handles: FileHandles) -> None:
+        self._dsm = dsm
+        self._handles = handles
+        dataset = handles.get(dsm)
+        if dataset.count != 1:
+            raise RasterError(f"{dsm} has {dataset.count} bands, expected a DSM of one band")
+        self._grid = _placed(grid, grid_of(dataset), dsm)
+        self._to_dsm = PixelMap(grid, self._grid)
+        self._same_grid = same_grid(grid, self._grid)
+        self._factor = _cell_pixels(self._grid)
+        self._ground: NDArray[np.float32] | None = None
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Heights of a window inside the scene, (height, width) float32, 0 where the DSM has no value."""
+        rows, cols = self._to_dsm.window(window)
+        if self._same_grid:
+            surface = self._read_dsm(window)
+        else:
+            surface = bilinear(self._read_dsm, (self._grid.height, self._grid.width), rows, cols)
+        ground = self._sample_ground(rows, cols)
+        return np.nan_to_num(surface - ground, copy=False, nan=0.0)
+
+    def _read_dsm(self, window: Window) -> NDArray[np.float32]:
+        dataset = self._handles.get(self._dsm)
+        with reading(self._dsm):
+            values = dataset.read(1, window=window)
+        return elevations(values, dataset.nodata)
+
+    def _sample_ground(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        if self._ground is None:
+            self._ground = ground_surface(self._handles.get(self._dsm), self._factor)
+        ground = self._ground
+        y = (np.clip(rows, 0, self._grid.height - 1) + 0.5) / self._factor - 0.5
+        x = (np.clip(cols, 0, self._grid.width - 1) + 0.5) / self._factor - 0.5
+        return bilinear(lambda part: ground[part.toslices()], ground.shape, y, x)
+
+
+def elevations(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
+    """As float32 with NaN for nodata, also for the undeclared sort: what no place on Earth has."""
+    result = values.astype(np.float32)
+    impossible = (result < _LOWEST) | (result > _HIGHEST)
+    if nodata is not None:
+        impossible |= values == nodata
+    result[impossible] = np.nan
+    return result
+
+
+def ground_surface(dataset: DatasetReader, factor: int) -> NDArray[np.float32]:
+    """The coarse ground of a DSM, one cell for ``factor`` × ``factor`` pixels, float32 without NaN."""
+    cells = _cells(dataset, factor)
+    if np.isnan(cells).all():
+        raise RasterError(f"{dataset.name} holds no elevation at all; expected a DSM with values")
+    scale = metres_per_pixel(grid_of(dataset))
+    size = _CELLS if scale is None else max(round(_NEIGHBOURHOOD / (scale * factor)), 1)
+    ground = ndimage.median_filter(_filled(cells), 3)
+    ground = ndimage.grey_opening(ground, (size, size), mode="nearest")
+    return np.asarray(ndimage.gaussian_filter(ground, size / 6, mode="nearest"), np.float32)
+
+
+def _cell_pixels(grid: GeoBox) -> int:
+    scale = metres_per_pixel(grid)
+    return _CELL_PIXELS if scale is None else max(round(_CELL / scale), 1)
+
+
+def _cells(dataset: DatasetReader, factor: int) -> NDArray[np.float32]:
+    rows_at_once = factor * max(512 // factor, 1)
+    bands = []
+    for top in range(0, dataset.height, rows_at_once):
+        window = Window(0, top, dataset.width, min(rows_at_once, dataset.height - top))
+        with reading(Path(dataset.name)):
+            values = elevations(dataset.read(1, window=window), dataset.nodata)
+        bands.append(_block_means(values, factor))
+    return np.concatenate(bands)
+
+
+def _block_means(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    height, width = (math.ceil(length / factor) for length in values.shape)
+    pad = (0, height * factor - values.shape[0]), (0, width * factor - values.shape[1])
+    blocks = np.pad(values, pad, constant_values=np.nan).reshape(height, factor, width, factor)
+    known = ~np.isnan(blocks)
+    count = known.sum((1, 3))
+    total = np.where(known, blocks, 0).sum((1, 3), dtype=np.float64)
+    means = np.full(count.shape, np.nan)
+    np.divide(total, count, out=means, where=count > 0)
+    return means.astype(np.float32)
+
+
+def _filled(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    missing = np.isnan(cells)
+    if not missing.any():
+        return cells
+    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return np.asarray(cells[tuple(nearest)])
+
+
+def same_grid(grid: GeoBox, other: GeoBox) -> bool:
+    """Whether two grids have the same shape and coincide within a thousandth of a pixel."""
+    if grid.shape != other.shape:
+        return False
+    rows, cols = np.array([[0.0], [grid.height - 1]]), np.array([[0.0, grid.width - 1]])
+    there = PixelMap(grid, other).exact(rows, cols)
+    return bool(np.abs(there[0] - rows).max() < 1e-3 and np.abs(there[1] - cols).max() < 1e-3)
+
+
+def _placed(grid: GeoBox, dsm_grid: GeoBox, dsm: Path) -> GeoBox:
+    """The DSM's grid; the scene's own where either has no georeference and the sizes are the same."""
+    if _nowhere(grid) or _nowhere(dsm_grid):
+        if grid.shape != dsm_grid.shape:
+            raise RasterError(
+                f"{dsm} has {dsm_grid.width}x{dsm_grid.height} pixels, its scene {grid.width}x{grid.height}, "
+                "and one of them has no georeference; expected a georeference in both or the same size"
+            )
+        return grid
+    rows = np.linspace(0, grid.height - 1, 17)[:, None]
+    cols = np.linspace(0, grid.width - 1, 17)[None]
+    y, x = PixelMap(grid, dsm_grid).exact(rows, cols)
+    covered = ((y >= -0.5) & (y < dsm_grid.height) & (x >= -0.5) & (x < dsm_grid.width)).mean()
+    if covered < 0.5:
+        raise RasterError(
+            f"{dsm} covers {covered:.0%} of its scene, expected at least half; check the DSM's CRS and that "
+            "the names match"
+        )
+    return dsm_grid
+
+
+def _nowhere(grid: GeoBox) -> bool:
+    return grid.crs is None and bool(grid.affine.is_identity)

@@ -1,0 +1,194 @@
+"""One label file: its grid, and the tables that turn its ids, palette or colours into class indices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from tsfal_geo.classes import IGNORE, ClassMap, Colour
+from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.files import reading
+from tsfal_geo.raster.scene import Scene
+
+UNKNOWN = 254
+"""What a `Decoder` gives for values that the class map does not hold; class maps have no such index."""
+
+_BAND_ROWS = 1024
+
+
+class Decoder:
+    """Turns the bands of one label file into class indices.
+
+    A single band is read by its ids; by its palette's colours where at least half of the class map's colours
+    (and two at least) stand in the palette under other ids than the class map's, as in pictures whose
+    palette was made from their colours.
+
+    Args:
+        path: the label file, for messages.
+        dataset: the same file, open.
+        classes: the class map.
+
+    Raises:
+        LabelError: a type or number of bands that cannot hold labels.
+    """
+
+    def __init__(self, path: Path, dataset: DatasetReader, classes: ClassMap) -> None:
+        self._path = path
+        self._classes = classes
+        self._nodata = dataset.nodata
+        self._lossy = str(dataset.profile.get("compress", "")).lower() in {"jpeg", "webp"}
+        self.by_colour = dataset.count >= 3
+        _check_bands(path, dataset)
+        self._table = _rgb_table(classes) if self.by_colour else _band_table(dataset, classes)
+
+    def __call__(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Decode.
+
+        Args:
+            values: all bands of a window, (bands, height, width).
+
+        Returns:
+            (height, width) uint8: class indices, 255 for ignore, `UNKNOWN` for what the map does not hold.
+        """
+        labels = self._colours(values) if self.by_colour else self._ids(values[0])
+        if values.shape[0] in (2, 4):
+            labels[values[-1] == 0] = IGNORE
+        return labels
+
+    def unknown(self, values: NDArray[np.generic], labels: NDArray[np.uint8]) -> Counter[tuple[int, ...]]:
+        """Count the values that came out as `UNKNOWN`: (id,) or (red, green, blue) → pixels."""
+        bands = values[: 3 if self.by_colour else 1, labels == UNKNOWN]
+        found, counts = np.unique(bands, axis=1, return_counts=True)
+        keys = (tuple(int(v) for v in column) for column in found.T)
+        return Counter(dict(zip(keys, counts.tolist(), strict=True)))
+
+    def error(self, unknown: Counter[tuple[int, ...]], where: str = "") -> LabelError:
+        """The error that tells a person which values are unknown and what the class map holds."""
+        value, count = unknown.most_common(1)[0]
+        what = f"colour {value}" if self.by_colour else f"id {value[0]}"
+        more = f" (and {len(unknown) - 1} more unknown values)" if len(unknown) > 1 else ""
+        known = ", ".join(
+            f"{c.name} {c.colour if self.by_colour else c.id}" for c in self._classes.classes[:12]
+        )
+        mend = "add it to `classes` in the configuration or mend the labels"
+        if self._lossy:
+            mend = "the file is compressed with loss, which smears labels: save it as PNG or LZW GeoTIFF"
+        pixels = "1 pixel" if count == 1 else f"{count} pixels"
+        return LabelError(
+            f"{self._path}: {what} on {pixels}{where}{more} is not in the class map ({known}); {mend}"
+        )
+
+    def _ids(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        if values.dtype == np.uint8:
+            return self._table[values]
+        held = np.greater_equal(values, 0) & np.less_equal(values, IGNORE)
+        labels = self._table[np.where(held, values, 0).astype(np.uint8)]
+        labels[~held] = UNKNOWN
+        if self._nodata is not None:
+            labels[values == self._nodata] = IGNORE
+        return labels
+
+    def _colours(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        red, green, blue = (band.astype(np.uint32) for band in values[:3])
+        labels = self._table[red << 16 | green << 8 | blue]
+        if self._nodata is not None:
+            labels[(values[:3] == self._nodata).all(0)] = IGNORE
+        return labels
+
+
+def _check_bands(path: Path, dataset: DatasetReader) -> None:
+    kinds = {np.dtype(dtype) for dtype in dataset.dtypes}
+    if dataset.count >= 3 and (dataset.count > 4 or kinds != {np.dtype(np.uint8)}):
+        raise LabelError(
+            f"{path} has {dataset.count} bands of {dataset.dtypes[0]}, expected labels as one band of ids or "
+            "as 8-bit RGB"
+        )
+    if not all(np.issubdtype(kind, np.integer) for kind in kinds):
+        raise LabelError(
+            f"{path} holds {dataset.dtypes[0]}, expected integer class ids; convert it with "
+            "`gdal_translate -ot Byte`"
+        )
+
+
+@lru_cache(maxsize=4)
+def _rgb_table(classes: ClassMap) -> NDArray[np.uint8]:
+    table = np.full(1 << 24, UNKNOWN, np.uint8)
+    for colour in classes.ignore_colours:
+        table[_packed(colour)] = IGNORE
+    for index, info in enumerate(classes.classes):
+        table[_packed(info.colour)] = index
+    return table
+
+
+def _packed(colour: Colour) -> int:
+    red, green, blue = colour
+    return red << 16 | green << 8 | blue
+
+
+def _band_table(dataset: DatasetReader, classes: ClassMap) -> NDArray[np.uint8]:
+    ids = classes.lut_ids_to_index()
+    table = np.where(ids < 0, UNKNOWN, ids).astype(np.uint8)
+    table.setflags(write=True)
+    colours = palette(dataset)
+    if _goes_by_colour(colours, classes):
+        index = {info.colour: i for i, info in enumerate(classes.classes)}
+        index |= dict.fromkeys(classes.ignore_colours, IGNORE)
+        for value, colour in colours.items():
+            table[value] = index.get(colour, UNKNOWN)
+        table[IGNORE] = IGNORE
+    if dataset.nodata is not None and 0 <= dataset.nodata <= IGNORE:
+        table[int(dataset.nodata)] = IGNORE
+    return table
+
+
+def _goes_by_colour(colours: dict[int, Colour], classes: ClassMap) -> bool:
+    if all(colours.get(info.id) == info.colour for info in classes.classes):
+        return False
+    there = set(colours.values())
+    held = sum(info.colour in there for info in classes.classes)
+    return held >= 2 and 2 * held >= len(classes)
+
+
+def palette(dataset: DatasetReader) -> dict[int, Colour]:
+    """The colour table of a single-band file; empty where there is none or it is a mere grey ramp."""
+    if dataset.count != 1 or dataset.colorinterp[0] != ColorInterp.palette:
+        return {}
+    table = {value: (c[0], c[1], c[2]) for value, c in dataset.colormap(1).items() if 0 <= value < IGNORE}
+    return {} if all(colour == (value,) * 3 for value, colour in table.items()) else table
+
+
+def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
+    """Raise `LabelError` unless the label file lies on its scene's grid to within half a pixel."""
+    if (dataset.height, dataset.width) != scene.shape:
+        raise LabelError(
+            f"{path} has {dataset.width}x{dataset.height} pixels, its scene {scene.path.name} has "
+            f"{scene.width}x{scene.height}; bring the labels onto the scene's grid with "
+            "`gdalwarp -r near -te … -ts …`"
+        )
+    if dataset.transform.is_identity or scene.grid.affine.is_identity:
+        return
+    to_scene = ~scene.grid.affine * dataset.transform
+    corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
+    shift = max(max(abs(there - here) for there, here in zip(to_scene * c, c, strict=True)) for c in corners)
+    if shift >= 0.5:
+        raise LabelError(
+            f"{path} lies {shift:.1f} pixels off its scene {scene.path.name} although both have the same "
+            "size; give it the scene's georeference, or warp it onto the scene's grid with `gdalwarp -r near`"
+        )
+
+
+def row_bands(path: Path, dataset: DatasetReader) -> Iterator[NDArray[np.generic]]:
+    """All bands of the whole file, a band of rows at a time."""
+    for top in range(0, dataset.height, _BAND_ROWS):
+        window = Window(0, top, dataset.width, min(_BAND_ROWS, dataset.height - top))
+        with reading(path):
+            values = dataset.read(window=window)
+        yield values

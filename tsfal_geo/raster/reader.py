@@ -1,0 +1,194 @@
+"""Reading windows of scenes: native bytes, validity, height above local ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.files import FileHandles, reading
+from tsfal_geo.raster.height import HeightModel
+from tsfal_geo.raster.scene import Scene
+
+
+@dataclass(frozen=True)
+class Patch:
+    """The pixels of one window.
+
+    Attributes:
+        image: (bands, height, width) in the file's own type. Values of invalid pixels are those of the
+            file (NaN included); pixels outside the scene are 0.
+        valid: (height, width) bool; False for nodata, masked pixels and pixels outside the scene.
+        height: (1, height, width) float32, metres (DSM units) above local ground, 0 where the DSM has no
+            value; None when the DSM is not used.
+    """
+
+    image: NDArray[np.generic]
+    valid: NDArray[np.bool_]
+    height: NDArray[np.float32] | None = None
+
+
+class SceneReader:
+    """Reads windows of scenes. Picklable; every process and thread opens files of its own.
+
+    Args:
+        scenes: all of them with the same type of pixels.
+        bands: 1-based numbers, in the order wanted; None for all but a real alpha band.
+        use_dsm: also give height above local ground; every scene needs a DSM then.
+
+    Raises:
+        RasterError: scenes that do not fit together, a band that a scene does not have, a missing DSM.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], bands: tuple[int, ...] | None, use_dsm: bool) -> None:
+        self.scenes = tuple(scenes)
+        if not self.scenes:
+            raise RasterError("there are no scenes to read")
+        self.band_dtype = _common_dtype(self.scenes)
+        self._bands = [_choose_bands(scene, bands) for scene in self.scenes]
+        self._check_band_counts()
+        self._handles = FileHandles()
+        self._heights: list[HeightModel] | None = None
+        if use_dsm:
+            self._heights = [_height_model(scene, self._handles) for scene in self.scenes]
+
+    @property
+    def bands(self) -> int:
+        """Number of image bands."""
+        return len(self._bands[0])
+
+    @property
+    def channels(self) -> int:
+        """Number of channels a network sees: bands, plus one with the DSM."""
+        return self.bands + (self._heights is not None)
+
+    def read(self, scene: int, y: int, x: int, height: int, width: int) -> Patch:
+        """Read a window, which may hang over the scene's edges.
+
+        Args:
+            scene: index into `scenes`.
+            y: first pixel row; may be negative.
+            x: first pixel column; may be negative.
+            height: rows of the window.
+            width: columns of the window.
+
+        Raises:
+            RasterError: the file cannot be read there; the message names it.
+        """
+        source = self.scenes[scene]
+        top, left = max(y, 0), max(x, 0)
+        bottom, right = min(y + height, source.height), min(x + width, source.width)
+        if bottom <= top or right <= left:
+            return self._empty(height, width)
+        window = Window(left, top, right - left, bottom - top)
+        patch = self._read_inside(scene, window)
+        if patch.valid.shape == (height, width):
+            return patch
+        pad = (top - y, y + height - bottom), (left - x, x + width - right)
+        return _padded(patch, pad)
+
+    def close(self) -> None:
+        """Close the files that this thread holds open."""
+        self._handles.close()
+
+    def _read_inside(self, scene: int, window: Window) -> Patch:
+        source = self.scenes[scene]
+        bands = self._bands[scene]
+        dataset = self._handles.get(source.path)
+        with reading(source.path):
+            image = dataset.read(list(bands), window=window)
+            valid = _valid(source, bands, image, dataset, window)
+        surface = None
+        if self._heights is not None:
+            surface = self._heights[scene].read(window)[None]
+        return Patch(image, valid, surface)
+
+    def _empty(self, height: int, width: int) -> Patch:
+        image = np.zeros((self.bands, height, width), self.band_dtype)
+        surface = np.zeros((1, height, width), np.float32) if self._heights is not None else None
+        return Patch(image, np.zeros((height, width), bool), surface)
+
+    def _check_band_counts(self) -> None:
+        first = len(self._bands[0])
+        for scene, bands in zip(self.scenes, self._bands, strict=True):
+            if len(bands) != first:
+                raise RasterError(
+                    f"{scene.path} has {len(bands)} bands, {self.scenes[0].path} has {first}; choose bands "
+                    "that all scenes have with --bands, such as --bands 1,2,3"
+                )
+
+
+def _valid(
+    scene: Scene, bands: Sequence[int], image: NDArray[np.generic], dataset: DatasetReader, window: Window
+) -> NDArray[np.bool_]:
+    valid = valid_pixels(image, scene.nodata)
+    if scene.masked:
+        valid &= dataset.read_masks(scene.spectral[0], window=window) > 0
+    elif scene.alpha is not None and scene.alpha not in bands:
+        valid &= dataset.read(scene.alpha, window=window) > 0
+    return valid
+
+
+def valid_pixels(image: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_]:
+    """Which pixels hold measurements.
+
+    Of integers a pixel is nodata where *all* bands have the nodata value (a dark pixel may well be 0 in
+    one of them); of floats where *any* band has it or is NaN or infinite.
+
+    Args:
+        image: (bands, height, width).
+        nodata: the declared value or None.
+
+    Returns:
+        (height, width) bool.
+    """
+    if np.issubdtype(image.dtype, np.floating):
+        valid = np.isfinite(image).all(0)
+        if nodata is not None and np.isfinite(nodata):
+            valid &= (image != image.dtype.type(nodata)).all(0)
+        return np.asarray(valid)
+    if nodata is None or not _representable(nodata, image.dtype):
+        return np.ones(image.shape[1:], bool)
+    return np.asarray((image != image.dtype.type(nodata)).any(0))
+
+
+def _representable(value: float, dtype: np.dtype) -> bool:
+    limits = np.iinfo(dtype)
+    return bool(float(value).is_integer() and limits.min <= value <= limits.max)
+
+
+def _padded(patch: Patch, pad: tuple[tuple[int, int], tuple[int, int]]) -> Patch:
+    surface = None if patch.height is None else np.pad(patch.height, ((0, 0), *pad))
+    return Patch(np.pad(patch.image, ((0, 0), *pad)), np.pad(patch.valid, pad), surface)
+
+
+def _common_dtype(scenes: Sequence[Scene]) -> np.dtype:
+    for scene in scenes:
+        if scene.dtype != scenes[0].dtype:
+            raise RasterError(
+                f"{scene.path} is {scene.dtype}, {scenes[0].path} is {scenes[0].dtype}; bring all scenes to "
+                "one type with `gdal_translate -ot … -scale`"
+            )
+    return np.dtype(scenes[0].dtype)
+
+
+def _choose_bands(scene: Scene, bands: tuple[int, ...] | None) -> tuple[int, ...]:
+    if bands is None:
+        return scene.spectral
+    missing = [band for band in bands if not 1 <= band <= scene.bands]
+    if missing:
+        raise RasterError(f"{scene.path} has bands 1 to {scene.bands}, band {missing[0]} was asked for")
+    return bands
+
+
+def _height_model(scene: Scene, handles: FileHandles) -> HeightModel:
+    if scene.dsm is None:
+        raise RasterError(
+            f"{scene.path} has no DSM; put one with the same name into dsm/, or set data.dsm=ignore"
+        )
+    return HeightModel(scene.grid, scene.dsm, handles)
