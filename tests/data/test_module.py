@@ -1,0 +1,160 @@
+"""The training stream is the same with any workers and after a resume; ranks share nothing."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+
+from tsfal_geo.config import TrainConfig
+from tsfal_geo.data.module import TsfDataModule
+from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.chips import scene_chips
+from tsfal_geo.raster.reader import SceneReader
+
+
+@pytest.fixture
+def make_module(make_scene, random_labels):
+    scene = make_scene(shape=(256, 256))
+    labels = random_labels(scene)
+    chips = scene_chips([scene], 64, "pad")
+
+    def make(held_out=chips[4:6], unlabelled=chips[6:], **kwargs):
+        config = TrainConfig(steps=9, num_workers=kwargs.pop("workers", 0), accelerator="cpu")
+        return TsfDataModule(
+            SceneReader([scene], None, False),
+            labels,
+            chips[:4],
+            unlabelled,
+            held_out,
+            manual=labels,
+            val_labels=labels,
+            val_chips=chips[:11],
+            config=config,
+            **kwargs,
+        )
+
+    return make
+
+
+def same(first, second):
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+
+
+def test_a_step_holds_its_parts(make_module):
+    module = make_module()
+    loader = module.train_dataloader()
+    assert len(loader) == 9
+    item = next(iter(loader))
+    assert item["step"] == 0
+    assert set(item) == {"step", "labelled", "unlabelled", "held_out"}
+    assert item["labelled"]["image"].shape == (2, 3, 64, 64)
+    assert item["labelled"]["image"].dtype == torch.uint8
+    assert "mask" in item["labelled"] and "mask" not in item["unlabelled"]
+    assert item["unlabelled"]["manual"].dtype == torch.uint8
+    assert item["labelled"]["seed"].dtype == torch.int64
+    assert item["labelled"]["transform"].dtype == torch.float64
+
+
+def test_parts_without_chips_are_absent(make_module):
+    item = next(iter(make_module(held_out=(), unlabelled=()).train_dataloader()))
+    assert set(item) == {"step", "labelled"}
+
+
+def test_resumed_training_sees_what_an_uninterrupted_one_sees(make_module):
+    whole = list(make_module(seed=3).train_dataloader())
+    rest = list(make_module(seed=3, start=5).train_dataloader())
+    assert [item["step"] for item in rest] == [5, 6, 7, 8]
+    assert all(same(first, second) for first, second in zip(whole[5:], rest, strict=True))
+    assert not same(whole[0]["labelled"], next(iter(make_module(seed=4).train_dataloader()))["labelled"])
+
+
+def test_workers_change_nothing(make_module):
+    alone = list(make_module().train_dataloader())
+    helped = list(make_module(workers=2).train_dataloader())
+    assert all(same(first, second) for first, second in zip(alone, helped, strict=True))
+
+
+def test_ranks_share_no_chip_and_no_seed(make_module):
+    seen, seeds, validated = [], [], []
+    for rank in range(2):
+        module = make_module()
+        module.trainer = SimpleNamespace(
+            global_rank=rank, world_size=2, strategy=SimpleNamespace(root_device=torch.device("cpu"))
+        )
+        items = list(module.train_dataloader())
+        seen.append([index for item in items[:2] for index in item["unlabelled"]["index"].tolist()])
+        seeds += [
+            seed
+            for item in items
+            for part in ("labelled", "held_out")
+            for seed in item[part]["seed"].tolist()
+        ]
+        validated += [tuple(chip) for batch in module.val_dataloader() for chip in batch["chip"].tolist()]
+    assert not set(seen[0]) & set(seen[1])
+    assert len(set(seeds)) == len(seeds)
+    assert len(validated) == len(set(validated)) == 11
+
+
+def test_partners_are_the_chips_of_the_stream(make_module):
+    module = make_module()
+    batch = next(iter(module.train_dataloader()))["unlabelled"]
+    for position, index in enumerate(batch["index"].tolist()):
+        partner = module.partner(index)
+        assert torch.equal(partner["image"], batch["image"][position])
+        assert torch.equal(partner["manual"], batch["manual"][position])
+        assert partner["index"] == index
+
+
+def test_validation_reads_every_chip_once(make_module):
+    module = make_module()
+    batches = list(module.val_dataloader())
+    assert sum(len(batch["mask"]) for batch in batches) == 11
+
+
+def test_no_labelled_chip_is_an_error(make_module, make_scene, random_labels):
+    scene = make_scene("other")
+    with pytest.raises(LabelError, match="no labelled chip"):
+        TsfDataModule(SceneReader([scene], None, False), random_labels(scene), [], config=TrainConfig())
+
+
+class Recorder(LightningModule):
+    """Notes the steps it is given, and saves a checkpoint after four of them."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.automatic_optimization = False
+        self.steps = []
+
+    def configure_optimizers(self):
+        return torch.optim.SGD([self.weight], lr=0.1)
+
+    def training_step(self, batch):
+        self.steps.append(batch["step"])
+        optimiser = self.optimizers()
+        optimiser.zero_grad()
+        self.manual_backward((self.weight * batch["labelled"]["image"].float().mean()).sum())
+        optimiser.step()
+
+    def on_train_batch_end(self, outputs, batch, batch_idx):
+        if len(self.steps) == 4:
+            self.trainer.save_checkpoint(self.path)
+
+
+def test_lightning_goes_on_from_a_checkpoint_with_the_next_step(make_module, tmp_path):
+    quiet = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    quiet |= {"max_epochs": 1, "limit_val_batches": 0, "enable_checkpointing": False}
+    whole, rest = Recorder(tmp_path / "whole.ckpt"), Recorder(tmp_path / "rest.ckpt")
+    Trainer(**quiet).fit(whole, datamodule=make_module())
+    Trainer(**quiet).fit(rest, datamodule=make_module(start=4), ckpt_path=whole.path, weights_only=True)
+    assert whole.steps == list(range(9))
+    assert rest.steps == [4, 5, 6, 7, 8]

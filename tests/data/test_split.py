@@ -1,0 +1,86 @@
+"""Labelled chips are drawn whole, by seed, with every class among them."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from tsfal_geo.data.split import class_counts, draw_held_out, draw_labelled
+from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.chips import scene_chips
+
+
+def common_counts(chips=233, classes=6):
+    return np.full((chips, classes), 100)
+
+
+def test_counts_are_those_of_the_chips(make_scene, random_labels):
+    scene = make_scene()
+    labels = random_labels(scene)
+    labels.arrays[0][:64, :64] = 255
+    labels.arrays[0][:10, :10] = 2
+    chips = scene_chips([scene], 64, "pad")
+    counts = class_counts(chips, labels, 6)
+    assert counts[0].tolist() == [0, 0, 100, 0, 0, 0]
+    assert counts.sum() == (labels.arrays[0] != 255).sum()
+
+
+def test_share_of_the_papers_chips():
+    drawn = draw_labelled(common_counts(), 0.15, seed=0)
+    assert len(drawn) == len(set(drawn)) == 35
+    assert drawn == draw_labelled(common_counts(), 0.15, seed=0)
+    assert drawn != draw_labelled(common_counts(), 0.15, seed=1)
+
+
+def test_only_chips_with_labels_are_drawn():
+    counts = common_counts(20)
+    counts[10:] = 0
+    drawn = draw_labelled(counts, 0.5, seed=0)
+    assert len(drawn) == 5 and max(drawn) < 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_class_is_always_among_them(seed):
+    counts = common_counts(100)
+    counts[:, 4] = 0
+    counts[[7, 50, 93], 4] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # three chips of a hundred are found by drawing again
+        drawn = draw_labelled(counts, 0.1, seed=seed)
+    assert len(drawn) == 10
+    assert set(drawn) & {7, 50, 93}
+
+
+def test_classes_too_rare_to_be_drawn_are_added_with_a_warning():
+    counts = common_counts(5000, 3)
+    counts[:, 1:] = 0
+    counts[17, 1] = counts[4000, 2] = 1
+    with pytest.warns(UserWarning, match="missed a class"):
+        drawn = draw_labelled(counts, 0.002, seed=0)
+    assert len(drawn) == 10 and {17, 4000} <= set(drawn)
+
+
+def test_a_class_that_no_label_holds_is_not_waited_for():
+    counts = common_counts(40)
+    counts[:, 3] = 0
+    assert len(draw_labelled(counts, 0.15, seed=0)) == 6
+
+
+def test_no_label_at_all_is_an_error():
+    with pytest.raises(LabelError, match="no labelled pixel in 3 chips"):
+        draw_labelled(np.zeros((3, 6), dtype=int), 0.5, seed=0)
+
+
+def test_held_out_chips_leave_every_class_to_train_on():
+    counts = common_counts(60)
+    counts[:, 4] = 0
+    counts[[3, 8], 4] = 1
+    labelled = [3, 8, *range(20, 38)]
+    held_out = draw_held_out(counts, labelled, 0.2, seed=0)
+    assert len(held_out) == 4 and set(held_out) < set(labelled)
+    assert {3, 8} - set(held_out)
+
+
+def test_too_few_chips_hold_none_out():
+    assert draw_held_out(common_counts(), [4], 0.2, seed=0) == []
+    assert draw_held_out(common_counts(), [4, 9, 11], 0.0, seed=0) == []

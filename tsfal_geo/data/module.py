@@ -1,0 +1,174 @@
+"""The Lightning data module: the training stream, the validation chips, partners for mixing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tsfal_geo.config import TrainConfig
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.data.samplers import FixedSampler, Stream
+from tsfal_geo.data.steps import Part, StepBatches
+from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.reader import SceneReader
+
+_MAX_WORKERS = 8
+_VAL_BATCH = 4
+
+
+class _ChipItems(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """The chips of a dataset by number."""
+
+    def __init__(self, dataset: OrthoDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.dataset.read_chip(self.dataset.chips[index])
+
+
+class TsfDataModule(LightningDataModule):
+    """Labelled and unlabelled chips for training, grid chips for validation.
+
+    The training loader gives one item a step::
+
+        {"step": int, "labelled": batch, "unlabelled": batch, "held_out": batch}
+
+    ``unlabelled`` and ``held_out`` are there only if they have chips. A batch is a collated dictionary of
+    :class:`OrthoDataset`'s samples with ``index`` (B,), the chip's number in its part, and ``seed`` (B,), for
+    its augmentation; labelled chips carry ``mask``, unlabelled ones ``manual`` if there is a reader for it.
+    The stream depends on (seed, rank, world size, step) alone: training resumed with ``start=k`` sees what an
+    uninterrupted training would. Loaders are already sharded by rank.
+
+    Attributes:
+        unlabelled: the dataset of unlabelled chips, or None.
+        start: the first step that ``train_dataloader`` gives.
+    """
+
+    def __init__(
+        self,
+        reader: SceneReader,
+        labels: LabelReader,
+        labelled_chips: Sequence[Chip],
+        unlabelled_chips: Sequence[Chip] = (),
+        held_out_chips: Sequence[Chip] = (),
+        *,
+        manual: LabelReader | None = None,
+        val_reader: SceneReader | None = None,
+        val_labels: LabelReader | None = None,
+        val_chips: Sequence[Chip] = (),
+        config: TrainConfig,
+        seed: int | None = None,
+        start: int = 0,
+        steps: int | None = None,
+    ) -> None:
+        """Put the parts together; nothing is read yet.
+
+        Args:
+            reader: the training scenes.
+            labels: what supervises labelled and held-out chips.
+            labelled_chips: chips whose labels train the segmenter.
+            unlabelled_chips: chips for the semi-supervised losses.
+            held_out_chips: labelled chips kept for the error mask decoder.
+            manual: labels that people gave on unlabelled chips.
+            val_reader: the validation scenes; None: the training scenes.
+            val_labels: labels of the validation scenes.
+            val_chips: validation chips; none: no validation.
+            config: batch sizes, workers, accelerator.
+            seed: of the stream; None: ``config.seed``.
+            start: the first step.
+            steps: number of steps in all, those before ``start`` included; None: ``config.steps``.
+
+        Raises:
+            LabelError: no labelled chip, or validation chips without labels.
+        """
+        super().__init__()
+        if not labelled_chips:
+            raise LabelError(
+                "found no labelled chip to train on, expected at least one; add labels or raise --labelled"
+            )
+        if val_chips and val_labels is None:
+            raise LabelError("found validation chips without labels; give labels for the validation scenes")
+        self.config = config
+        self.seed = config.seed if seed is None else seed
+        self.start = start
+        self.steps = config.steps if steps is None else steps
+        self.labelled = OrthoDataset(reader, labels, labelled_chips)
+        self.unlabelled = (
+            OrthoDataset(reader, manual, unlabelled_chips, label_key="manual") if unlabelled_chips else None
+        )
+        self.held_out = OrthoDataset(reader, labels, held_out_chips) if held_out_chips else None
+        self.val = OrthoDataset(val_reader or reader, val_labels, val_chips) if val_chips else None
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """One item a step from ``start`` on.
+
+        Its length is that of the whole training, since Lightning counts on from a checkpoint's step.
+        """
+        sampler = FixedSampler(range(self.start, self.steps), length=self.steps)
+        return DataLoader(StepBatches(self._parts()), batch_size=None, sampler=sampler, **self._loading())
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
+        """This rank's validation chips, each chip on one rank only."""
+        if self.val is None:
+            return []
+        rank, world = self._place()
+        sampler = FixedSampler(range(rank, len(self.val.chips), world))
+        return DataLoader(_ChipItems(self.val), batch_size=_VAL_BATCH, sampler=sampler, **self._loading())
+
+    def partner(self, index: int) -> dict[str, Tensor]:
+        """Read an unlabelled chip for mixing, in the calling process; ``index`` as in the batches.
+
+        Returns:
+            A sample, with ``index``; not collated, not augmented.
+        """
+        assert self.unlabelled is not None, "partners are unlabelled chips"
+        return {**self.unlabelled.read_chip(self.unlabelled.chips[index]), "index": torch.tensor(index)}
+
+    def labelled_sample(self, index: int) -> dict[str, Tensor]:
+        """Read a labelled chip for copy-paste, in the calling process; as :meth:`partner`."""
+        return {**self.labelled.read_chip(self.labelled.chips[index]), "index": torch.tensor(index)}
+
+    def _parts(self) -> dict[str, Part]:
+        datasets = {
+            "labelled": (self.labelled, self.config.batch_labelled),
+            "unlabelled": (self.unlabelled, self.config.batch_unlabelled),
+            "held_out": (self.held_out, self.config.batch_labelled),
+        }
+        rank, world = self._place()
+        return {
+            name: Part(dataset, Stream(name, len(dataset.chips), batch, self.seed, rank, world))
+            for name, (dataset, batch) in datasets.items()
+            if dataset is not None
+        }
+
+    def _place(self) -> tuple[int, int]:
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def _loading(self) -> dict[str, Any]:
+        workers = self.config.num_workers
+        if workers is None:
+            workers = self._auto_workers()
+        return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": self._on_gpu()}
+
+    def _auto_workers(self) -> int:
+        # On a CPU reading is about a hundredth of a step, and a worker would take a core from the network.
+        if not self._on_gpu():
+            return 0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        local_ranks = self.trainer.num_devices if self.trainer is not None else 1
+        return max(1, min(_MAX_WORKERS, cores // local_ranks - 1))
+
+    def _on_gpu(self) -> bool:
+        if self.trainer is not None:
+            return self.trainer.strategy.root_device.type == "cuda"
+        return self.config.accelerator != "cpu" and torch.cuda.is_available()

@@ -1,0 +1,105 @@
+"""Which chips are labelled, and which of those are held out for the error mask decoder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.labels import LabelReader
+
+_DRAWS = 100
+
+
+def class_counts(chips: Sequence[Chip], labels: LabelReader, classes: int) -> NDArray[np.int64]:
+    """Count the pixels of each class in each chip, one chip in memory at a time.
+
+    Returns:
+        (chips, classes) int64; ignored pixels are not counted.
+    """
+    counts = np.zeros((len(chips), classes), dtype=np.int64)
+    for row, chip in zip(counts, chips, strict=True):
+        mask = labels.read(chip.scene, chip.y, chip.x, chip.size, chip.size)
+        row[:] = np.bincount(mask.ravel(), minlength=256)[:classes]
+    return counts
+
+
+def draw_labelled(counts: NDArray[np.int64], share: float, seed: int) -> list[int]:
+    """Draw whole chips, uniformly by seed, so that every class that the labels hold is among them.
+
+    A draw that misses a class is drawn again; when many draws miss one, chips that hold the missing classes
+    take the places of others, and a warning says so.
+
+    Args:
+        counts: (chips, classes), from :func:`class_counts`.
+        share: share of the chips with any label; rounded to whole chips, at least one.
+        seed: of the draw.
+
+    Returns:
+        Indices of the chips drawn, ascending.
+
+    Raises:
+        LabelError: no chip has a label.
+    """
+    candidates = np.flatnonzero(counts.sum(axis=1) > 0)
+    if not len(candidates):
+        raise LabelError(
+            f"found no labelled pixel in {len(counts)} chips, expected some; add labels to labels/"
+        )
+    number = max(1, round(share * len(candidates)))
+    return sorted(_draw(counts, candidates, number, np.random.default_rng([seed, 0])))
+
+
+def draw_held_out(counts: NDArray[np.int64], labelled: Sequence[int], share: float, seed: int) -> list[int]:
+    """Draw labelled chips that the segmenter shall not see, so that those left still hold every class.
+
+    Args:
+        counts: (chips, classes).
+        labelled: the labelled chips' indices.
+        share: share of them to hold out.
+        seed: of the draw.
+
+    Returns:
+        Indices held out, ascending; none where that would leave no chip or lose a class.
+    """
+    pool = np.asarray(labelled, dtype=np.int64)
+    number = len(pool) - round(share * len(pool))
+    if number >= len(pool) or number < 1:
+        return []
+    kept = _draw(counts, pool, number, np.random.default_rng([seed, 1]))
+    return sorted(set(pool.tolist()) - set(kept))
+
+
+def _draw(
+    counts: NDArray[np.int64], pool: NDArray[np.int64], number: int, generator: np.random.Generator
+) -> list[int]:
+    wanted = counts[pool].sum(axis=0) > 0
+    for _ in range(_DRAWS):
+        drawn = generator.choice(pool, size=number, replace=False)
+        if (counts[drawn].sum(axis=0) > 0)[wanted].all():
+            return drawn.tolist()
+    covering = _cover(counts, pool, wanted)
+    rest = [index for index in drawn.tolist() if index not in covering]
+    result = covering + rest[: max(0, number - len(covering))]
+    warnings.warn(
+        f"{_DRAWS} draws of {number} from {len(pool)} chips missed a class; "
+        f"{len(covering)} chips were chosen for their classes, {len(result)} are drawn in all",
+        stacklevel=3,
+    )
+    return result
+
+
+def _cover(counts: NDArray[np.int64], pool: NDArray[np.int64], wanted: NDArray[np.bool_]) -> list[int]:
+    """Few chips that hold every wanted class: greedily the chip with the most classes still missing."""
+    missing = wanted.copy()
+    chosen: list[int] = []
+    while missing.any():
+        gains = ((counts[pool] > 0) & missing).sum(axis=1)
+        best = int(pool[gains.argmax()])
+        chosen.append(best)
+        missing &= counts[best] == 0
+    return chosen
