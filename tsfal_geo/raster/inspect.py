@@ -1,0 +1,132 @@
+"""What a person wants to know of a folder of rasters before training: nodata, DSM, labels, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tsfal_geo.classes import VAIHINGEN, ClassMap
+from tsfal_geo.errors import UserError
+from tsfal_geo.raster.discovery import Survey, survey
+from tsfal_geo.raster.grids import metres_per_pixel
+from tsfal_geo.raster.labels import check_labels, infer_class_map
+from tsfal_geo.raster.labeltables import names_its_classes
+from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.scene import Scene
+
+_READ_WHOLE = 32_000_000
+_ROWS = 1024
+_SAMPLES, _SAMPLE_SIDE = 8, 256
+
+
+@dataclass(frozen=True)
+class SceneReport:
+    """One scene, looked at.
+
+    Attributes:
+        scene: the scene.
+        nodata_share: share of pixels without measurements, 0 to 1; None where the file cannot be read.
+        sampled: the share was estimated from windows, not counted.
+        pixel_size: metres (of a transform without CRS: its units); None without georeference.
+        problem: why the scene cannot be used; one line.
+    """
+
+    scene: Scene
+    nodata_share: float | None
+    sampled: bool
+    pixel_size: float | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """A folder, looked at: what was found, each scene, the classes and where they come from."""
+
+    survey: Survey
+    scenes: tuple[SceneReport, ...]
+    classes: ClassMap | None
+    class_source: str
+
+
+def inspect(
+    folder: Path, bands: tuple[int, ...] | None = None, classes: ClassMap | None = None
+) -> FolderReport:
+    """Look at every scene of a folder: headers, pixels (small scenes whole, large ones in samples), labels.
+
+    Args:
+        folder: as for `tsfal_geo.raster.discovery.discover`.
+        bands: 1-based numbers that are meant to be used; None for all.
+        classes: the configured class map; None: what the label files bring along, else Vaihingen's.
+
+    Raises:
+        RasterError: no such folder, or no orthophoto in it.
+        LabelError: label files that contradict each other.
+    """
+    found = survey(folder)
+    source = "the configuration"
+    if classes is None:
+        classes, source = _own_classes(found.scenes)
+    reports = tuple(_look_at(scene, bands, classes) for scene in found.scenes)
+    return FolderReport(found, reports, classes, source)
+
+
+def _own_classes(scenes: Sequence[Scene]) -> tuple[ClassMap | None, str]:
+    files = [scene.labels for scene in scenes if scene.labels is not None]
+    if not files:
+        return None, "no labels"
+    usable = []
+    for scene in scenes:
+        try:
+            infer_class_map([scene])
+        except UserError:
+            continue
+        usable.append(scene)
+    classes = infer_class_map(usable)
+    if classes is None:
+        return VAIHINGEN, "Vaihingen's colours, since the labels are RGB"
+    if any(scene.labels and names_its_classes(scene.labels) for scene in usable):
+        return classes, "the label files"
+    return classes, "the ids that occur in the labels; name them under `classes` in the configuration"
+
+
+def _look_at(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap | None) -> SceneReport:
+    share, sampled, problem = None, False, None
+    try:
+        reader = SceneReader([scene], bands, use_dsm=False)
+        share, sampled = _nodata_share(reader)
+        if share == 1.0 and not sampled:
+            problem = f"{scene.path} holds nothing but nodata; remove the file, or mend its nodata value"
+        if scene.dsm is not None:
+            SceneReader([scene], bands, use_dsm=True).close()
+        if classes is not None:
+            check_labels(scene, classes)
+        reader.close()
+    except UserError as error:
+        problem = str(error)
+    return SceneReport(scene, share, sampled, metres_per_pixel(scene.grid), problem)
+
+
+def _nodata_share(reader: SceneReader) -> tuple[float, bool]:
+    scene = reader.scenes[0]
+    sampled = scene.height * scene.width > _READ_WHOLE
+    valid = total = 0
+    for y, x, height, width in _samples(scene) if sampled else _bands_of_rows(scene):
+        patch = reader.read(0, y, x, height, width)
+        valid += int(patch.valid.sum())
+        total += patch.valid.size
+    return 1 - valid / total, sampled
+
+
+def _bands_of_rows(scene: Scene) -> Iterator[tuple[int, int, int, int]]:
+    for y in range(0, scene.height, _ROWS):
+        yield y, 0, min(_ROWS, scene.height - y), scene.width
+
+
+def _samples(scene: Scene) -> Iterator[tuple[int, int, int, int]]:
+    side = min(_SAMPLE_SIDE, scene.height, scene.width)
+    for y in np.linspace(0, scene.height - side, _SAMPLES).astype(int).tolist():
+        for x in np.linspace(0, scene.width - side, _SAMPLES).astype(int).tolist():
+            yield y, x, side, side

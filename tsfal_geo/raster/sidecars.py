@@ -1,0 +1,68 @@
+"""What lies beside a class map: category names and attribute table for GDAL, a style for QGIS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.workspace.atomic import write_text
+
+_TABLE_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+"""Name, type (0 integer, 2 text) and usage of the attribute table's columns, as GDAL numbers them."""
+
+
+def write_aux(path: Path, classes: ClassMap) -> None:
+    """Write ``<path>.aux.xml``: category names and raster attribute table by class id."""
+    root = Xml.Element("PAMDataset")
+    band = Xml.SubElement(root, "PAMRasterBand", band="1")
+    names = {info.id: info.name for info in classes.classes}
+    categories = Xml.SubElement(band, "CategoryNames")
+    for value in range(max(names) + 1):
+        Xml.SubElement(categories, "Category").text = names.get(value, "")
+    table = Xml.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, usage) in enumerate(_TABLE_COLUMNS):
+        column = Xml.SubElement(table, "FieldDefn", index=str(index))
+        for key, text in (("Name", name), ("Type", str(kind)), ("Usage", str(usage))):
+            Xml.SubElement(column, key).text = text
+    for index, info in enumerate(classes.classes):
+        row = Xml.SubElement(table, "Row", index=str(index))
+        for field in (info.id, info.name, *info.colour):
+            Xml.SubElement(row, "F").text = str(field)
+    _write(path.with_name(f"{path.name}.aux.xml"), root)
+
+
+def write_class_style(path: Path, classes: ClassMap) -> None:
+    """Write the ``.qml`` beside ``path`` that shows classes in their colours, by name."""
+    renderer, root = _style(type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor="")
+    palette = Xml.SubElement(renderer, "colorPalette")
+    for info in classes.classes:
+        entry = {"value": str(info.id), "label": info.name, "color": _hex(info.colour), "alpha": "255"}
+        Xml.SubElement(palette, "paletteEntry", entry)
+    _write(path.with_suffix(".qml"), root)
+
+
+def write_grey_style(path: Path, low: float, high: float) -> None:
+    """Write the ``.qml`` beside ``path`` that shows one band from black (``low``) to white (``high``)."""
+    renderer, root = _style(
+        type="singlebandgray", grayBand="1", opacity="1", alphaBand="-1", gradient="BlackToWhite"
+    )
+    stretch = Xml.SubElement(renderer, "contrastEnhancement")
+    for key, value in (("minValue", low), ("maxValue", high), ("algorithm", "StretchToMinimumMaximum")):
+        Xml.SubElement(stretch, key).text = str(value)
+    _write(path.with_suffix(".qml"), root)
+
+
+def _style(**renderer: str) -> tuple[Xml.Element, Xml.Element]:
+    root = Xml.Element("qgis", version="3.34", styleCategories="Symbology")
+    pipe = Xml.SubElement(root, "pipe")
+    return Xml.SubElement(pipe, "rasterrenderer", renderer), root
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def _write(path: Path, root: Xml.Element) -> None:
+    Xml.indent(root)
+    write_text(path, Xml.tostring(root, encoding="unicode") + "\n")

@@ -1,0 +1,168 @@
+"""Writing maps: streamed to a draft beside the goal, then made a COG that appears whole or not at all."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import DTypeLike, NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+
+from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.raster import sidecars
+from tsfal_geo.workspace.atomic import replace_file
+
+BLOCK = 512
+"""Side of the tiles of written files; blocks given to `RasterWriter.write` should start on multiples."""
+
+
+class RasterWriter:
+    """A context manager that writes a raster block by block.
+
+    On a normal exit the file at ``path`` is a complete cloud-optimised GeoTIFF on exactly the given grid; on
+    an exception nothing is left and a file that was there before stays. Pixels never written are nodata.
+
+    Args:
+        path: the file to appear, ``.tif``.
+        grid: its shape, transform and CRS; identity without CRS gives a file without georeference.
+        dtype: type of the pixels.
+        count: number of bands.
+        nodata: declared nodata value, also the fill of pixels never written; None: zeros, nothing declared.
+        overviews: how overviews are made: ``mode`` for classes, ``average`` for measurements.
+        classes: for a class map: colour table, names and styles are written, and `write` takes class
+            *indices*, which are stored as class ids.
+        tags: metadata of the file.
+        descriptions: names of the bands.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        grid: GeoBox,
+        dtype: DTypeLike,
+        count: int = 1,
+        nodata: float | None = None,
+        *,
+        overviews: Literal["mode", "average", "nearest"] = "average",
+        classes: ClassMap | None = None,
+        tags: dict[str, str] | None = None,
+        descriptions: tuple[str, ...] = (),
+    ) -> None:
+        self.path = Path(path)
+        self.grid = grid
+        self._overviews = overviews
+        self._classes = classes
+        self._tags = tags or {}
+        self._descriptions = descriptions
+        self._profile: dict[str, Any] = {
+            "driver": "GTiff",
+            "dtype": np.dtype(dtype).name,
+            "count": count,
+            "nodata": nodata,
+            "height": grid.height,
+            "width": grid.width,
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "compress": "lzw",
+            "bigtiff": "if_safer",
+            "interleave": "band",
+            **_georeference(grid),
+        }
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            folder = tempfile.TemporaryDirectory(prefix=f".{self.path.stem}-", dir=self.path.parent)
+            self._draft = Path(stack.enter_context(folder)) / "draft.tif"
+            self._file = stack.enter_context(_quietly_open(self._draft, self._profile))
+            self._describe()
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, y: int, x: int, array: NDArray[np.generic]) -> None:
+        """Write a block whose first pixel is at row ``y``, column ``x``.
+
+        Args:
+            y: row; a multiple of `BLOCK` for speed.
+            x: column; likewise.
+            array: (height, width) for one band, else (count, height, width); class indices if the writer
+                has ``classes``.
+        """
+        values = array if array.ndim == 3 else array[None]
+        if self._classes is not None:
+            values = self._classes.lut_index_to_ids()[values]
+        window = Window(x, y, values.shape[2], values.shape[1])
+        self._file.write(values, window=window)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            self._file.close()
+            if kind is None:
+                self._publish()
+
+    def _describe(self) -> None:
+        self._file.update_tags(**self._tags)
+        for band, text in enumerate(self._descriptions, 1):
+            self._file.set_band_description(band, text)
+        if self._classes is not None:
+            self._file.write_colormap(1, {c.id: (*c.colour, 255) for c in self._classes.classes})
+            self._file.update_tags(1, **{f"class_{c.id}": c.name for c in self._classes.classes})
+
+    def _publish(self) -> None:
+        with replace_file(self.path) as temporary, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            rasterio.shutil.copy(self._draft, temporary, driver="COG", **self._cog_options())
+            if self._classes is not None:
+                sidecars.write_aux(self.path, self._classes)
+                sidecars.write_class_style(self.path, self._classes)
+
+    def _cog_options(self) -> dict[str, str]:
+        floating = np.issubdtype(np.dtype(self._profile["dtype"]), np.floating)
+        return {
+            "BLOCKSIZE": str(BLOCK),
+            "COMPRESS": "DEFLATE",
+            "PREDICTOR": "FLOATING_POINT" if floating else "NO" if self._classes else "STANDARD",
+            "OVERVIEW_RESAMPLING": self._overviews.upper(),
+            "BIGTIFF": "IF_SAFER",
+            "NUM_THREADS": "2",
+        }
+
+
+def class_writer(path: Path, grid: GeoBox, classes: ClassMap, **options: Any) -> RasterWriter:
+    """A writer of class maps: takes class indices, stores class ids as uint8, 255 is nodata."""
+    return RasterWriter(path, grid, np.uint8, 1, IGNORE, overviews="mode", classes=classes, **options)
+
+
+def write_classes(path: Path, grid: GeoBox, classes: ClassMap, labels: NDArray[np.uint8]) -> None:
+    """Write a whole class map (height, width) of class indices; 255 is nodata."""
+    with class_writer(path, grid, classes) as writer:
+        writer.write(0, 0, labels)
+
+
+def _georeference(grid: GeoBox) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if not grid.affine.is_identity:
+        found["transform"] = grid.affine
+    if grid.crs is not None:
+        found["crs"] = CRS.from_wkt(grid.crs.to_wkt())
+    return found
+
+
+def _quietly_open(path: Path, profile: dict[str, Any]) -> rasterio.io.DatasetWriter:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, "w", **profile)
