@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from .fakes import Collect, Identity, MemoryReader
 from tsfal_geo.mapping import predict
 from tsfal_geo.mapping.predict import predict_scene
+
+from .fakes import Collect, Identity, MemoryReader
 
 
 def scene(height, width, seed=0):
@@ -52,7 +53,7 @@ def test_strips_give_the_same_bytes(monkeypatch):
     reader, network = scene(200, 700), Stride4()
     whole = run(reader, network, channels={"probabilities": 3}).layers["probabilities"]
     monkeypatch.setattr(predict, "_WIDEST", 256)
-    monkeypatch.setattr(predict, "TILE", 32)
+    monkeypatch.setattr(predict, "BLOCK", 32)
     cut = run(reader, network, channels={"probabilities": 3}).layers["probabilities"]
     assert np.array_equal(whole, cut)
 

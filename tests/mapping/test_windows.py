@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def test_windows_cover_the_axis_and_little_more(length, overlap):
     assert (covered[:length] > 0).all()
     assert starts[0] == 0 and list(starts) == sorted(set(starts))
     assert starts[-1] + window < max(length + ALIGN, window + 1)
-    shared = [a + window - b for a, b in zip(starts, starts[1:], strict=False)]
+    shared = [a + window - b for a, b in itertools.pairwise(starts)]
     assert all(pixels >= max(overlap * window, 2 * ALIGN) for pixels in shared)
 
 
@@ -37,7 +39,7 @@ def test_strips_share_the_whole_rasters_windows(width):
     whole = window_starts(width, window, overlap)
     cut = list(strips(width, window, overlap, widest=128, tile=32))
     assert cut[0].x0 == 0 and cut[-1].x1 == width
-    assert all(a.x1 == b.x0 and b.x0 % 32 == 0 for a, b in zip(cut, cut[1:], strict=False))
+    assert all(a.x1 == b.x0 and b.x0 % 32 == 0 for a, b in itertools.pairwise(cut))
     assert max(strip.x1 - strip.x0 for strip in cut) <= 128
     for strip in cut:
         # a pixel beside the strip takes part in the enlargement of its rim

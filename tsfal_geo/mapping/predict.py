@@ -16,12 +16,12 @@ from tsfal_geo.mapping.blend import Blender
 from tsfal_geo.mapping.prefetch import prefetch
 from tsfal_geo.mapping.windows import Strip, strips, window_starts
 from tsfal_geo.raster.reader import Patch, SceneReader
+from tsfal_geo.raster.write import BLOCK
 
 PredictFn = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 """A batch as in training (``image`` (N, B, h, w) of the raster's dtype, ``valid`` bool (N, h, w), ``height``
 float32 (N, 1, h, w) with a DSM) to named layers (N, channels, h / s, w / s), s one of 1, 2, 4."""
 
-TILE = 512
 _WIDEST = 16384
 _ROWS_AT_ONCE = 64
 
@@ -83,7 +83,7 @@ def predict_scene(
     """
     scene = reader.scenes[scene_index]
     height, width = scene.height, scene.width
-    for strip in strips(width, window, overlap, _WIDEST, TILE):
+    for strip in strips(width, window, overlap, _WIDEST, BLOCK):
         blender = Blender(
             channels, window, strip.starts[0], strip.starts[-1] + window - strip.starts[0],
             window_starts(height, window, overlap)[-1] + window,

@@ -1,0 +1,97 @@
+"""``tsfal-geo evaluate``: a workspace's model against label rasters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tsfal_geo.cli.options import Reporter, json_option, workspace_option
+from tsfal_geo.errors import Cancelled, LabelError
+
+if TYPE_CHECKING:
+    from tsfal_geo.assess.metrics import Scores
+    from tsfal_geo.raster.scene import Scene
+    from tsfal_geo.workspace.layout import Workspace
+
+
+@click.command("evaluate")
+@workspace_option
+@click.option(
+    "--raster",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of scenes with labels.",
+)
+@json_option
+def command(workspace: Path, raster: Path, as_json: bool) -> None:
+    """Predict wall-to-wall, each pixel once; per-class IoU, mIoU, overall accuracy, confusion matrix."""
+    from tsfal_geo.workspace.layout import Workspace
+
+    opened = Workspace.open(workspace)
+    reporter = Reporter(as_json)
+    try:
+        scenes = _labelled(raster, opened, reporter)
+        scores = _score(opened, scenes, reporter)
+    finally:
+        reporter.finish()
+    if not as_json:
+        from rich.console import Console
+
+        console = Console()
+        console.print(scores.table())
+        console.print(scores.confusion_table())
+    reporter.result({**scores.to_json(), "scenes": [scene.name for scene in scenes]})
+
+
+def _labelled(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Scene]:
+    from tsfal_geo.raster.discovery import discover
+    from tsfal_geo.raster.labels import check_labels
+
+    scenes = discover(folder)
+    labelled = [scene for scene in scenes if scene.labels is not None]
+    if not labelled:
+        raise LabelError(
+            f"{folder}: found {len(scenes)} scenes and no labels, expected a label raster for at least one "
+            f"of them; put one with the same name into {folder / 'labels'}"
+        )
+    bare = [scene.name for scene in scenes if scene.labels is None]
+    if bare:
+        reporter.warning(f"{len(bare)} of {len(scenes)} scenes have no labels: {', '.join(bare[:5])}")
+    for scene in labelled:
+        check_labels(scene, workspace.classes)
+    return labelled
+
+
+def _score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scores:
+    from tsfal_geo.assess.metrics import Confusion
+    from tsfal_geo.assess.stitched import confuse_scene
+    from tsfal_geo.mapping.network import open_network
+    from tsfal_geo.mapping.sources import open_scenes
+    from tsfal_geo.raster.labels import FolderLabels
+
+    network = open_network(workspace.current_model())
+    reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
+    labels = FolderLabels(scenes, network.classes)
+    settings = workspace.config.export
+    confusion = Confusion(len(network.classes))
+    for index, scene in enumerate(scenes):
+
+        def progress(share: float, before: int = index, name: str = scene.name) -> None:
+            if reporter.stop.is_set():
+                raise Cancelled
+            reporter.progress((before + share) / len(scenes), f"evaluate {name}")
+
+        confuse_scene(
+            reader,
+            index,
+            network.predict,
+            labels,
+            confusion,
+            window=settings.window or network.card.chip_size,
+            overlap=settings.overlap,
+            batch=settings.batch,
+            progress=progress,
+        )
+    return confusion.scores(network.classes.names)

@@ -1,0 +1,63 @@
+"""Gathers rows to whole rows of tiles and writes them in a thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_AHEAD = 2
+
+
+class TileRows:
+    """Rows of a strip in, blocks that start and end at tile edges (or the raster's) out.
+
+    Compressing and writing run in a thread of their own, at most two blocks behind. Leaving the context
+    waits for them; after an error the rest is dropped.
+
+    Args:
+        write: gets (y, x, block); called from one thread.
+        height: rows of the raster.
+        tile: rows of a tile.
+    """
+
+    def __init__(self, write: Callable[[int, int, NDArray[np.uint8]], None], height: int, tile: int) -> None:
+        self._write, self._height, self._tile = write, height, tile
+        self._buffer: NDArray[np.uint8] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._waiting: deque[Future[None]] = deque()
+
+    def add(self, y: int, x: int, rows: NDArray[np.uint8]) -> None:
+        """Take the rows from ``y`` on of the strip that starts at column ``x``, in order and without gaps."""
+        while len(rows):
+            top = y - y % self._tile
+            bottom = min(top + self._tile, self._height)
+            if self._buffer is None:
+                self._buffer = np.empty((bottom - top, rows.shape[1]), np.uint8)
+            count = min(len(rows), bottom - y)
+            self._buffer[y - top : y - top + count] = rows[:count]
+            y, rows = y + count, rows[count:]
+            if y == bottom:
+                self._submit(top, x, self._buffer)
+                self._buffer = None
+
+    def _submit(self, y: int, x: int, block: NDArray[np.uint8]) -> None:
+        while len(self._waiting) >= _AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._write, y, x, block))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None:
+            for future in self._waiting:
+                future.result()
