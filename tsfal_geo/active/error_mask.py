@@ -1,0 +1,150 @@
+"""Where the teacher is likely wrong: low confidence, or the decoder says so (method, sections 3 and 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsfal_geo.active.support import CELL, cell_blocks
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.models.head import enlarge
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The teacher's word on one grid, cells or pixels.
+
+    Attributes:
+        pseudo: (N, h, w) uint8 class; 255 where there is no image (padding, nodata).
+        conf: (N, h, w) float32 largest probability; 0 there.
+    """
+
+    pseudo: Tensor
+    conf: Tensor
+
+
+def cell_share(pixels: Tensor) -> Tensor:
+    """Share of each cell's 16 pixels that are True: (..., H, W) bool to (..., H/4, W/4) float32."""
+    return cell_blocks(pixels).float().mean(-1)
+
+
+def predict(probs: Tensor, valid: Tensor) -> Prediction:
+    """Class and confidence of probabilities (N, C, h, w) on their own grid; ``valid`` (N, h, w) bool."""
+    conf, pseudo = probs.float().max(1)
+    return Prediction(
+        torch.where(valid, pseudo.to(torch.uint8), IGNORE).to(torch.uint8),
+        torch.where(valid, conf, torch.zeros_like(conf)),
+    )
+
+
+def predict_pixels(probs: Tensor, valid: Tensor) -> Prediction:
+    """Class and confidence at full resolution, from bilinearly enlarged probabilities.
+
+    Args:
+        probs: (N, C, h, w) at stride 4.
+        valid: (N, H, W) bool.
+    """
+    size = (valid.shape[1], valid.shape[2])
+    return predict(enlarge(probs.float(), CELL, size), valid)
+
+
+def emd_pixels(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Error probabilities at full resolution, (N, H, W), from logits (N, 1, h, w) at stride 4."""
+    return enlarge(logits.float(), CELL, size)[:, 0].sigmoid()
+
+
+def error_mask(conf: Tensor, emd: Tensor | None, keep: Tensor, confidence: float, threshold: float) -> Tensor:
+    """M = (EMD > threshold) OR (max P < confidence), minus manual pixels and padding; cells or pixels.
+
+    Args:
+        conf: largest probability.
+        emd: error probability of the same shape; None where no decoder is trained.
+        keep: bool: neither manual nor padding.
+        confidence: 0.7 in the paper.
+        threshold: 0.5.
+    """
+    mask = conf < confidence
+    if emd is not None:
+        mask = mask | (emd > threshold)
+    return mask & keep
+
+
+def emd_target(pseudo: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What the decoder learns: 1 where the teacher's class is not the true one.
+
+    Args:
+        pseudo: uint8 class.
+        labels: uint8 truth of the same shape, 255 where unknown.
+
+    Returns:
+        target bool, and valid bool: where truth and prediction are both known.
+    """
+    valid = (labels != IGNORE) & (pseudo != IGNORE)
+    return (pseudo != labels) & valid, valid
+
+
+@dataclass(frozen=True)
+class MaskCounts:
+    """How well a mask finds errors, as pixel counts that add up over images."""
+
+    hits: int = 0
+    false_alarms: int = 0
+    misses: int = 0
+
+    @classmethod
+    def of(cls, mask: Tensor, wrong: Tensor, valid: Tensor) -> MaskCounts:
+        """Count over valid pixels; all bool of one shape, ``wrong`` as of ``emd_target``."""
+        mask, wrong = mask & valid, wrong & valid
+        hits, flagged, errors = (int(m.sum()) for m in (mask & wrong, mask, wrong))
+        return cls(hits, flagged - hits, errors - hits)
+
+    def __add__(self, other: MaskCounts) -> MaskCounts:
+        return MaskCounts(
+            self.hits + other.hits,
+            self.false_alarms + other.false_alarms,
+            self.misses + other.misses,
+        )
+
+    @property
+    def precision(self) -> float:
+        """Share of flagged pixels that are wrong; nan if none is flagged."""
+        flagged = self.hits + self.false_alarms
+        return self.hits / flagged if flagged else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Share of wrong pixels that are flagged; nan if none is wrong."""
+        wrong = self.hits + self.misses
+        return self.hits / wrong if wrong else float("nan")
+
+
+@dataclass
+class RecallCurve:
+    """Finds the decoder's threshold for a wished recall on held-out labels, in bounded memory.
+
+    Attributes:
+        wrong: histogram of the error probabilities of wrong pixels in steps of 1/1000.
+    """
+
+    BINS = 1000
+    wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(RecallCurve.BINS + 1, np.int64))
+
+    def add(self, emd: Tensor, wrong: Tensor, valid: Tensor) -> None:
+        """Take in one batch; as for ``MaskCounts.of``, ``emd`` in 0..1."""
+        scores = (emd[wrong & valid].float() * self.BINS).long()
+        self.wrong += torch.bincount(scores, minlength=self.BINS + 1).cpu().numpy()
+
+    def threshold(self, recall: float, highest: float) -> float:
+        """Largest threshold up to ``highest`` at which ``emd > threshold`` finds the share ``recall``."""
+        total = int(self.wrong.sum())
+        if not total:
+            return highest
+        # Found above bin k: all scores in bins k+1 and higher are certainly greater than k's upper end.
+        above = total - np.cumsum(self.wrong)
+        enough = np.flatnonzero(above >= recall * total)
+        reached = (int(enough[-1]) + 1) / self.BINS if len(enough) else 0.0
+        return min(highest, np.nextafter(reached, 0.0).item() if reached else 0.0)

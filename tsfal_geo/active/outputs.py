@@ -1,0 +1,40 @@
+"""What a strategy gets to see of a chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tsfal_geo.active.plar import PlarResult
+
+ChipKey = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ChipOutputs:
+    """The teacher's output on one unlabelled chip; h, w: cells. Lives while its chip is looked at, no longer.
+
+    Attributes:
+        key: (scene, row, col) of the chip.
+        probs: (C, h, w) float32.
+        f1: (D₁, h₁, w₁).
+        f2: (D₂, h, w).
+        emd: (h, w) error probability; None where no decoder is trained.
+        mask: (h, w) bool, the error mask without manual cells and padding.
+        plar: votes; None where PLAR is off.
+        askable: (h, w) int64, pixels of each cell that are valid, unlabelled and owned by this chip.
+        class_confidence: (C,) confidence bank of the training.
+        votes: (C, h, w) hard votes of a committee; None unless the strategy asked for passes.
+    """
+
+    key: ChipKey
+    probs: Tensor
+    f1: Tensor
+    f2: Tensor
+    emd: Tensor | None
+    mask: Tensor
+    plar: PlarResult | None
+    askable: Tensor
+    class_confidence: Tensor
+    votes: Tensor | None = None

@@ -1,0 +1,193 @@
+"""From candidate cells to queries: connected regions that one click can answer (method, section 4.7)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tsfal_geo.active.support import CELL
+
+IntArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of one chip, numbered from 1 in the order of their first cells.
+
+    Attributes:
+        labels: (h, w) int32 on the grid of cells; 0 where no region is.
+        pixels: pixels that a person would be asked for, (R,) int64.
+        predicted: class that most of those pixels are predicted as, (R,) uint8.
+        score: mean score of those pixels, (R,) float32.
+    """
+
+    labels: IntArray
+    pixels: NDArray[np.int64]
+    predicted: NDArray[np.uint8]
+    score: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def cell_regions(candidate: NDArray[np.bool_], askable: NDArray[np.integer]) -> IntArray:
+    """Every candidate cell with something to ask is a region of its own (granularity ``pixels``)."""
+    labels = np.zeros(candidate.shape, np.int32)
+    chosen = candidate & (askable > 0)
+    labels[chosen] = np.arange(1, np.count_nonzero(chosen) + 1)
+    return labels
+
+
+def connected_regions(
+    candidate: NDArray[np.bool_],
+    predicted: NDArray[np.uint8],
+    askable: NDArray[np.integer],
+    smallest: int,
+    largest: int,
+) -> IntArray:
+    """Connected candidate cells, split along predicted classes, cut where large (granularity ``regions``).
+
+    Regions below ``smallest`` pixels join the neighbour of their own class, else the one with the longest
+    common border, unless that would pass ``largest``; those that find none are dropped.
+
+    Args:
+        candidate: (h, w) bool.
+        predicted: (h, w) class.
+        askable: pixels of each cell that may be asked, (h, w).
+        smallest: pixels.
+        largest: pixels, at least one cell's 16.
+    """
+    chosen = candidate & (askable > 0)
+    labels = _split(chosen, predicted)
+    labels = _cut(labels, askable, largest)
+    labels = _merge(labels, predicted, askable, smallest, largest)
+    return renumber(labels)
+
+
+def describe(
+    labels: IntArray,
+    predicted: NDArray[np.uint8],
+    askable: NDArray[np.integer],
+    score: NDArray[np.float32],
+) -> Regions:
+    """Count pixels, predicted class and mean score of regions numbered 1..R."""
+    count = int(labels.max(initial=0))
+    chosen = labels > 0
+    index, weight = labels[chosen] - 1, askable[chosen].astype(np.float64)
+    pixels = np.bincount(index, weight, count)
+    width = int(predicted[chosen].max(initial=0)) + 1
+    votes = np.bincount(index * width + predicted[chosen], weight, count * width).reshape(count, width)
+    total = np.bincount(index, weight * score[chosen], count)
+    return Regions(
+        labels=labels,
+        pixels=pixels.astype(np.int64),
+        predicted=votes.argmax(1).astype(np.uint8),
+        score=(total / np.maximum(pixels, 1)).astype(np.float32),
+    )
+
+
+def region_pixels(labels: IntArray, askable: NDArray[np.bool_]) -> IntArray:
+    """Regions at full resolution, (H, W): cells enlarged by 4, kept only where a pixel may be asked."""
+    large = labels.repeat(CELL, 0).repeat(CELL, 1)[: askable.shape[0], : askable.shape[1]]
+    return np.where(askable, large, np.int32(0))
+
+
+def renumber(labels: IntArray) -> IntArray:
+    """Number regions 1..R in the order in which a scan row by row meets them; 0 stays."""
+    values, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.zeros(len(values), np.int32)
+    met = np.argsort(np.where(values == 0, -1, first))
+    rank[met] = np.arange(len(values)) + (0 if (values == 0).any() else 1)
+    return rank[inverse].reshape(labels.shape)
+
+
+def _split(chosen: NDArray[np.bool_], predicted: NDArray[np.uint8]) -> IntArray:
+    """Connected cells (sharing a side) of one predicted class."""
+    labels = np.zeros(chosen.shape, np.int32)
+    count = 0
+    for value in np.unique(predicted[chosen]):
+        part, found = ndimage.label(chosen & (predicted == value))
+        labels += np.where(part > 0, part + count, 0).astype(np.int32)
+        count += found
+    return labels
+
+
+def _cut(labels: IntArray, askable: NDArray[np.integer], largest: int) -> IntArray:
+    """Cut regions above ``largest`` pixels by an even grid of their bounding box into connected parts."""
+    sizes = np.bincount(labels.ravel(), askable.ravel().astype(np.float64))
+    side = isqrt(largest // (CELL * CELL))
+    boxes = ndimage.find_objects(labels)
+    count = len(boxes)
+    for region in np.flatnonzero(sizes[1:] > largest) + 1:
+        box = boxes[region - 1]
+        own = labels[box] == region
+        rows, cols = (np.arange(length) * -(-length // side) // length for length in own.shape)
+        tile = rows[:, None] * (cols[-1] + 1) + cols + 1
+        for value in np.unique(tile[own])[1:]:
+            part, found = ndimage.label(own & (tile == value))
+            labels[box] = np.where(part > 0, part + count, labels[box])
+            count += found
+        # What is left under the old number may itself have fallen apart.
+        part, found = ndimage.label(labels[box] == region)
+        labels[box] = np.where(part > 1, part + count, labels[box])
+        count += found
+    return labels
+
+
+def _merge(
+    labels: IntArray,
+    predicted: NDArray[np.uint8],
+    askable: NDArray[np.integer],
+    smallest: int,
+    largest: int,
+) -> IntArray:
+    sizes = np.bincount(labels.ravel(), askable.ravel().astype(np.float64)).astype(np.int64)
+    sizes[0] = 0
+    classes = np.zeros(len(sizes), np.int64)
+    classes[labels.ravel()] = predicted.ravel()
+    borders = _borders(labels)
+    target = np.arange(len(sizes))
+    tiny = np.flatnonzero((sizes > 0) & (sizes < smallest))
+    for region in tiny[np.lexsort((tiny, sizes[tiny]))]:
+        # A region that others have joined in the meantime may have grown, or gone.
+        if target[region] != region or sizes[region] >= smallest:
+            continue
+        fitting = [n for n in borders[region] if sizes[n] + sizes[region] <= largest]
+        if fitting:
+            best = max(fitting, key=lambda n: (classes[n] == classes[region], borders[region][n], -n))
+            _join(region, best, borders, sizes)
+            target[region] = best
+    while (target[target] != target).any():
+        target = target[target]
+    return np.where(sizes[target] >= smallest, target, 0)[labels].astype(np.int32)
+
+
+def _join(region: int, into: int, borders: dict[int, Counter[int]], sizes: NDArray[np.int64]) -> None:
+    sizes[into] += sizes[region]
+    for neighbour, length in borders.pop(region).items():
+        del borders[neighbour][region]
+        if neighbour != into:
+            borders[into][neighbour] += length
+            borders[neighbour][into] += length
+
+
+def _borders(labels: IntArray) -> dict[int, Counter[int]]:
+    """Length of the common border of every two neighbouring regions, both ways."""
+    pairs = np.concatenate(
+        [
+            np.stack([a.ravel(), b.ravel()], 1)
+            for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1]))
+        ]
+    )
+    pairs = pairs[(pairs[:, 0] != pairs[:, 1]) & (pairs > 0).all(1)]
+    found, lengths = np.unique(np.sort(pairs, 1), axis=0, return_counts=True)
+    borders: dict[int, Counter[int]] = defaultdict(Counter)
+    for (a, b), length in zip(found.tolist(), lengths.tolist(), strict=True):
+        borders[a][b] += length
+        borders[b][a] += length
+    return borders

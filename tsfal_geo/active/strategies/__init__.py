@@ -1,0 +1,25 @@
+"""Query strategies, one file each; importing this package registers them all."""
+
+from tsfal_geo.active.strategies import coreset, emd, entropy, margin, plar, qbc, random
+from tsfal_geo.active.strategies.base import (
+    STRATEGIES,
+    CellScores,
+    Strategy,
+    build_strategy,
+    register,
+)
+
+__all__ = [
+    "STRATEGIES",
+    "CellScores",
+    "Strategy",
+    "build_strategy",
+    "coreset",
+    "emd",
+    "entropy",
+    "margin",
+    "plar",
+    "qbc",
+    "random",
+    "register",
+]

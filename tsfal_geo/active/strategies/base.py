@@ -1,0 +1,99 @@
+"""The one interface of query strategies, and their register."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsfal_geo.active.outputs import ChipKey, ChipOutputs
+from tsfal_geo.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """A strategy's view of one chip.
+
+    Attributes:
+        score: (h, w) float32, higher: ask first; None: no preference, regions are drawn at random.
+        candidate: (h, w) bool: cells that may become queries at all.
+    """
+
+    score: Tensor | None
+    candidate: Tensor
+
+
+class Strategy(ABC):
+    """Chooses what a person is asked.
+
+    Attributes:
+        name: as in ``active.strategy``.
+        order: how candidates of all chips are brought into one order: by ``ranking`` as configured
+            (strategies that have a mask of candidates), by ``score``, or chip by chip as ``rank_chips`` says.
+        passes: forward passes with dropout that it wants as ``ChipOutputs.votes``.
+        needs_plar: whether it wants ``ChipOutputs.plar``.
+    """
+
+    name: ClassVar[str]
+    order: ClassVar[Literal["ranking", "score", "chips"]] = "score"
+    needs_plar: ClassVar[bool] = False
+    passes: int = 0
+
+    def __init__(self, seed: int = 0, passes: int = 0) -> None:
+        """Build a strategy.
+
+        Args:
+            seed: of what is random in it.
+            passes: for strategies that ask a committee.
+        """
+        self.seed = seed
+
+    @abstractmethod
+    def score(self, outputs: ChipOutputs) -> CellScores:
+        """Score the cells of one chip; the result depends on this chip, the seed, and nothing else."""
+
+    def describe(self, outputs: ChipOutputs) -> NDArray[np.float32] | None:
+        """A vector for the whole chip, kept for ``rank_chips``; None if not needed."""
+        return None
+
+    def rank_chips(
+        self, chips: Sequence[NDArray[np.float32]], labelled: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.int64]:
+        """Order of chips (positions) by their vectors, given those of labelled chips; for order ``chips``."""
+        raise NotImplementedError(f"{self.name} does not rank chips")
+
+    def generator(self, key: ChipKey) -> np.random.Generator:
+        """Random numbers for one chip: the same whatever chips were looked at before."""
+        return np.random.default_rng((self.seed, *key))
+
+
+STRATEGIES: dict[str, type[Strategy]] = {}
+
+
+def register[S: type[Strategy]](strategy: S) -> S:
+    """Class decorator: make a strategy known by its name."""
+    STRATEGIES[strategy.name] = strategy
+    return strategy
+
+
+def build_strategy(name: str, seed: int, passes: int) -> Strategy:
+    """Build a strategy by name.
+
+    Raises:
+        ConfigError: no strategy of that name.
+    """
+    factory: Callable[..., Strategy] | None = STRATEGIES.get(name)
+    if factory is None:
+        known = ", ".join(sorted(STRATEGIES))
+        raise ConfigError(f"active.strategy: found '{name}', expected one of {known}")
+    return factory(seed=seed, passes=passes)
+
+
+def entropy(probs: Tensor) -> Tensor:
+    """Shannon entropy over classes in 0..1: (C, h, w) to (h, w)."""
+    return -(probs * probs.clamp_min(1e-12).log()).sum(0) / np.log(len(probs))

@@ -1,0 +1,84 @@
+"""From votes on cells to labels of pixels: manual over agreed vote over pseudo-label (method, section 4.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+from tsfal_geo.active.error_mask import Prediction
+from tsfal_geo.active.plar import PlarResult
+from tsfal_geo.active.support import CELL
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.config import PlarConfig
+
+
+class Source(IntEnum):
+    """Where a pixel's label is from."""
+
+    PSEUDO = 0
+    REFINED = 1
+    MANUAL = 2
+    UNRESOLVED = 3
+
+
+@dataclass(frozen=True)
+class RefinedLabels:
+    """Training labels of unlabelled images, all (N, H, W).
+
+    Attributes:
+        labels: uint8 class; 255 where the pixel teaches nothing.
+        weight: float32 in 0..1, in the place of the teacher's confidence: 1 for manual labels, 1 or the
+            margin for votes, the confidence for pseudo-labels that stay, 0 where nothing is taught.
+        source: uint8, of ``Source``.
+    """
+
+    labels: Tensor
+    weight: Tensor
+    source: Tensor
+
+
+def write_labels(
+    pixels: Prediction, mask: Tensor, result: PlarResult, manual: Tensor, config: PlarConfig
+) -> RefinedLabels:
+    """Write votes into pixels, only where the full-resolution mask holds.
+
+    Args:
+        pixels: the teacher's word at full resolution.
+        mask: (N, H, W) bool, the error mask at full resolution, without manual pixels and padding.
+        result: votes on cells, (N, h, w).
+        manual: (N, H, W) uint8, people's labels; 255 where there are none.
+        config: ``refined_weight`` and ``unresolved``.
+    """
+    size = (mask.shape[1], mask.shape[2])
+    by_hand = manual != IGNORE
+    vote = _to_pixels(result.refined, size)
+    refined = mask & (vote != IGNORE) & ~by_hand
+    unresolved = mask & ~refined & ~by_hand
+    labels = torch.where(by_hand, manual, torch.where(refined, vote, pixels.pseudo))
+    weight = pixels.conf
+    if config.unresolved == "conf":
+        # Once more than a pseudo-label outside the mask is weighted by it.
+        weight = torch.where(unresolved, weight * weight, weight)
+    elif config.unresolved == "ignore":
+        weight = weight.masked_fill(unresolved, 0)
+        labels = labels.masked_fill(unresolved, IGNORE)
+    margin = config.refined_weight == "margin"
+    said = _to_pixels(result.margin, size) if margin else torch.ones_like(weight)
+    weight = torch.where(refined, said, weight).masked_fill(by_hand, 1)
+    source = torch.full_like(labels, Source.PSEUDO)
+    for where, value in (
+        (refined, Source.REFINED),
+        (unresolved, Source.UNRESOLVED),
+        (by_hand, Source.MANUAL),
+    ):
+        source.masked_fill_(where, int(value))
+    return RefinedLabels(labels, weight, source)
+
+
+def _to_pixels(cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest enlargement by 4 of (N, h, w), any dtype, cut to ``size``."""
+    large = cells.repeat_interleave(CELL, 1).repeat_interleave(CELL, 2)
+    return large[:, : size[0], : size[1]]
