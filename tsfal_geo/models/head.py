@@ -123,6 +123,14 @@ def enlarge(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
     return x[..., : size[0], : size[1]]
 
 
+def enlarge_to(coarse: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Bring F1 (N, channels, h, w) onto F2's grid of ``size``; the factor follows from the sizes."""
+    factor = 1
+    while coarse.shape[-2] * factor < size[0] or coarse.shape[-1] * factor < size[1]:
+        factor *= 2
+    return enlarge(coarse, factor, (size[0], size[1]))
+
+
 def _decoder(inputs: int, convs: int, separable: bool, light: bool) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if convs == 2:

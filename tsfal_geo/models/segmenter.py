@@ -11,10 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.models.encoders import LOW_STRIDE, Encoder
-from tsfal_geo.models.head import FEATURES, DeepLabHead, enlarge
+from tsfal_geo.models.head import FEATURES, DeepLabHead, enlarge, enlarge_to
 from tsfal_geo.models.weights import load_encoder_weights
 
-__all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "enlarge"]
+__all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "enlarge", "enlarge_to"]
 
 
 class SegmenterOutput(NamedTuple):
@@ -37,13 +37,12 @@ class Segmenter(nn.Module):
     """DeepLabv3+ (method, section 1): logits and F2 at stride 4, F1 at the output stride.
 
     Images of any size work: a size that is no multiple of the output stride is padded with zeros (the
-    normalised mean) at the bottom and right, and the padding is cut off the logits and F2. Use ``enlarge``
-    with ``f1_factor`` to bring F1 onto F2's grid and with ``LOGIT_STRIDE`` to bring logits to pixels.
+    normalised mean) at the bottom and right, and the padding is cut off the logits and F2. Use ``enlarge_to``
+    to bring F1 onto F2's grid and ``enlarge`` with ``LOGIT_STRIDE`` to bring logits to pixels.
 
     Attributes:
         encoder: its parameters learn at the base rate.
         head: everything else, auxiliary head included.
-        f1_factor: cells of F2's grid a cell of F1's (4 at output stride 16, 2 at 8).
     """
 
     LOGIT_STRIDE = LOW_STRIDE
@@ -54,7 +53,6 @@ class Segmenter(nn.Module):
         self.classes = classes
         self.encoder = encoder
         self.head = DeepLabHead(cfg, encoder.channels, encoder.stride, LOW_STRIDE, classes)
-        self.f1_factor = self.head.factor
         self.train()
 
     def forward(self, x: Tensor, features: bool = False) -> SegmenterOutput:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import segmentation_models_pytorch as smp
 import torch
+from huggingface_hub import constants as hub
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -201,11 +206,27 @@ def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
 
 
 def _library_weights(encoder_name: str) -> dict[str, Tensor]:
+    weights = True if encoder_name.startswith("tu-") else "imagenet"
     try:
-        weights = True if encoder_name.startswith("tu-") else "imagenet"
-        return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
+        with _cache_only_if_unreachable():
+            return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
     except Exception as error:  # no network, no such weights: each library and transport has its own error
         raise _unavailable(f"ImageNet weights of encoder {encoder_name}", error) from error
+
+
+@contextmanager
+def _cache_only_if_unreachable() -> Iterator[None]:
+    """Keep the hub's client from half a minute of retries where its host has no address at all."""
+    before = hub.HF_HUB_OFFLINE
+    try:
+        if not getproxies():
+            socket.getaddrinfo(urlsplit(hub.ENDPOINT).hostname, None)
+    except OSError:
+        hub.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE = before
 
 
 def _torchgeo_weights(name: str) -> dict[str, Tensor]:
@@ -228,4 +249,4 @@ def _unavailable(what: str, error: Exception) -> WeightsError:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
+    return (str(error) or type(error).__name__).splitlines()[0][:120].strip()

@@ -1,0 +1,169 @@
+"""Models on disk: ``model.safetensors`` with its ``model.json``, no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tsfal_geo.config import ClassSpec, ModelConfig
+from tsfal_geo.errors import WeightsError
+from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.workspace import atomic
+
+SCHEMA_VERSION = 1
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "model.json"
+_PACKAGES = ("tsfal-geo", "torch", "segmentation-models-pytorch", "timm")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class ModelCard(BaseModel):
+    """Everything that is needed to use a model, and where it came from.
+
+    Attributes:
+        schema_version: of this file.
+        model: the network.
+        in_channels: bands of its input, height included.
+        classes: the class map, in index order.
+        normalisation: `tsfal_geo.raster.stats.Normalisation` as a dict.
+        bands: 1-based bands of the scenes, in order; None: all.
+        dsm: whether the last channel is the height above ground.
+        chip_size: pixels a side it was trained on.
+        seed: of the training.
+        round: of the active loop, from 0.
+        metrics: what was measured when it was saved.
+        versions: of the packages that made it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    model: ModelConfig
+    in_channels: int = Field(ge=1)
+    classes: tuple[ClassSpec, ...]
+    normalisation: dict[str, Any]
+    bands: tuple[int, ...] | None
+    dsm: bool
+    chip_size: int
+    seed: int
+    round: int = 0
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=_versions)
+
+
+def save_model(
+    folder: Path, segmenter: Segmenter, card: ModelCard, parts: Mapping[str, nn.Module] | None = None
+) -> None:
+    """Write a model into a folder; the card comes last, so a folder with a card is complete.
+
+    Args:
+        folder: created if need be.
+        segmenter: the network (the teacher, as a rule).
+        card: its description.
+        parts: further modules to keep with it, by name, such as the error mask decoder; see `load_part`.
+    """
+    tensors = dict(segmenter.state_dict())
+    for name, module in (parts or {}).items():
+        tensors.update({f"{name}/{key}": value for key, value in module.state_dict().items()})
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    with atomic.replace_file(Path(folder) / WEIGHTS_NAME) as temporary:
+        save_file(plain, temporary)
+    atomic.write_text(Path(folder) / CARD_NAME, card.model_dump_json(indent=2))
+
+
+def load_model(folder: Path) -> tuple[Segmenter, ModelCard]:
+    """Read a model that `save_model` wrote; on the CPU, in eval mode.
+
+    Raises:
+        WeightsError: a file is missing, damaged, of a newer schema, or the two do not fit together.
+    """
+    card = load_card(folder)
+    # The weights come from the folder: nothing is to be looked for elsewhere.
+    cfg = card.model.model_copy(update={"weights": None})
+    segmenter = build_segmenter(cfg, card.in_channels, len(card.classes), card.seed)
+    path = Path(folder) / WEIGHTS_NAME
+    tensors = {key: value for key, value in _read(path).items() if "/" not in key}
+    _fill(segmenter, tensors, path)
+    return segmenter.eval(), card
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Read a model's description alone.
+
+    Raises:
+        WeightsError: no model there, a damaged card, or one of a newer schema.
+    """
+    path = Path(folder) / CARD_NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        schema = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA_VERSION:
+            raise WeightsError(
+                f"{path}: schema {schema}, this version reads up to {SCHEMA_VERSION}; update tsfal-geo"
+            )
+        return ModelCard.model_validate(values)
+    except (FileNotFoundError, NotADirectoryError):
+        raise WeightsError(f"{path}: no model there; train one first (tsfal-geo train)") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WeightsError(
+            f"{path}: not a model card ({where}: {first['msg']}); save the model again"
+        ) from None
+    except ValueError as error:
+        raise WeightsError(f"{path}: damaged, not readable as JSON ({error}); restore the file") from None
+
+
+def load_part(folder: Path, name: str, module: nn.Module) -> bool:
+    """Fill ``module`` with a part that was saved under ``name``; False if the model has none.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or the part is of another shape.
+    """
+    path = Path(folder) / WEIGHTS_NAME
+    prefix = f"{name}/"
+    tensors = {k.removeprefix(prefix): v for k, v in _read(path).items() if k.startswith(prefix)}
+    if tensors:
+        _fill(module, tensors, path)
+    return bool(tensors)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: missing, though its card is there; train again or restore it") from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: damaged ({error}); train again or restore the file") from error
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    wanted = module.state_dict()
+    odd = sorted(wanted.keys() ^ tensors.keys())
+    if odd:
+        state = "missing" if odd[0] in wanted else "not part of the network"
+        raise WeightsError(f"{path}: '{odd[0]}' is {state} ({len(odd)} in all); it belongs to another card")
+    for key, value in tensors.items():
+        if value.shape != wanted[key].shape:
+            raise WeightsError(
+                f"{path}: '{key}' has shape {tuple(value.shape)}, the card expects "
+                f"{tuple(wanted[key].shape)}; it belongs to another card"
+            )
+    module.load_state_dict(tensors)
