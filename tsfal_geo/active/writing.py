@@ -1,4 +1,4 @@
-"""From votes on cells to labels of pixels: manual over agreed vote over pseudo-label (method, section 4.6)."""
+"""From votes on cells to labels of pixels: manual, agreed vote, pseudo-label (method, section 4.6)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ class RefinedLabels:
 
     Attributes:
         labels: uint8 class; 255 where the pixel teaches nothing.
-        weight: float32 in 0..1, in the place of the teacher's confidence: 1 for manual labels, 1 or the
-            margin for votes, the confidence for pseudo-labels that stay, 0 where nothing is taught.
+        weight: float32 factor in 0..1: 1 for manual labels and plain pseudo-labels, 1 or the margin for
+            votes, as configured for what stays unresolved.
+        conf: float32 confidence to weight by: the teacher's, but 1 where a person or PLAR spoke.
         source: uint8, of ``Source``.
     """
 
     labels: Tensor
     weight: Tensor
+    conf: Tensor
     source: Tensor
 
 
@@ -58,16 +60,13 @@ def write_labels(
     refined = mask & (vote != IGNORE) & ~by_hand
     unresolved = mask & ~refined & ~by_hand
     labels = torch.where(by_hand, manual, torch.where(refined, vote, pixels.pseudo))
-    weight = pixels.conf
+    weight = torch.ones_like(pixels.conf)
+    if config.refined_weight == "margin":
+        weight = torch.where(refined, _to_pixels(result.margin, size), weight)
     if config.unresolved == "conf":
-        # Once more than a pseudo-label outside the mask is weighted by it.
-        weight = torch.where(unresolved, weight * weight, weight)
+        weight = torch.where(unresolved, pixels.conf, weight)
     elif config.unresolved == "ignore":
-        weight = weight.masked_fill(unresolved, 0)
-        labels = labels.masked_fill(unresolved, IGNORE)
-    margin = config.refined_weight == "margin"
-    said = _to_pixels(result.margin, size) if margin else torch.ones_like(weight)
-    weight = torch.where(refined, said, weight).masked_fill(by_hand, 1)
+        labels, weight = labels.masked_fill(unresolved, IGNORE), weight.masked_fill(unresolved, 0)
     source = torch.full_like(labels, Source.PSEUDO)
     for where, value in (
         (refined, Source.REFINED),
@@ -75,7 +74,7 @@ def write_labels(
         (by_hand, Source.MANUAL),
     ):
         source.masked_fill_(where, int(value))
-    return RefinedLabels(labels, weight, source)
+    return RefinedLabels(labels, weight, pixels.conf.masked_fill(refined | by_hand, 1), source)
 
 
 def _to_pixels(cells: Tensor, size: tuple[int, int]) -> Tensor:
