@@ -19,6 +19,7 @@ from tsfal_geo.workspace.atomic import replace_file
 
 _MARGIN = 12
 _FONT_SIZE = 16
+_NARROWEST = 480
 _INK = (30, 30, 30)
 _NOTHING = (0, 0, 0)
 _STRETCH = (2, 98)
@@ -113,7 +114,7 @@ def _compose(panels: Sequence[tuple[str, NDArray[np.uint8]]], classes: ClassMap)
     height, width = panels[0][1].shape[:2]
     line = _FONT_SIZE + 8
     step = max(width, max(int(font.getlength(title)) for title, _ in panels)) + _MARGIN
-    total = _MARGIN + step * len(panels)
+    total = max(_MARGIN + step * len(panels), _NARROWEST)
     places, legend_rows = _legend(classes, font, total)
     canvas = Image.new("RGB", (total, line + height + _MARGIN + legend_rows * line + _MARGIN), "white")
     draw = ImageDraw.Draw(canvas)
