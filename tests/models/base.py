@@ -1,6 +1,7 @@
 """One tester for every encoder: a test class inherits it and names its encoder."""
 
 import copy
+from typing import ClassVar
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ class SegmenterTester:
     """What every encoder's network must do; the inputs are small, the networks whole."""
 
     encoder = ""
-    options: dict = {}
+    options: ClassVar[dict] = {}
     stride = 16
     bands = 4
 

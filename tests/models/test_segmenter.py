@@ -1,11 +1,14 @@
+from typing import ClassVar
+
 import pytest
 import torch
 
-from tests.models.base import CLASSES, SegmenterTester
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.encoders import Encoder
 from tsfal_geo.models.segmenter import build_segmenter, enlarge, enlarge_to
+
+from .base import CLASSES, SegmenterTester
 
 
 class TestMobileNetV2(SegmenterTester):
@@ -24,7 +27,7 @@ class TestMobileNetV2(SegmenterTester):
 class TestMobileNetV2Stride8(SegmenterTester):
     encoder = "mobilenet_v2"
     stride = 8
-    options = {"decoder_convs": 1, "separable": False, "atrous_rates": (12, 24, 36)}
+    options: ClassVar[dict] = {"decoder_convs": 1, "separable": False, "atrous_rates": (12, 24, 36)}
 
 
 class TestResNet18(SegmenterTester):
@@ -35,7 +38,7 @@ class TestResNet18(SegmenterTester):
 class TestResNet101WithGrid(SegmenterTester):
     encoder = "tu-resnet101c"
     stride = 8
-    options = {
+    options: ClassVar[dict] = {
         "multi_grid": (2, 2, 4),
         "atrous_rates": (12, 24, 36),
         "projection_kernel": 3,
@@ -55,7 +58,7 @@ class TestResNet101WithGrid(SegmenterTester):
 
 class TestTimmMobileNet(SegmenterTester):
     encoder = "tu-mobilenetv2_035"
-    options = {"freeze_encoder_bn": True}
+    options: ClassVar[dict] = {"freeze_encoder_bn": True}
 
     def test_frozen_statistics_stay_while_the_head_learns(self, network):
         before = {k: v.clone() for k, v in network.state_dict().items() if k.endswith("running_mean")}

@@ -1,0 +1,80 @@
+import math
+
+import pytest
+import torch
+
+from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
+from tsfal_geo.models.head import enlarge_to
+
+
+def inputs(size=(32, 32), classes=6):
+    generator = torch.Generator().manual_seed(0)
+    height, width = size
+    f1 = torch.randn(2, 256, -(-height // 4), -(-width // 4), generator=generator).relu()
+    f2 = torch.randn(2, 256, height, width, generator=generator).relu()
+    return f1, f2, torch.randn(2, classes, height, width, generator=generator).softmax(1)
+
+
+def test_split_first_layer_equals_one_convolution_on_everything():
+    f1, f2, probabilities = (x.double() for x in inputs((18, 21)))
+    decoder = ErrorMaskDecoder(6, extra=False, first_kernel=1).double().eval()
+    weight = torch.cat([decoder.coarse.weight, decoder.first.weight], dim=1)
+    stacked = torch.cat([enlarge_to(f1, (18, 21)), f2, probabilities], dim=1)
+    expected = decoder.rest(torch.nn.functional.conv2d(stacked, weight))
+    assert torch.allclose(decoder(f1, f2, probabilities), expected)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_learns_a_simple_mask_and_leaves_its_inputs_without_gradient(kernel):
+    torch.set_num_threads(1)
+    f1, f2, probabilities = (x.requires_grad_() for x in inputs((16, 16)))
+    extra = torch.rand(2, 2, 16, 16, requires_grad=True)
+    decoder = ErrorMaskDecoder(6, extra=True, first_kernel=kernel)
+    wrong = extra.detach()[:, 0] > 0.7
+    valid = torch.ones_like(wrong)
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(12):
+        loss = emd_loss(decoder(f1, f2, probabilities, extra), wrong, valid)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    assert all(x.grad is None for x in (f1, f2, probabilities, extra))
+
+
+def test_loss_against_hand_computed_value():
+    logit = torch.tensor([[0.5, -1.0], [2.0, 3.0]])[None, None]
+    target = torch.tensor([[True, False], [False, True]])[None]
+    valid = torch.tensor([[True, True], [True, False]])[None]
+    softplus = lambda x: math.log1p(math.exp(x))  # noqa: E731
+    wrong, correct = softplus(-0.5), (softplus(-1.0) + softplus(2.0)) / 2
+    weights = [1 / math.sqrt(3), 1 / math.sqrt(2)]
+    expected = (weights[0] * correct + weights[1] * wrong) / sum(weights)
+    assert emd_loss(logit, target, valid).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_loss_has_the_right_sign():
+    target = torch.rand(1, 8, 8) > 0.5
+    valid = torch.ones_like(target)
+    agreeing = torch.where(target, 4.0, -4.0)[:, None]
+    assert emd_loss(agreeing, target, valid) < 0.1 < emd_loss(-agreeing, target, valid)
+
+
+@pytest.mark.parametrize("case", ["perfect teacher", "all wrong", "nothing valid"])
+def test_absent_class_gives_a_finite_loss_and_gradient(case):
+    logit = torch.randn(1, 1, 4, 4, requires_grad=True)
+    target = torch.full((1, 4, 4), case == "all wrong")
+    valid = torch.full((1, 4, 4), case != "nothing valid")
+    loss = emd_loss(logit, target, valid)
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(logit.grad).all()
+    assert (loss > 0) == (case != "nothing valid")
+
+
+def test_cells_without_truth_do_not_count():
+    logit = torch.randn(1, 1, 4, 4)
+    target, valid = torch.rand(1, 4, 4) > 0.5, torch.rand(1, 4, 4) > 0.5
+    changed = logit.masked_fill(~valid[:, None], 1e4)
+    assert torch.equal(emd_loss(logit, target, valid), emd_loss(changed, target ^ ~valid, valid))
