@@ -1,0 +1,140 @@
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from click.testing import CliRunner
+from sklearn.metrics import confusion_matrix, jaccard_score
+
+from tsfal_geo.classes import VAIHINGEN
+from tsfal_geo.cli import evaluate, export
+from tsfal_geo.config import Config
+from tsfal_geo.errors import LabelError, RasterError, UserError, WorkspaceError
+from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.write import write_classes
+from tsfal_geo.workspace.layout import State, Workspace
+
+SIZES = {"east": (150, 170), "west": (97, 260)}
+
+
+def scene(path, height, width, dtype=np.uint8, count=3):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.random.default_rng(height).integers(0, 255, (count, height, width)).astype(dtype)
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype=dtype, count=count, height=height, width=width,
+        transform=Affine(0.09, 0, 497_000, 0, -0.09, 5_420_000), crs="EPSG:25832",
+    ) as file:  # fmt: skip
+        file.write(image)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Scenes with labels, and a workspace with an untrained network."""
+    from tsfal_geo.models.io import ModelCard, save_model
+    from tsfal_geo.models.segmenter import build_segmenter
+
+    root = tmp_path_factory.mktemp("project")
+    for name, size in SIZES.items():
+        scene(root / "town" / "images" / f"{name}.tif", *size)
+    for found in discover(root / "town"):
+        labels = np.random.default_rng(1).choice([0, 1, 2, 3, 4, 5, 255], found.shape).astype(np.uint8)
+        write_classes(root / "town" / "labels" / f"{found.name}.tif", found.grid, VAIHINGEN, labels)
+    config = Config.model_validate({"export": {"window": 64}, "model": {"weights": None}})
+    scenes = tuple(discover(root / "town"))
+    workspace = Workspace.create(
+        root / "ws", State(root / "town", None, VAIHINGEN, scenes, round=0, status="done"), config
+    )
+    statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}
+    card = ModelCard(
+        model=config.model, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=statistics,
+        bands=None, dsm=False, chip_size=128, seed=3,
+    )  # fmt: skip
+    save_model(workspace.round_dir(0), build_segmenter(config.model, 3, 6, 3), card)
+    return root
+
+
+def run(command, *arguments):
+    result = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=True)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_export_writes_a_map_a_scene_and_evaluate_scores_just_these(folder):
+    printed = run(export.command, "--workspace", folder / "ws", "--confidence").stdout
+    truth, predicted = [], []
+    for name, size in SIZES.items():
+        path = folder / "ws" / "maps" / f"{name}.tif"
+        assert str(path) in printed and str(path.with_name(f"{name}_confidence.tif")) in printed
+        with rasterio.open(path) as made, rasterio.open(folder / "town" / "images" / f"{name}.tif") as image:
+            assert made.shape == size and made.transform == image.transform and made.crs == image.crs
+            predicted.append(made.read(1).ravel())
+        with rasterio.open(folder / "town" / "labels" / f"{name}.tif") as labels:
+            truth.append(labels.read(1).ravel())
+    t, p = np.concatenate(truth), np.concatenate(predicted)
+    assert len(np.unique(p)) > 1 and p.max() <= 5
+    t, p = t[t != 255], p[t != 255]
+
+    lines = run(evaluate.command, "--workspace", folder / "ws", "--raster", folder / "town", "--json").stdout
+    result = json.loads(lines.splitlines()[-1])
+    assert result["event"] == "result"
+    assert result["confusion"] == confusion_matrix(t, p, labels=range(6)).tolist()
+    assert result["miou"] == pytest.approx(
+        jaccard_score(t, p, labels=range(6), average="macro", zero_division=0)
+    )
+    assert result["accuracy"] == pytest.approx((t == p).mean())
+    assert result["scenes"] == sorted(SIZES)
+
+
+def test_export_of_other_scenes_into_another_folder_as_json(folder, tmp_path):
+    scene(tmp_path / "new" / "north.tif", 70, 80)
+    lines = run(
+        export.command, "--workspace", folder / "ws", "--raster", tmp_path / "new", "--out",
+        tmp_path / "out", "--json",
+    ).stdout.splitlines()  # fmt: skip
+    events = [json.loads(line) for line in lines]
+    assert events[0]["event"] == "hello"
+    shares = [event["fraction"] for event in events if event["event"] == "progress"]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    artefacts = [event["path"] for event in events if event["event"] == "artefact"]
+    assert artefacts == [str(tmp_path / "out" / "north.tif")] == events[-1]["maps"]
+    assert events[-1]["event"] == "result"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "north.qml", "north.tif", "north.tif.aux.xml",
+    ]  # fmt: skip
+
+
+def test_evaluate_prints_tables_for_people(folder):
+    text = run(evaluate.command, "--workspace", folder / "ws", "--raster", folder / "town").stdout
+    assert "mean IoU" in text and "overall accuracy" in text and "truth" in text
+    assert all(name.split()[0] in text for name in VAIHINGEN.names)
+
+
+def test_scenes_without_labels(folder, tmp_path):
+    scene(tmp_path / "images" / "a.tif", 70, 80)
+    scene(tmp_path / "images" / "b.tif", 70, 90)
+    arguments = ("--workspace", folder / "ws", "--raster", tmp_path, "--json")
+    with pytest.raises(LabelError, match="found 2 scenes and no labels"):
+        run(evaluate.command, *arguments)
+    grid = discover(tmp_path)[0].grid
+    write_classes(tmp_path / "labels" / "a.tif", grid, VAIHINGEN, np.zeros((70, 80), np.uint8))
+    lines = run(evaluate.command, *arguments).stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert any(event["event"] == "warning" and "b" in event["message"] for event in events)
+    assert events[-1]["scenes"] == ["a"] and events[-1]["pixels"] == 70 * 80
+
+
+def test_wrong_input_is_one_clear_line(folder, tmp_path):
+    scene(tmp_path / "deep" / "a.tif", 70, 80, np.uint16)
+    with pytest.raises(RasterError, match=r"a\.tif is uint16, expected uint8"):
+        run(export.command, "--workspace", folder / "ws", "--raster", tmp_path / "deep")
+    scene(tmp_path / "many" / "a.tif", 70, 80, count=4)
+    with pytest.raises(RasterError, match=r"a\.tif has 4 bands, expected 3"):
+        run(export.command, "--workspace", folder / "ws", "--raster", tmp_path / "many")
+    with pytest.raises(UserError, match="--out"):
+        run(export.command, "--workspace", folder / "ws", "--out", folder / "town" / "images")
+    with pytest.raises(WorkspaceError, match="workspace"):
+        run(export.command, "--workspace", tmp_path / "deep")
+    with pytest.raises(RasterError, match="no such folder"):
+        run(evaluate.command, "--workspace", folder / "ws", "--raster", tmp_path / "nowhere")
