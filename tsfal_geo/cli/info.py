@@ -33,7 +33,7 @@ def command(
     from tsfal_geo.raster.inspect import inspect
 
     reporter = Reporter(as_json)
-    config = load_config(config_path, {"data.bands": f"[{bands}]" if bands else None, **parse_set(settings)})
+    config = load_config(config_path, {"data.bands": _numbers(bands), **parse_set(settings)})
     classes = ClassMap.from_specs(config.classes) if config.classes else None
     report = inspect(raster, config.data.bands, classes)
     for line in report.survey.warnings:
@@ -42,6 +42,10 @@ def command(
         _show(report)
     reporter.result(_as_json(report))
     _raise_if_unusable(report)
+
+
+def _numbers(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
 
 
 def _raise_if_unusable(report: FolderReport) -> None:

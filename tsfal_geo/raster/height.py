@@ -20,6 +20,7 @@ from scipy import ndimage
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.files import FileHandles, reading
 from tsfal_geo.raster.grids import grid_of, metres_per_pixel
+from tsfal_geo.raster.header import check_size
 from tsfal_geo.raster.resample import PixelMap, bilinear
 
 _CELL = 2.0
@@ -44,6 +45,7 @@ class HeightModel:
         self._dsm = dsm
         self._handles = handles
         dataset = handles.get(dsm)
+        check_size(dsm, dataset)
         if dataset.count != 1:
             raise RasterError(f"{dsm} has {dataset.count} bands, expected a DSM of one band")
         self._grid = _placed(grid, grid_of(dataset), dsm)
@@ -54,27 +56,25 @@ class HeightModel:
 
     def read(self, window: Window) -> NDArray[np.float32]:
         """Heights of a window inside the scene, (height, width) float32, 0 where the DSM has no value."""
-        rows, cols = self._to_dsm.window(window)
         if self._same_grid:
-            surface = self._read_dsm(window)
+            heights = self._above_ground(window)
         else:
-            surface = bilinear(self._read_dsm, (self._grid.height, self._grid.width), rows, cols)
-        ground = self._sample_ground(rows, cols)
-        return np.nan_to_num(surface - ground, copy=False, nan=0.0)
+            shape = self._grid.height, self._grid.width
+            heights = bilinear(self._above_ground, shape, *self._to_dsm.window(window))
+        return np.nan_to_num(heights, copy=False, nan=0.0)
 
-    def _read_dsm(self, window: Window) -> NDArray[np.float32]:
+    def _above_ground(self, window: Window) -> NDArray[np.float32]:
+        """Heights at the DSM's own pixels, NaN where it has no value."""
         dataset = self._handles.get(self._dsm)
-        with reading(self._dsm):
-            values = dataset.read(1, window=window)
-        return elevations(values, dataset.nodata)
-
-    def _sample_ground(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
         if self._ground is None:
-            self._ground = ground_surface(self._handles.get(self._dsm), self._factor)
+            self._ground = ground_surface(dataset, self._factor)
+        with reading(self._dsm):
+            surface = elevations(dataset.read(1, window=window), dataset.nodata)
         ground = self._ground
-        y = (np.clip(rows, 0, self._grid.height - 1) + 0.5) / self._factor - 0.5
-        x = (np.clip(cols, 0, self._grid.width - 1) + 0.5) / self._factor - 0.5
-        return bilinear(lambda part: ground[part.toslices()], ground.shape, y, x)
+        rows = np.arange(window.row_off, window.row_off + window.height)[:, None]
+        cols = np.arange(window.col_off, window.col_off + window.width)[None]
+        y, x = (rows + 0.5) / self._factor - 0.5, (cols + 0.5) / self._factor - 0.5
+        return surface - bilinear(lambda part: ground[part.toslices()], ground.shape, y, x)
 
 
 def elevations(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
