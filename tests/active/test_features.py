@@ -1,0 +1,109 @@
+"""Sums, scatters and distances of both kinds of levels against explicit NumPy in float64."""
+
+import numpy as np
+import pytest
+import torch
+
+from tsfal_geo.active.features import EnlargedLevel, cell_major, level_at
+
+
+def bilinear(coarse, factor, height, width):
+    """Half-pixel bilinear enlargement, written out: value between the two nearest coarse cells."""
+
+    def axis(n, length):
+        at = np.clip((np.arange(length) + 0.5) / factor - 0.5, 0, n - 1)
+        low = np.minimum(np.floor(at).astype(int), n - 1)
+        return low, np.minimum(low + 1, n - 1), at - low
+
+    y0, y1, ty = axis(coarse.shape[1], height)
+    x0, x1, tx = axis(coarse.shape[2], width)
+    rows = coarse[:, y0] * (1 - ty)[:, None] + coarse[:, y1] * ty[:, None]
+    return rows[:, :, x0] * (1 - tx) + rows[:, :, x1] * tx
+
+
+CASES = {
+    "fine": ((9, 12), (9, 12), 1),
+    "stride 16": ((4, 6), (16, 24), 4),
+    "stride 8": ((5, 7), (10, 14), 2),
+    "cut": ((4, 6), (14, 23), 4),
+    "one cell": ((1, 1), (4, 4), 4),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def level(request):
+    """A level and its cells' features, labels and count of classes."""
+    coarse_size, size, factor = request.param
+    rng = np.random.default_rng(3)
+    coarse = rng.normal(2.0, 1.0, (5, *coarse_size))
+    values = bilinear(coarse, factor, *size).reshape(5, -1).T
+    cells = np.flatnonzero(rng.random(len(values)) < 0.7)
+    labels = rng.integers(0, 3, len(cells))
+    built = level_at(torch.from_numpy(coarse), size, torch.from_numpy(cells))
+    return built, values[cells], torch.from_numpy(labels), 4
+
+
+def test_means(level):
+    built, values, labels, classes = level
+    means = built.means(labels, classes).numpy()
+    for c in range(classes):
+        own = values[labels.numpy() == c]
+        expected = own.mean(0) if len(own) else np.zeros(values.shape[1])
+        np.testing.assert_allclose(means[c], expected, atol=1e-12)
+
+
+def test_pooled_moments(level):
+    built, values, labels, classes = level
+    moments = built.moments(labels, classes, per_class=False)
+    residuals = values - built.means(labels, classes).numpy()[labels.numpy()]
+    assert moments.counts.tolist() == [len(values)]
+    np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-10)
+    np.testing.assert_allclose(moments.fourth[0], ((residuals**2).sum(1) ** 2).sum(), atol=1e-10)
+
+
+def test_moments_of_classes(level):
+    built, values, labels, classes = level
+    moments = built.moments(labels, classes, per_class=True)
+    residuals = values - built.means(labels, classes).numpy()[labels.numpy()]
+    for c in range(classes):
+        own = residuals[labels.numpy() == c]
+        assert moments.counts[c] == len(own)
+        np.testing.assert_allclose(moments.scatter[c], own.T @ own, atol=1e-10)
+        np.testing.assert_allclose(moments.fourth[c], ((own**2).sum(1) ** 2).sum(), atol=1e-10)
+
+
+def test_squared_distances_also_after_a_map(level):
+    built, values, _, _ = level
+    rng = np.random.default_rng(4)
+    points, matrix = rng.normal(2, 1, (3, 5)), rng.normal(size=(5, 5))
+    expected = ((values[:, None] - points) ** 2).sum(2)
+    np.testing.assert_allclose(built.squared_distances(torch.from_numpy(points)), expected, atol=1e-10)
+    mapped = built.mapped(torch.from_numpy(matrix))
+    expected = ((values[:, None] @ matrix.T - points) ** 2).sum(2)
+    np.testing.assert_allclose(mapped.squared_distances(torch.from_numpy(points)), expected, atol=1e-9)
+
+
+def test_single_precision_with_a_large_common_offset():
+    """Features far from the origin: naive ||x||^2 - 2xy + ||y||^2 in float32 would be off by units."""
+    coarse = np.random.default_rng(0).normal(1000.0, 1.0, (8, 6, 6))
+    values = bilinear(coarse, 4, 24, 24).reshape(8, -1).T
+    points = values[::100]
+    expected = ((values[:, None] - points) ** 2).sum(2)
+    for features in (coarse, bilinear(coarse, 4, 24, 24)):
+        built = level_at(torch.from_numpy(features).float(), (24, 24), torch.arange(576))
+        found = built.squared_distances(torch.from_numpy(points).float())
+        np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_coarse_maps_are_not_enlarged():
+    built = level_at(torch.zeros(3, 4, 4), (16, 16), torch.arange(256))
+    assert isinstance(built, EnlargedLevel)
+    assert built.coarse.shape == (16, 3)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_cell_major_changes_the_layout_only(layout):
+    features = torch.randn(1, 3, 4, 5).to(memory_format=layout)[0]
+    turned = cell_major(features)
+    assert torch.equal(turned, features)
+    assert turned.stride() == (1, 15, 3)
