@@ -1,0 +1,77 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tsfal_geo.ssl.losses import cross_entropy, log_probabilities, ohem_cross_entropy, teacher_loss
+
+
+@pytest.fixture
+def scene():
+    generator = torch.Generator().manual_seed(0)
+    log_p = F.log_softmax(2 * torch.randn(2, 4, 6, 7, generator=generator), dim=1)
+    target = torch.randint(0, 4, (2, 6, 7), generator=generator)
+    target[0, :2] = 255
+    return log_p, target, generator
+
+
+def truth_losses(log_p, target):
+    """-log p of the truth at every pixel that is not ignored, by NumPy."""
+    p, y = log_p.double().numpy(), target.numpy()
+    where = np.argwhere(y != 255)
+    return np.array([-p[n, y[n, i, j], i, j] for n, i, j in where]), where
+
+
+def test_cross_entropy_is_the_mean_over_known_pixels(scene):
+    log_p, target, _ = scene
+    losses, _ = truth_losses(log_p, target)
+    assert cross_entropy(log_p, target).item() == pytest.approx(losses.mean(), rel=1e-6)
+
+
+def test_nothing_known_costs_nothing(scene):
+    log_p, target, _ = scene
+    void = torch.full_like(target, 255)
+    zero = torch.zeros(target.shape)
+    assert cross_entropy(log_p, void) == 0
+    assert ohem_cross_entropy(log_p, void) == 0
+    for weighting in ("none", "ael", "threshold"):
+        assert teacher_loss(log_p, void, zero, zero.bool(), weighting, 0.9) == 0
+        assert teacher_loss(log_p, target, zero, zero.bool(), weighting, 0.9) == 0
+
+
+@pytest.mark.parametrize("min_kept", [1, 66, 10_000])
+def test_ohem_keeps_the_hard_pixels_and_at_least_so_many(scene, min_kept):
+    log_p, target, _ = scene
+    losses, _ = truth_losses(log_p, target)
+    losses = np.sort(losses)[::-1]
+    hard = int((losses > -math.log(0.7)).sum())
+    expected = losses[: max(hard, min(min_kept, len(losses)))].mean()
+    assert hard < 66 < len(losses)
+    assert ohem_cross_entropy(log_p, target, 0.7, min_kept).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_teacher_weightings_against_numpy(scene):
+    log_p, target, generator = scene
+    confidence = torch.rand(target.shape, generator=generator)
+    keep = torch.rand(target.shape, generator=generator) < 0.5
+    confidence[1, 0] = 0
+    losses, where = truth_losses(log_p, target)
+    conf = np.array([confidence[tuple(w)].item() for w in where])
+    kept = np.array([keep[tuple(w)].item() for w in where])
+    expected = {
+        "none": losses[conf > 0].mean(),
+        "ael": (conf**2 * kept * losses).sum() / (conf**2 * kept).sum(),
+        "threshold": losses[conf >= 0.6].sum() / len(losses),
+    }
+    for weighting, value in expected.items():
+        loss = teacher_loss(log_p, target, confidence, keep, weighting, 0.6)
+        assert loss.item() == pytest.approx(value, rel=1e-5), weighting
+
+
+def test_log_probabilities_are_at_pixels_and_in_float32():
+    logits = torch.randn(1, 3, 4, 5).bfloat16()
+    log_p = log_probabilities(logits, (15, 18))
+    assert log_p.shape == (1, 3, 15, 18) and log_p.dtype == torch.float32
+    assert torch.allclose(log_p.exp().sum(1), torch.ones(1, 15, 18), atol=1e-6)

@@ -1,0 +1,252 @@
+import csv
+import math
+import threading
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import jaccard_score
+from torch.nn.functional import interpolate
+
+from tsfal_geo.errors import Cancelled, ConfigError, UserError, WorkspaceError
+from tsfal_geo.ssl import precision
+from tsfal_geo.ssl.base import intersection_over_union
+from tsfal_geo.ssl.trainer import choose_strategy, fit, load_best, warm_start
+
+
+@pytest.fixture
+def run(make_module, make_data, tmp_path):
+    """Train; returns the module, the result and the events."""
+
+    def train(config, folder="run", steps=6, disturb=None, **data_options):
+        data = make_data(config, **data_options)
+        module = make_module(config, data)
+        events, stop = [], threading.Event()
+        if disturb:
+            disturb(module, stop)
+        where = tmp_path / folder
+        result = fit(
+            module, data, folder=where, steps=steps, config=config, on_event=events.append, stop=stop
+        )
+        return module, result, events
+
+    return train
+
+
+def ask_to_stop(after):
+    """Set the stop signal while step ``after`` is being done."""
+
+    def disturb(module, stop):
+        done = module.after_step
+
+        def after_step():
+            done()
+            if module.steps_done + 1 == after:
+                stop.set()
+
+        module.after_step = after_step
+
+    return disturb
+
+
+def crash(module, stop):
+    """Fail in the fifth step."""
+    losses = module.losses
+
+    def failing(batch, rng):
+        if module.steps_done == 4:
+            raise ZeroDivisionError
+        return losses(batch, rng)
+
+    module.losses = failing
+
+
+def same(first, second):
+    one, two = first.state_dict(), second.state_dict()
+    return one.keys() == two.keys() and all(
+        torch.equal(value, two[key]) or (value.isnan().all() and two[key].isnan().all())
+        for key, value in one.items()
+    )
+
+
+@pytest.mark.parametrize("method", ["tsf", "supervised"])
+def test_two_runs_of_a_seed_are_equal_and_of_two_are_not(run, make_config, method):
+    config = make_config(train={"method": method})
+    first, again = (run(config, folder)[0] for folder in ("a", "b"))
+    other, _, _ = run(make_config(train={"method": method, "seed": 1}), "c")
+    assert same(first, again) and not same(first.predictor, other.predictor)
+
+
+@pytest.mark.parametrize("preset", ["paper", "strong"])
+def test_stopped_and_resumed_is_bitwise_what_was_never_stopped(run, make_config, preset):
+    config = make_config(preset, train={"val_every": 2})
+    whole, result, _ = run(config, "whole")
+    with pytest.raises(Cancelled, match="after step 3 of 6"):
+        run(config, "cut", disturb=ask_to_stop(3))
+    resumed, second, _ = run(config, "cut")
+    assert second.resumed_from == 3
+    assert same(whole, resumed)
+    assert second.metrics == result.metrics and second.best_miou == result.best_miou
+
+
+def test_killed_between_checkpoints_is_bitwise_what_was_never_killed(run, make_config):
+    config = make_config(train={"checkpoint_every": 3, "val_every": 2})
+    whole, result, _ = run(config, "whole")
+    with pytest.raises(ZeroDivisionError):
+        run(config, "cut", disturb=crash)
+    resumed, second, _ = run(config, "cut")
+    assert second.resumed_from == 3 and same(whole, resumed)
+    assert second.best_miou == result.best_miou
+
+
+def test_loss_falls_and_the_classes_are_learnt(run, make_config):
+    config = make_config(train={"steps": 60, "val_every": 60, "batch_labelled": 4}, augment={"scale": (1, 1)})
+    _, result, _ = run(config, steps=60)
+    assert result.miou > 0.6  # three colours: everything at random has 0.2
+
+
+def test_validation_against_scikit_learn(run, make_config, make_data):
+    config = make_config()
+    module, result, _ = run(config, steps=2, val=5)
+    predicted, truth = [], []
+    for batch in make_data(config, val=5).val_dataloader():
+        with torch.no_grad():
+            logits = module.predictor.eval()(module.normaliser(batch)).logits
+        fine = interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
+        predicted.append(fine.argmax(1).flatten())
+        truth.append(batch["mask"].flatten())
+    predicted, truth = torch.cat(predicted), torch.cat(truth)
+    present = sorted(set(predicted.tolist()) | set(truth.tolist()))
+    expected = jaccard_score(truth, predicted, labels=present, average=None)
+    assert result.miou == pytest.approx(expected.mean(), rel=1e-6)
+    assert {"miou_teacher", "miou_student", "miou_friend", "iou_ground"} <= result.metrics.keys()
+
+
+def test_iou_of_absent_classes_is_left_out():
+    iou = intersection_over_union(torch.tensor([[3, 1, 0], [2, 4, 0], [0, 0, 0]]))
+    assert iou[:2].tolist() == pytest.approx([3 / 6, 4 / 7]) and math.isnan(iou[2])
+
+
+def test_progress_logs_and_best_weights(run, make_config, tmp_path):
+    module, result, events = run(make_config(train={"val_every": 3}))
+    assert "precision 32-true" in events[0]["message"]
+    last = [event for event in events if event.get("stage") == "training"][-1]
+    assert (last["step"], last["steps"], last["fraction"], last["eta_s"]) == (6, 6, 1.0, 0.0)
+    rows = list(csv.DictReader((tmp_path / "run/logs/from-000000/metrics.csv").open()))
+    assert [row["step"] for row in rows if row["val/miou"]] == ["3", "6"]
+    assert sum(bool(row["loss/total"]) for row in rows) == 6
+    assert list((tmp_path / "run/logs/tensorboard").glob("events*"))
+    assert result.best_miou >= result.miou
+    load_best(module, result)
+    weights = load_file(result.best_weights)
+    assert all(torch.equal(value, weights[name]) for name, value in module.predictor.state_dict().items())
+
+
+def test_without_validation_chips_there_is_no_best(run, make_config):
+    _, result, _ = run(make_config(), steps=2, val=0)
+    assert result.miou is None and result.best_weights is None and result.metrics == {}
+
+
+def test_a_finished_training_is_not_trained_again(run, make_config):
+    config = make_config()
+    first, result, _ = run(config)
+    again, second, _ = run(config)
+    assert second.resumed_from == 6 and same(first, again) and second.miou == result.miou
+
+
+def test_checkpoint_needs_no_pickle_and_a_damaged_one_is_named(run, make_config, tmp_path):
+    run(make_config(), steps=2)
+    path = tmp_path / "run" / "resume.ckpt"
+    torch.load(path, weights_only=True)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(WorkspaceError, match=r"resume\.ckpt: damaged"):
+        run(make_config(), steps=2)
+
+
+def test_checkpoint_of_another_method_is_refused(run, make_config):
+    run(make_config(), steps=2)
+    with pytest.raises(WorkspaceError, match="another network"):
+        run(make_config(train={"method": "supervised"}), steps=4)
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(run, make_config, tmp_path, monkeypatch):
+    config = make_config(train={"checkpoint_every": 2})
+    whole, _, _ = run(config, "whole")
+    original, calls = torch.save, []
+
+    def fail_later(content, path):
+        calls.append(path)
+        original(content, path)
+        if len(calls) == 2:
+            raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", fail_later)
+    with pytest.raises(OSError, match="no space"):
+        run(config)
+    assert [p.name for p in (tmp_path / "run").iterdir() if p.is_file() and p.suffix == ".ckpt"] == [
+        "resume.ckpt"
+    ]
+    monkeypatch.undo()
+    resumed, result, _ = run(config)
+    assert result.resumed_from == 2 and same(whole, resumed)
+
+
+def test_a_loss_that_is_no_number_is_told_and_not_kept(run, make_config, tmp_path):
+    config = make_config(train={"lr": 1e30})
+    with pytest.raises(UserError, match=r"loss is (nan|inf).*train\.lr"):
+        run(config)
+    assert not (tmp_path / "run" / "resume.ckpt").exists()
+
+
+def test_warm_start_takes_weights_and_banks_but_not_the_step(
+    run, make_config, make_module, make_data, tmp_path
+):
+    config = make_config()
+    first, _, _ = run(config)
+    data = make_data(config, labelled=6, unlabelled=5)
+    second = make_module(config, data)
+    warm_start(second, tmp_path / "run" / "resume.ckpt")
+    assert same(first.student, second.student) and same(first.teacher, second.teacher)
+    assert torch.equal(first.branch.bank.confidence, second.branch.bank.confidence)
+    assert second.steps_done == 0 and second.step == 0 and not second.presence.present.any()
+
+
+def test_learning_rate_is_poly_with_faster_heads(run, make_config):
+    config = make_config(train={"head_lr_mult": 10, "lr": 0.01})
+    module, _, _ = run(config, steps=4)
+    (optimiser,) = module.trainer.optimizers
+    expected = 0.01 * (1 - 3 / 4) ** 0.9
+    assert [g["lr"] for g in optimiser.param_groups] == pytest.approx([expected, 10 * expected] * 2)
+
+
+def test_precision_follows_the_processor(make_config, monkeypatch):
+    train = make_config(train={"precision": "auto"}).train
+    for features, expected in (
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({}, "32-true"),
+    ):
+        monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda found=features: found)
+        assert precision.choose_precision(train)[0] == expected
+    monkeypatch.setattr(precision.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        precision.choose_precision(make_config(train={"precision": "auto", "accelerator": "gpu"}).train)
+
+
+def test_strategy(make_config, make_module, monkeypatch):
+    module = make_module(make_config())
+    two = make_config(train={"devices": 2}).train
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert choose_strategy(make_config(train={"devices": 1}).train, module) == "auto"
+    assert choose_strategy(two, module) == "ddp_spawn"
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert choose_strategy(two, module) == "ddp"
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(run, make_config):
+    config = make_config(train={"devices": 2, "steps": 4, "val_every": 2})
+    module, result, events = run(config, steps=4)
+    assert result.steps == 4 and module.steps_done == 4 and 0 < result.miou <= 1
+    assert [e["step"] for e in events if e.get("stage") == "training"][-1] == 4
+    assert module.presence.present.any(0).sum() > 4  # both ranks' chips

@@ -1,0 +1,106 @@
+"""Adaptive CutMix (method, section 2.3, after AEL): boxes around predicted objects of badly known classes.
+
+Objects are sought on the stride-4 grid of the teacher's predictions, 16 times fewer pixels than the image: a
+box's sides differ by less than one cell (4 pixels) from those found at full resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+_EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+_RANDOM_BOX_AREA = 0.5
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of pixels."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+
+
+def object_box(
+    classes: NDArray[np.uint8],
+    class_index: int,
+    min_area: float,
+    cell: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> Box | None:
+    """The bounding box of a random connected component of a class.
+
+    Args:
+        classes: (h, w) predicted class indices, one a cell.
+        class_index: the class whose components are sought.
+        min_area: share of the map that a component must exceed.
+        cell: pixels a side of a cell.
+        size: height and width of the image in pixels, at most those of the cells.
+        rng: draws the order in which components are tried.
+
+    Returns:
+        The box, within the image; None if no component is large enough.
+    """
+    labelled, count = ndimage.label(classes == class_index, structure=_EIGHT_CONNECTED)
+    areas = np.bincount(labelled.ravel(), minlength=count + 1)[1:]
+    large = np.flatnonzero(areas > min_area * classes.size)
+    if not len(large):
+        return None
+    # Trying components in random order until one is large enough draws one of the large ones uniformly.
+    rows, columns = ndimage.find_objects(labelled)[rng.choice(large)]
+    y, x = cell * rows.start, cell * columns.start
+    return Box(y, x, min(cell * rows.stop, size[0]) - y, min(cell * columns.stop, size[1]) - x)
+
+
+def random_box(size: tuple[int, int], rng: np.random.Generator) -> Box:
+    """A box of half the image's area; its height is the share 0.5^u of the image's, u uniform in [0, 1)."""
+    share = _RANDOM_BOX_AREA ** rng.random()
+    height, width = round(size[0] * share), round(size[1] * _RANDOM_BOX_AREA / share)
+    y, x = rng.integers(size[0] - height + 1), rng.integers(size[1] - width + 1)
+    return Box(int(y), int(x), height, width)
+
+
+def draw_boxes(
+    classes: NDArray[np.uint8],
+    wanted: Sequence[int],
+    min_area: float,
+    cell: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> list[Box]:
+    """One box an image: around an object of the wanted class, else random.
+
+    Args:
+        classes: (B, h, w) predicted class indices of the partners.
+        wanted: (B,) the class that chose each partner.
+        min_area: share of the image that an object must exceed.
+        cell: pixels a side of a cell.
+        size: height and width of the images in pixels.
+        rng: the step's random numbers.
+    """
+    return [
+        object_box(image, class_index, min_area, cell, size, rng) or random_box(size, rng)
+        for image, class_index in zip(classes, wanted, strict=True)
+    ]
+
+
+def box_mask(boxes: Sequence[Box], size: tuple[int, int], device: torch.device) -> Tensor:
+    """(B, H, W) bool, True inside each image's box."""
+    mask = torch.zeros((len(boxes), *size), dtype=torch.bool)
+    for layer, box in zip(mask, boxes, strict=True):
+        layer[box.y : box.y + box.height, box.x : box.x + box.width] = True
+    return mask.to(device)
+
+
+def mix(base: Tensor, partner: Tensor, inside: Tensor) -> Tensor:
+    """Paste the partners over the base images, (B, H, W) or (B, C, H, W), where ``inside`` (B, H, W)."""
+    return torch.where(inside if base.ndim == 3 else inside[:, None], partner, base)

@@ -1,0 +1,102 @@
+"""The losses of TSF (method, section 2.2, equations 1 to 4), on log-probabilities at full resolution.
+
+One log-softmax a network and step serves every loss: supervised, teacher's and friend's targets are gathered
+from it. All losses ignore target 255 and are 0 (not NaN) where nothing is left.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.models.segmenter import Segmenter, enlarge
+
+TeacherWeighting = Literal["none", "ael", "threshold"]
+
+
+def log_probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Stride-4 logits (N, C, h4, w4) of any precision to float32 log-probabilities (N, C, *size)."""
+    return F.log_softmax(enlarge(logits.float(), Segmenter.LOGIT_STRIDE, size), dim=1)
+
+
+def cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
+    """Mean negative log-likelihood over the pixels that are not ignored.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities.
+        target: (N, H, W) int64 class indices, 255 ignored.
+    """
+    return _pixel_losses(log_p, target).sum() / (target != IGNORE).sum().clamp_min(1)
+
+
+def ohem_cross_entropy(
+    log_p: Tensor, target: Tensor, threshold: float = 0.7, min_kept: int = 100_000
+) -> Tensor:
+    """Cross-entropy of the hard pixels, those whose truth has a probability below ``threshold``.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities.
+        target: (N, H, W) int64 class indices, 255 ignored.
+        threshold: probability of the true class from which a pixel is easy.
+        min_kept: the hardest so many pixels of the batch are kept anyway.
+    """
+    losses = _pixel_losses(log_p, target)[target != IGNORE]
+    if not len(losses):
+        return log_p.sum() * 0
+    hardest = losses.detach().topk(min(min_kept, len(losses))).values[-1]
+    kept = losses.detach() >= hardest.clamp_max(-math.log(threshold))
+    return losses[kept].mean()
+
+
+def weighted_cross_entropy(log_p: Tensor, target: Tensor, weight: Tensor, whole: Tensor) -> Tensor:
+    """Σ weight · loss / ``whole`` over the pixels that are not ignored.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities.
+        target: (N, H, W) int64 class indices, 255 ignored.
+        weight: (N, H, W) non-negative.
+        whole: what the sum is divided by (0 counts as 1: then no pixel has a weight).
+    """
+    total = (_pixel_losses(log_p, target) * weight).sum()
+    return total / torch.where(whole > 0, whole, torch.ones_like(whole))
+
+
+def teacher_loss(
+    log_p: Tensor,
+    target: Tensor,
+    confidence: Tensor,
+    keep: Tensor,
+    weighting: TeacherWeighting,
+    threshold: float,
+) -> Tensor:
+    """L_t (equation 2): the student learns the teacher's labels.
+
+    ``none``: every label counts alike, but those of confidence 0 not at all. ``ael``: weight conf²·keep,
+    divided by its sum (Hu et al. 2021, AEL). ``threshold``: labels of enough confidence, divided by all valid
+    pixels.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities of the student on the mixed images.
+        target: (N, H, W) int64 labels, 255 ignored.
+        confidence: (N, H, W) of the labels, in [0, 1].
+        keep: (N, H, W) bool, which pixels ``ael`` uses.
+        weighting: how confidence becomes a weight.
+        threshold: confidence that ``threshold`` asks for.
+    """
+    valid = target != IGNORE
+    if weighting == "ael":
+        weight = confidence.square() * keep
+    else:
+        weight = (confidence >= threshold if weighting == "threshold" else confidence > 0).float()
+    weight = weight * valid
+    whole = valid.sum().float() if weighting == "threshold" else weight.sum()
+    return weighted_cross_entropy(log_p, target, weight, whole)
+
+
+def _pixel_losses(log_p: Tensor, target: Tensor) -> Tensor:
+    return F.nll_loss(log_p, target, ignore_index=IGNORE, reduction="none")

@@ -1,0 +1,270 @@
+"""Teacher-Student-Friend (Ma, Karakus, Rosin, arXiv 2501.19227; method, section 2).
+
+The friend learns from the student and the student from the friend (cross pseudo supervision), the student
+from the teacher too. The teacher is the student's moving average; it never teaches the friend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.config import Config
+from tsfal_geo.data.augment import ColourJitter
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.models.ema import EmaTeacher
+from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
+from tsfal_geo.ssl.banks import PresenceBank
+from tsfal_geo.ssl.base import Losses, SegmentationModule
+from tsfal_geo.ssl.cutmix import box_mask, draw_boxes, mix
+from tsfal_geo.ssl.labelled import LabelledBranch
+from tsfal_geo.ssl.losses import cross_entropy, log_probabilities, teacher_loss
+from tsfal_geo.ssl.refiner import Refiner
+from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views, pixel_labels, pseudo_labels
+
+_WARMUP = 0.05
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Everything that the losses need of a step's unlabelled images; all maps are (B, H, W).
+
+    Attributes:
+        images: (B, C, H, W) what student and friend see: mixed, colour-jittered.
+        valid: bool.
+        teacher: int64 the teacher's labels (ŷ^t) after PLAR and manual override, 255 ignored.
+        confidence: float32 of ``teacher``.
+        manual: int64 what people said, 255 where nothing.
+        peers: int64 labels of student and friend from unmixed views; None: made from the mixed images.
+        refiner_loss: loss of what refines; None without.
+    """
+
+    images: Tensor
+    valid: Tensor
+    teacher: Tensor
+    confidence: Tensor
+    manual: Tensor
+    peers: tuple[Tensor, Tensor] | None
+    refiner_loss: Tensor | None
+
+
+class Tsf(SegmentationModule):
+    """Three networks, their losses, adaptive augmentation, and the active loop's refiner if there is one."""
+
+    def __init__(
+        self,
+        config: Config,
+        networks: tuple[Segmenter, Segmenter],
+        normaliser: Normaliser,
+        class_names: Sequence[str],
+        branch: LabelledBranch,
+        *,
+        bands: int,
+        unlabelled_chips: int,
+        refiner: Refiner | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            config: the whole configuration.
+            networks: student and friend: same encoder weights, heads from different seeds.
+            normaliser: makes network input of batches.
+            class_names: in index order.
+            branch: the labelled chips' views and loss; its source gives partners as well.
+            bands: how many of the input's channels are image bands (colour jitter leaves heights alone).
+            unlabelled_chips: number of unlabelled chips; 0: only L_sup is there.
+            refiner: error mask and PLAR; None: manual labels override pseudo-labels, nothing else.
+        """
+        super().__init__(config, normaliser, class_names)
+        self.student, self.friend = networks
+        self.teacher = EmaTeacher(self.student, config.tsf.ema_decay)
+        self.branch = branch
+        self.presence = PresenceBank(len(class_names), unlabelled_chips, config.tsf.presence_min_area)
+        self.jitter = ColourJitter(config.augment.colour, bands)
+        self.refiner = refiner
+
+    @property
+    def predictor(self) -> Segmenter:
+        """The teacher."""
+        model: Segmenter = self.teacher.model  # type: ignore[assignment]
+        return model
+
+    def learners(self) -> dict[str, Segmenter]:
+        """Student and friend."""
+        return {"student": self.student, "friend": self.friend}
+
+    def evaluated(self) -> dict[str, nn.Module]:
+        """All three."""
+        return {"teacher": self.teacher, "student": self.student, "friend": self.friend}
+
+    def slow_groups(self) -> list[dict[str, Any]]:
+        """The refiner's."""
+        return self.refiner.parameters_to_train() if self.refiner is not None else []
+
+    @property
+    def has_idle_parameters(self) -> bool:
+        """The refiner starts later than the networks."""
+        return self.refiner is not None
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps before unlabelled images count."""
+        given = self.config.tsf.warmup_steps
+        return round(_WARMUP * self.total_steps) if given is None else given
+
+    def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
+        """L_sup + L_t + L_f, in the order of method, section 2.4."""
+        known = self.branch.views(batch["labelled"])
+        labelled = self.branch.paste(known, rng)
+        extra = None
+        if self._step >= self.warmup_steps and "unlabelled" in batch:
+            if "held_out" in batch:
+                known = self.branch.views(batch["held_out"])
+            extra = self._unlabelled(make_views(batch["unlabelled"], *self._maker), known, rng)
+        images = labelled.images if extra is None else torch.cat((labelled.images, extra.images))
+        outputs = [network(self.prepared(images)) for network in (self.student, self.friend)]
+        log_s, log_f = (log_probabilities(output.logits, labelled.size) for output in outputs)
+        count = len(labelled.images)
+        losses = {
+            "student": self.branch.loss(outputs[0], log_s[:count], labelled.labels),
+            "friend": self.branch.loss(outputs[1], log_f[:count], labelled.labels),
+        }
+        if extra is not None:
+            losses |= self._unlabelled_losses(log_s[count:], log_f[count:], extra)
+        # After its last use in this step, though before the optimisers: neither depends on the other.
+        self.branch.bank.update(log_s[:count].detach(), labelled.labels)
+        return {"total": torch.stack(list(losses.values())).sum(), **losses}
+
+    def after_step(self) -> None:
+        """The teacher follows the student."""
+        self.teacher.update(self.student)
+
+    def _unlabelled(self, base: Views, known: Views, rng: np.random.Generator) -> Unlabelled:
+        """Teacher, refinement and mixing; ``known`` are labelled images on which the refiner learns."""
+        wanted, views = self._with_partners(base, rng)
+        output, refiner_loss = self._teach(views, known)
+        pseudo = pseudo_labels(output.logits, views.valid)
+        peers = self._peer_logits(views) if self.config.tsf.cps_view == "unmixed" else None
+        teacher, confidence = self._refine(output, pseudo, views, peers)
+        self.presence.mark(views.index, pseudo.cells)
+        count = len(base.images)
+        maps = [views.images, views.valid, teacher, confidence, views.labels]
+        if peers is not None:
+            maps += [pixel_labels(logits, views.valid) for logits in peers]
+        if wanted:
+            boxes = draw_boxes(
+                pseudo.cells[count:].cpu().numpy(),
+                wanted,
+                self.config.tsf.component_min_area,
+                Segmenter.LOGIT_STRIDE,
+                base.size,
+                rng,
+            )
+            inside = box_mask(boxes, base.size, self.device)
+            maps = [mix(values[:count], values[count:], inside) for values in maps]
+        images, valid, teacher, confidence, manual, *peer_labels = maps
+        seeds = torch.from_numpy(rng.integers(2**62, size=count))
+        images = self.jitter(images, valid, generator=seeds)
+        pair = (peer_labels[0], peer_labels[1]) if peer_labels else None
+        return Unlabelled(images, valid, teacher, confidence, manual, pair, refiner_loss)
+
+    def _with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
+        """The base images, then a partner each, and the classes that chose them; none without CutMix."""
+        if not self.config.tsf.cutmix:
+            return [], base
+        probabilities = self.branch.bank.mixing_probabilities()
+        wanted = rng.choice(len(probabilities), size=len(base.images), p=probabilities).tolist()
+        samples = [self.branch.source.partner(self.presence.draw(c, rng)) for c in wanted]
+        return wanted, base + make_views(collate(samples, rng, self.device), *self._maker)
+
+    def _teach(self, views: Views, known: Views) -> tuple[SegmenterOutput, Tensor | None]:
+        """The teacher's output on the unmixed views, and the refiner's loss on the known images."""
+        if self.refiner is None:
+            with torch.no_grad():
+                return self.teacher(self.prepared(views.images)), None
+        with torch.no_grad():
+            output = self.teacher(self.prepared(torch.cat((views.images, known.images))), features=True)
+        with torch.autocast(self.device.type, enabled=False):
+            output = _each(output, lambda part: part.float())
+            split = len(views.images)
+            taught = list(range(split, split + len(known.images)))
+            if self.config.emd.manual_pixels:
+                taught += (views.labels != IGNORE).flatten(1).any(1).nonzero().flatten().tolist()
+            target = torch.cat((views.labels, known.labels)).to(torch.uint8)
+            loss = self.refiner.training_loss(_take(output, taught), target[taught], self.progress)
+            return _take(output, slice(split)), loss
+
+    @torch.no_grad()
+    def _peer_logits(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Student's and friend's stride-4 logits of the unmixed views, in train mode like CPS with CutMix."""
+        images = self.prepared(views.images)
+        logits = self.student(images).logits.float(), self.friend(images).logits.float()
+        # Autocast keeps weights that were cast without gradients; the training passes must cast their own.
+        torch.clear_autocast_cache()
+        return logits
+
+    @torch.no_grad()
+    def _refine(
+        self,
+        output: SegmenterOutput,
+        pseudo: PseudoLabels,
+        views: Views,
+        peers: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The teacher's labels and their confidence after PLAR and manual override, on unmixed images."""
+        labels, confidence = pseudo.labels, pseudo.confidence
+        if self.refiner is None:
+            manual = views.labels != IGNORE
+            labels, confidence = (
+                torch.where(manual, views.labels, labels),
+                confidence.masked_fill(manual, 1.0),
+            )
+        else:
+            differ = None if peers is None else (peers[0].argmax(1) != peers[1].argmax(1)).float()
+            with torch.autocast(self.device.type, enabled=False):
+                labels, confidence = self.refiner.refine(
+                    output, labels, confidence, views.labels.to(torch.uint8), self.progress, differ
+                )
+        return labels.masked_fill(~views.valid, IGNORE), confidence
+
+    def _unlabelled_losses(self, log_s: Tensor, log_f: Tensor, extra: Unlabelled) -> Losses:
+        """L_t (student) and L_f (both), plus the refiner's loss where there is one."""
+        said = extra.manual != IGNORE
+        seen_s, seen_f = log_s.detach().argmax(1), log_f.detach().argmax(1)
+        by_student, by_friend = extra.peers or (seen_s, seen_f)
+        if self.config.preset == "strong":
+            by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
+        by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
+        keep = torch.rand_like(extra.confidence) < self.branch.bank.keep_probabilities()[seen_s]
+        tsf = self.config.tsf
+        losses = {
+            "teacher": teacher_loss(
+                log_s,
+                extra.teacher,
+                extra.confidence,
+                keep | said,
+                tsf.teacher_weighting,
+                tsf.confidence_threshold,
+            ),
+            "peers": cross_entropy(log_s, by_friend) + cross_entropy(log_f, by_student),
+        }
+        return losses if extra.refiner_loss is None else {**losses, "refiner": extra.refiner_loss}
+
+    @property
+    def _maker(self) -> tuple[Normaliser, Any]:
+        return self.normaliser, self.branch.augment
+
+
+def _take(output: SegmenterOutput, which: slice | list[int]) -> SegmenterOutput:
+    return _each(output, lambda part: part[which])
+
+
+def _each(output: SegmenterOutput, change: Callable[[Tensor], Tensor]) -> SegmenterOutput:
+    logits, *rest = output
+    return SegmenterOutput(change(logits), *(None if part is None else change(part) for part in rest))
