@@ -1,0 +1,191 @@
+"""A GeoPackage of labels and decisions: a person's, an import's, or what a round trained on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import shapely
+
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.errors import LabelError, WorkspaceError
+from tsfal_geo.labels import schema, styles
+from tsfal_geo.labels.crs import layer_crs, layer_of, scene_crs, turn, turned
+from tsfal_geo.labels.gpkg_file import (
+    LayerSpec,
+    create,
+    insert,
+    layer_names,
+    read_layer,
+    read_meta,
+    read_table,
+    reading,
+)
+from tsfal_geo.labels.resolve import Context, Findings, resolve_decisions, resolve_labels
+from tsfal_geo.labels.store import Decision, Label, stamp
+from tsfal_geo.raster.scene import Scene
+
+Scenes = Mapping[str, Scene]
+
+
+class OnScene(Protocol):
+    """A thing with a polygon on a scene: a label or a query."""
+
+    @property
+    def scene(self) -> str:
+        """Name of the scene."""
+        ...
+
+    @property
+    def geometry(self) -> shapely.Geometry:
+        """Polygon on it."""
+        ...
+
+
+def create_label_file(
+    path: Path, scenes: Scenes, classes: ClassMap, author: str, kind: str, extra: Sequence[str] = ()
+) -> None:
+    """Make an empty file with the layers, pick-lists, defaults and styles that ``author`` needs.
+
+    Args:
+        path: the file; must not exist.
+        scenes: the scenes to be labelled, by name.
+        classes: the class map.
+        author: any text.
+        kind: ``labels`` for one that people write; ``taken`` and ``restored`` keep where a row came from.
+        extra: CREATE statements of further tables.
+    """
+    own = kind == "labels"
+    columns = schema.label_columns(author) if own else schema.taken_columns()
+    style = styles.label_style(classes, author)
+    layers = [
+        LayerSpec(name, crs, columns, style) for name, crs in layer_crs(scenes.values(), "labels").items()
+    ]
+    tables = [("decisions", schema.decision_table(author, one_each=own), styles.decision_style())]
+    tables += [(statement.split()[2], statement, "") for statement in extra]
+    create(path, layers, tables, {"kind": kind, "author": author, "classes": json.dumps(classes.to_json())})
+
+
+def append(
+    connection: sqlite3.Connection,
+    scenes: Scenes,
+    labels: Sequence[Label],
+    decisions: Iterable[Decision],
+    author: str | None = None,
+) -> None:
+    """Append within the connection's transaction; ``author`` replaces the rows' own (None keeps them).
+
+    Raises:
+        WorkspaceError: the file has no layer for a scene's CRS.
+    """
+    names = schema.LABEL_COLUMNS if author is not None else schema.TAKEN_COLUMNS
+    for layer, group in by_layer(labels, scenes, "labels"):
+        if layer not in layer_names(connection, "labels"):
+            raise WorkspaceError(
+                f"the label file of {author!r} has no layer {layer!r}: it is older than scene "
+                f"{group[0].scene!r}; label under another author name"
+            )
+        insert(connection, layer, stored(group, scenes), names, [_label_row(item, author) for item in group])
+    connection.executemany(
+        "INSERT INTO decisions (qid, round, status, author, created) VALUES (?, ?, ?, ?, ?)"
+        + (
+            " ON CONFLICT (round, qid) DO UPDATE SET status = excluded.status, author = excluded.author, "
+            "created = excluded.created"
+            if author is not None
+            else ""
+        ),
+        [
+            (
+                item.qid,
+                item.round,
+                item.status,
+                item.author if author is None else author,
+                stamp(item.created),
+            )
+            for item in decisions
+        ],
+    )
+
+
+def read_label_file(path: Path, context: Context, findings: Findings) -> tuple[list[Label], list[Decision]]:
+    """Everything committed in a file; what is wrong with it goes to ``findings``.
+
+    Raises:
+        WorkspaceError: it is of a newer schema, or locked for too long.
+    """
+    labels: list[Label] = []
+    try:
+        with reading(path) as connection:
+            meta = read_meta(connection, str(path))
+            context = replace(context, author=meta.get("author") or path.stem)
+            layers = layer_names(connection, "labels")
+            decided = read_table(connection, "decisions")
+            layer_rows = [read_layer(connection, layer, meta) for layer in layers]
+    except LabelError as error:
+        findings.reject(str(error))
+        return [], []
+    if not layers and not decided:
+        findings.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
+    for rows in layer_rows:
+        fresh = resolve_labels(rows, context, findings)
+        if "file_fid" in rows.columns:
+            origin = dict(
+                zip(rows.fids, zip(rows.column("file"), rows.column("file_fid"), strict=True), strict=True)
+            )
+            fresh = [
+                replace(item, file=str(origin[item.fid][0]), fid=int(str(origin[item.fid][1])))
+                for item in fresh
+            ]
+        labels += fresh
+    return labels, resolve_decisions(decided, context.author, findings)
+
+
+def check_labels(labels: Iterable[Label], scenes: Scenes, classes: ClassMap) -> None:
+    """Refuse labels that the engine itself should never write.
+
+    Raises:
+        LabelError: unknown scene or class, or not a valid polygon.
+    """
+    known = {int(value) for value in classes.ids}
+    for item in labels:
+        if item.scene not in scenes:
+            raise LabelError(f"a label is on scene {item.scene!r}, expected one of {', '.join(scenes)}")
+        if item.class_id not in known:
+            raise LabelError(f"a label is of class {item.class_id}, expected one of {sorted(known)}")
+        if item.geometry.geom_type not in ("Polygon", "MultiPolygon") or item.geometry.is_empty:
+            raise LabelError(f"a label is a {item.geometry.geom_type}, expected a polygon with an area")
+
+
+def by_layer[T: OnScene](items: Iterable[T], scenes: Scenes, base: str) -> Iterator[tuple[str, list[T]]]:
+    """Things by the layer that has their scene's CRS."""
+    layers = layer_crs(scenes.values(), base)
+    layer_by_scene = {name: layer_of(scene_crs(scene), layers) or base for name, scene in scenes.items()}
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(layer_by_scene[item.scene], []).append(item)
+    yield from groups.items()
+
+
+def stored(items: Sequence[OnScene], scenes: Scenes) -> np.ndarray:
+    """Geometries as they are stored: in the scene's CRS; with y = -row where it has none."""
+    return np.array(
+        [turn(item.geometry) if turned(scenes[item.scene]) else item.geometry for item in items], dtype=object
+    )
+
+
+def _label_row(item: Label, author: str | None) -> list[object]:
+    row = [
+        item.class_id,
+        item.scene,
+        item.qid,
+        item.round,
+        item.author if author is None else author,
+        stamp(item.created),
+        item.source,
+    ]
+    return row if author is not None else [*row, item.file, item.fid]

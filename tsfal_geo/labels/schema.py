@@ -1,0 +1,92 @@
+"""What a label file looks like: tables, metadata, file names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from tsfal_geo.errors import LabelError, WorkspaceError
+
+SCHEMA = 1
+GPKG_OPTIONS = {"VERSION": "1.3"}  # QGIS 3.22 warns about 1.4 each time it opens a file
+META_TABLE = "tsfal_meta"
+CREATED = "DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))"
+
+LABEL_COLUMNS = ("class_id", "scene", "qid", "round", "author", "created", "source")
+TAKEN_COLUMNS = (*LABEL_COLUMNS, "file", "file_fid")
+QUERY_COLUMNS = ("qid", "round", "scene", "chip", "rank", "score", "reason", "suggested", "pixels")
+DECISION_COLUMNS = ("qid", "round", "status", "author", "created")
+
+_WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
+_RESERVED = re.compile(r"(import|restore)-\d+$")
+
+
+def quote(name: str) -> str:
+    """An SQL identifier, whatever the name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """An SQL string, whatever the text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def label_columns(author: str) -> str:
+    """Columns of a layer of labels that one author writes."""
+    return (
+        "class_id INTEGER NOT NULL, scene TEXT, qid TEXT, round INTEGER, "
+        f"author TEXT NOT NULL DEFAULT {literal(author)}, created {CREATED}, "
+        "source TEXT NOT NULL DEFAULT 'drawn'"
+    )
+
+
+def taken_columns() -> str:
+    """Columns of the labels that a round trained on: a label's, and where it was read."""
+    return f"{label_columns('')}, file TEXT, file_fid INTEGER"
+
+
+def query_columns() -> str:
+    """Columns of a layer of queries."""
+    return (
+        "qid TEXT NOT NULL, round INTEGER NOT NULL, scene TEXT NOT NULL, chip TEXT, rank INTEGER, "
+        "score REAL, reason TEXT, suggested INTEGER, pixels INTEGER"
+    )
+
+
+def decision_table(author: str, one_each: bool = True) -> str:
+    """The statement that makes the table of decisions; ``one_each``: one for each query."""
+    unique = ", UNIQUE (round, qid)" if one_each else ""
+    return (
+        "CREATE TABLE decisions (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, qid TEXT NOT NULL, "
+        "round INTEGER NOT NULL, status TEXT NOT NULL CHECK (status IN ('done', 'skipped', 'unsure')), "
+        f"author TEXT NOT NULL DEFAULT {literal(author)}, created {CREATED}{unique})"
+    )
+
+
+def check_schema(version: str | None, file: str) -> None:
+    """Refuse a file of a newer schema; a file without one is from elsewhere, and read for what it has.
+
+    Raises:
+        WorkspaceError: the schema is newer than this program.
+    """
+    if version is not None and int(version) > SCHEMA:
+        raise WorkspaceError(
+            f"{file}: label schema {version} is newer than this tsfal-geo knows ({SCHEMA}); upgrade tsfal-geo"
+        )
+
+
+def author_slug(author: str) -> str:
+    """File name, without suffix, for an author's labels: safe on every system, different for each author.
+
+    Raises:
+        LabelError: an empty name.
+    """
+    if not author.strip():
+        raise LabelError("the author's name is empty; say who labels, such as --author anna")
+    plain = unicodedata.normalize("NFKD", author).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:40]
+    if slug != author or _WINDOWS_NAMES.match(slug) or _RESERVED.match(slug):
+        digest = hashlib.blake2b(author.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+        slug = f"{slug or 'author'}-{digest}"
+    return slug
