@@ -1,0 +1,36 @@
+# Everything starts here; no step has to come before. `make` alone lists the targets.
+# PYTHON=/path/to/python chooses the interpreter (3.12 or newer); else one is found or fetched.
+
+BIN := .venv/bin
+export PYTHON
+
+.PHONY: help setup demo test lint check-slow bench system-test-deps clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
+
+setup:  ## make .venv and install everything in it
+	@sh scripts/bootstrap.sh
+
+demo: setup  ## train on sample_tiles and export a map, in minutes on a laptop: see demo-out
+	@$(BIN)/tsfal-geo demo --out demo-out
+
+test: lint system-test-deps  ## all checks and all tests
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check-slow: setup system-test-deps  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+bench: setup  ## measurements beside the peers, as tables
+	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+system-test-deps: $(wildcard scripts/postgis.sh)  ## what the tests need of the operating system
+	@for each in $^; do sh "$$each" || exit 1; done
+
+clean:  ## remove what these targets made
+	rm -rf .venv .venv-tools demo-out build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
