@@ -135,9 +135,6 @@ class EmdConfig(_Frozen):
     start: float = Field(0.1, description="share of the round's steps before it trains")
     threshold: float = 0.5
     hold_out: float | None = Field(None, ge=0, lt=1, description="share of labelled chips kept for EMD alone")
-    extra_channels: bool | None = Field(
-        None, description="confidence and student-friend disagreement as input"
-    )
     manual_pixels: bool | None = Field(None, description="also supervise on manually labelled pixels")
 
 
@@ -167,7 +164,7 @@ class ActiveConfig(_Frozen):
     budget: float | None = Field(
         None, gt=0, le=1, description="labelled share at the end; None: 0.09 more than at the start"
     )
-    rounds: int = Field(3, ge=1, description="rounds of queries over which the budget is spread")
+    rounds: int = Field(3, ge=0, description="rounds of queries over which the budget is spread; 0: none")
     round_steps: float = Field(0.5, gt=0, description="length of each later round, in lengths of the first")
     granularity: Literal["pixels", "regions"] = "regions"
     min_region: int = Field(64, ge=1, description="pixels; smaller candidate regions are merged or dropped")
@@ -189,13 +186,13 @@ class ExportConfig(_Frozen):
 _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "tsf": {"cps_view": "mixed", "absent_as_zero": True},
-        "emd": {"hold_out": 0.0, "extra_channels": False, "manual_pixels": False},
+        "emd": {"hold_out": 0.0, "manual_pixels": False},
         "plar": {"refined_weight": "one", "unresolved": "keep"},
         "active": {"ranking": "paper"},
     },
     "strong": {
         "tsf": {"cps_view": "unmixed", "absent_as_zero": False},
-        "emd": {"hold_out": 0.2, "extra_channels": True, "manual_pixels": True},
+        "emd": {"hold_out": 0.2, "manual_pixels": True},
         "plar": {"refined_weight": "margin", "unresolved": "conf"},
         "active": {"ranking": "strong"},
     },

@@ -59,7 +59,7 @@ class SegmenterTester:
         assert out.f2.shape == (2, FEATURES, 24, 16)
         stacked = torch.cat([enlarge_to(out.f1, out.f2.shape[-2:]), out.f2, out.logits.softmax(1)], dim=1)
         assert stacked.shape[1] == 512 + CLASSES
-        decoder = ErrorMaskDecoder(CLASSES, extra=False)
+        decoder = ErrorMaskDecoder(CLASSES)
         assert decoder.first.in_channels == stacked.shape[1]
         assert decoder(out.f1, out.f2, out.logits.softmax(1)).shape == (2, 1, 24, 16)
 

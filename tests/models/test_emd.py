@@ -17,7 +17,7 @@ def inputs(size=(32, 32), classes=6):
 
 def test_split_first_layer_equals_one_convolution_on_everything():
     f1, f2, probabilities = (x.double() for x in inputs((18, 21)))
-    decoder = ErrorMaskDecoder(6, extra=False, first_kernel=1).double().eval()
+    decoder = ErrorMaskDecoder(6, first_kernel=1).double().eval()
     weight = torch.cat([decoder.coarse.weight, decoder.first.weight], dim=1)
     stacked = torch.cat([enlarge_to(f1, (18, 21)), f2, probabilities], dim=1)
     expected = decoder.rest(torch.nn.functional.conv2d(stacked, weight))
@@ -28,20 +28,19 @@ def test_split_first_layer_equals_one_convolution_on_everything():
 def test_learns_a_simple_mask_and_leaves_its_inputs_without_gradient(kernel):
     torch.set_num_threads(1)
     f1, f2, probabilities = (x.requires_grad_() for x in inputs((16, 16)))
-    extra = torch.rand(2, 2, 16, 16, requires_grad=True)
-    decoder = ErrorMaskDecoder(6, extra=True, first_kernel=kernel)
-    wrong = extra.detach()[:, 0] > 0.7
+    decoder = ErrorMaskDecoder(6, first_kernel=kernel)
+    wrong = f2.detach()[:, 0] > 0.7
     valid = torch.ones_like(wrong)
     optimiser = torch.optim.AdamW(decoder.parameters(), lr=1e-3)
     losses = []
     for _ in range(12):
-        loss = emd_loss(decoder(f1, f2, probabilities, extra), wrong, valid)
+        loss = emd_loss(decoder(f1, f2, probabilities), wrong, valid)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
-    assert all(x.grad is None for x in (f1, f2, probabilities, extra))
+    assert all(x.grad is None for x in (f1, f2, probabilities))
 
 
 def test_loss_against_hand_computed_value():

@@ -21,7 +21,7 @@ def network():
 @pytest.fixture
 def folder(network, tmp_path):
     save_model(
-        tmp_path, network, card_of(network, 4), {"emd": ErrorMaskDecoder(3, extra=False, first_kernel=1)}
+        tmp_path, network, card_of(network, 4), {"emd": ErrorMaskDecoder(3, first_kernel=1)}
     )
     return tmp_path
 
@@ -41,13 +41,13 @@ def test_channels_last_weights_are_saved_too(network, tmp_path):
 
 def test_parts_come_back(network, tmp_path):
     torch.manual_seed(3)
-    saved, fresh = (ErrorMaskDecoder(3, extra=True) for _ in range(2))
+    saved, fresh = (ErrorMaskDecoder(3) for _ in range(2))
     save_model(tmp_path, network, card_of(network, 4), {"emd": saved})
     assert load_part(tmp_path, "emd", fresh)
     assert all(torch.equal(a, b) for a, b in zip(saved.parameters(), fresh.parameters(), strict=True))
     assert not load_part(tmp_path, "distances", fresh)
     with pytest.raises(WeightsError, match="shape"):
-        load_part(tmp_path, "emd", ErrorMaskDecoder(5, extra=True))
+        load_part(tmp_path, "emd", ErrorMaskDecoder(5))
 
 
 def test_a_model_with_downloaded_weights_loads_without_looking_for_them(network, tmp_path):

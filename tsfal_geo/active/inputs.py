@@ -101,7 +101,7 @@ def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], Sc
     return scenes, SceneReader(scenes, config.data.bands, use_dsm)
 
 
-def prepare(raster_dir: Path, config: Config, seed: int) -> Inputs:
+def prepare(raster_dir: Path, config: Config) -> Inputs:
     """Look through a folder once: check labels, count pixels, choose the labelled chips.
 
     Raises:
@@ -115,7 +115,7 @@ def prepare(raster_dir: Path, config: Config, seed: int) -> Inputs:
             check_labels(scene, classes)
     chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
     counts = class_counts(chips, truth, len(classes))
-    labelled = _choose(chips, counts, config.data.labelled, seed)
+    labelled = _choose(chips, counts, config.data.labelled, config.train.seed)
     void = truth if config.active.oracle else None
     return Inputs(
         scenes=scenes,

@@ -16,6 +16,12 @@ _COMMANDS = {
     "train": "Train a round; query labels; go on with the answers.",
     "export": "Write the map: one georeferenced GeoTIFF a scene.",
     "evaluate": "Per-class IoU and mIoU against labels.",
+    "status": "Rounds, budget, and what is waited for.",
+    "query": "Write queries from the current model, without training.",
+    "labels": "Import, export, compare and restore labels.",
+    "queries": "List queries and hand them out.",
+    "workspace": "Copy a workspace safely.",
+    "ablation": "TSF, +AL, +EMD, +PLAR, all: a table and a curve.",
     "demo": "Train on the sample town and map it.",
 }
 

@@ -8,27 +8,25 @@ from torch import Tensor, nn
 
 from tsfal_geo.models.head import FEATURES, enlarge_to
 
-EXTRA_CHANNELS = 2
 _HIDDEN = 64
 
 
 class ErrorMaskDecoder(nn.Module):
-    """Three convolutions on [F1↑, F2, P(, extra)] to one logit a stride-4 cell: k×k → 256, 3×3 → 64, 1×1 → 1.
+    """Three convolutions on [F1↑, F2, P] to one logit a stride-4 cell: k×k → 256, 3×3 → 64, 1×1 → 1.
 
     With a 1×1 first layer F1's share is computed on F1's own coarse grid and enlarged afterwards: the two are
     linear and commute, so the sum is the same at a sixteenth of that work.
     """
 
-    def __init__(self, classes: int, extra: bool, first_kernel: int = 3) -> None:
+    def __init__(self, classes: int, first_kernel: int = 3) -> None:
         """Build the decoder.
 
         Args:
             classes: channels of the probabilities.
-            extra: also take confidence and student-friend disagreement (2 channels).
             first_kernel: 3 (most literal), or 1: six times less work, context from the second layer alone.
         """
         super().__init__()
-        fine = FEATURES + classes + (EXTRA_CHANNELS if extra else 0)
+        fine = FEATURES + classes
         self.coarse = nn.Conv2d(FEATURES, FEATURES, 1, bias=False) if first_kernel == 1 else None
         inputs = fine if first_kernel == 1 else FEATURES + fine
         self.first = nn.Conv2d(inputs, FEATURES, first_kernel, padding=first_kernel // 2, bias=False)
@@ -41,7 +39,7 @@ class ErrorMaskDecoder(nn.Module):
             nn.Conv2d(_HIDDEN, 1, 1),
         )
 
-    def forward(self, f1: Tensor, f2: Tensor, probabilities: Tensor, extra: Tensor | None = None) -> Tensor:
+    def forward(self, f1: Tensor, f2: Tensor, probabilities: Tensor) -> Tensor:
         """Logits of "the pseudo-label is wrong", (N, 1, h4, w4).
 
         No gradient flows into the inputs: the teacher is an average and could not use it.
@@ -50,9 +48,8 @@ class ErrorMaskDecoder(nn.Module):
             f1: (N, 256, h, w) on the teacher's coarse grid.
             f2: (N, 256, h4, w4).
             probabilities: (N, C, h4, w4), the teacher's softmax.
-            extra: (N, 2, h4, w4) in 0..1, where the decoder was built for it.
         """
-        fine = [x.detach() for x in (f2, probabilities, extra) if x is not None]
+        fine = [f2.detach(), probabilities.detach()]
         f1, size = f1.detach(), f2.shape[-2:]
         if self.coarse is None:
             return self.rest(self.first(torch.cat([enlarge_to(f1, size), *fine], dim=1)))

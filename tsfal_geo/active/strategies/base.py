@@ -33,6 +33,7 @@ class Strategy(ABC):
 
     Attributes:
         name: as in ``active.strategy``.
+        reason: why it asks, in a word or two for the person who is asked.
         order: how candidates of all chips are brought into one order: by ``ranking`` as configured
             (strategies that have a mask of candidates), by ``score``, or chip by chip as ``rank_chips`` says.
         passes: forward passes with dropout that it wants as ``ChipOutputs.votes``.
@@ -40,6 +41,7 @@ class Strategy(ABC):
     """
 
     name: ClassVar[str]
+    reason: ClassVar[str]
     order: ClassVar[Literal["ranking", "score", "chips"]] = "score"
     needs_plar: ClassVar[bool] = False
     passes: int = 0

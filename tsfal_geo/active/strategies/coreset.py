@@ -17,6 +17,7 @@ class CoreSet(Strategy):
     """Whole chips, farthest first from all that is labelled; the budget ends inside the last one."""
 
     name = "coreset"
+    reason = "unlike what is labelled"
     order = "chips"
 
     def score(self, outputs: ChipOutputs) -> CellScores:

@@ -14,6 +14,7 @@ class ErrorMask(Strategy):
     """All cells of the error mask; without a decoder these are the cells of low confidence."""
 
     name = "emd"
+    reason = "likely wrong"
     order = "ranking"
 
     def score(self, outputs: ChipOutputs) -> CellScores:

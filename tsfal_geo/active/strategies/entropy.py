@@ -11,6 +11,7 @@ class Entropy(Strategy):
     """Cells of the highest Shannon entropy of the teacher's probabilities."""
 
     name = "entropy"
+    reason = "uncertain"
 
     def score(self, outputs: ChipOutputs) -> CellScores:
         """Entropy in 0..1."""

@@ -11,6 +11,7 @@ class Margin(Strategy):
     """Cells of the smallest difference between the two largest probabilities."""
 
     name = "margin"
+    reason = "two classes close"
 
     def score(self, outputs: ChipOutputs) -> CellScores:
         """1 minus the margin."""

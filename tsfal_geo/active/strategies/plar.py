@@ -12,6 +12,7 @@ class Plar(Strategy):
     """Cells of the error mask that PLAR could not mend: no agreement, or no support to vote with."""
 
     name = "plar"
+    reason = "votes disagree"
     order = "ranking"
     needs_plar = True
 

@@ -22,6 +22,7 @@ class Committee(Strategy):
     """Cells of the highest entropy of the committee's hard votes."""
 
     name = "qbc"
+    reason = "committee disagrees"
 
     def __init__(self, seed: int = 0, passes: int = 10) -> None:
         """Ask a committee of ``passes`` members."""

@@ -11,6 +11,7 @@ class Random(Strategy):
     """Regions of all chips, each as likely as any other."""
 
     name = "random"
+    reason = "drawn at random"
 
     def score(self, outputs: ChipOutputs) -> CellScores:
         """No preference."""

@@ -1,0 +1,180 @@
+"""The paper's Table 4 on one's own rasters: what each module adds, at the same number of steps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from tsfal_geo.active.loop import Reporter, Request, train
+from tsfal_geo.config import Config, load_config
+from tsfal_geo.errors import ConfigError
+from tsfal_geo.workspace.atomic import replace_file, write_text
+from tsfal_geo.workspace.layout import Workspace
+
+MODES: dict[str, dict[str, Any]] = {
+    "TSF": {"active.rounds": 0},
+    "TSF+random": {"active.strategy": "random", "emd.enabled": False, "plar.enabled": False},
+    "+AL": {"active.strategy": "emd", "emd.enabled": False, "plar.enabled": False},
+    "+AL+EMD": {"active.strategy": "emd", "plar.enabled": False},
+    "+AL+PLAR": {"active.strategy": "plar", "emd.enabled": False},
+    "all": {"active.strategy": "plar"},
+    "full supervision": {"active.rounds": 0, "data.labelled": 1.0, "train.method": "supervised"},
+}
+"""What each row changes. Rows without queries get all steps in one round: no row trains longer."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One round of one run: a point of the curve."""
+
+    mode: str
+    seed: int
+    round: int
+    labelled_share: float
+    miou: float
+    class_iou: dict[str, float]
+
+
+def run_ablation(
+    raster_dir: Path,
+    val_dir: Path,
+    config: Config,
+    seeds: Sequence[int],
+    modes: Sequence[str],
+    out: Path,
+    reporter: Reporter,
+) -> list[Point]:
+    """Run every mode with every seed (finished runs are only read) and write table and curve into ``out``.
+
+    Raises:
+        ConfigError: an unknown mode.
+        UserError: as ``train`` raises.
+    """
+    points: list[Point] = []
+    for seed in seeds:
+        for mode in modes:
+            root = out / "runs" / f"{_slug(mode)}-{seed}"
+            reporter.say(f"— {mode}, seed {seed} —")
+            train(Request(root, raster_dir, val_dir, mode_config(config, mode, seed)), reporter)
+            points += read_points(root, mode, seed)
+            write_results(points, out)
+    return points
+
+
+def mode_config(config: Config, mode: str, seed: int) -> Config:
+    """The configuration of one row.
+
+    Raises:
+        ConfigError: an unknown mode.
+    """
+    if mode not in MODES:
+        raise ConfigError(f"--modes {mode}: expected some of {', '.join(MODES)}")
+    changes = dict(MODES[mode])
+    active = config.active
+    if changes.get("active.rounds") == 0:
+        steps = config.train.steps
+        changes["train.steps"] = steps + active.rounds * max(1, round(steps * active.round_steps))
+    return load_config(None, {"active.oracle": True, "train.seed": seed, **changes}, config)
+
+
+def read_points(root: Path, mode: str, seed: int) -> list[Point]:
+    """The rounds of a run."""
+    workspace = Workspace.open(root)
+    points = []
+    for number in range(workspace.current_round + 1):
+        text = (workspace.round_dir(number) / "metrics.json").read_text(encoding="utf-8")
+        values = json.loads(text)
+        points.append(
+            Point(mode, seed, number, values["labelled_share"], values["miou"], values["class_iou"])
+        )
+    return points
+
+
+def write_results(points: Sequence[Point], out: Path) -> None:
+    """Write ``curve.csv``, ``table.csv``, ``table.md`` and ``curve.png``."""
+    classes = list(points[0].class_iou)
+    rows = [
+        [p.mode, p.seed, p.round, f"{p.labelled_share:.6f}", f"{p.miou:.6f}"]
+        + [f"{p.class_iou.get(name, float('nan')):.6f}" for name in classes]
+        for p in points
+    ]
+    write_text(out / "curve.csv", _csv(["mode", "seed", "round", "labelled_share", "miou", *classes], rows))
+    header, table = summary(points, classes)
+    write_text(out / "table.csv", _csv(header, table))
+    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *table)]
+    write_text(out / "table.md", "\n".join(lines) + "\n")
+    _plot(points, out / "curve.png")
+
+
+def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table: the last round of each run, mean ± standard deviation over seeds."""
+    ends = {mode: _ends(points, mode) for mode in dict.fromkeys(p.mode for p in points)}
+    full = [p.miou for p in ends.get("full supervision", [])]
+    header = ["mode", "labelled", "mIoU", "of full", *classes, "seeds"]
+    rows = []
+    for mode, last in ends.items():
+        values = [100 * p.miou for p in last]
+        share = f"{mean(values) / mean(full):.1f} %" if full else "–"
+        rows.append(
+            [
+                mode,
+                f"{100 * mean(p.labelled_share for p in last):.2f} %",
+                _spread(values),
+                share,
+                *(_spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
+                str(len(last)),
+            ]
+        )
+    return header, rows
+
+
+def _ends(points: Sequence[Point], mode: str) -> list[Point]:
+    last: dict[int, Point] = {p.seed: p for p in points if p.mode == mode}
+    return list(last.values())
+
+
+def _spread(values: Sequence[float]) -> str:
+    deviation = stdev(values) if len(values) > 1 else 0.0
+    return f"{mean(values):.2f} ± {deviation:.2f}"
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
+    return buffer.getvalue()
+
+
+def _plot(points: Sequence[Point], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for mode in dict.fromkeys(p.mode for p in points):
+        rounds = sorted({p.round for p in points if p.mode == mode})
+        groups = [[p for p in points if p.mode == mode and p.round == r] for r in rounds]
+        shares = [100 * mean(p.labelled_share for p in group) for group in groups]
+        scores = [100 * mean(p.miou for p in group) for group in groups]
+        spread = [100 * stdev(p.miou for p in group) if len(group) > 1 else 0.0 for group in groups]
+        if mode == "full supervision":
+            axes.axhline(scores[-1], linestyle=":", color="grey", label=mode)
+        else:
+            axes.errorbar(shares, scores, yerr=spread, marker="o", capsize=3, label=mode)
+    axes.set_xlabel("labelled pixels, %")
+    axes.set_ylabel("mIoU on the validation scenes, %")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    with replace_file(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)
+
+
+def _slug(mode: str) -> str:
+    return mode.lower().replace("+", "-").replace(" ", "-").strip("-")

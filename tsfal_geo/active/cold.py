@@ -1,0 +1,79 @@
+"""First queries where nothing is labelled yet: chips that cover the space of the encoder's features."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import normalize
+from torch.utils.data import default_collate
+
+from tsfal_geo.active.budget import owned_part
+from tsfal_geo.active.rounds import Context
+from tsfal_geo.active.scoring import Asked
+from tsfal_geo.active.strategies.coreset import greedy_k_centre
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.labels.polygonise import region_polygon
+from tsfal_geo.labels.store import Query
+from tsfal_geo.models.segmenter import build_segmenter
+
+SHARE = 0.05
+REASON = "first labels: unlike the other chips"
+
+
+def first_queries(context: Context, number: int) -> Asked:
+    """Ask for whole chips, farthest from each other in feature space first (greedy k-centre).
+
+    The features are mean and spread of the untrained network's encoder output: with pretrained weights they
+    tell kinds of ground apart, and even random filters tell textures and brightness apart.
+    """
+    inputs = context.inputs
+    asked = max(1, round(SHARE * len(inputs.chips)))
+    context.reporter.say(f"Found no labels: choosing {asked} of {len(inputs.chips)} chips to label first")
+    vectors = _describe(context)
+    seen = np.flatnonzero(np.isfinite(vectors).all(1))
+    order = seen[greedy_k_centre(vectors[seen], None, asked)]
+    queries: list[Query] = []
+    for position in order.tolist():
+        chip = inputs.chips[position]
+        scene = inputs.scenes[chip.scene]
+        part = owned_part(chip, scene.height, scene.width)
+        valid = inputs.reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size).valid[part]
+        if not valid.any():
+            continue
+        rank = len(queries) + 1
+        y, x = chip.y + part[0].start, chip.x + part[1].start
+        queries.append(
+            Query(
+                qid=f"{number:03d}-{rank:06d}",
+                round=number,
+                scene=scene.name,
+                chip=f"{chip.row}-{chip.col}",
+                rank=rank,
+                score=1.0 / rank,
+                reason=REASON,
+                suggested=int(inputs.classes.ids[0]),
+                pixels=int(np.count_nonzero(valid)),
+                geometry=region_polygon(valid, scene.grid, y, x),
+            )
+        )
+    return Asked(queries, "coreset")
+
+
+@torch.inference_mode()
+def _describe(context: Context) -> NDArray[np.float32]:
+    """A vector a chip, (chips, D); NaN where a chip has no valid pixel."""
+    config, inputs = context.config, context.inputs
+    network = build_segmenter(config.model, inputs.reader.channels, len(inputs.classes), config.train.seed)
+    normaliser = Normaliser(inputs.normalisation)
+    dataset = OrthoDataset(inputs.reader)
+    network.eval()
+    vectors = []
+    for done, chip in enumerate(inputs.chips, start=1):
+        batch = default_collate([dataset.read_chip(chip)])
+        deepest = network.encoder(normaliser(batch))[-1][0].flatten(1)
+        centred = torch.cat((normalize(deepest.mean(1), dim=0), normalize(deepest.std(1), dim=0)))
+        vectors.append(centred if batch["valid"].any() else torch.full_like(centred, torch.nan))
+        context.reporter.progress(done / len(inputs.chips), "looking at chips")
+    return torch.stack(vectors).numpy()

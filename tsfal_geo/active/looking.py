@@ -1,0 +1,187 @@
+"""Looking at chips with a round's networks: what strategies need, what rasters show, what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from tsfal_geo.active.budget import askable_pixels, owned_part
+from tsfal_geo.active.diagnostics import VoteCounts
+from tsfal_geo.active.error_mask import MaskCounts, Prediction, emd_pixels, emd_target, predict_pixels
+from tsfal_geo.active.outputs import ChipOutputs
+from tsfal_geo.active.plar import PlarResult
+from tsfal_geo.active.pools import RoundLabels
+from tsfal_geo.active.refine import Look
+from tsfal_geo.active.rounds import Context
+from tsfal_geo.active.strategies import Strategy
+from tsfal_geo.active.strategies.qbc import committee_votes
+from tsfal_geo.active.support import cell_blocks, label_cells
+from tsfal_geo.active.training import Trained
+from tsfal_geo.active.writing import Source
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.mapping.network import choose_compute
+from tsfal_geo.models.segmenter import SegmenterOutput
+from tsfal_geo.raster.chips import Chip
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One chip after a look.
+
+    Attributes:
+        position: in ``Inputs.chips``.
+        chip: the chip.
+        outputs: what the strategy scores.
+        askable: (H, W) bool, pixels that may be asked.
+        layers: (H, W) uint8 for each of the round's rasters.
+    """
+
+    position: int
+    chip: Chip
+    outputs: ChipOutputs
+    askable: NDArray[np.bool_]
+    layers: dict[str, NDArray[np.uint8]]
+
+
+class Watcher:
+    """Runs teacher, decoder and PLAR over chips and counts, where the truth is known, what they are worth."""
+
+    def __init__(self, context: Context, trained: Trained, labels: RoundLabels, strategy: Strategy) -> None:
+        self._compute = choose_compute()
+        self._module = trained.module.to(self._compute.device).eval()
+        self._refiner = trained.refiner
+        self._strategy = strategy
+        self._config = context.config
+        self._inputs = context.inputs
+        self._dataset = OrthoDataset(context.inputs.reader, labels.every, label_key="manual")
+        self._truth = context.inputs.truth if context.config.active.oracle else None
+        self._masks = {name: MaskCounts() for name in ("confidence", "emd", "either")}
+        self._votes = VoteCounts.empty(len(context.inputs.classes))
+
+    @property
+    def refines(self) -> bool:
+        """Whether there is a refiner."""
+        return self._refiner is not None
+
+    @torch.inference_mode()
+    def look(self, positions: Sequence[int]) -> list[Seen]:
+        """Look at a batch of chips."""
+        chips = [self._inputs.chips[i] for i in positions]
+        batch = default_collate([self._dataset.read_chip(chip) for chip in chips])
+        batch = {key: value.to(self._compute.device) for key, value in batch.items()}
+        images = self._module.prepared(self._module.normaliser(batch))
+        teacher = self._run(images)
+        votes = self._committee(images) if self._strategy.passes else None
+        manual, valid = batch["manual"], batch["valid"]
+        probs = teacher.logits.softmax(1)
+        pixels = predict_pixels(probs, valid)
+        look = None if self._refiner is None else self._refiner.look(teacher, valid, manual, pixels.conf)
+        layers = self._layers(pixels, look, valid, manual)
+        seen = []
+        for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
+            scene = self._inputs.scenes[chip.scene]
+            part = owned_part(chip, scene.height, scene.width)
+            askable = askable_pixels(valid[i].cpu().numpy(), manual[i].cpu().numpy(), part)
+            outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
+            seen.append(Seen(position, chip, outputs, askable, {k: v[i] for k, v in layers.items()}))
+            if self._truth is not None and look is not None:
+                self._count(chip, i, look, askable)
+        return seen
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Precision and recall of the masks, precision and coverage of the votes; empty without the truth."""
+        if self._truth is None or self._refiner is None:
+            return {}
+        masks = {
+            name: {"precision": _number(counts.precision), "recall": _number(counts.recall)}
+            for name, counts in self._masks.items()
+        }
+        return {"error_mask": masks, "votes": self._votes.to_dict()}
+
+    def _run(self, images: Tensor) -> SegmenterOutput:
+        dtype = self._compute.dtype
+        with torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None):
+            output = self._module.predictor(images, features=True)
+        return SegmenterOutput(*(None if part is None else part.float() for part in output))
+
+    def _committee(self, images: Tensor) -> Tensor:
+        dtype = self._compute.dtype
+        with torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None):
+            return committee_votes(self._module.predictor, images, self._strategy.passes, self._strategy.seed)
+
+    def _outputs(
+        self,
+        chip: Chip,
+        i: int,
+        teacher: SegmenterOutput,
+        probs: Tensor,
+        look: Look | None,
+        askable: NDArray[np.bool_],
+        votes: Tensor | None,
+    ) -> ChipOutputs:
+        assert teacher.f1 is not None
+        assert teacher.f2 is not None
+        cells = cell_blocks(torch.from_numpy(askable).to(probs.device)).sum(-1)
+        plar = None
+        if look is not None and self._config.plar.enabled:
+            plar = PlarResult(*(getattr(look.votes, name)[i] for name in PlarResult.__dataclass_fields__))
+        return ChipOutputs(
+            key=(chip.scene, chip.row, chip.col),
+            probs=probs[i],
+            f1=teacher.f1[i],
+            f2=teacher.f2[i],
+            emd=None if look is None or look.emd is None else look.emd[i, 0].sigmoid(),
+            mask=probs[i].amax(0) < self._config.plar.confidence if look is None else look.mask[i],
+            plar=plar,
+            askable=cells,
+            class_confidence=self._module.branch.bank.confidence,
+            votes=None if votes is None else votes[i],
+        )
+
+    def _layers(
+        self, pixels: Prediction, look: Look | None, valid: Tensor, manual: Tensor
+    ) -> dict[str, NDArray[np.uint8]]:
+        percent = (pixels.conf * 100).round().to(torch.uint8)
+        found = {"prediction": pixels.pseudo, "confidence": percent}
+        error = 1 - pixels.conf
+        mask = (pixels.conf < self._config.plar.confidence) & (manual == IGNORE)
+        if look is not None and self._refiner is not None:
+            mask = look.pixel_mask
+            if look.emd is not None:
+                error = emd_pixels(look.emd, (valid.shape[1], valid.shape[2]))
+            written = self._refiner.write(look, pixels, manual)
+            is_refined = written.source == int(Source.REFINED)
+            found["refined"] = torch.where(is_refined, written.labels, IGNORE).to(torch.uint8)
+        found["error_mask"] = torch.where(mask, (error * 100).round().clamp(1, 100), 0).to(torch.uint8)
+        return {
+            name: torch.where(valid, values, IGNORE).to(torch.uint8).cpu().numpy()
+            for name, values in found.items()
+        }
+
+    def _count(self, chip: Chip, i: int, look: Look, askable: NDArray[np.bool_]) -> None:
+        assert self._truth is not None
+        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+        truth = np.where(askable, self._truth.read(*window), np.uint8(IGNORE))
+        cells = label_cells(torch.from_numpy(truth), self._config.plar.purity).to(look.mask.device)
+        pseudo, conf = look.cells.pseudo[i], look.cells.conf[i]
+        wrong, known = emd_target(pseudo, cells)
+        doubtful = conf < self._config.plar.confidence
+        said = torch.zeros_like(doubtful)
+        if look.emd is not None and self._refiner is not None:
+            said = look.emd[i, 0].sigmoid() > self._refiner.threshold
+        for name, mask in (("confidence", doubtful), ("emd", said), ("either", doubtful | said)):
+            self._masks[name] += MaskCounts.of(mask, wrong, known)
+        votes = PlarResult(*(getattr(look.votes, name)[i] for name in PlarResult.__dataclass_fields__))
+        self._votes += VoteCounts.of(votes, pseudo, cells, look.mask[i], len(self._inputs.classes))
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value

@@ -1,0 +1,105 @@
+"""Which labels there are, how many pixels they cover, and which chips they make labelled or unlabelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.active.inputs import Inputs, owned
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.config import Config
+from tsfal_geo.data.split import class_counts, draw_held_out
+from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
+from tsfal_geo.labels.store import LabelSnapshot
+from tsfal_geo.raster.chips import Chip
+
+DENSE = 0.5
+FULL = 0.99
+
+
+@dataclass(frozen=True)
+class RoundLabels:
+    """The labels of a round.
+
+    Attributes:
+        every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
+        by_chip: labelled share of each chip's window, (chips,) float64.
+        by_hand: the same of people's polygons alone.
+        spent: valid pixels with a label, each counted once.
+    """
+
+    every: StackedLabels
+    by_chip: NDArray[np.float64]
+    by_hand: NDArray[np.float64]
+    spent: int
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Chips by the part they play in training; positions in ``Inputs.chips``.
+
+    Attributes:
+        labelled: supervise the segmenter.
+        unlabelled: get pseudo-labels where nothing is said.
+        held_out: labelled, but kept for the error mask decoder alone.
+        counts: labelled pixels of each class in the chips that supervise, (C,) int64.
+    """
+
+    labelled: tuple[int, ...]
+    unlabelled: tuple[int, ...]
+    held_out: tuple[int, ...]
+    counts: NDArray[np.int64]
+
+
+def read_labels(inputs: Inputs, taken: LabelSnapshot) -> RoundLabels:
+    """Put people's labels over the folder's and count."""
+    manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes)
+    every = StackedLabels(manual, inputs.base)
+    by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
+    spent = 0
+    for i, chip in enumerate(inputs.chips):
+        said = every.read(chip.scene, chip.y, chip.x, chip.size, chip.size) != IGNORE
+        if not said.any():
+            continue
+        by_chip[i] = said.mean()
+        by_hand[i] = (manual.read(chip.scene, chip.y, chip.x, chip.size, chip.size) != IGNORE).mean()
+        spent += _owned_pixels(inputs, chip, said)
+    return RoundLabels(every, by_chip, by_hand, spent)
+
+
+def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int = 0) -> Pools:
+    """Sort chips into pools.
+
+    Chips of the folder's labels supervise, and so do chips that people labelled by half or more; where the
+    folder has no labels, every chip with a label does. All chips that are not fully labelled are unlabelled
+    too: what is said about them overrides their pseudo-labels.
+    """
+    dense = np.flatnonzero(labels.by_hand >= DENSE)
+    supervising = sorted({*inputs.labelled, *dense.tolist()})
+    if not supervising:
+        supervising = np.flatnonzero(labels.by_chip > 0).tolist()
+    counts = np.zeros((len(inputs.chips), len(inputs.classes)), np.int64)
+    chips = [inputs.chips[i] for i in supervising]
+    counts[supervising] = class_counts(chips, labels.every, len(inputs.classes))
+    held_out: list[int] = []
+    if config.emd.enabled and config.emd.hold_out and config.train.method == "tsf":
+        held_out = draw_held_out(counts, supervising, config.emd.hold_out, config.train.seed + number)
+    kept = tuple(i for i in supervising if i not in set(held_out))
+    open_chips = np.flatnonzero(labels.by_chip < FULL).tolist()
+    return Pools(
+        labelled=kept,
+        unlabelled=tuple(open_chips or supervising),
+        held_out=tuple(held_out),
+        counts=counts[list(kept)].sum(0),
+    )
+
+
+def _owned_pixels(inputs: Inputs, chip: Chip, said: NDArray[np.bool_]) -> int:
+    scene = inputs.scenes[chip.scene]
+    y, x, height, width = owned(chip, scene.height, scene.width)
+    mine = said[y - chip.y :, x - chip.x :][:height, :width]
+    if not mine.any():
+        return 0
+    return int(np.count_nonzero(mine & inputs.reader.read(chip.scene, y, x, height, width).valid))

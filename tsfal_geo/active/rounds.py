@@ -1,0 +1,202 @@
+"""One round: take the labels in, train, look at every chip, ask."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsfal_geo.active.inputs import Inputs
+from tsfal_geo.active.pools import RoundLabels, label_pools, read_labels
+from tsfal_geo.config import Config
+from tsfal_geo.labels.history import difference, read_taken, taken_path, write_taken
+from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.workspace.atomic import write_text
+from tsfal_geo.workspace.layout import Workspace
+
+if TYPE_CHECKING:
+    from tsfal_geo.active.loop import Reporter
+    from tsfal_geo.active.scoring import Asked
+
+DEFAULT_GAIN = 0.09
+
+
+@dataclass(frozen=True)
+class Context:
+    """A workspace at work: what every step of a round needs."""
+
+    workspace: Workspace
+    inputs: Inputs
+    store: LabelStore
+    config: Config
+    reporter: Reporter
+
+    def news(self) -> bool:
+        """Whether there are labels that the last round did not train on, or nothing is left to answer."""
+        before = read_taken(self.store, self.workspace.current_round)
+        now = self.store.snapshot()
+        change = difference(before, now)
+        if change.added or change.removed:
+            return True
+        new_decisions = {item.key for item in now.decisions} - {item.key for item in before.decisions}
+        return bool(new_decisions) and not self.store.open_queries(self.workspace.current_round)
+
+
+@dataclass
+class Clock:
+    """Seconds of a round's stages."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.monotonic)
+
+    def stage(self, name: str) -> None:
+        """Close a stage."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        """All stages and their sum."""
+        return {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be asked in a round.
+
+    Attributes:
+        total: valid pixels of the training scenes.
+        spent: labelled valid pixels, each counted once.
+        goal: labelled share at the end.
+        remaining: pixels that this round's queries may have.
+    """
+
+    total: int
+    spent: int
+    goal: float
+    remaining: int
+
+    @property
+    def share(self) -> float:
+        """Labelled share now."""
+        return self.spent / self.total
+
+
+def run_round(context: Context, number: int, *, training: bool = True) -> None:
+    """Run a round to its end; a round that was stopped goes on where it was.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        training: False writes queries from the last round's model without training.
+    """
+    workspace, reporter = context.workspace, context.reporter
+    folder = workspace.round_dir(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = Clock()
+    labels = _take_labels(context, number)
+    if labels.spent == 0:
+        from tsfal_geo.active.cold import first_queries
+
+        _complete(context, number, labels, None, first_queries(context, number), clock)
+        return
+    pools = label_pools(context.inputs, labels, context.config)
+    reporter.say(
+        f"Round {number}: {labels.spent / context.inputs.total:.2%} of the pixels labelled; "
+        f"{len(pools.labelled)} chips supervise, {len(pools.unlabelled)} are unlabelled"
+    )
+    if training:
+        workspace.update(status="training")
+    from tsfal_geo.active.training import load_round, train_round
+
+    trained = (train_round if training else load_round)(context, number, labels, pools)
+    clock.stage("training")
+    from tsfal_geo.active.scoring import ask
+
+    budget = _budget(context, number, labels)
+    asked = ask(context, number, trained, labels, budget)
+    clock.stage("asking")
+    _complete(context, number, labels, trained.metrics, asked, clock, budget)
+    if training:
+        trained.forget_earlier()
+
+
+def _take_labels(context: Context, number: int) -> RoundLabels:
+    """What the round trains on: as taken when it began, else everything that is committed now."""
+    if taken_path(context.store, number).is_file():
+        taken = read_taken(context.store, number)
+    else:
+        taken = context.store.snapshot()
+        for finding in (*taken.rejected, *taken.notes):
+            context.reporter.warning(str(finding))
+        write_taken(context.store, number, taken)
+    return read_labels(context.inputs, taken)
+
+
+def _budget(context: Context, number: int, labels: RoundLabels) -> Budget:
+    """The goal is approached in even shares; what people label beyond the queries counts."""
+    active, inputs = context.config.active, context.inputs
+    first, start = _first_round(context, number, labels.spent / inputs.total)
+    goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
+    asking = min(number - first + 1, active.rounds)
+    target = start + (goal - start) * asking / max(active.rounds, 1)
+    over = number - first >= active.rounds or (
+        context.config.train.method == "supervised" and active.budget is None
+    )
+    remaining = 0 if over else max(0, int(target * inputs.total) - labels.spent)
+    return Budget(inputs.total, labels.spent, goal, remaining)
+
+
+def _first_round(context: Context, number: int, share: float) -> tuple[int, float]:
+    """The first round that trained, and the labelled share it had."""
+    for earlier in range(number):
+        metrics = _read_metrics(context.workspace.round_dir(earlier))
+        if metrics["labelled_share"] > 0:
+            return earlier, metrics["labelled_share"]
+    return number, share
+
+
+def _read_metrics(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return values
+
+
+def _complete(
+    context: Context,
+    number: int,
+    labels: RoundLabels,
+    training: dict[str, Any] | None,
+    asked: Asked,
+    clock: Clock,
+    budget: Budget | None = None,
+) -> None:
+    """Write queries and metrics, then let ``workspace.json`` name the round: from here on nothing changes."""
+    workspace = context.workspace
+    folder = workspace.round_dir(number)
+    context.store.write_queries(number, asked.queries)
+    clock.stage("writing")
+    share = labels.spent / context.inputs.total
+    metrics: dict[str, Any] = {
+        "round": number,
+        "strategy": asked.strategy,
+        "labelled_share": share,
+        "labelled_pixels": labels.spent,
+        "valid_pixels": context.inputs.total,
+        "budget": budget.goal if budget else share,
+        "queries": len(asked.queries),
+        "query_pixels": sum(query.pixels for query in asked.queries),
+        **(training or {}),
+        **asked.diagnostics,
+        "seconds": clock.total(),
+    }
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1))
+    shown = ("labelled_share", "budget", "queries", "query_pixels", "miou")
+    workspace.update(
+        round=number,
+        status="waiting" if asked.queries else "done",
+        progress={key: metrics.get(key) for key in shown},
+    )
+    note = "" if metrics.get("miou") is None else f", mIoU {metrics['miou']:.4f}"
+    context.reporter.say(f"Round {number}: {len(asked.queries)} queries{note}")

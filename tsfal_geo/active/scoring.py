@@ -1,0 +1,173 @@
+"""The end of a round: one look at every chip, the rasters of what was seen, and the queries."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import batched, groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.active.budget import askable_pixels, owned_part
+from tsfal_geo.active.layers import RoundRasters, write_query_raster
+from tsfal_geo.active.looking import Seen, Watcher
+from tsfal_geo.active.pools import RoundLabels
+from tsfal_geo.active.ranking import ChipQueries, chip_cap, propose, select
+from tsfal_geo.active.regions import Regions, region_pixels
+from tsfal_geo.active.rounds import Budget, Context
+from tsfal_geo.active.strategies import Strategy, build_strategy
+from tsfal_geo.active.training import Trained
+from tsfal_geo.labels.polygonise import region_polygon
+from tsfal_geo.labels.store import Query
+from tsfal_geo.raster.chips import Chip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a round asks.
+
+    Attributes:
+        queries: by rank.
+        strategy: that chose them.
+        diagnostics: what the masks and votes are worth, where the truth is known.
+    """
+
+    queries: list[Query]
+    strategy: str
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, budget: Budget) -> Asked:
+    """Look at every chip of every scene, write the round's rasters, choose the queries.
+
+    A chip is looked at once; only the outlines of its regions are kept, on disk.
+    """
+    config = context.config
+    seed = config.train.seed + number
+    strategy = build_strategy(config.active.strategy, seed, config.active.qbc_passes)
+    watcher = Watcher(context, trained, labels, strategy)
+    open_chips = int(np.count_nonzero(labels.by_chip < 1))
+    cap = chip_cap(budget.remaining, open_chips, config.active)
+    folder = context.workspace.round_dir(number)
+    with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
+        shelf = _Shelf(Path(spool))
+        known: list[NDArray[np.float32]] = []
+        for seen in _walk(context, watcher, folder):
+            if budget.remaining and seen.askable.any():
+                shelf.put(seen.chip, propose(seen.outputs, strategy, config.active, cap))
+            if strategy.order == "chips" and labels.by_chip[seen.position] > 0.5:
+                vector = strategy.describe(seen.outputs)
+                known += [] if vector is None else [vector]
+        chosen = select(shelf.proposals, budget.remaining, strategy, config.active.ranking, known)
+        ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
+        queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
+    return Asked(queries, strategy.name, watcher.diagnostics())
+
+
+class _Shelf:
+    """Proposals with their region outlines on disk, so that memory does not grow with the chips' cells."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.chips: list[Chip] = []
+        self.proposals: list[ChipQueries] = []
+
+    def put(self, chip: Chip, proposal: ChipQueries) -> None:
+        if not len(proposal.regions):
+            return
+        np.save(self._folder / f"{len(self.chips)}.npy", proposal.regions.labels)
+        empty = np.zeros((0, 0), np.int32)
+        self.proposals.append(replace(proposal, regions=replace(proposal.regions, labels=empty)))
+        self.chips.append(chip)
+
+    def regions(self, position: int) -> Regions:
+        labels = np.load(self._folder / f"{position}.npy")
+        return replace(self.proposals[position].regions, labels=labels)
+
+
+def _walk(context: Context, watcher: Watcher, folder: Path) -> Iterator[Seen]:
+    """Every chip, once; the scenes' rasters are written on the way."""
+    inputs, batch = context.inputs, context.config.export.batch
+    positions = range(len(inputs.chips))
+    done = 0
+    for index, of_scene in groupby(positions, key=lambda i: inputs.chips[i].scene):
+        scene = inputs.scenes[index]
+        with RoundRasters(folder / scene.name, scene, inputs.classes, watcher.refines) as rasters:
+            for _, of_row in groupby(of_scene, key=lambda i: inputs.chips[i].row):
+                row = list(of_row)
+                first = inputs.chips[row[0]]
+                top = first.row * first.size
+                band = rasters.band(min(first.y + first.size, scene.height) - top)
+                for some in batched(row, batch, strict=False):
+                    for seen in watcher.look(some):
+                        _place(seen, band, scene.height, scene.width)
+                        yield seen
+                    done += len(some)
+                    context.reporter.progress(done / len(inputs.chips), "looking at chips")
+                rasters.write(top, band)
+
+
+def _place(seen: Seen, band: dict[str, NDArray[np.uint8]], height: int, width: int) -> None:
+    part = owned_part(seen.chip, height, width)
+    left = seen.chip.x + part[1].start
+    for name, rows in band.items():
+        mine = seen.layers[name][part]
+        rows[: mine.shape[0], left : left + mine.shape[1]] = mine
+
+
+def _queries(
+    context: Context,
+    number: int,
+    labels: RoundLabels,
+    strategy: Strategy,
+    shelf: _Shelf,
+    ranked: Sequence[tuple[Chip, int, int]],
+    folder: Path,
+) -> list[Query]:
+    """Outlines of the chosen regions, and ``queries.tif`` of every scene."""
+    inputs = context.inputs
+    rank_of = {(position, region): rank for rank, (_, position, region) in enumerate(ranked, start=1)}
+    by_scene: dict[int, list[int]] = {}
+    for position in sorted({position for _, position, _ in ranked}):
+        by_scene.setdefault(shelf.chips[position].scene, []).append(position)
+    queries: list[Query] = []
+    for index, scene in enumerate(inputs.scenes):
+        parts = []
+        for position in by_scene.get(index, ()):
+            chip, regions = shelf.chips[position], shelf.regions(position)
+            part = owned_part(chip, scene.height, scene.width)
+            window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+            valid, said = inputs.reader.read(*window).valid, labels.every.read(*window)
+            pixels = region_pixels(regions.labels, askable_pixels(valid, said, part))[part]
+            top, left = chip.y + part[0].start, chip.x + part[1].start
+            ranks = np.zeros(len(regions) + 1, np.uint32)
+            for region in range(1, len(regions) + 1):
+                rank = rank_of.get((position, region))
+                if rank is None:
+                    continue
+                ranks[region] = rank
+                mask = pixels == region
+                rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+                y, x = int(rows[0]), int(columns[0])
+                cut = mask[y : rows[-1] + 1, x : columns[-1] + 1]
+                queries.append(
+                    Query(
+                        qid=f"{number:03d}-{rank:06d}",
+                        round=number,
+                        scene=scene.name,
+                        chip=f"{chip.row}-{chip.col}",
+                        rank=rank,
+                        score=float(regions.score[region - 1]),
+                        reason=strategy.reason,
+                        suggested=int(inputs.classes.ids[regions.predicted[region - 1]]),
+                        pixels=int(np.count_nonzero(cut)),
+                        geometry=region_polygon(cut, scene.grid, top + y, left + x),
+                    )
+                )
+            parts.append((top, left, ranks[pixels]))
+        write_query_raster(folder / scene.name / "queries.tif", scene, parts)
+    return sorted(queries, key=lambda query: query.rank)

@@ -1,0 +1,168 @@
+"""The training of one round, from the last round's networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsfal_geo.active.pools import Pools, RoundLabels
+from tsfal_geo.active.refine import ActiveRefiner
+from tsfal_geo.active.rounds import Context
+from tsfal_geo.active.validation import validation_set
+from tsfal_geo.config import Config
+from tsfal_geo.data.module import TsfDataModule
+from tsfal_geo.models.io import ModelCard, save_model
+from tsfal_geo.ssl.base import SegmentationModule
+from tsfal_geo.ssl.build import build_module
+from tsfal_geo.ssl.callbacks import BEST_NAME, RESUME_NAME
+from tsfal_geo.ssl.trainer import fit, warm_start
+
+_ROUND_SEEDS = 7919
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A round's networks.
+
+    Attributes:
+        module: teacher, student, friend and refiner.
+        refiner: the module's refiner; None in supervised training.
+        metrics: ``miou`` and the like; empty without validation scenes.
+        earlier: the resume state of the round before, of no more use once this round is complete.
+    """
+
+    module: SegmentationModule
+    refiner: ActiveRefiner | None
+    metrics: dict[str, Any]
+    earlier: Path | None
+
+    def forget_earlier(self) -> None:
+        """Delete the resume state of the round before."""
+        if self.earlier is not None:
+            self.earlier.unlink(missing_ok=True)
+
+
+def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
+    """Train (or go on training) a round and save its model."""
+    config = _round_config(context.config, number)
+    folder = context.workspace.round_dir(number)
+    earlier = _earlier(context, number)
+    steps = config.train.steps
+    if earlier is not None:
+        steps = max(1, round(steps * config.active.round_steps))
+    module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
+    if earlier is not None and not (folder / RESUME_NAME).exists():
+        warm_start(module, earlier)
+    result = fit(
+        module,
+        datamodule,
+        folder=folder,
+        steps=steps,
+        config=config,
+        on_event=context.reporter.event,
+        stop=context.reporter.stop,
+    )
+    metrics = _metrics(result.metrics, result.miou)
+    metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
+    _save(context, config, number, module, refiner, metrics)
+    (folder / BEST_NAME).unlink(missing_ok=True)
+    return Trained(module, refiner, metrics, earlier)
+
+
+def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
+    """The last round's networks as this round's, without training."""
+    config = _round_config(context.config, number)
+    earlier = _earlier(context, number)
+    if earlier is None:
+        context.workspace.current_model()  # says what is missing
+    assert earlier is not None
+    module, _, refiner = _build(context, config, number, labels, pools, 1)
+    warm_start(module, earlier)
+    _save(context, config, number, module, refiner, {})
+    target = context.workspace.round_dir(number) / RESUME_NAME
+    target.unlink(missing_ok=True)
+    target.hardlink_to(earlier)
+    return Trained(module, refiner, {}, earlier)
+
+
+def _round_config(config: Config, number: int) -> Config:
+    """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
+    seed = config.train.seed + _ROUND_SEEDS * number
+    update: dict[str, Any] = {"train": config.train.model_copy(update={"seed": seed})}
+    if number:
+        update["model"] = config.model.model_copy(update={"weights": None})
+    return config.model_copy(update=update)
+
+
+def _earlier(context: Context, number: int) -> Path | None:
+    path = context.workspace.round_dir(number - 1) / RESUME_NAME
+    return path if number > 0 and path.is_file() else None
+
+
+def _build(
+    context: Context, config: Config, number: int, labels: RoundLabels, pools: Pools, steps: int
+) -> tuple[SegmentationModule, TsfDataModule, ActiveRefiner | None]:
+    inputs, state = context.inputs, context.workspace.state
+    val = validation_set(state.val_dir, inputs, config) if state.val_dir else None
+    chips = inputs.chips
+    datamodule = TsfDataModule(
+        inputs.reader,
+        labels.every,
+        [chips[i] for i in pools.labelled],
+        [chips[i] for i in pools.unlabelled],
+        [chips[i] for i in pools.held_out],
+        manual=labels.every,
+        val_reader=val.reader if val else None,
+        val_labels=val.labels if val else None,
+        val_chips=val.chips if val else (),
+        config=config.train,
+        steps=steps,
+    )
+    refiner = None
+    if config.train.method == "tsf" and (config.emd.enabled or config.plar.enabled):
+        refiner = ActiveRefiner(config, len(inputs.classes), refining=number > 0)
+    module = build_module(
+        config,
+        datamodule,
+        inputs.normalisation,
+        inputs.classes.names,
+        pools.counts.tolist(),
+        bands=inputs.reader.bands,
+        refiner=refiner,
+    )
+    module.total_steps = steps
+    return module, datamodule, refiner
+
+
+def _save(
+    context: Context,
+    config: Config,
+    number: int,
+    module: SegmentationModule,
+    refiner: ActiveRefiner | None,
+    metrics: dict[str, Any],
+) -> None:
+    inputs = context.inputs
+    card = ModelCard(
+        model=config.model,
+        in_channels=inputs.reader.channels,
+        classes=inputs.classes.to_specs(),
+        normalisation=inputs.normalisation.to_dict(),
+        bands=config.data.bands,
+        dsm=inputs.reader.channels > inputs.reader.bands,
+        chip_size=config.data.chip_size,
+        seed=context.config.train.seed,
+        round=number,
+        metrics=metrics,
+    )
+    parts = {} if refiner is None else {"refiner": refiner}
+    save_model(context.workspace.round_dir(number), module.predictor, card, parts)
+
+
+def _metrics(values: dict[str, float], miou: float | None) -> dict[str, Any]:
+    if miou is None:
+        return {"miou": None}
+    classes = {k.removeprefix("iou_"): v for k, v in values.items() if k.startswith("iou_")}
+    networks = {k: v for k, v in values.items() if k.startswith("miou_")}
+    return {"miou": miou, "class_iou": classes, **networks}

@@ -1,0 +1,39 @@
+"""``tsfal-geo query``: queries from the current model, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tsfal_geo.cli.options import Reporter, config_options, json_option, workspace_option
+from tsfal_geo.config import load_config, parse_set
+
+
+@click.command("query")
+@workspace_option
+@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy, margin, coreset, qbc.")
+@click.option("--budget", type=float, help="Labelled share at the end.")
+@config_options
+@json_option
+def command(
+    workspace: Path,
+    strategy: str | None,
+    budget: float | None,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write a new round of queries from the last round's model, taking in the labels that came since."""
+    from tsfal_geo.workspace.layout import Workspace
+
+    known = Workspace.open(workspace)
+    overrides = {**parse_set(settings), "active.strategy": strategy, "active.budget": budget}
+    config = load_config(config_path, overrides, known.config)
+    reporter = Reporter(as_json)
+    from tsfal_geo.active.loop import Request, query
+
+    try:
+        query(Request(workspace, known.raster_dir, known.state.val_dir, config), reporter)
+    finally:
+        reporter.finish()
