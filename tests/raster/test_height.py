@@ -13,9 +13,9 @@ GROUND = from_origin(500_000.0, 5_400_000.0, PIXEL, PIXEL)
 
 @pytest.fixture
 def town(tmp_path, write_tif):
-    """A slope of 5 % from 300 m on, with a house of 8 m and a tree of 5 m."""
-    _, cols = np.mgrid[:400, :500]
-    slope = (300 + 0.05 * PIXEL * cols).astype(np.float32)
+    """A slope of 5 % down and 5 % across from 300 m on, with a house of 8 m and a tree of 5 m."""
+    rows, cols = np.mgrid[:400, :500]
+    slope = (300 + 0.05 * PIXEL * (rows + cols)).astype(np.float32)
     above = np.zeros_like(slope)
     above[150:190, 200:250] = 8
     above[300:310, 100:110] = 5

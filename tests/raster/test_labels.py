@@ -84,6 +84,12 @@ def test_an_unknown_id_is_an_error_and_never_a_class(scene_with, dtype, value):
     assert (FolderLabels([scene], MAP).read(0, 2, 0, 38, 50) == 0).all()
 
 
+@pytest.mark.parametrize(("dtype", "value"), [("int16", -5), ("uint16", 256), ("int32", 65536 + 1)])
+def test_ids_beyond_8_bits_are_not_wrapped_into_classes(scene_with, dtype, value):
+    with pytest.raises(LabelError, match=f"id {value} on 1 pixel "):
+        check_labels(scene_with(np.array([[0, 1, value]], dtype)), VAIHINGEN)
+
+
 def test_lossy_compression_is_named_as_the_cause(scene_with, random_image):
     blocks = np.kron(random_image((3, 5, 5)), np.ones((1, 8, 8), np.uint8))
     scene = scene_with(blocks, compress="jpeg", photometric="ycbcr", name="smeared.tif")

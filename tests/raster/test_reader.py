@@ -8,6 +8,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.reader import SceneReader, valid_pixels
 
@@ -126,6 +127,26 @@ def test_pickling_carries_no_open_file(tmp_path, write_tif, random_image):
     reader.read(0, 0, 0, 10, 10)
     copy = pickle.loads(pickle.dumps(reader))
     assert np.array_equal(copy.read(0, 0, 0, 9, 9).image, reader.read(0, 0, 0, 9, 9).image)
+
+
+def test_a_forked_process_opens_files_of_its_own(tmp_path, write_tif, random_image, monkeypatch):
+    path = write_tif(tmp_path / "a.tif", random_image())
+    handles = FileHandles()
+    parents = handles.get(path)
+    assert handles.get(path) is parents
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert handles.get(path) is not parents
+    assert not parents.closed
+
+
+def test_only_so_many_files_stay_open(tmp_path, write_tif, random_image):
+    paths = [write_tif(tmp_path / f"{i}.tif", random_image((1, 4, 4))) for i in range(3)]
+    handles = FileHandles(limit=2)
+    first, second = handles.get(paths[0]), handles.get(paths[1])
+    handles.get(paths[0])
+    handles.get(paths[2])
+    assert second.closed
+    assert not first.closed
 
 
 def test_a_truncated_tiff_is_named(tmp_path, write_tif, random_image):
