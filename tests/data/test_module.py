@@ -155,6 +155,13 @@ def test_lightning_goes_on_from_a_checkpoint_with_the_next_step(make_module, tmp
     quiet |= {"max_epochs": 1, "limit_val_batches": 0, "enable_checkpointing": False}
     whole, rest = Recorder(tmp_path / "whole.ckpt"), Recorder(tmp_path / "rest.ckpt")
     Trainer(**quiet).fit(whole, datamodule=make_module())
-    Trainer(**quiet).fit(rest, datamodule=make_module(start=4), ckpt_path=whole.path, weights_only=True)
+    Trainer(**quiet).fit(rest, datamodule=make_module(workers=2), ckpt_path=whole.path, weights_only=True)
     assert whole.steps == list(range(9))
     assert rest.steps == [4, 5, 6, 7, 8]
+
+
+def test_seeds_stay_on_the_cpu(make_module):
+    module = make_module()
+    moved = module.transfer_batch_to_device(next(iter(module.train_dataloader())), torch.device("meta"), 0)
+    assert moved["labelled"]["image"].device.type == "meta"
+    assert moved["labelled"]["seed"].device.type == moved["held_out"]["seed"].device.type == "cpu"

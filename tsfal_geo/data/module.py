@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from tsfal_geo.config import TrainConfig
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.samplers import FixedSampler, Stream
-from tsfal_geo.data.steps import Part, StepBatches
+from tsfal_geo.data.steps import Part, StepBatches, StepLoader
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.raster.labels import LabelReader
@@ -44,8 +44,8 @@ class TsfDataModule(LightningDataModule):
     ``unlabelled`` and ``held_out`` are there only if they have chips. A batch is a collated dictionary of
     :class:`OrthoDataset`'s samples with ``index`` (B,), the chip's number in its part, and ``seed`` (B,), for
     its augmentation; labelled chips carry ``mask``, unlabelled ones ``manual`` if there is a reader for it.
-    The stream depends on (seed, rank, world size, step) alone: training resumed with ``start=k`` sees what an
-    uninterrupted training would. Loaders are already sharded by rank.
+    The stream depends on (seed, rank, world size, step) alone: training resumed at step k, by a checkpoint or
+    by ``start=k``, sees what an uninterrupted training would. Loaders are already sharded by rank.
 
     Attributes:
         unlabelled: the dataset of unlabelled chips, or None.
@@ -107,13 +107,9 @@ class TsfDataModule(LightningDataModule):
         self.held_out = OrthoDataset(reader, labels, held_out_chips) if held_out_chips else None
         self.val = OrthoDataset(val_reader or reader, val_labels, val_chips) if val_chips else None
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """One item a step from ``start`` on.
-
-        Its length is that of the whole training, since Lightning counts on from a checkpoint's step.
-        """
-        sampler = FixedSampler(range(self.start, self.steps), length=self.steps)
-        return DataLoader(StepBatches(self._parts()), batch_size=None, sampler=sampler, **self._loading())
+    def train_dataloader(self) -> StepLoader:
+        """One item a step from ``start`` on, or from where a checkpoint that Lightning restores was saved."""
+        return StepLoader(StepBatches(self._parts()), self.start, self.steps, **self._loading())
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
         """This rank's validation chips, each chip on one rank only."""
@@ -122,6 +118,14 @@ class TsfDataModule(LightningDataModule):
         rank, world = self._place()
         sampler = FixedSampler(range(rank, len(self.val.chips), world))
         return DataLoader(_ChipItems(self.val), batch_size=_VAL_BATCH, sampler=sampler, **self._loading())
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch; seeds stay on the CPU, where they are read: the device need not be waited for."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        for name, part in batch.items():
+            if isinstance(part, dict) and "seed" in part:
+                moved[name]["seed"] = part["seed"]
+        return moved
 
     def partner(self, index: int) -> dict[str, Tensor]:
         """Read an unlabelled chip for mixing, in the calling process; ``index`` as in the batches.

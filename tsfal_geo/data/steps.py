@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from tsfal_geo.data.dataset import OrthoDataset
-from tsfal_geo.data.samplers import Stream
+from tsfal_geo.data.samplers import FixedSampler, Stream
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,32 @@ class StepBatches(Dataset[dict[str, Any]]):
     def __getitem__(self, step: int) -> dict[str, Any]:
         """Read the batch of ``step``: ``{"step": int, <part>: batch, …}``."""
         return {"step": step, **{name: part.batch(step) for name, part in self.parts.items()}}
+
+
+class StepLoader(DataLoader[dict[str, Any]]):
+    """Loads steps ``start`` to ``steps``; its state, kept in Lightning's checkpoints, is the next step.
+
+    Its length is the whole training's, since Lightning counts on from a checkpoint's step.
+    """
+
+    def __init__(self, batches: StepBatches, start: int, steps: int, **loading: Any) -> None:
+        """Load ``batches``; ``loading`` goes to the torch ``DataLoader`` (workers, pinned memory)."""
+        self.steps = steps
+        self.next_step = start
+        self._order = FixedSampler(range(start, steps), length=steps)
+        super().__init__(batches, batch_size=None, sampler=self._order, **loading)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Iterate over the steps that are left."""
+        for item in super().__iter__():
+            self.next_step = item["step"] + 1
+            yield item
+
+    def state_dict(self) -> dict[str, int]:
+        """The step that comes next."""
+        return {"step": self.next_step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on with the step that came next when the state was taken."""
+        self.next_step = state["step"]
+        self._order.items = range(self.next_step, self.steps)
