@@ -9,8 +9,10 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import evaluate, export
+from tsfal_geo.cli.options import Reporter
+from tsfal_geo.cli.scenes import scene_progress
 from tsfal_geo.config import Config
-from tsfal_geo.errors import LabelError, RasterError, UserError, WorkspaceError
+from tsfal_geo.errors import Cancelled, LabelError, RasterError, UserError, WorkspaceError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.write import write_classes
 from tsfal_geo.workspace.layout import State, Workspace
@@ -138,3 +140,29 @@ def test_wrong_input_is_one_clear_line(folder, tmp_path):
         run(export.command, "--workspace", tmp_path / "deep")
     with pytest.raises(RasterError, match="no such folder"):
         run(evaluate.command, "--workspace", folder / "ws", "--raster", tmp_path / "nowhere")
+
+
+def test_files_that_are_not_used_are_told(folder, tmp_path):
+    scene(tmp_path / "images" / "a.tif", 70, 80)
+    scene(tmp_path / "stray.tif", 70, 80)
+    lines = run(
+        export.command,
+        "--workspace",
+        folder / "ws",
+        "--raster",
+        tmp_path,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    ).stdout.splitlines()
+    warnings = [e["message"] for e in map(json.loads, lines) if e["event"] == "warning"]
+    assert len(warnings) == 1 and "stray.tif" in warnings[0]
+
+
+def test_a_stop_is_heard_at_the_next_step():
+    reporter = Reporter(as_json=False)
+    progress = scene_progress(reporter, "map", "east", 0, 2)
+    progress(0.5)
+    reporter.stop.set()
+    with pytest.raises(Cancelled):
+        progress(0.6)

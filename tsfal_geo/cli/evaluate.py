@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
-from tsfal_geo.errors import Cancelled, LabelError
+from tsfal_geo.cli.scenes import find_scenes, scene_progress
+from tsfal_geo.errors import LabelError
 
 if TYPE_CHECKING:
     from tsfal_geo.assess.metrics import Scores
@@ -46,10 +47,9 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
 
 
 def _labelled(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Scene]:
-    from tsfal_geo.raster.discovery import discover
     from tsfal_geo.raster.labels import check_labels
 
-    scenes = discover(folder)
+    scenes = find_scenes(folder, reporter)
     labelled = [scene for scene in scenes if scene.labels is not None]
     if not labelled:
         raise LabelError(
@@ -77,12 +77,6 @@ def _score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Sco
     settings = workspace.config.export
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):
-
-        def progress(share: float, before: int = index, name: str = scene.name) -> None:
-            if reporter.stop.is_set():
-                raise Cancelled
-            reporter.progress((before + share) / len(scenes), f"evaluate {name}")
-
         confuse_scene(
             reader,
             index,
@@ -92,6 +86,6 @@ def _score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Sco
             window=settings.window or network.card.chip_size,
             overlap=settings.overlap,
             batch=settings.batch,
-            progress=progress,
+            progress=scene_progress(reporter, "evaluate", scene.name, index, len(scenes)),
         )
     return confusion.scores(network.classes.names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
-from tsfal_geo.errors import Cancelled
+from tsfal_geo.cli.scenes import find_scenes, scene_progress
 
 if TYPE_CHECKING:
     from tsfal_geo.mapping.export import SceneMap
@@ -48,21 +48,14 @@ def _export(
     from tsfal_geo.mapping.export import check_paths, export_scene
     from tsfal_geo.mapping.network import open_network
     from tsfal_geo.mapping.sources import open_scenes
-    from tsfal_geo.raster.discovery import discover
 
-    scenes = discover(raster)
+    scenes = find_scenes(raster, reporter)
     check_paths(out, scenes, confidence)
     network = open_network(workspace.current_model())
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
     settings = workspace.config.export
     maps = []
     for index, scene in enumerate(scenes):
-
-        def progress(share: float, before: int = index, name: str = scene.name) -> None:
-            if reporter.stop.is_set():
-                raise Cancelled
-            reporter.progress((before + share) / len(scenes), f"map {name}")
-
         files = export_scene(
             reader,
             index,
@@ -73,7 +66,7 @@ def _export(
             overlap=settings.overlap,
             batch=settings.batch,
             confidence=confidence,
-            progress=progress,
+            progress=scene_progress(reporter, "map", scene.name, index, len(scenes)),
         )
         maps.append(files)
         reporter.artefact("map", files.classes)
