@@ -90,6 +90,13 @@ def test_ids_beyond_8_bits_are_not_wrapped_into_classes(scene_with, dtype, value
         check_labels(scene_with(np.array([[0, 1, value]], dtype)), VAIHINGEN)
 
 
+def test_unknown_pixels_are_counted_over_the_whole_file(scene_with):
+    ids = np.full((2500, 3), 9, np.uint8)
+    ids[[0, 1200, 2499], 1] = 77
+    with pytest.raises(LabelError, match="id 77 on 3 pixels is not"):
+        check_labels(scene_with(ids), MAP)
+
+
 def test_lossy_compression_is_named_as_the_cause(scene_with, random_image):
     blocks = np.kron(random_image((3, 5, 5)), np.ones((1, 8, 8), np.uint8))
     scene = scene_with(blocks, compress="jpeg", photometric="ycbcr", name="smeared.tif")

@@ -17,10 +17,9 @@ from rasterio.io import DatasetReader
 
 from tsfal_geo.errors import RasterError
 
-# GDAL reads these from the environment when a process first needs them. Its block cache would otherwise
-# take 5 % of the memory in every worker, and libjpeg would hand out grey pixels for a cut-off file.
+# GDAL reads this from the environment when a process first needs it. Its block cache would otherwise take
+# 5 % of the memory in every worker.
 os.environ.setdefault("GDAL_CACHEMAX", "128")
-os.environ.setdefault("GDAL_ERROR_ON_LIBJPEG_WARNING", "YES")
 
 _SIGNATURES = {
     b"II*\0": "GTiff",
