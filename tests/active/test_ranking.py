@@ -1,6 +1,7 @@
 """From chips to one order of queries."""
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tsfal_geo.active.strategies import STRATEGIES, build_strategy
 from tsfal_geo.config import ActiveConfig
 
 
+@cache
 def chip(number, size=24, seed=0):
     g = torch.Generator().manual_seed(1000 * seed + number)
     blocks = torch.randn(5, size // 4, size // 4, generator=g)
