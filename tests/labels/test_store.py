@@ -142,8 +142,8 @@ class StoreContract:
         assert store.assignments(7) == {}
 
     def test_imports_are_kept_apart_and_read_with_the_rest(self, store, scenes):
-        store.add_import("survey", [make_label(scenes[0], 0, 0, source="imported")])
-        store.add_import("survey", [make_label(scenes[1], 5, 5, source="imported")])
+        store.add_import("survey", [make_label(scenes[0], 0, 0, source="imported", author="survey")])
+        store.add_import("survey", [make_label(scenes[1], 5, 5, source="imported", author="survey")])
         store.add("anna", [make_label(scenes[2], 9, 9)])
         found = store.snapshot()
         assert {(label.scene, label.author) for label in found.labels} == {

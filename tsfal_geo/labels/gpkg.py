@@ -6,12 +6,14 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import override
 
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.labels import schema
-from tsfal_geo.labels.gpkg_file import new_file, writing
+from tsfal_geo.labels.gpkg_file import writing
+from tsfal_geo.labels.gpkg_new import new_file
 from tsfal_geo.labels.history import is_restoration
 from tsfal_geo.labels.label_file import append, check_labels, create_label_file, read_label_file
 from tsfal_geo.labels.query_file import query_scenes, read_query_file, write_query_file
@@ -53,10 +55,11 @@ class GeoPackageStore(LabelStore):
 
     @override
     def add(self, author: str, labels: Iterable[Label], decisions: Iterable[Decision] = ()) -> None:
-        labels = list(labels)
+        labels = [replace(label, author=author) for label in labels]
+        decisions = [replace(decision, author=author) for decision in decisions]
         check_labels(labels, self.scenes, self.classes)
         with writing(self.author_store(author)) as connection:
-            append(connection, self.scenes, labels, decisions, author)
+            append(connection, self.scenes, labels, decisions)
 
     @override
     def add_import(self, author: str, labels: Sequence[Label]) -> str:
@@ -67,7 +70,7 @@ class GeoPackageStore(LabelStore):
                 with new_file(path) as temporary:
                     create_label_file(temporary, self.scenes, self.classes, author, "labels")
                     with writing(temporary) as connection:
-                        append(connection, self.scenes, labels, [], author)
+                        append(connection, self.scenes, labels, [])
                 return str(path)
 
     @override

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.labels.gpkg_file import new_file, read_table, reading, writing
+from tsfal_geo.labels.gpkg_file import read_table, reading, writing
+from tsfal_geo.labels.gpkg_new import new_file
 from tsfal_geo.labels.label_file import append, create_label_file, read_label_file
 from tsfal_geo.labels.resolve import Context, Findings, decisions_in_order, in_order
 from tsfal_geo.labels.store import Label, LabelSnapshot, label_keys
@@ -62,7 +63,7 @@ def write_taken(store: LabelStore, number: int, snapshot: LabelSnapshot) -> Path
     with new_file(path) as temporary:
         create_label_file(temporary, store.scenes, store.classes, "", "taken")
         with writing(temporary) as connection:
-            append(connection, store.scenes, snapshot.labels, snapshot.decisions)
+            append(connection, store.scenes, snapshot.labels, snapshot.decisions, origin=True)
     return path
 
 
@@ -100,7 +101,7 @@ def restore(store: LabelStore, number: int) -> Difference:
     with new_file(path) as temporary:
         create_label_file(temporary, store.scenes, store.classes, "", "restored", [_WITHDRAWN])
         with writing(temporary) as connection:
-            append(connection, store.scenes, labels, decisions)
+            append(connection, store.scenes, labels, decisions, origin=True)
             connection.executemany(
                 "INSERT INTO withdrawn VALUES (?)", [(key,) for key in sorted(there - wanted)]
             )

@@ -16,21 +16,19 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.labels import schema, styles
 from tsfal_geo.labels.crs import layer_crs, layer_of, scene_crs, turn, turned
-from tsfal_geo.labels.gpkg_file import (
-    LayerSpec,
-    create,
-    insert,
-    layer_names,
-    read_layer,
-    read_meta,
-    read_table,
-    reading,
-)
+from tsfal_geo.labels.gpkg_file import insert, layer_names, read_layer, read_meta, read_table, reading
+from tsfal_geo.labels.gpkg_new import LayerSpec, create
 from tsfal_geo.labels.resolve import Context, Findings, resolve_decisions, resolve_labels
 from tsfal_geo.labels.store import Decision, Label, stamp
 from tsfal_geo.raster.scene import Scene
 
 Scenes = Mapping[str, Scene]
+
+_ADD_DECISION = "INSERT INTO decisions (qid, round, status, author, created) VALUES (?, ?, ?, ?, ?)"
+_OR_REPLACE = (
+    " ON CONFLICT (round, qid) DO UPDATE SET status = excluded.status, author = excluded.author, "
+    "created = excluded.created"
+)
 
 
 class OnScene(Protocol):
@@ -76,39 +74,33 @@ def append(
     scenes: Scenes,
     labels: Sequence[Label],
     decisions: Iterable[Decision],
-    author: str | None = None,
+    *,
+    origin: bool = False,
 ) -> None:
-    """Append within the connection's transaction; ``author`` replaces the rows' own (None keeps them).
+    """Append within the connection's transaction.
+
+    Args:
+        connection: a write transaction on a file of ``create_label_file``.
+        scenes: the scenes, by name.
+        labels: kept with their authors.
+        decisions: likewise; in a person's file a later one on the same query replaces the earlier.
+        origin: keep the file and row that each label was read from (files of kind ``taken``, ``restored``).
 
     Raises:
         WorkspaceError: the file has no layer for a scene's CRS.
     """
-    names = schema.LABEL_COLUMNS if author is not None else schema.TAKEN_COLUMNS
+    names = schema.TAKEN_COLUMNS if origin else schema.LABEL_COLUMNS
+    present = layer_names(connection, "labels")
     for layer, group in by_layer(labels, scenes, "labels"):
-        if layer not in layer_names(connection, "labels"):
+        if layer not in present:
             raise WorkspaceError(
-                f"the label file of {author!r} has no layer {layer!r}: it is older than scene "
+                f"the label file of {group[0].author!r} has no layer {layer!r}: it is older than scene "
                 f"{group[0].scene!r}; label under another author name"
             )
-        insert(connection, layer, stored(group, scenes), names, [_label_row(item, author) for item in group])
+        insert(connection, layer, stored(group, scenes), names, [_label_row(item, origin) for item in group])
     connection.executemany(
-        "INSERT INTO decisions (qid, round, status, author, created) VALUES (?, ?, ?, ?, ?)"
-        + (
-            " ON CONFLICT (round, qid) DO UPDATE SET status = excluded.status, author = excluded.author, "
-            "created = excluded.created"
-            if author is not None
-            else ""
-        ),
-        [
-            (
-                item.qid,
-                item.round,
-                item.status,
-                item.author if author is None else author,
-                stamp(item.created),
-            )
-            for item in decisions
-        ],
+        _ADD_DECISION if origin else _ADD_DECISION + _OR_REPLACE,
+        [(item.qid, item.round, item.status, item.author, stamp(item.created)) for item in decisions],
     )
 
 
@@ -178,14 +170,6 @@ def stored(items: Sequence[OnScene], scenes: Scenes) -> np.ndarray:
     )
 
 
-def _label_row(item: Label, author: str | None) -> list[object]:
-    row = [
-        item.class_id,
-        item.scene,
-        item.qid,
-        item.round,
-        item.author if author is None else author,
-        stamp(item.created),
-        item.source,
-    ]
-    return row if author is not None else [*row, item.file, item.fid]
+def _label_row(item: Label, origin: bool) -> list[object]:
+    row = [item.class_id, item.scene, item.qid, item.round, item.author, stamp(item.created), item.source]
+    return [*row, item.file, item.fid] if origin else row

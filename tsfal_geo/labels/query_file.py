@@ -9,17 +9,8 @@ from typing import Any
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.labels import schema, styles
 from tsfal_geo.labels.crs import layer_crs, turn, turned
-from tsfal_geo.labels.gpkg_file import (
-    LayerSpec,
-    create,
-    insert,
-    layer_names,
-    new_file,
-    read_layer,
-    read_meta,
-    reading,
-    writing,
-)
+from tsfal_geo.labels.gpkg_file import insert, layer_names, read_layer, read_meta, reading, writing
+from tsfal_geo.labels.gpkg_new import LayerSpec, create, new_file
 from tsfal_geo.labels.label_file import Scenes, by_layer, stored
 from tsfal_geo.labels.store import Query
 

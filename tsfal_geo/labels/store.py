@@ -181,7 +181,11 @@ class LabelStore(ABC):
 
     @abstractmethod
     def add_import(self, author: str, labels: Sequence[Label]) -> str:
-        """Keep what was brought in from elsewhere, all of it or nothing; returns where it is kept."""
+        """Keep what ``author`` brought in, all of it or nothing; the labels keep their own authors.
+
+        Returns:
+            Where it is kept.
+        """
 
     @abstractmethod
     def assignments(self, number: int) -> dict[str, tuple[str, ...]]:
