@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from tsfal_geo.ssl import tsf as tsf_module
+from tsfal_geo.ssl.cutmix import Box, mix
 from tsfal_geo.ssl.views import pseudo_labels
 
 PRESETS = ["paper", "strong"]
@@ -120,21 +121,22 @@ def test_the_friend_learns_manual_labels_in_strong_only(step, make_config, monke
     assert ((by_friend == 255) == ~extra.valid).all()
 
 
-def test_mixed_maps_come_from_the_same_places(step, make_config, monkeypatch):
-    config = make_config(augment={"scale": (1.0, 1.0)})
+def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypatch):
     calls = []
-    original = tsf_module.mix
-    monkeypatch.setattr(
-        tsf_module, "mix", lambda base, partner, inside: calls.append((base, partner, inside)) or
-        original(base, partner, inside)
-    )  # fmt: skip
-    _, _, extra = step(config)
-    insides = {inside.data_ptr() for _, _, inside in calls}
-    assert len(insides) == 1 and len(calls) == 7
-    inside = calls[0][2]
-    base, partner, _ = calls[0]
-    assert torch.equal(extra.images, torch.where(inside[:, None], partner, base))
-    assert inside.flatten(1).any(1).all() and not inside.flatten(1).all(1).any()
+
+    def note(base, partner, inside):
+        calls.append((base, partner))
+        return mix(base, partner, inside)
+
+    monkeypatch.setattr(tsf_module, "mix", note)
+    monkeypatch.setattr(tsf_module, "draw_boxes", lambda *args: [Box(8, 16, 24, 32), Box(0, 0, 5, 7)])
+    _, _, extra = step(make_config(), manual=Corner())
+    inside = torch.zeros(2, 64, 64, dtype=torch.bool)
+    inside[0, 8:32, 16:48] = inside[1, :5, :7] = True
+    maps = (extra.images, extra.valid, extra.teacher, extra.confidence, extra.manual, *extra.peers)
+    for mixed, (base, partner) in zip(maps, calls, strict=True):
+        where = inside if mixed.ndim == 3 else inside[:, None].expand_as(mixed)
+        assert torch.equal(mixed[where], partner[where]) and torch.equal(mixed[~where], base[~where])
 
 
 def test_warm_up_and_missing_images_leave_the_supervised_losses(

@@ -236,12 +236,12 @@ class Tsf(SegmentationModule):
     def _unlabelled_losses(self, log_s: Tensor, log_f: Tensor, extra: Unlabelled) -> Losses:
         """L_t (student) and L_f (both), plus the refiner's loss where there is one."""
         said = extra.manual != IGNORE
-        seen_s, seen_f = log_s.detach().argmax(1), log_f.detach().argmax(1)
-        by_student, by_friend = extra.peers or (seen_s, seen_f)
+        seen = log_s.detach().argmax(1)
+        by_student, by_friend = extra.peers or (seen, log_f.detach().argmax(1))
         if self.config.preset == "strong":
             by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
-        keep = torch.rand_like(extra.confidence) < self.branch.bank.keep_probabilities()[seen_s]
+        keep = torch.rand_like(extra.confidence) < self.branch.bank.keep_probabilities()[seen]
         tsf = self.config.tsf
         losses = {
             "teacher": teacher_loss(

@@ -81,10 +81,10 @@ def make_views(batch: Sample, normalise: Normaliser, augment: WeakAugment) -> Vi
 
 
 def collate(samples: Sequence[Sample], rng: np.random.Generator, device: torch.device) -> dict[str, Any]:
-    """Samples as a batch on ``device``, with a fresh ``seed`` each."""
+    """Samples as a batch on ``device``, with a fresh ``seed`` each (on the CPU, where it is read)."""
     seeds = torch.from_numpy(rng.integers(2**62, size=len(samples)))
-    batch = {**default_collate([dict(sample) for sample in samples]), "seed": seeds}
-    return {key: value.to(device) for key, value in batch.items()}
+    batch = default_collate([dict(sample) for sample in samples])
+    return {**{key: value.to(device) for key, value in batch.items()}, "seed": seeds}
 
 
 def pixel_labels(logits: Tensor, valid: Tensor) -> Tensor:
