@@ -18,8 +18,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 from scipy import ndimage
-from town_layout import Planner, Town
+from town_layout import Town
 from town_paint import PIXEL_M, Painter
+from town_plan import Planner
 
 SEED = 20
 SIZE = 1024

@@ -19,7 +19,7 @@ fi
 say() { echo "set-up: $*" >&2; }
 fail() { say "$*"; exit 2; }
 # pyenv's shims exist for versions that are not selected, and fail: only a run tells.
-runs() { "$1" -c "import sys; sys.exit(sys.version_info < ($2,))" >/dev/null 2>&1; }
+runs() { "$1" -c "import sys; sys.exit(sys.version_info < ($2,))" </dev/null >/dev/null 2>&1; }
 fits() { runs "$1" "3, 12"; }
 version() { "$1" -c 'import platform; print(platform.python_version())' 2>&1 | head -n 1; }
 
@@ -36,15 +36,16 @@ interpreters() {
     done
 }
 
+first() {
+    interpreters | while read -r each; do
+        if runs "$each" "$1"; then echo "$each"; break; fi
+    done
+}
+
 find_python() {
-    if [ -n "$python" ]; then
-        command -v "$python" >/dev/null || fail "PYTHON=$python is not there; give the path of a Python 3.12 or newer"
-        fits "$python" || fail "PYTHON=$python is '$(version "$python")'; it must be Python 3.12 or newer"
-        return
-    fi
-    python=$(interpreters | while read -r each; do
-        if fits "$each"; then echo "$each"; break; fi
-    done)
+    if [ -z "${PYTHON:-}" ]; then python=$(first "3, 12"); return; fi
+    command -v "$python" >/dev/null || fail "PYTHON=$python is not there; give the path of a Python 3.12 or newer"
+    fits "$python" || fail "PYTHON=$python is '$(version "$python")'; it must be Python 3.12 or newer"
 }
 
 find_uv() {
@@ -52,9 +53,8 @@ find_uv() {
         if "$each" --version >/dev/null 2>&1; then uv=$each; return; fi
     done
     uv=
-    for each in "$python" python3 /usr/bin/python3; do
-        if [ -n "$each" ] && runs "$each" "3, 8" && get_uv "$each"; then uv=$tools/bin/uv; return; fi
-    done
+    any=${python:-$(first "3, 8")}
+    if [ -n "$any" ] && get_uv "$any"; then uv=$tools/bin/uv; fi
 }
 
 get_uv() {
@@ -64,10 +64,11 @@ get_uv() {
         && "$tools/bin/uv" --version >/dev/null
 }
 
+# A bare Debian has no Python, or one that cannot make environments.
 debian_python() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-    say "no Python here: installing Debian's"
-    apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3 python3-venv >&2
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    say "installing Debian's python3-venv"
+    apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv >&2
 }
 
 make_venv() {
@@ -102,8 +103,7 @@ if [ -f "$stamp" ] && [ "$(sed -n 1p "$stamp")" = "$wanted" ] && fits "$venv/bin
 fi
 find_python
 find_uv
-if [ -z "$uv$python" ]; then
-    debian_python
+if [ -z "$uv" ] && debian_python; then
     find_python
     find_uv
 fi
