@@ -31,7 +31,7 @@ def data():
     )
     labels = np.repeat(np.arange(CLASSES), COUNTS)
     residuals = [values[labels == c] - values[labels == c].mean(0) for c in range(CLASSES)]
-    level = DenseLevel(torch.from_numpy(values))
+    level = DenseLevel.centred(torch.from_numpy(values))
     index = torch.from_numpy(labels)
     return (
         residuals,
@@ -57,7 +57,9 @@ def test_shrinkage_is_scikit_learns(data, ours, theirs):
 def test_single_precision_is_near_enough(data):
     residuals, _, _ = data
     own = np.concatenate(residuals).astype(np.float32)
-    moments = DenseLevel(torch.from_numpy(own)).moments(torch.zeros(len(own), dtype=torch.int64), 1, False)
+    moments = DenseLevel.centred(torch.from_numpy(own)).moments(
+        torch.zeros(len(own), dtype=torch.int64), 1, False
+    )
     expected = LedoitWolf(assume_centered=True).fit(own - own.mean(0, dtype=np.float64)).covariance_
     np.testing.assert_allclose(ledoit_wolf(moments)[0][0], expected, rtol=1e-4, atol=1e-4)
 
@@ -125,7 +127,7 @@ def test_a_class_of_one_cell_takes_the_spread_of_all(option):
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(size=(51, 4)))
     labels = torch.tensor([0] * 50 + [1])
-    moments = DenseLevel(values).moments(labels, 2, per_class=True)
+    moments = DenseLevel.centred(values.clone()).moments(labels, 2, per_class=True)
     factor = whitening(option, moments)
     own = values[:50] - values[:50].mean(0)
     pooled = torch.cat([own, torch.zeros(1, 4, dtype=own.dtype)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tsfal_geo.active.features import EnlargedLevel, cell_major, level_at
+from tsfal_geo.active.features import EnlargedLevel, level_map
 
 
 def bilinear(coarse, factor, height, width):
@@ -39,7 +39,7 @@ def level(request):
     values = bilinear(coarse, factor, *size).reshape(5, -1).T
     cells = np.flatnonzero(rng.random(len(values)) < 0.7)
     labels = rng.integers(0, 3, len(cells))
-    built = level_at(torch.from_numpy(coarse), size, torch.from_numpy(cells))
+    built = level_map(torch.from_numpy(coarse), size).at(torch.from_numpy(cells))
     return built, values[cells], torch.from_numpy(labels), 4
 
 
@@ -90,20 +90,23 @@ def test_single_precision_with_a_large_common_offset():
     points = values[::100]
     expected = ((values[:, None] - points) ** 2).sum(2)
     for features in (coarse, bilinear(coarse, 4, 24, 24)):
-        built = level_at(torch.from_numpy(features).float(), (24, 24), torch.arange(576))
+        built = level_map(torch.from_numpy(features).float(), (24, 24)).at(torch.arange(576))
         found = built.squared_distances(torch.from_numpy(points).float())
         np.testing.assert_allclose(found, expected, atol=0.01)
 
 
 def test_coarse_maps_are_not_enlarged():
-    built = level_at(torch.zeros(3, 4, 4), (16, 16), torch.arange(256))
+    built = level_map(torch.zeros(3, 4, 4), (16, 16)).at(torch.arange(256))
     assert isinstance(built, EnlargedLevel)
-    assert built.coarse.shape == (16, 3)
+    assert built.map.coarse.shape == (16, 3)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_cell_major_changes_the_layout_only(layout):
-    features = torch.randn(1, 3, 4, 5).to(memory_format=layout)[0]
-    turned = cell_major(features)
-    assert torch.equal(turned, features)
-    assert turned.stride() == (1, 15, 3)
+@pytest.mark.parametrize("side", [4, 16])
+def test_looking_leaves_the_features_as_they_are(layout, side):
+    features = torch.randn(1, 3, side, side).to(memory_format=layout)[0]
+    before = features.clone()
+    looked = level_map(features, (16, 16))
+    for cells in (torch.arange(256), torch.arange(7)):
+        looked.at(cells).moments(torch.zeros(len(cells), dtype=torch.int64), 1, per_class=False)
+    assert torch.equal(features, before)

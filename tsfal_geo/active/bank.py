@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.active.covariance import Whitening, factorise, ledoit_wolf
-from tsfal_geo.active.features import level_at
+from tsfal_geo.active.features import level_map
 from tsfal_geo.active.support import count_classes
 from tsfal_geo.classes import IGNORE
 
@@ -56,7 +56,7 @@ class ClassBank(nn.Module):
         present = count_classes(flat, len(self.seen)) > 0
         first_ever = not bool(self.seen.any())
         for level, features in enumerate((f1, f2), start=1):
-            at = level_at(features.float(), (f2.shape[1], f2.shape[2]), cells)
+            at = level_map(features.float(), (f2.shape[1], f2.shape[2])).at(cells)
             classes = flat[cells].long()
             means = at.means(classes, len(self.seen))
             covariance = ledoit_wolf(at.moments(classes, len(self.seen), per_class=False))[0][0]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tsfal_geo.active.bank import ClassBank
 from tsfal_geo.active.covariance import Option, Whitening, is_per_class, whitening
-from tsfal_geo.active.features import Level, cell_major, level_at
+from tsfal_geo.active.features import Level, LevelMap, level_map
 from tsfal_geo.active.support import Support
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import PlarConfig
@@ -51,7 +51,8 @@ def class_distances(
     """
     size = (features[1].shape[1], features[1].shape[2])
     classes = support.available.nonzero()[:, 0]
-    pairs = [_level(cell_major(level), size, support, classes, queries, config) for level in features]
+    maps = [level_map(level, size) for level in features]
+    pairs = [_level(level, support, classes, queries, config) for level in maps]
     return _stack(pairs, classes)
 
 
@@ -61,8 +62,8 @@ def bank_distances(features: tuple[Tensor, Tensor], bank: ClassBank, queries: Te
     classes = bank.seen.nonzero()[:, 0]
     pairs = []
     for features_l, means, factor in zip(features, bank.means, bank.whitenings(), strict=True):
-        level = level_at(features_l, size, queries)
-        pairs.append(_measure(level, means[classes], factor, classes, logdet=False))
+        level = level_map(features_l, size).at(queries)
+        pairs.append(_measure(level, means[classes], factor, logdet=False))
     return _stack(pairs, classes)
 
 
@@ -90,31 +91,24 @@ def mahalanobis(level: Level, means: Tensor, factor: Whitening, logdet: bool) ->
 
 
 def _level(
-    features: Tensor,
-    size: tuple[int, int],
-    support: Support,
-    classes: Tensor,
-    queries: Tensor,
-    config: PlarConfig,
+    level: LevelMap, support: Support, classes: Tensor, queries: Tensor, config: PlarConfig
 ) -> tuple[Tensor, Tensor]:
     count = len(support.available)
     cells, labels = _members(support.spread)
-    spread = level_at(features, size, cells)
+    spread = level.at(cells)
     if support.means is support.spread:
         means = spread.means(labels, count)
     else:
         cells, means_labels = _members(support.means)
-        means = level_at(features, size, cells).means(means_labels, count)
+        means = level.at(cells).means(means_labels, count)
     per_class = is_per_class(config.covariance)
     factor = whitening(config.covariance, spread.moments(labels, count, per_class))
     if per_class:
         factor = Whitening(factor.matrix[classes], factor.logdet[classes])
-    return _measure(level_at(features, size, queries), means[classes], factor, classes, config.logdet)
+    return _measure(level.at(queries), means[classes], factor, config.logdet)
 
 
-def _measure(
-    level: Level, means: Tensor, factor: Whitening, classes: Tensor, logdet: bool
-) -> tuple[Tensor, Tensor]:
+def _measure(level: Level, means: Tensor, factor: Whitening, logdet: bool) -> tuple[Tensor, Tensor]:
     euclid = level.squared_distances(means).sqrt()
     return _by_median(euclid), _by_median(mahalanobis(level, means, factor, logdet))
 
