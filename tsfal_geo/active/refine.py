@@ -70,8 +70,10 @@ class ActiveRefiner(nn.Module):
         self.classes = classes
         self.refining = refining
         kernel = 3 if config.preset == "paper" else 1
-        self.emd = ErrorMaskDecoder(classes, first_kernel=kernel)
-        self.weighting = DistanceWeights(config.plar.lambda_init)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.train.seed)
+            self.emd = ErrorMaskDecoder(classes, first_kernel=kernel)
+            self.weighting = DistanceWeights(config.plar.lambda_init)
         self.bank = ClassBank(classes, (FEATURES, FEATURES))
         self.register_buffer("trained", torch.zeros((), dtype=torch.int64))
         self.register_buffer("threshold", torch.tensor(config.emd.threshold))

@@ -102,7 +102,7 @@ def _walk(context: Context, watcher: Watcher, folder: Path) -> Iterator[Seen]:
                 first = inputs.chips[row[0]]
                 top = first.row * first.size
                 band = rasters.band(min(first.y + first.size, scene.height) - top)
-                for some in batched(row, batch, strict=False):
+                for some in batched(row, batch):
                     for seen in watcher.look(some):
                         _place(seen, band, scene.height, scene.width)
                         yield seen

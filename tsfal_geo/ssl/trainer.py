@@ -113,7 +113,7 @@ def fit(
             **_surroundings(config.train, folder, start),
         )
         if start < steps:
-            _run(trainer, module, datamodule, resume if start else None, stop)
+            _run(trainer, module, datamodule, resume if resume.exists() else None, stop)
         _load(module, resume)
         if datamodule.val is not None and module.metrics.get("step") != steps:
             trainer.validate(module, datamodule, verbose=False)
