@@ -20,9 +20,7 @@ def network():
 
 @pytest.fixture
 def folder(network, tmp_path):
-    save_model(
-        tmp_path, network, card_of(network, 4), {"emd": ErrorMaskDecoder(3, first_kernel=1)}
-    )
+    save_model(tmp_path, network, card_of(network, 4), {"emd": ErrorMaskDecoder(3, first_kernel=1)})
     return tmp_path
 
 

@@ -35,8 +35,8 @@ class TestResNet18(SegmenterTester):
     bands = 5
 
 
-class TestResNet101WithGrid(SegmenterTester):
-    encoder = "tu-resnet101c"
+class TestResNetWithStemAndGrid(SegmenterTester):
+    encoder = "tu-resnet50c"
     stride = 8
     options: ClassVar[dict] = {
         "multi_grid": (2, 2, 4),
@@ -71,7 +71,7 @@ class TestTimmMobileNet(SegmenterTester):
 
 
 class TestConvNext(SegmenterTester):
-    encoder = "tu-convnext_tiny"
+    encoder = "tu-convnext_atto"
     bands = 1
 
 

@@ -10,6 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from tsfal_geo.errors import ConfigError
+from tsfal_geo.models.phases import run_in_phases
 
 LOW_STRIDE = 4
 _PROBE_SIZE = 64
@@ -33,6 +34,7 @@ class Encoder(nn.Module):
         net: the library's encoder; its state dict is what pretrained weights are matched with.
         channels: channels of low, middle and high.
         stride: pixels a cell of ``high``.
+        multiple: what height and width of the input must be multiples of.
     """
 
     def __init__(
@@ -61,10 +63,11 @@ class Encoder(nn.Module):
             _drop_last_convolution(self.net)
         if multi_grid is not None:
             _set_multi_grid(self.net, name, multi_grid)
+        self.multiple = output_stride * run_in_phases(self.net)
         self.channels, self.stride = self._probe(output_stride)
 
     def forward(self, x: Tensor) -> EncoderFeatures:
-        """Features of images (N, bands, H, W); H and W multiples of ``stride`` keep the maps aligned."""
+        """Features of images (N, bands, H, W), H and W multiples of ``multiple``."""
         features = self.net(x)
         return EncoderFeatures(features[2], features[-2], features[-1])
 

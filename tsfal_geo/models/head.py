@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
+from tsfal_geo.models.dropout import ByteDropout
 
 FEATURES = 256
 
@@ -38,10 +39,10 @@ class DeepLabHead(nn.Module):
         light = cfg.projection_kernel == 1
         self.aspp = Aspp(high, cfg.atrous_rates, cfg.separable)
         self.project = conv_norm_relu(5 * FEATURES, FEATURES, cfg.projection_kernel)
-        self.project_dropout = nn.Dropout(0.5) if light else nn.Dropout2d(0.1)
+        self.project_dropout = ByteDropout(0.5) if light else nn.Dropout2d(0.1)
         self.low = conv_norm_relu(low, cfg.low_level_channels, 1)
         self.fuse = _decoder(FEATURES + cfg.low_level_channels, cfg.decoder_convs, cfg.separable, light)
-        self.fuse_dropout = nn.Dropout(0.2) if light else nn.Dropout2d(0.1)
+        self.fuse_dropout = ByteDropout(0.2) if light else nn.Dropout2d(0.1)
         self.classifier = nn.Conv2d(FEATURES, classes, 1)
         self.aux = _auxiliary(middle, classes) if cfg.aux_head else None
         self._initialise()
@@ -135,7 +136,7 @@ def _decoder(inputs: int, convs: int, separable: bool, light: bool) -> nn.Sequen
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if convs == 2:
         layers["conv1"] = conv_norm_relu(inputs, FEATURES, 3, separable=separable)
-        layers["dropout"] = nn.Dropout(0.5) if light else nn.Dropout2d(0.1)
+        layers["dropout"] = ByteDropout(0.5) if light else nn.Dropout2d(0.1)
         inputs = FEATURES
     layers["last"] = conv_norm_relu(inputs, FEATURES, 3, separable=separable)
     return nn.Sequential(layers)

@@ -36,9 +36,9 @@ class SegmenterOutput(NamedTuple):
 class Segmenter(nn.Module):
     """DeepLabv3+ (method, section 1): logits and F2 at stride 4, F1 at the output stride.
 
-    Images of any size work: a size that is no multiple of the output stride is padded with zeros (the
-    normalised mean) at the bottom and right, and the padding is cut off the logits and F2. Use ``enlarge_to``
-    to bring F1 onto F2's grid and ``enlarge`` with ``LOGIT_STRIDE`` to bring logits to pixels.
+    Images of any size work: a size that is no multiple of ``encoder.multiple`` (at most 32) is padded with
+    zeros (the normalised mean) at the bottom and right, and the padding is cut off what comes out. Use
+    ``enlarge_to`` to bring F1 onto F2's grid and ``enlarge`` with ``LOGIT_STRIDE`` to bring logits to pixels.
 
     Attributes:
         encoder: its parameters learn at the base rate.
@@ -63,16 +63,17 @@ class Segmenter(nn.Module):
             features: also return F1 and F2; the logits do not depend on it.
         """
         height, width = x.shape[-2:]
-        stride = self.encoder.stride
-        if height % stride or width % stride:
-            x = F.pad(x, (0, -width % stride, 0, -height % stride))
+        multiple = self.encoder.multiple
+        if height % multiple or width % multiple:
+            x = F.pad(x, (0, -width % multiple, 0, -height % multiple))
         stages = self.encoder(x)
         logits, f1, f2 = self.head(stages.low, stages.high)
         h4, w4 = -(-height // LOW_STRIDE), -(-width // LOW_STRIDE)
+        h, w = -(-height // self.encoder.stride), -(-width // self.encoder.stride)
         aux = self.head.aux(stages.middle) if self.head.aux is not None and self.training else None
         return SegmenterOutput(
             logits[..., :h4, :w4],
-            f1 if features else None,
+            f1[..., :h, :w] if features else None,
             f2[..., :h4, :w4] if features else None,
             aux,
         )
