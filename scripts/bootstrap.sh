@@ -60,7 +60,7 @@ find_uv() {
 get_uv() {
     say "getting uv with $1"
     rm -rf "$tools"
-    "$1" -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/python" -m pip install -q uv >&2 \
+    "$1" -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/python" -m pip install -q --disable-pip-version-check uv >&2 \
         && "$tools/bin/uv" --version >/dev/null
 }
 
@@ -92,7 +92,7 @@ install() {
     if [ -n "$uv" ]; then
         "$uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode -c constraints.txt -e '.[dev]'
     else
-        "$venv/bin/python" -m pip install -q --compile -c constraints.txt -e '.[dev]'
+        "$venv/bin/python" -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
     fi
 }
 
