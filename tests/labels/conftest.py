@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
@@ -29,6 +30,17 @@ def make_scene(name="town", shape=(60, 80), affine=None, crs="EPSG:25832"):
 def square(scene, y, x, size=10):
     """The polygon of ``size`` x ``size`` pixels at (y, x)."""
     return region_polygon(np.ones((size, size), bool), scene.grid, y, x)
+
+
+def on_ground(scene, shape):
+    """A geometry in pixel coordinates, in those of its scene."""
+    a, b, c, d, e, f = tuple(scene.grid.affine)[:6]
+
+    def move(points):
+        x, y = points.T
+        return np.column_stack((a * x + b * y + c, d * x + e * y + f))
+
+    return shapely.transform(shape, move)
 
 
 def make_label(scene, y, x, size=10, class_id=3, **more):

@@ -11,7 +11,7 @@ from tsfal_geo.labels.polygonise import class_polygons, region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.labels.store import Label
 
-from .conftest import CLASSES, make_label, make_scene
+from .conftest import CLASSES, make_label, make_scene, on_ground
 
 GRIDS = {
     "north up": (Affine(0.09, 0, 497_000.01, 0, -0.09, 5_419_000.07), "EPSG:25832"),
@@ -51,10 +51,7 @@ def test_a_pixel_is_the_same_in_every_window_and_unlabelled_beyond_the_scene():
         Label(
             scene.name,
             int(rng.choice(CLASSES.ids)),
-            shapely.transform(
-                shapely.Point(*centre).buffer(rng.uniform(2, 80), quad_segs=3),
-                lambda p: np.column_stack(scene.grid.affine @ (p[:, 0], p[:, 1])),
-            ),
+            on_ground(scene, shapely.Point(*centre).buffer(rng.uniform(2, 80), quad_segs=3)),
         )
         for centre in centres
     ]
@@ -72,7 +69,7 @@ def test_a_pixel_is_the_same_in_every_window_and_unlabelled_beyond_the_scene():
 def test_a_pixel_takes_the_class_of_the_polygon_that_holds_its_centre(town):
     rng = np.random.default_rng(3)
     polygon = shapely.Polygon(rng.uniform(5, 55, (3, 2)))
-    ground = shapely.transform(polygon, lambda p: np.column_stack(town.grid.affine @ (p[:, 0], p[:, 1])))
+    ground = on_ground(town, polygon)
     found = PolygonLabels([Label("town", 7, ground)], [town], CLASSES).read(0, 0, 0, 60, 80)
     rows, columns = np.mgrid[:60, :80] + 0.5
     np.testing.assert_array_equal(found == 2, shapely.contains_xy(polygon, columns, rows))

@@ -1,0 +1,29 @@
+"""``tsfal-geo workspace``: what concerns the folder as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tsfal_geo.cli.options import workspace_option
+
+
+@click.group("workspace")
+def command() -> None:
+    """Copy a workspace safely."""
+
+
+@command.command("copy")
+@workspace_option
+@click.argument("destination", type=click.Path(path_type=Path))
+def copy(workspace: Path, destination: Path) -> None:
+    """Copy a workspace to DESTINATION, label files being edited included."""
+    from tsfal_geo.labels.backup import copy_workspace
+    from tsfal_geo.workspace.layout import Workspace
+
+    original = Workspace.open(workspace)
+    files = copy_workspace(workspace, destination)
+    # Orthophotos lie outside, named relative to the folder: the copy's own paths to them are written anew.
+    Workspace(destination, original.state).save(original.state)
+    click.echo(f"{destination}: {files} files")
