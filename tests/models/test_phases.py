@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tsfal_geo.models.encoders import Encoder
-from tsfal_geo.models.phases import join_phases, run_in_phases, split_phases
+from tsfal_geo.models.phases import join_phases, phased_runs, split_phases
 
 
 @pytest.mark.parametrize("dilation", [2, 3, 4])
@@ -50,13 +50,22 @@ def test_encoder_equals_the_library_s_in_forward_backward_and_statistics(name, s
     )
 
 
-def test_copies_work_on_phases_too():
-    encoder = Encoder("mobilenet_v2", 3).eval()
-    images = torch.randn(1, 3, 64, 64)
-    assert torch.equal(copy.deepcopy(encoder)(images).high, encoder(images).high)
+def test_modes_and_copies_give_the_same():
+    encoder = Encoder("mobilenet_v2", 3)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        for module in encoder.modules():  # the same statistics in both modes
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.0
+                module.track_running_stats, module.running_mean, module.running_var = False, None, None
+        trained = encoder.train()(images).high
+        copied = copy.deepcopy(encoder)
+        assert torch.equal(copied(images).high, trained)
+        assert torch.allclose(copied.eval()(images).high, trained, atol=1e-5)
+        assert copied.net.features[16].conv[1][0].dilation == (2, 2)
+        assert encoder.net.features[16].conv[1][0].dilation == (1, 1)
 
 
 def test_blocks_that_look_at_whole_images_are_left_alone():
     assert Encoder("tu-mobilenetv3_small_100", 3).multiple == 16
-    net = smp.encoders.get_encoder("resnet18", weights=None, output_stride=16)
-    assert run_in_phases(net) == 1 and net.layer4[0].conv2.dilation == (2, 2)
+    assert not phased_runs(smp.encoders.get_encoder("resnet18", weights=None, output_stride=16))

@@ -37,6 +37,7 @@ def recalibrate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+        model.train(modes[model])
         for module, mode in modes.items():
             module.training = mode
     if not seen:

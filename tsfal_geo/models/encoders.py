@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import segmentation_models_pytorch as smp
 import torch
@@ -10,7 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.models.phases import run_in_phases
+from tsfal_geo.models.phases import phased_runs
 
 LOW_STRIDE = 4
 _PROBE_SIZE = 64
@@ -63,13 +63,21 @@ class Encoder(nn.Module):
             _drop_last_convolution(self.net)
         if multi_grid is not None:
             _set_multi_grid(self.net, name, multi_grid)
-        self.multiple = output_stride * run_in_phases(self.net)
+        self._runs = phased_runs(self.net)
+        self.multiple = output_stride * max((run.dilation for run in self._runs), default=1)
         self.channels, self.stride = self._probe(output_stride)
 
     def forward(self, x: Tensor) -> EncoderFeatures:
         """Features of images (N, bands, H, W), H and W multiples of ``multiple``."""
         features = self.net(x)
         return EncoderFeatures(features[2], features[-2], features[-1])
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch the mode; dilated blocks work on phases where they train: the backward pass gains."""
+        super().train(mode)
+        for run in self._runs:
+            run.switch(mode)
+        return self
 
     @torch.no_grad()
     def _probe(self, output_stride: int) -> tuple[tuple[int, int, int], int]:

@@ -9,7 +9,6 @@ without this takes a quarter of a MobileNetV2 training step on a CPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -34,21 +33,42 @@ def join_phases(x: Tensor, dilation: int) -> Tensor:
     return cells.reshape(n, h * dilation, w * dilation, c).permute(0, 3, 1, 2)
 
 
-def run_in_phases(net: nn.Module) -> int:
-    """Let each run of equally dilated inverted residual blocks of a network work on phases.
+class PhasedRun:
+    """Equally dilated inverted residual blocks, one after another, that can work on phases.
 
     Everything else in such blocks works cell by cell (1×1 convolutions, activations) or over all cells (batch
-    norm), so a whole run can stay on phases, which are made and undone once. Parameters and their names stay.
+    norm), so a whole run stays on phases, which are made and undone once. Parameters and their names stay.
 
-    Returns:
-        The factor that the sizes of the maps in these blocks must be multiples of; 1 where nothing was done.
+    Attributes:
+        dilation: of the blocks; while on phases the sizes of their maps must be multiples of it.
     """
-    largest = 1
-    for dilation, run in groupby(_blocks(net), key=_dilation):
-        if dilation > 1:
-            _convert(list(run), dilation)
-            largest = max(largest, dilation)
-    return largest
+
+    def __init__(self, blocks: list[nn.Module], dilation: int) -> None:
+        self.dilation = dilation
+        self._convs = [conv for block in blocks for conv in _wide_convolutions(block)]
+        blocks[0].register_forward_pre_hook(self._enter)
+        blocks[-1].register_forward_hook(self._leave)
+
+    def switch(self, on: bool) -> None:
+        """Work on phases from now on, or on the map with dilated convolutions."""
+        dilation = 1 if on else self.dilation
+        for conv in self._convs:
+            conv.dilation = conv.padding = (dilation, dilation)
+
+    def _on(self) -> bool:
+        return self._convs[0].dilation == (1, 1)
+
+    def _enter(self, _module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+        return split_phases(inputs[0], self.dilation) if self._on() else inputs[0]
+
+    def _leave(self, _module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return join_phases(output, self.dilation) if self._on() else output
+
+
+def phased_runs(net: nn.Module) -> list[PhasedRun]:
+    """Prepare a network's runs of dilated inverted residual blocks; all are switched off at first."""
+    runs = [(dilation, list(run)) for dilation, run in groupby(_blocks(net), key=_dilation)]
+    return [PhasedRun(run, dilation) for dilation, run in runs if dilation > 1]
 
 
 def _blocks(net: Any) -> Sequence[nn.Module]:
@@ -64,25 +84,11 @@ def _dilation(block: nn.Module) -> int:
     # Squeeze-and-excitation and drop path look at an image as a whole, so they must not see phases.
     if type(block) is timm_blocks.InvertedResidual:
         plain = isinstance(block.se, nn.Identity) and isinstance(block.drop_path, nn.Identity)
-    wide = [m for m in block.modules() if isinstance(m, nn.Conv2d) and m.kernel_size != (1, 1)]
+    wide = _wide_convolutions(block)
     if not plain or len(wide) != 1 or wide[0].stride != (1, 1) or wide[0].kernel_size != (3, 3):
         return 1
     return wide[0].dilation[0] if wide[0].padding == wide[0].dilation else 1
 
 
-def _convert(run: list[nn.Module], dilation: int) -> None:
-    for block in run:
-        for module in block.modules():
-            if isinstance(module, nn.Conv2d):
-                module.dilation = (1, 1)
-                module.padding = (module.kernel_size[0] // 2, module.kernel_size[1] // 2)
-    run[0].register_forward_pre_hook(partial(_enter, dilation))
-    run[-1].register_forward_hook(partial(_leave, dilation))
-
-
-def _enter(dilation: int, _module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-    return split_phases(inputs[0], dilation)
-
-
-def _leave(dilation: int, _module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
-    return join_phases(output, dilation)
+def _wide_convolutions(block: nn.Module) -> list[nn.Conv2d]:
+    return [m for m in block.modules() if isinstance(m, nn.Conv2d) and m.kernel_size != (1, 1)]
