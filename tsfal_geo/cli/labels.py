@@ -60,7 +60,7 @@ def import_command(
         _print_result(labels=len(done.labels), left_out=done.left_out, kept=done.kept, **findings)
     else:
         _tell(findings)
-        left = f", {done.left_out} left out by --map" if done.left_out else ""
+        left = f", {done.left_out} left out" if done.left_out else ""
         click.echo(f"{len(done.labels)} labels brought in{left}{f': {done.kept}' if done.kept else ''}")
     if not done.labels:
         raise LabelError(f"{file}: none of its rows can be used")

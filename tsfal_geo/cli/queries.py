@@ -72,14 +72,11 @@ def assign_command(
     as_json: bool,
 ) -> None:
     """Hand open queries out: nobody gets the same one, but for the share that --overlap asks for."""
-    from tsfal_geo.labels.handout import hand_out
-
     store, number = _store(workspace, number)
     for author in authors:
         if not author.strip():
             raise LabelError("--to: the name is empty")
-    new = hand_out(store.open_queries(number), authors, store.assignments(number), overlap, count)
-    store.assign(number, new)
+    new = store.hand_out(number, authors, overlap, count)
     held = {author: sum(author in people for people in new.values()) for author in authors}
     if as_json:
         click.echo(json.dumps({"event": "result", "assigned": held}, ensure_ascii=False))

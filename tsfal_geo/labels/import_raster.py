@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
+from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.labels.crs import turn
 from tsfal_geo.labels.gpkg_file import Rows
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tsfal_geo.labels.importing import ImportOptions
     from tsfal_geo.labels.store import LabelStore
 
-IGNORED = 255
 BAND_ROWS = 4096
 
 
@@ -43,8 +43,8 @@ def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> Rows:
                 window = Window(0, y, dataset.width, min(BAND_ROWS, dataset.height - y))
                 ids = dataset.read(1, window=window).astype(np.int64)
                 if dataset.nodata is not None:
-                    ids[ids == dataset.nodata] = IGNORED
-                for value, polygon in class_polygons(ids, grid, y, 0, ignore=IGNORED):
+                    ids[ids == dataset.nodata] = IGNORE
+                for value, polygon in class_polygons(ids, grid, y, 0, ignore=IGNORE):
                     values.append(value)
                     shapes.append(polygon)
     except rasterio.errors.RasterioError as error:

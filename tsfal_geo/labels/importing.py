@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyproj
 
-from tsfal_geo.classes import ClassMap
+from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.labels.crs import scene_crs
 from tsfal_geo.labels.gpkg_file import Rows
@@ -58,7 +58,7 @@ class Imported:
 
     Attributes:
         labels: the labels, on their scenes.
-        left_out: number of rows that the mapping left out.
+        left_out: number of rows that the mapping left out, or whose class is 255.
         rejected: rows that cannot be used, and why.
         notes: rows that are used otherwise than as they stand.
         kept: where the labels are kept; empty if there are none.
@@ -159,10 +159,12 @@ def match_classes(rows: Rows, classes: ClassMap, options: ImportOptions, path: P
 
 
 def class_of(text: str, classes: ClassMap, mapping: Mapping[str, str]) -> object:
-    """Class id of a value; "" where the mapping leaves it out; None where it means no class."""
+    """Class id of a value; "" where it is left out (by the mapping, or 255); None where it is no class."""
     if text in mapping:
         target = mapping[text]
         return "" if target == "" else class_of(target, classes, {})
+    if text == str(IGNORE):
+        return ""
     for info in classes.classes:
         if text == str(info.id):
             return info.id

@@ -160,8 +160,8 @@ class LabelStore(ABC):
         self.scenes = {scene.name: scene for scene in scenes}
 
     @abstractmethod
-    def write_queries(self, number: int, queries: Sequence[Query]) -> Path:
-        """Write a round's queries, whole or not at all; returns their file in the round's folder."""
+    def write_queries(self, number: int, queries: Sequence[Query]) -> Path | None:
+        """Write a round's queries, whole or not at all; returns their file, if they are in one."""
 
     @abstractmethod
     def read_queries(self, number: int | None = None) -> list[Query]:
@@ -172,8 +172,12 @@ class LabelStore(ABC):
         """Scene of every query of every round, by qid."""
 
     @abstractmethod
-    def author_store(self, author: str) -> Path:
-        """The GeoPackage that ``author`` writes to, made empty if there is none."""
+    def author_store(self, author: str) -> Path | None:
+        """The GeoPackage that ``author`` writes to, made empty if there is none; None: write to the tables.
+
+        Raises:
+            LabelError: an empty name.
+        """
 
     @abstractmethod
     def add(self, author: str, labels: Iterable[Label], decisions: Iterable[Decision] = ()) -> None:
@@ -194,6 +198,20 @@ class LabelStore(ABC):
     @abstractmethod
     def assign(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
         """Record hand-outs beside those already made."""
+
+    def hand_out(
+        self, number: int, authors: Sequence[str], overlap: float = 0.0, count: int | None = None
+    ) -> dict[str, tuple[str, ...]]:
+        """Hand a round's open queries out to people; see `handout.hand_out`.
+
+        Returns:
+            The new hand-outs, by qid.
+        """
+        from tsfal_geo.labels.handout import hand_out
+
+        given = hand_out(self.open_queries(number), authors, self.assignments(number), overlap, count)
+        self.assign(number, given)
+        return given
 
     @abstractmethod
     def read_all(self) -> LabelSnapshot:
