@@ -194,7 +194,7 @@ def test_a_folder_without_labels_starts_with_queries_and_then_trains(tmp_path):
     assert first
     labels = [Label(q.scene, int(IDS[i % 3]), q.geometry, q.qid, 0, "bob") for i, q in enumerate(first)]
     workspace.store().add("bob", labels)
-    workspace = run(tmp_path / "ws", folder, data__labelled=None)
+    workspace = run(tmp_path / "ws", folder, data__labelled=None, active__strategy="random")
     assert workspace.current_round == 1
     assert metrics(workspace, 1)["labelled_pixels"] == sum(q.pixels for q in first)
     assert (workspace.current_model() / "model.safetensors").is_file()

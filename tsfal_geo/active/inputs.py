@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tsfal_geo.active.budget import owned_part
 from tsfal_geo.active.labelled import ChipLabels
 from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
 from tsfal_geo.config import Config
@@ -60,20 +61,6 @@ class Inputs:
     def total(self) -> int:
         """Valid pixels of all scenes: the denominator of the labelled share."""
         return sum(self.valid)
-
-
-def owned(chip: Chip, height: int, width: int) -> tuple[int, int, int, int]:
-    """The part of a chip that no earlier chip of its scene covers.
-
-    Chips of the last row and column are shifted back over their neighbours; giving each pixel to the first
-    chip that holds it makes chips a partition of the scene: no pixel is counted, asked or written twice.
-
-    Returns:
-        ``(y, x, height, width)`` in scene pixels, clipped to the scene.
-    """
-    top, left = chip.row * chip.size, chip.col * chip.size
-    bottom, right = min(chip.y + chip.size, height), min(chip.x + chip.size, width)
-    return top, left, bottom - top, right - left
 
 
 def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
@@ -145,11 +132,11 @@ def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels
     totals = [0] * len(reader.scenes)
     for chip in chips:
         scene = reader.scenes[chip.scene]
-        window = owned(chip, scene.height, scene.width)
-        valid = reader.read(chip.scene, *window).valid
+        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+        valid = reader.read(*window).valid
         if truth is not None:
-            valid = valid & (truth.read(chip.scene, *window) != IGNORE)
-        totals[chip.scene] += int(np.count_nonzero(valid))
+            valid = valid & (truth.read(*window) != IGNORE)
+        totals[chip.scene] += int(np.count_nonzero(valid[owned_part(chip, scene.height, scene.width)]))
     for scene, total in zip(reader.scenes, totals, strict=True):
         if not total:
             raise RasterError(

@@ -30,6 +30,10 @@ from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.mapping.network import choose_compute
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
+from tsfal_geo.ssl.banks import ConfidenceBank
+from tsfal_geo.ssl.base import SegmentationModule
+from tsfal_geo.ssl.supervised import Supervised
+from tsfal_geo.ssl.tsf import Tsf
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ class Watcher:
         dtype = self._compute.dtype
         with torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None):
             output = self._module.predictor(images, features=True)
-        return SegmenterOutput(*(None if part is None else part.float() for part in output))
+        aux = None if output.aux is None else output.aux.float()
+        return SegmenterOutput(output.logits.float(), output.f1.float(), output.f2.float(), aux)
 
     def _committee(self, images: Tensor) -> Tensor:
         dtype = self._compute.dtype
@@ -142,7 +147,7 @@ class Watcher:
             mask=probs[i].amax(0) < self._config.plar.confidence if look is None else look.mask[i],
             plar=plar,
             askable=cells,
-            class_confidence=self._module.branch.bank.confidence,
+            class_confidence=_bank(self._module).confidence,
             votes=None if votes is None else votes[i],
         )
 
@@ -181,6 +186,12 @@ class Watcher:
             self._masks[name] += MaskCounts.of(mask, wrong, known)
         votes = PlarResult(*(getattr(look.votes, name)[i] for name in PlarResult.__dataclass_fields__))
         self._votes += VoteCounts.of(votes, pseudo, cells, look.mask[i], len(self._inputs.classes))
+
+
+def _bank(module: SegmentationModule) -> ConfidenceBank:
+    """The confidence bank of a training module."""
+    assert isinstance(module, Tsf | Supervised)
+    return module.branch.bank
 
 
 def _number(value: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tsfal_geo.active.oracle import answer_open_queries
 from tsfal_geo.active.rounds import Context, run_round
 from tsfal_geo.config import Config
 from tsfal_geo.errors import ConfigError, RasterError, WorkspaceError
+from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.workspace.layout import State, Workspace, scenes_changed
 from tsfal_geo.workspace.lock import engine_lock
 
@@ -67,9 +69,10 @@ def train(request: Request, reporter: Reporter) -> None:
         UserError: rasters, labels, configuration or workspace cannot be used as they are.
         Cancelled: asked to stop; what was done is kept and the next call goes on from there.
     """
-    open_scenes(request.raster_dir, request.config)  # a folder that can't be used leaves no workspace behind
+    with warnings.catch_warnings(action="ignore", category=RasterWarning):
+        open_scenes(request.raster_dir, request.config)  # an unusable folder leaves no workspace behind
     request.root.mkdir(parents=True, exist_ok=True)
-    with _stop_on_signals(reporter.stop), engine_lock(request.root) as note:
+    with _at_work(request, reporter) as note:
         if note:
             reporter.warning(note)
         if request.fresh:
@@ -85,7 +88,7 @@ def query(request: Request, reporter: Reporter) -> None:
     Raises:
         UserError: no model yet, a training is half done, or what ``train`` raises.
     """
-    with _stop_on_signals(reporter.stop), engine_lock(request.root) as note:
+    with _at_work(request, reporter) as note:
         if note:
             reporter.warning(note)
         context = _context(request, reporter)
@@ -247,6 +250,25 @@ def archive(root: Path, reporter: Reporter) -> None:
     for path in (root / "labels").glob(f"{ORACLE}.gpkg*"):
         path.replace(target / path.name)
     reporter.say(f"Starting over; what was there is in {target}, people's labels stay in use")
+
+
+@contextmanager
+def _at_work(request: Request, reporter: Reporter) -> Iterator[str | None]:
+    """Hold the workspace's lock, stop when signalled, pass our own warnings on, each once."""
+    told: set[str] = set()
+    ours = str(Path(__file__).parents[1])
+
+    def tell(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
+        if str(message) not in told and (category is RasterWarning or filename.startswith(ours)):
+            told.add(str(message))
+            reporter.warning(str(message))
+
+    with _stop_on_signals(reporter.stop), engine_lock(request.root) as note, warnings.catch_warnings():
+        warnings.simplefilter("always", RasterWarning)
+        warnings.showwarning = tell
+        yield note
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.active.inputs import Inputs, owned
+from tsfal_geo.active.budget import owned_part
+from tsfal_geo.active.inputs import Inputs
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
 from tsfal_geo.data.split import class_counts, draw_held_out
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.labels.store import LabelSnapshot
-from tsfal_geo.raster.chips import Chip
 
 DENSE = 0.5
 FULL = 0.99
@@ -60,21 +60,25 @@ def read_labels(inputs: Inputs, taken: LabelSnapshot) -> RoundLabels:
     by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
     spent = 0
     for i, chip in enumerate(inputs.chips):
-        said = every.read(chip.scene, chip.y, chip.x, chip.size, chip.size) != IGNORE
-        if not said.any():
+        scene = inputs.scenes[chip.scene]
+        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+        said = every.read(*window)
+        if (said == IGNORE).all():
             continue
-        by_chip[i] = said.mean()
-        by_hand[i] = (manual.read(chip.scene, chip.y, chip.x, chip.size, chip.size) != IGNORE).mean()
-        spent += _owned_pixels(inputs, chip, said)
+        by_chip[i] = (said != IGNORE).mean()
+        by_hand[i] = (manual.read(*window) != IGNORE).mean()
+        part = owned_part(chip, scene.height, scene.width)
+        spent += int(np.count_nonzero(inputs.reader.read(*window).valid[part] & (said[part] != IGNORE)))
     return RoundLabels(every, by_chip, by_hand, spent)
 
 
-def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int = 0) -> Pools:
+def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:
     """Sort chips into pools.
 
     Chips of the folder's labels supervise, and so do chips that people labelled by half or more; where the
     folder has no labels, every chip with a label does. All chips that are not fully labelled are unlabelled
-    too: what is said about them overrides their pseudo-labels.
+    too: what is said about them overrides their pseudo-labels. Which chips are held out for the error mask
+    decoder changes with the round, so that none is lost to the segmenter for good.
     """
     dense = np.flatnonzero(labels.by_hand >= DENSE)
     supervising = sorted({*inputs.labelled, *dense.tolist()})
@@ -94,12 +98,3 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
         held_out=tuple(held_out),
         counts=counts[list(kept)].sum(0),
     )
-
-
-def _owned_pixels(inputs: Inputs, chip: Chip, said: NDArray[np.bool_]) -> int:
-    scene = inputs.scenes[chip.scene]
-    y, x, height, width = owned(chip, scene.height, scene.width)
-    mine = said[y - chip.y :, x - chip.x :][:height, :width]
-    if not mine.any():
-        return 0
-    return int(np.count_nonzero(mine & inputs.reader.read(chip.scene, y, x, height, width).valid))

@@ -68,7 +68,7 @@ class Budget:
 
     Attributes:
         total: valid pixels of the training scenes.
-        spent: labelled valid pixels, each counted once.
+        spent: labelled ones among them, each counted once.
         goal: labelled share at the end.
         remaining: pixels that this round's queries may have.
     """
@@ -77,11 +77,6 @@ class Budget:
     spent: int
     goal: float
     remaining: int
-
-    @property
-    def share(self) -> float:
-        """Labelled share now."""
-        return self.spent / self.total
 
 
 def run_round(context: Context, number: int, *, training: bool = True) -> None:
@@ -102,7 +97,7 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
 
         _complete(context, number, labels, None, first_queries(context, number), clock)
         return
-    pools = label_pools(context.inputs, labels, context.config)
+    pools = label_pools(context.inputs, labels, context.config, number)
     reporter.say(
         f"Round {number}: {labels.spent / context.inputs.total:.2%} of the pixels labelled; "
         f"{len(pools.labelled)} chips supervise, {len(pools.unlabelled)} are unlabelled"
@@ -137,16 +132,16 @@ def _take_labels(context: Context, number: int) -> RoundLabels:
 
 def _budget(context: Context, number: int, labels: RoundLabels) -> Budget:
     """The goal is approached in even shares; what people label beyond the queries counts."""
-    active, inputs = context.config.active, context.inputs
-    first, start = _first_round(context, number, labels.spent / inputs.total)
+    active = context.config.active
+    total, spent = context.inputs.total, labels.spent
+    first, start = _first_round(context, number, spent / total)
     goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
     asking = min(number - first + 1, active.rounds)
     target = start + (goal - start) * asking / max(active.rounds, 1)
     over = number - first >= active.rounds or (
         context.config.train.method == "supervised" and active.budget is None
     )
-    remaining = 0 if over else max(0, int(target * inputs.total) - labels.spent)
-    return Budget(inputs.total, labels.spent, goal, remaining)
+    return Budget(total, spent, goal, 0 if over else max(0, int(target * total + 1e-6) - spent))
 
 
 def _first_round(context: Context, number: int, share: float) -> tuple[int, float]:

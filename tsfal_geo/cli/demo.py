@@ -31,10 +31,9 @@ def command(out: Path) -> None:
     config = load_config(_HOME / "configs" / "cpu_demo.yaml")
 
     from tsfal_geo.active.loop import Request, train
-    from tsfal_geo.cli.evaluate import evaluate
+    from tsfal_geo.cli.evaluate import labelled_scenes, score
     from tsfal_geo.cli.export import export_maps
     from tsfal_geo.mapping.preview import save_preview
-    from tsfal_geo.raster.discovery import discover
     from tsfal_geo.raster.labels import FolderLabels
     from tsfal_geo.workspace.layout import Workspace
 
@@ -43,8 +42,8 @@ def command(out: Path) -> None:
         train(Request(out / "workspace", tiles, tiles / "val", config), reporter)
         workspace = Workspace.open(out / "workspace")
         maps = export_maps(workspace, tiles / "val", out / "maps", False, reporter)
-        scores = evaluate(workspace, tiles / "val", reporter)
-        scenes = discover(tiles / "val")
+        scenes = labelled_scenes(tiles / "val", workspace, reporter)
+        scores = score(workspace, scenes, reporter)
         shown = next(i for i, scene in enumerate(scenes) if scene.name == _TOWN)
         picture = out / f"{_TOWN}.png"
         labels = FolderLabels(scenes, workspace.classes)

@@ -33,8 +33,8 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
     opened = Workspace.open(workspace)
     reporter = Reporter(as_json)
     try:
-        scenes = _labelled(raster, opened, reporter)
-        scores = _score(opened, scenes, reporter)
+        scenes = labelled_scenes(raster, opened, reporter)
+        scores = score(opened, scenes, reporter)
     finally:
         reporter.finish()
     if not as_json:
@@ -46,7 +46,12 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
     reporter.result({**scores.to_json(), "scenes": [scene.name for scene in scenes]})
 
 
-def _labelled(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Scene]:
+def labelled_scenes(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Scene]:
+    """The scenes of a folder that have labels which fit the workspace's classes.
+
+    Raises:
+        LabelError: no scene has labels, or some do not fit.
+    """
     from tsfal_geo.raster.labels import check_labels
 
     scenes = find_scenes(folder, reporter)
@@ -64,7 +69,8 @@ def _labelled(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Sc
     return labelled
 
 
-def _score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scores:
+def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scores:
+    """Predict scenes wall-to-wall and compare with their labels, each pixel once."""
     from tsfal_geo.assess.metrics import Confusion
     from tsfal_geo.assess.stitched import confuse_scene
     from tsfal_geo.mapping.network import open_network

@@ -36,15 +36,16 @@ def command(workspace: Path, raster: Path | None, out: Path | None, confidence: 
     opened = Workspace.open(workspace)
     reporter = Reporter(as_json)
     try:
-        maps = _export(opened, raster or opened.raster_dir, out or opened.maps, confidence, reporter)
+        maps = export_maps(opened, raster or opened.raster_dir, out or opened.maps, confidence, reporter)
     finally:
         reporter.finish()
     reporter.result({"maps": [str(files.classes) for files in maps]})
 
 
-def _export(
+def export_maps(
     workspace: Workspace, raster: Path, out: Path, confidence: bool, reporter: Reporter
 ) -> list[SceneMap]:
+    """Map every scene of a folder with the workspace's model; returns the files of each."""
     from tsfal_geo.mapping.export import check_paths, export_scene
     from tsfal_geo.mapping.network import open_network
     from tsfal_geo.mapping.sources import open_scenes
