@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tsfal_geo.active.bank import ClassBank
-from tsfal_geo.active.covariance import Option, Whitening, is_per_class, whitening
+from tsfal_geo.active.covariance import Whitening, is_per_class, whitening
 from tsfal_geo.active.features import Level, LevelMap, level_map
 from tsfal_geo.active.support import Support
 from tsfal_geo.classes import IGNORE
@@ -126,6 +126,3 @@ def _by_median(distances: Tensor) -> Tensor:
 def _stack(pairs: list[tuple[Tensor, Tensor]], classes: Tensor) -> Distances:
     euclid, whitened = zip(*pairs, strict=True)
     return Distances(torch.stack(euclid), torch.stack(whitened), classes)
-
-
-__all__ = ["Distances", "Option", "bank_distances", "class_distances", "mahalanobis"]

@@ -9,7 +9,7 @@ from scipy.stats import entropy as scipy_entropy
 
 from tsfal_geo.active.outputs import ChipOutputs
 from tsfal_geo.active.plar import PlarResult
-from tsfal_geo.active.strategies import STRATEGIES, Strategy, build_strategy, register
+from tsfal_geo.active.strategies import STRATEGIES, Strategy, build_strategy, qbc, register
 from tsfal_geo.active.strategies.coreset import greedy_k_centre
 from tsfal_geo.active.strategies.qbc import committee_votes
 from tsfal_geo.config import ActiveConfig, ModelConfig
@@ -143,6 +143,15 @@ def test_core_set_describes_both_levels(outputs):
     first, second = outputs.f1.mean((1, 2)).numpy(), outputs.f2.mean((1, 2)).numpy()
     expected = np.concatenate([first / np.linalg.norm(first), second / np.linalg.norm(second)])
     np.testing.assert_allclose(vector, expected, rtol=1e-5)
+
+
+def test_committee_drops_at_its_own_rate(monkeypatch):
+    """At rate 0 the members agree, whatever rates the network was trained with."""
+    monkeypatch.setattr(qbc, "DROPOUT", 0.0)
+    segmenter = build_segmenter(ModelConfig(encoder="mobilenet_v2", weights=None), 3, 4, seed=0)
+    votes = committee_votes(segmenter, torch.randn(1, 3, 64, 64), passes=3, seed=1)
+    assert (votes.amax(1) == 3).all()
+    assert segmenter.training
 
 
 def test_committee_votes_are_counts_and_leave_no_trace():
