@@ -192,7 +192,7 @@ _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "strong": {
         "tsf": {"cps_view": "unmixed", "absent_as_zero": False},
-        "emd": {"hold_out": 0.2, "manual_pixels": True},
+        "emd": {"hold_out": 0.0, "manual_pixels": True},
         "plar": {"refined_weight": "margin", "unresolved": "conf"},
         "active": {"ranking": "strong"},
     },
