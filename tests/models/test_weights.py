@@ -77,17 +77,26 @@ def test_own_saved_model_serves_as_weights(tmp_path):
     assert all(torch.equal(value, state[key]) for key, value in network.encoder.state_dict().items())
 
 
+class RunsWhenUnpickled:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
 def test_safe_pickles_are_read_and_unsafe_ones_refused(tmp_path):
     source, target = library_encoder(0), library_encoder(1)
     torch.save({"state_dict": source.net.state_dict()}, tmp_path / "plain.pth")
     load_encoder_weights(target, str(tmp_path / "plain.pth"))
     assert torch.equal(first_conv(target).weight, first_conv(source).weight)
-    torch.save({"run": print}, tmp_path / "unsafe.pth")
+    torch.save({"a": RunsWhenUnpickled(tmp_path / "ran")}, tmp_path / "unsafe.pth")
     torch.save(source, tmp_path / "whole.pth")
     for name in ("unsafe.pth", "whole.pth"):
         with pytest.raises(WeightsError, match=name) as caught:
             load_encoder_weights(target, str(tmp_path / name))
         assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "truncated"])
