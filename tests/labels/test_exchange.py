@@ -52,6 +52,12 @@ def rasters(labels, scenes):
     return [reader.read(position, 0, 0, *scene.shape) for position, scene in enumerate(scenes)]
 
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'crs' was not provided"),
+    pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
+]
+
+
 def frame(scene, column="class_id", values=(3, 7)):
     shapes = [square(scene, 0, 0), square(scene, 20, 20)][: len(values)]
     return geopandas.GeoDataFrame({column: list(values)}, geometry=shapes, crs=str(scene.grid.crs))

@@ -61,7 +61,11 @@ def _body(blob: bytes | None) -> bytes | None:
 
 
 def _is_empty(blob: bytes | None) -> int | None:
-    return None if blob is None else int(decode([blob])[0] is None)
+    if blob is None:
+        return None
+    if len(blob) >= _HEADER.size and (blob[3] & (_EMPTY_FLAG | 0b1111)) == _XY_LITTLE_ENDIAN:
+        return 0
+    return int(decode([blob])[0] is None)
 
 
 def _extreme(blob: bytes | None, position: int) -> float | None:

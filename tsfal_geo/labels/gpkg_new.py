@@ -20,23 +20,34 @@ from tsfal_geo.labels.styles import STYLE_TABLE
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """A layer of a new file: name, CRS, columns in SQL, QML style."""
+    """A layer of a new file: name, CRS, columns in SQL, QML style, CREATE TRIGGER statements."""
 
     name: str
     crs: pyproj.CRS | None
     columns: str
     style: str
+    triggers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table without geometry: name, CREATE TABLE statement, QML style, CREATE TRIGGER statements."""
+
+    name: str
+    statement: str
+    style: str = ""
+    triggers: tuple[str, ...] = ()
 
 
 def create(
-    path: Path, layers: Sequence[LayerSpec], tables: Sequence[tuple[str, str, str]], meta: dict[str, str]
+    path: Path, layers: Sequence[LayerSpec], tables: Sequence[TableSpec], meta: dict[str, str]
 ) -> None:
     """Make an empty GeoPackage at ``path``, a name that nobody else sees yet.
 
     Args:
         path: the file; must not exist.
         layers: its layers of multipolygons.
-        tables: name, CREATE statement and QML style of the tables without geometry.
+        tables: its tables without geometry.
         meta: what the file says of itself; schema version and exact CRSs are added.
     """
     for layer in layers:
@@ -49,11 +60,16 @@ def create(
         for layer in layers:
             _constrain(connection, layer)
             _add_style(connection, layer.name, "geom", layer.style)
-        for name, statement, style in tables:
-            connection.execute(statement)
-            _register_table(connection, name)
-            if style:
-                _add_style(connection, name, "", style)
+        for table in tables:
+            connection.execute(table.statement)
+            _register_table(connection, table.name)
+            if table.style:
+                _add_style(connection, table.name, "", table.style)
+        for trigger in (
+            *(trigger for layer in layers for trigger in layer.triggers),
+            *(trigger for table in tables for trigger in table.triggers),
+        ):
+            connection.execute(trigger)
         crs = {layer.name: layer.crs.to_wkt() if layer.crs else None for layer in layers}
         values = {"schema": str(SCHEMA), "crs": json.dumps(crs), **meta}
         connection.executemany(f"INSERT INTO {META_TABLE} VALUES (?, ?)", values.items())

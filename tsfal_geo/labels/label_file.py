@@ -17,7 +17,7 @@ from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.labels import schema, styles
 from tsfal_geo.labels.crs import layer_crs, layer_of, scene_crs, turn, turned
 from tsfal_geo.labels.gpkg_file import insert, layer_names, read_layer, read_meta, read_table, reading
-from tsfal_geo.labels.gpkg_new import LayerSpec, create
+from tsfal_geo.labels.gpkg_new import LayerSpec, TableSpec, create
 from tsfal_geo.labels.resolve import Context, Findings, resolve_decisions, resolve_labels
 from tsfal_geo.labels.store import Decision, Label, stamp
 from tsfal_geo.raster.scene import Scene
@@ -62,10 +62,16 @@ def create_label_file(
     columns = schema.label_columns(author) if own else schema.taken_columns()
     style = styles.label_style(classes, author)
     layers = [
-        LayerSpec(name, crs, columns, style) for name, crs in layer_crs(scenes.values(), "labels").items()
+        LayerSpec(name, crs, columns, style, (schema.fill_trigger(name, author, source=True),) if own else ())
+        for name, crs in layer_crs(scenes.values(), "labels").items()
     ]
-    tables = [("decisions", schema.decision_table(author, one_each=own), styles.decision_style())]
-    tables += [(statement.split()[2], statement, "") for statement in extra]
+    decisions = TableSpec(
+        "decisions",
+        schema.decision_table(author, one_each=own),
+        styles.decision_style(),
+        (schema.fill_trigger("decisions", author, source=False),) if own else (),
+    )
+    tables = [decisions, *(TableSpec(statement.split()[2], statement) for statement in extra)]
     create(path, layers, tables, {"kind": kind, "author": author, "classes": json.dumps(classes.to_json())})
 
 

@@ -11,7 +11,6 @@ from tsfal_geo.errors import LabelError, WorkspaceError
 SCHEMA = 1
 GPKG_OPTIONS = {"VERSION": "1.3"}  # QGIS 3.22 warns about 1.4 each time it opens a file
 META_TABLE = "tsfal_meta"
-CREATED = "DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))"
 
 LABEL_COLUMNS = ("class_id", "scene", "qid", "round", "author", "created", "source")
 TAKEN_COLUMNS = (*LABEL_COLUMNS, "file", "file_fid")
@@ -36,8 +35,7 @@ def label_columns(author: str) -> str:
     """Columns of a layer of labels that one author writes."""
     return (
         "class_id INTEGER NOT NULL, scene TEXT, qid TEXT, round INTEGER, "
-        f"author TEXT NOT NULL DEFAULT {literal(author)}, created {CREATED}, "
-        "source TEXT NOT NULL DEFAULT 'drawn'"
+        f"author TEXT DEFAULT {literal(author)}, created DATETIME, source TEXT DEFAULT 'drawn'"
     )
 
 
@@ -60,7 +58,23 @@ def decision_table(author: str, one_each: bool = True) -> str:
     return (
         "CREATE TABLE decisions (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, qid TEXT NOT NULL, "
         "round INTEGER NOT NULL, status TEXT NOT NULL CHECK (status IN ('done', 'skipped', 'unsure')), "
-        f"author TEXT NOT NULL DEFAULT {literal(author)}, created {CREATED}{unique})"
+        f"author TEXT DEFAULT {literal(author)}, created DATETIME{unique})"
+    )
+
+
+def fill_trigger(table: str, author: str, source: bool) -> str:
+    """The trigger that fills in author, time (UTC) and source where a program leaves them out.
+
+    QGIS writes NULL where its form has no value, which would beat a column's default; and what it takes for
+    the present time is local time under the name of UTC.
+    """
+    values = [("author", literal(author)), ("created", "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")]
+    values += [("source", "'drawn'")] if source else []
+    filled = ", ".join(f"{name} = coalesce({name}, {value})" for name, value in values)
+    missing = " OR ".join(f"NEW.{name} IS NULL" for name, _ in values)
+    return (
+        f"CREATE TRIGGER {quote(f'tsfal_fill_{table}')} AFTER INSERT ON {quote(table)} WHEN {missing} "
+        f"BEGIN UPDATE {quote(table)} SET {filled} WHERE fid = NEW.fid; END"
     )
 
 

@@ -277,7 +277,7 @@ def open_store(root: Path, classes: ClassMap, scenes: Sequence[Scene], url: str 
 
 def stamp(time: datetime) -> str:
     """A time as GeoPackages write it: ISO 8601, UTC, milliseconds."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def label_keys(labels: Sequence[Label]) -> list[str]:

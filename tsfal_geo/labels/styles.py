@@ -26,7 +26,7 @@ def label_style(classes: ClassMap, author: str) -> str:
     fields = ET.SubElement(root, "fieldConfiguration")
     _pick_list(fields, "class_id", [(info.name, str(info.id)) for info in classes.classes])
     defaults = ET.SubElement(root, "defaults")
-    for name, expression in (("author", literal(author)), ("created", "now()"), ("source", "'drawn'")):
+    for name, expression in (("author", literal(author)), ("source", "'drawn'")):
         ET.SubElement(defaults, "default", field=name, expression=expression, applyOnUpdate="0")
     return _text(root)
 
