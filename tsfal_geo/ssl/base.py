@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
 from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.errors import UserError
 from tsfal_geo.models.segmenter import Segmenter, enlarge
 
 Losses = dict[str, Tensor]
@@ -55,6 +57,7 @@ class SegmentationModule(LightningModule):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         self.register_buffer("best_miou", torch.tensor(float("nan")))
         self._step = 0
+        self._loss: Tensor | None = None
 
     @property
     def predictor(self) -> Segmenter:
@@ -110,6 +113,7 @@ class SegmentationModule(LightningModule):
         Returns:
             The total loss, detached.
         """
+        self.check_loss()
         rng = self._seed()
         listed = self.optimizers()
         optimisers = listed if isinstance(listed, list) else [listed]
@@ -125,7 +129,19 @@ class SegmentationModule(LightningModule):
         self._step += 1
         self.step.fill_(self._step)
         self._log_losses(losses)
-        return losses["total"].detach()
+        self._loss = losses["total"].detach()
+        return self._loss
+
+    def check_loss(self) -> None:
+        """Look at the last step's loss, before the next step uses or a checkpoint keeps what it made.
+
+        Raises:
+            UserError: it is NaN or infinite.
+        """
+        if self._loss is not None and not math.isfinite(loss := float(self._loss)):
+            raise UserError(
+                f"the loss is {loss} at step {self._step}, expected a number; lower train.lr and train again"
+            )
 
     def learning_rate(self) -> float:
         """The base rate of this step: lr · (1 - step / total)^power."""
@@ -141,6 +157,13 @@ class SegmentationModule(LightningModule):
     def progress(self) -> float:
         """Share of the steps that is done, 0 to 1."""
         return self._step / self.total_steps
+
+    def on_validation_model_train(self) -> None:
+        """Go back to train mode by ``train``, on which networks hang more than a flag.
+
+        Lightning itself would only set the modules' ``training`` back.
+        """
+        self.train()
 
     def on_validation_epoch_start(self) -> None:
         """Make a fresh confusion matrix a network; student and friend are only looked at in the end."""
@@ -182,6 +205,7 @@ class SegmentationModule(LightningModule):
         """Start a new descent of ``total_steps`` steps from the weights that the networks have."""
         self.total_steps = total_steps
         self._step = 0
+        self._loss = None
         self.step.zero_()
         self.best_miou.fill_(float("nan"))
         self.metrics = {}

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from safetensors.torch import save_file
 
-from tsfal_geo.errors import Cancelled, UserError
+from tsfal_geo.errors import Cancelled
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.workspace.atomic import replace_file
 
@@ -57,7 +57,6 @@ class Keeper(Callback):
         self.val_every = val_every
         self.stopped = stopped
         self._saved = -1
-        self._loss: torch.Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What was just loaded need not be saved."""
@@ -76,12 +75,6 @@ class Keeper(Callback):
         after = module.steps_done + 1
         due = after % self.val_every == 0 or after == module.total_steps
         trainer.val_check_batch = 1 if due else float("inf")
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Remember the loss, to look at it before a checkpoint."""
-        self._loss = outputs["loss"]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the end state."""
@@ -124,8 +117,7 @@ class Keeper(Callback):
         return stop if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(stop, all=False)
 
     def _save(self, trainer: Trainer, module: SegmentationModule) -> None:
-        if self._loss is not None:
-            check_finite(float(self._loss), module.steps_done)
+        module.check_loss()
         trainer.save_checkpoint(self.folder / RESUME_NAME)
         self._saved = module.steps_done
 
@@ -153,7 +145,6 @@ class Progress(Callback):
             return
         self._told = now
         loss = float(outputs["loss"])
-        check_finite(loss, done)
         if trainer.is_global_zero:
             left = (now - self._begun) / (done - self._first) * (module.total_steps - done)
             self._tell(module, "training", loss, left)
@@ -174,18 +165,6 @@ class Progress(Callback):
             event["miou"] = round(miou, 4)
             notes.append(f"mIoU {100 * miou:.1f} %")
         self.emit({"event": "progress", **event, "note": " · ".join(notes)})
-
-
-def check_finite(loss: float, step: int) -> None:
-    """Stop before weights that are lost are kept.
-
-    Raises:
-        UserError: the loss is NaN or infinite.
-    """
-    if not math.isfinite(loss):
-        raise UserError(
-            f"the loss is {loss} at step {step}, expected a number; lower train.lr and train again"
-        )
 
 
 def _own(module: LightningModule) -> SegmentationModule:

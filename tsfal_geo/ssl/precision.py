@@ -17,9 +17,7 @@ def uses_gpu(config: TrainConfig) -> bool:
         ConfigError: a GPU is asked for and there is none.
     """
     if config.accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError(
-            "train.accelerator is gpu, but PyTorch finds no CUDA device; use auto or cpu"
-        )
+        raise ConfigError("train.accelerator is gpu, but PyTorch finds no CUDA device; use auto or cpu")
     return config.accelerator != "cpu" and torch.cuda.is_available()
 
 

@@ -91,6 +91,7 @@ def fit(
     precision, reason = choose_precision(config.train)
     tell({"event": "log", "message": f"precision {precision}: {reason}"})
     module.begin(steps)
+    module.train()
     if config.train.channels_last:
         module.to(memory_format=torch.channels_last)
     datamodule.start, datamodule.steps = start, steps
