@@ -18,6 +18,7 @@ from tsfal_geo.raster.labels import LabelReader
 from tsfal_geo.raster.scene import Scene
 
 BLOCK = 512  # pixels a side of what is rasterised at once
+LARGE = 500  # corners; polygons with more are cut to the block first
 CACHE_BYTES = 128 * 2**20  # per process
 
 ValidReader = Callable[[int, int, int, int, int], np.ndarray]
@@ -154,12 +155,19 @@ class PolygonLabels:
         hits = self._hits(scene, row, column)
         if not hits.size:
             return None
+        x, y = column * BLOCK, row * BLOCK
+        polygons = self._polygons[scene][hits]
+        # GDAL looks at every edge of a polygon for every row, also at those far outside the block.
+        large = shapely.get_num_coordinates(polygons) > LARGE
+        polygons[large] = shapely.clip_by_rect(polygons[large], x - 1, y - 1, x + BLOCK + 1, y + BLOCK + 1)
+        shapes = [
+            (polygon, value)
+            for polygon, value in zip(polygons, self._values[scene][hits].tolist(), strict=True)
+            if not polygon.is_empty
+        ]
         block = np.full((BLOCK, BLOCK), IGNORE, dtype=np.uint8)
-        rasterize(
-            zip(self._polygons[scene][hits], self._values[scene][hits].tolist(), strict=True),
-            out=block,
-            transform=Affine.translation(column * BLOCK, row * BLOCK),
-        )
+        if shapes:
+            rasterize(shapes, out=block, transform=Affine.translation(x, y))
         return block
 
     def _keep(self, key: tuple[int, int, int], block: np.ndarray | None) -> None:
