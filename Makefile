@@ -29,7 +29,7 @@ check-slow: setup system-test-deps  ## the tests that take minutes
 bench: setup  ## measurements beside the peers, as tables
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
 
-system-test-deps: $(wildcard scripts/postgis.sh)  ## what the tests need of the operating system
+system-test-deps: scripts/postgis.sh scripts/qgis.sh  ## what the tests need of the operating system
 	@for each in $^; do sh "$$each" || exit 1; done
 
 clean:  ## remove what these targets made

@@ -87,7 +87,10 @@ class Watcher:
         manual, valid = batch["manual"], batch["valid"]
         probs = teacher.logits.softmax(1)
         pixels = predict_pixels(probs, valid)
-        look = None if self._refiner is None else self._refiner.look(teacher, valid, manual, pixels.conf)
+        look = None
+        if self._refiner is not None:
+            with self._autocast():
+                look = self._refiner.look(teacher, valid, manual, pixels.conf)
         layers = self._layers(pixels, look, valid, manual)
         seen = []
         for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
@@ -110,16 +113,18 @@ class Watcher:
         }
         return {"error_mask": masks, "votes": self._votes.to_dict()}
 
-    def _run(self, images: Tensor) -> SegmenterOutput:
+    def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype
-        with torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None):
+        return torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None)
+
+    def _run(self, images: Tensor) -> SegmenterOutput:
+        with self._autocast():
             output = self._module.predictor(images, features=True)
         aux = None if output.aux is None else output.aux.float()
         return SegmenterOutput(output.logits.float(), output.f1.float(), output.f2.float(), aux)
 
     def _committee(self, images: Tensor) -> Tensor:
-        dtype = self._compute.dtype
-        with torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None):
+        with self._autocast():
             return committee_votes(self._module.predictor, images, self._strategy.passes, self._strategy.seed)
 
     def _outputs(

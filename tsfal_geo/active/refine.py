@@ -22,6 +22,7 @@ from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.models.weighting import DistanceWeights
 
 _READY = 20
+_BANK_EVERY = 10  # a covariance costs as much as a tenth of the step, and the bank moves slowly
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class ActiveRefiner(nn.Module):
         assert teacher.f1 is not None
         assert teacher.f2 is not None
         labels = label_cells(target, self.config.plar.purity)
-        self._update_bank(teacher, labels)
+        if int(self.trained) % _BANK_EVERY == 0:
+            self._update_bank(teacher, labels)
         probs = teacher.logits.softmax(1)
         pseudo = probs.argmax(1).to(torch.uint8)
         wrong, known = emd_target(pseudo, labels)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tsfal_geo.active.inputs import Inputs
 from tsfal_geo.active.pools import RoundLabels, label_pools, read_labels
 from tsfal_geo.config import Config
-from tsfal_geo.labels.history import difference, read_taken, taken_path, write_taken
+from tsfal_geo.labels.history import difference, read_taken
+from tsfal_geo.labels.intake import take
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.workspace.atomic import write_text
 from tsfal_geo.workspace.layout import Workspace
@@ -120,14 +121,12 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
 
 def _take_labels(context: Context, number: int) -> RoundLabels:
     """What the round trains on: as taken when it began, else everything that is committed now."""
-    if taken_path(context.store, number).is_file():
-        taken = read_taken(context.store, number)
-    else:
-        taken = context.store.snapshot()
-        for finding in (*taken.rejected, *taken.notes):
-            context.reporter.warning(str(finding))
-        write_taken(context.store, number, taken)
-    return read_labels(context.inputs, taken)
+    taken = take(context.store, number)
+    if taken.snapshot.labels or taken.rejected:
+        for line in taken.lines():
+            tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
+            tell(line)
+    return read_labels(context.inputs, taken.snapshot)
 
 
 def _budget(context: Context, number: int, labels: RoundLabels) -> Budget:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -59,6 +60,8 @@ def command(
     if workspace is None:
         assert raster is not None
         workspace = Path(f"{raster.resolve().name}-tsfal")
+    if store and urlsplit(store).password:
+        raise UserError("--store: found a password in the URL, which the workspace would keep; use ~/.pgpass")
     overrides = {**parse_set(settings), **_overrides(options)}
 
     from tsfal_geo.workspace.layout import Workspace

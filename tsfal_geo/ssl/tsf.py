@@ -205,7 +205,7 @@ class Tsf(SegmentationModule):
         """Student's and friend's stride-4 logits of the unmixed views, in train mode like CPS with CutMix."""
         images = self.prepared(views.images)
         logits = self.student(images).logits.float(), self.friend(images).logits.float()
-        # Autocast keeps weights that were cast without gradients; the training passes must cast their own.
+        # PyTorch 2.10 keeps weights that were cast without gradients; the training passes need their own casts.
         torch.clear_autocast_cache()
         return logits
 
