@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from tsfal_geo.ssl import tsf as tsf_module
+from tsfal_geo.ssl.banks import ConfidenceBank
 from tsfal_geo.ssl.cutmix import Box, mix
 from tsfal_geo.ssl.views import pseudo_labels
 
@@ -119,6 +120,15 @@ def test_the_friend_learns_manual_labels_in_strong_only(step, make_config, monke
     for_friend = (by_student[said] == 2).float().mean()
     assert said.any() and (for_friend == 1) == (preset == "strong")
     assert ((by_friend == 255) == ~extra.valid).all()
+
+
+def test_manual_pixels_are_always_kept(step, make_config, monkeypatch):
+    kept = []
+    original = tsf_module.teacher_loss
+    monkeypatch.setattr(tsf_module, "teacher_loss", lambda *args: kept.append(args[3]) or original(*args))
+    monkeypatch.setattr(ConfidenceBank, "keep_probabilities", lambda bank: torch.zeros(3))
+    _, _, extra = step(make_config(), manual=Corner())
+    assert torch.equal(kept[0], extra.manual != 255) and kept[0].any()
 
 
 def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypatch):
