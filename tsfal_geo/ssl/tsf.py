@@ -205,7 +205,7 @@ class Tsf(SegmentationModule):
         """Student's and friend's stride-4 logits of the unmixed views, in train mode like CPS with CutMix."""
         images = self.prepared(views.images)
         logits = self.student(images).logits.float(), self.friend(images).logits.float()
-        # PyTorch 2.10 keeps weights that were cast without gradients; the training passes need their own casts.
+        # PyTorch 2.10 would reuse weights cast without gradients, and the training passes got none.
         torch.clear_autocast_cache()
         return logits
 
