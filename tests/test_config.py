@@ -13,7 +13,11 @@ def test_presets_fill_only_what_is_not_given():
     paper = load_config(None, {"preset": "paper", "tsf.absent_as_zero": False})
     assert (paper.tsf.cps_view, paper.tsf.absent_as_zero, paper.active.ranking) == ("mixed", False, "paper")
     strong = load_config(None)
-    assert (strong.tsf.cps_view, strong.emd.manual_pixels, strong.plar.unresolved) == ("unmixed", True, "conf")
+    assert (strong.tsf.cps_view, strong.emd.manual_pixels, strong.plar.unresolved) == (
+        "unmixed",
+        True,
+        "conf",
+    )
 
 
 def test_changing_the_preset_of_a_stored_configuration_changes_its_keys():

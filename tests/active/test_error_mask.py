@@ -7,7 +7,6 @@ import torch
 
 from tsfal_geo.active.error_mask import (
     MaskCounts,
-    RecallCurve,
     cell_share,
     emd_pixels,
     emd_target,
@@ -80,18 +79,3 @@ def test_precision_and_recall():
     assert (doubled.precision, doubled.recall) == (3 / 7, 3 / 5)
     assert math.isnan(MaskCounts().precision)
     assert math.isnan(MaskCounts().recall)
-
-
-def test_threshold_finds_the_wished_share_of_errors():
-    rng = np.random.default_rng(0)
-    emd = torch.from_numpy(rng.random(5000).astype(np.float32))
-    wrong = torch.from_numpy(rng.random(5000) < 0.3)
-    valid = torch.from_numpy(rng.random(5000) < 0.9)
-    curve = RecallCurve()
-    curve.add(emd[:2500], wrong[:2500], valid[:2500])
-    curve.add(emd[2500:], wrong[2500:], valid[2500:])
-    threshold = curve.threshold(0.6, highest=0.5)
-    errors = wrong & valid
-    assert 0.60 <= (emd[errors] > threshold).float().mean() < 0.605
-    assert curve.threshold(0.1, highest=0.5) == 0.5
-    assert RecallCurve().threshold(0.6, highest=0.5) == 0.5

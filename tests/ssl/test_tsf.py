@@ -32,9 +32,9 @@ class Spy(nn.Module):
     def parameters_to_train(self):
         return [{"params": [self.weight], "lr": 0.5, "weight_decay": 0.0}]
 
-    def refine(self, teacher, pseudo, conf, manual, step_fraction, disagreement):
+    def refine(self, teacher, pseudo, conf, manual, step_fraction):
         assert not torch.is_grad_enabled()
-        self.seen.append((teacher, pseudo, conf, manual, step_fraction, disagreement))
+        self.seen.append((teacher, pseudo, conf, manual, step_fraction))
         return torch.full_like(pseudo, 1), torch.full_like(conf, 0.25)
 
     def training_loss(self, teacher, target, step_fraction):
@@ -169,11 +169,10 @@ def test_presence_bank_notes_what_the_teacher_sees(step, make_config):
 def test_the_refiner_sees_unmixed_float32_features_and_its_word_counts(step, make_config):
     spy = Spy()
     module, losses, extra = step(make_config(), manual=Corner(), refiner=spy)
-    ((teacher, pseudo, conf, manual, fraction, disagreement),) = spy.seen
+    ((teacher, pseudo, conf, manual, fraction),) = spy.seen
     assert teacher.logits.shape == (4, 3, 16, 16) and teacher.f1.dtype == torch.float32
     assert pseudo.shape == conf.shape == manual.shape == (4, 64, 64)
     assert manual.dtype == torch.uint8 and fraction == 0
-    assert disagreement.shape == (4, 16, 16) and set(disagreement.unique().tolist()) <= {0.0, 1.0}
     assert (extra.teacher[extra.valid] == 1).all() and (extra.confidence == 0.25).all()
     losses["total"].backward()
     assert spy.weight.grad.abs().min() > 0

@@ -16,17 +16,21 @@ from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.store import Query
+from tsfal_geo.models.batchnorm import recalibrate_batch_norm
 from tsfal_geo.models.segmenter import build_segmenter
 
 SHARE = 0.05
+_BATCH = 4
+_CALIBRATION_BATCHES = 8
 REASON = "first labels: unlike the other chips"
 
 
 def first_queries(context: Context, number: int) -> Asked:
     """Ask for whole chips, farthest from each other in feature space first (greedy k-centre).
 
-    The features are mean and spread of the untrained network's encoder output: with pretrained weights they
-    tell kinds of ground apart, and even random filters tell textures and brightness apart.
+    The features are mean and spread of the untrained network's encoder output, its batch norm brought to
+    these pictures: with pretrained weights they tell kinds of ground apart, and even random filters tell
+    textures and brightness apart.
     """
     inputs = context.inputs
     asked = max(1, round(SHARE * len(inputs.chips)))
@@ -61,6 +65,11 @@ def first_queries(context: Context, number: int) -> Asked:
     return Asked(queries, "coreset")
 
 
+def _spread(chips: int) -> range:
+    """First chips of a few batches, spread over all."""
+    return range(0, chips, max(_BATCH, chips // _CALIBRATION_BATCHES))
+
+
 @torch.inference_mode()
 def _describe(context: Context) -> NDArray[np.float32]:
     """A vector a chip, (chips, D); NaN where a chip has no valid pixel."""
@@ -68,6 +77,11 @@ def _describe(context: Context) -> NDArray[np.float32]:
     network = build_segmenter(config.model, inputs.reader.channels, len(inputs.classes), config.train.seed)
     normaliser = Normaliser(inputs.normalisation)
     dataset = OrthoDataset(inputs.reader)
+    batches = [inputs.chips[i : i + _BATCH] for i in _spread(len(inputs.chips))]
+    recalibrate_batch_norm(
+        network.encoder,
+        (normaliser(default_collate([dataset.read_chip(chip) for chip in some])) for some in batches),
+    )
     network.eval()
     vectors = []
     for done, chip in enumerate(inputs.chips, start=1):

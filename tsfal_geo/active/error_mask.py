@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tsfal_geo.active.support import CELL, cell_blocks
@@ -120,31 +118,3 @@ class MaskCounts:
         """Share of wrong pixels that are flagged; nan if none is wrong."""
         wrong = self.hits + self.misses
         return self.hits / wrong if wrong else float("nan")
-
-
-@dataclass
-class RecallCurve:
-    """Finds the decoder's threshold for a wished recall on held-out labels, in bounded memory.
-
-    Attributes:
-        wrong: histogram of the error probabilities of wrong pixels in steps of 1/1000.
-    """
-
-    BINS = 1000
-    wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(RecallCurve.BINS + 1, np.int64))
-
-    def add(self, emd: Tensor, wrong: Tensor, valid: Tensor) -> None:
-        """Take in one batch; as for ``MaskCounts.of``, ``emd`` in 0..1."""
-        scores = (emd[wrong & valid].float() * self.BINS).long()
-        self.wrong += torch.bincount(scores, minlength=self.BINS + 1).cpu().numpy()
-
-    def threshold(self, recall: float, highest: float) -> float:
-        """Largest threshold up to ``highest`` at which ``emd > threshold`` finds the share ``recall``."""
-        total = int(self.wrong.sum())
-        if not total:
-            return highest
-        # Found above bin k: all scores in bins k+1 and higher are certainly greater than k's upper end.
-        above = total - np.cumsum(self.wrong)
-        enough = np.flatnonzero(above >= recall * total)
-        reached = (int(enough[-1]) + 1) / self.BINS if len(enough) else 0.0
-        return min(highest, np.nextafter(reached, 0.0).item() if reached else 0.0)

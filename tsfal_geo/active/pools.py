@@ -88,7 +88,8 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
     chips = [inputs.chips[i] for i in supervising]
     counts[supervising] = class_counts(chips, labels.every, len(inputs.classes))
     held_out: list[int] = []
-    if config.emd.enabled and config.emd.hold_out and config.train.method == "tsf":
+    asks = config.train.method == "tsf" and config.active.rounds > 0
+    if asks and config.emd.enabled and config.emd.hold_out:
         held_out = draw_held_out(counts, supervising, config.emd.hold_out, config.train.seed + number)
     kept = tuple(i for i in supervising if i not in set(held_out))
     open_chips = np.flatnonzero(labels.by_chip < FULL).tolist()

@@ -13,7 +13,7 @@ from tsfal_geo.active.episodic import episodic_loss
 from tsfal_geo.active.error_mask import Prediction, cell_share, emd_pixels, emd_target, error_mask, predict
 from tsfal_geo.active.plar import PlarResult, plar, stack_results
 from tsfal_geo.active.support import label_cells
-from tsfal_geo.active.writing import RefinedLabels, write_labels
+from tsfal_geo.active.writing import RefinedLabels, Source, write_labels
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
 from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
@@ -139,7 +139,6 @@ class ActiveRefiner(nn.Module):
         conf: Tensor,
         manual: Tensor,
         step_fraction: float,
-        disagreement: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Labels and weights for L_t; see ``ssl.refiner.Refiner``."""
         if not self.refining:
@@ -147,7 +146,12 @@ class ActiveRefiner(nn.Module):
             return torch.where(said, manual.long(), pseudo), conf.masked_fill(said, 1.0)
         look = self.look(teacher, pseudo != IGNORE, manual, conf)
         written = self.write(look, Prediction(pseudo.to(torch.uint8), conf), manual)
-        return written.labels.long(), written.weight * written.conf
+        weight = written.weight * written.conf
+        if self.config.tsf.teacher_weighting == "ael":
+            # It squares what it is given: confidences are meant so, a vote's margin is meant as it is.
+            refined = written.source == int(Source.REFINED)
+            weight = torch.where(refined, weight.sqrt(), weight)
+        return written.labels.long(), weight
 
     @torch.no_grad()
     def look(self, teacher: SegmenterOutput, valid: Tensor, manual: Tensor, conf: Tensor) -> Look:

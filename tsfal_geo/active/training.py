@@ -120,7 +120,8 @@ def _build(
         steps=steps,
     )
     refiner = None
-    if config.train.method == "tsf" and (config.emd.enabled or config.plar.enabled):
+    learns = config.emd.enabled or config.plar.enabled
+    if config.train.method == "tsf" and config.active.rounds and learns:
         refiner = ActiveRefiner(config, len(inputs.classes), refining=number > 0)
     module = build_module(
         config,

@@ -62,6 +62,7 @@ class Reporter:
         self.stop = threading.Event()
         self._log: IO[str] | None = None
         self._bar: Any = None
+        self._told = ("", -1)
         self._task: Any = None
         if as_json:
             self._event({"event": "hello", "protocol": PROTOCOL, "engine": __version__})
@@ -111,6 +112,7 @@ class Reporter:
 
     def _show(self, fraction: float, stage: str, event: dict[str, Any]) -> None:
         if not sys.stderr.isatty():
+            self._tell_tenths(fraction, stage, str(event.get("note", "")))
             return
         if self._bar is None:
             from rich.console import Console
@@ -127,6 +129,13 @@ class Reporter:
             self._bar.start()
             self._task = self._bar.add_task(stage, total=1.0, note="")
         self._bar.update(self._task, completed=fraction, description=stage, note=str(event.get("note", "")))
+
+    def _tell_tenths(self, fraction: float, stage: str, note: str) -> None:
+        """In a log file a line every tenth is enough."""
+        now = (stage, int(fraction * 10))
+        if now != self._told:
+            self._told = now
+            click.echo(f"{stage}: {fraction:.0%} {note}".rstrip(), err=True)
 
     def _line(self, text: str, out: bool = False) -> None:
         if self.as_json:

@@ -25,7 +25,6 @@ class Refiner(Protocol):
         conf: Tensor,
         manual: Tensor,
         step_fraction: float,
-        disagreement: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Refine the pseudo-labels of unmixed images; called without gradients and without autocast.
 
@@ -35,8 +34,6 @@ class Refiner(Protocol):
             conf: (B, H, W) float32 their confidence, 0 where not valid.
             manual: (B, H, W) uint8 what people said, 255 where nothing.
             step_fraction: share of the training that is done, 0 to 1.
-            disagreement: (B, h4, w4) float32, 1 where student and friend disagree; None with
-                ``cps_view=mixed``.
 
         Returns:
             Labels (B, H, W) int64, 255 ignored, and their weight (B, H, W) float32 in [0, 1]. The weight

@@ -151,7 +151,7 @@ class Tsf(SegmentationModule):
         output, refiner_loss = self._teach(views, known)
         pseudo = pseudo_labels(output.logits, views.valid)
         peers = self._peer_logits(views) if self.config.tsf.cps_view == "unmixed" else None
-        teacher, confidence = self._refine(output, pseudo, views, peers)
+        teacher, confidence = self._refine(output, pseudo, views)
         self.presence.mark(views.index, pseudo.cells)
         count = len(base.images)
         maps = [views.images, views.valid, teacher, confidence, views.labels]
@@ -215,7 +215,6 @@ class Tsf(SegmentationModule):
         output: SegmenterOutput,
         pseudo: PseudoLabels,
         views: Views,
-        peers: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor]:
         """The teacher's labels and their confidence after PLAR and manual override, on unmixed images."""
         labels, confidence = pseudo.labels, pseudo.confidence
@@ -226,10 +225,9 @@ class Tsf(SegmentationModule):
                 confidence.masked_fill(manual, 1.0),
             )
         else:
-            differ = None if peers is None else (peers[0].argmax(1) != peers[1].argmax(1)).float()
             with torch.autocast(self.device.type, enabled=False):
                 labels, confidence = self.refiner.refine(
-                    output, labels, confidence, views.labels.to(torch.uint8), self.progress, differ
+                    output, labels, confidence, views.labels.to(torch.uint8), self.progress
                 )
         return labels.masked_fill(~views.valid, IGNORE), confidence
 
