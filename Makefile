@@ -16,7 +16,7 @@ demo: setup  ## train on sample_tiles and export a map, in minutes on a laptop: 
 	@$(BIN)/tsfal-geo demo --out demo-out
 
 test: lint system-test-deps  ## all checks and all tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .

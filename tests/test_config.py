@@ -55,6 +55,11 @@ def test_what_is_wrong_is_named(overrides, words):
         load_config(None, overrides)
 
 
+def test_null_is_a_value():
+    assert load_config(None).model.weights == "imagenet"
+    assert load_config(None, parse_set(("model.weights=null",))).model.weights is None
+
+
 def test_set_items_are_yaml():
     assert parse_set(("a.b=[1, 2]", "c=true")) == {"a.b": [1, 2], "c": True}
     with pytest.raises(ConfigError, match="key=value"):

@@ -248,7 +248,7 @@ def load_config(
     Args:
         path: YAML file; None for ``base``, or the defaults where that is None too.
         base: configuration to start from where no file is given.
-        overrides: ``{"train.steps": 100, …}``; values are YAML text or Python values. ``None`` is skipped.
+        overrides: ``{"train.steps": 100, …}``; None is a value too (of optional keys).
 
     Raises:
         ConfigError: unreadable file, unknown key, value out of range.
@@ -267,8 +267,7 @@ def load_config(
     if (overrides or {}).get("preset") not in (None, values.get("preset")):
         values = _without_preset(values)
     for key, value in (overrides or {}).items():
-        if value is not None:
-            _set(values, key, value)
+        _set(values, key, value)
     return _validate(values, str(path) if path else "configuration")
 
 

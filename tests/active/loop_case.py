@@ -83,12 +83,13 @@ def write_scenes(folder: Path, *, labels: bool = True, shape: tuple[int, int] = 
 
 
 def tiny_config(**overrides: Any) -> Config:
-    """Seconds a round: 64-pixel chips, the smallest encoder, three steps. An override of None is no value."""
+    """Seconds a round: 64-pixel chips, the smallest encoder, three steps."""
     values: dict[str, Any] = {
         "classes": CLASSES,
         "data.chip_size": 64,
         "data.labelled": 0.3,
         "model.encoder": "tu-mobilenetv2_035",
+        "model.weights": None,
         "model.decoder_convs": 1,
         "train.steps": 3,
         "train.accelerator": "cpu",
@@ -100,8 +101,7 @@ def tiny_config(**overrides: Any) -> Config:
         "active.rounds": 2,
     }
     values.update({key.replace("__", "."): value for key, value in overrides.items()})
-    config = load_config(None, values)
-    return config.model_copy(update={"model": config.model.model_copy(update={"weights": None})})
+    return load_config(None, values)
 
 
 def _write(path: Path, array: np.ndarray, profile: dict[str, Any]) -> None:

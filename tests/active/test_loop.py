@@ -14,7 +14,7 @@ from tsfal_geo.active import rounds
 from tsfal_geo.active.loop import Request, query, train
 from tsfal_geo.active.oracle import query_mask
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.errors import Cancelled, ConfigError, RasterError
+from tsfal_geo.errors import Cancelled, ConfigError, LabelError, RasterError
 from tsfal_geo.labels.history import read_taken
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import Decision, Label
@@ -219,6 +219,15 @@ def test_other_settings_or_rasters_need_a_fresh_start(folder, tmp_path):
     other = write_scenes(tmp_path / "other", shape=(128, 128))
     with pytest.raises(RasterError, match="another grid"):
         run(tmp_path / "ws", other)
+
+
+def test_labels_that_do_not_fit_leave_no_workspace_behind(tmp_path):
+    folder = write_scenes(tmp_path / "rasters")
+    with rasterio.open(folder / "labels" / "s0.tif", "r+") as dataset:
+        dataset.write(np.full((1, 5, 5), 77, np.uint8), window=((0, 5), (0, 5)))
+    with pytest.raises(LabelError, match=r"s0\.tif.*77.*25 pixels"):
+        run(tmp_path / "ws", folder)
+    assert not (tmp_path / "ws").exists()
 
 
 def test_query_asks_anew_without_training(folder, tmp_path):

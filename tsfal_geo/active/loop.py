@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import warnings
@@ -70,16 +71,21 @@ def train(request: Request, reporter: Reporter) -> None:
         Cancelled: asked to stop; what was done is kept and the next call goes on from there.
     """
     with warnings.catch_warnings(action="ignore", category=RasterWarning):
-        open_scenes(request.raster_dir, request.config)  # an unusable folder leaves no workspace behind
+        open_scenes(request.raster_dir, request.config)
+    made = not request.root.exists()
     request.root.mkdir(parents=True, exist_ok=True)
-    with _at_work(request, reporter) as note:
-        if note:
-            reporter.warning(note)
-        if request.fresh:
-            archive(request.root, reporter)
-        context = _context(request, reporter)
-        reporter.log_to(context.workspace.runs)
-        _run(context)
+    try:
+        with _at_work(request, reporter) as note:
+            if note:
+                reporter.warning(note)
+            if request.fresh:
+                archive(request.root, reporter)
+            context = _context(request, reporter)
+            reporter.log_to(context.workspace.runs)
+            _run(context)
+    finally:
+        if made and not Workspace.exists(request.root):
+            shutil.rmtree(request.root, ignore_errors=True)
 
 
 def query(request: Request, reporter: Reporter) -> None:

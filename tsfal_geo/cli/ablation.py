@@ -49,13 +49,13 @@ def command(
     as_json: bool,
 ) -> None:
     """Run the rows of the paper's Table 4 with an oracle; run it again to go on where it stopped."""
-    overrides = {
-        **parse_set(settings),
+    named = {
         "data.labelled": labelled,
         "active.budget": budget,
         "active.rounds": rounds,
         "train.steps": steps,
     }
+    overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
     config = load_config(config_path, overrides)
     reporter = Reporter(as_json)
     from tsfal_geo.active.ablation import MODES, run_ablation

@@ -28,7 +28,8 @@ def command(
     from tsfal_geo.workspace.layout import Workspace
 
     known = Workspace.open(workspace)
-    overrides = {**parse_set(settings), "active.strategy": strategy, "active.budget": budget}
+    named = {"active.strategy": strategy, "active.budget": budget}
+    overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
     config = load_config(config_path, overrides, known.config)
     reporter = Reporter(as_json)
     from tsfal_geo.active.loop import Request, query
