@@ -73,24 +73,13 @@ class Aspp(nn.Module):
         self.atrous = nn.ModuleList(
             conv_norm_relu(channels, FEATURES, 3, dilation=rate, separable=separable) for rate in rates
         )
-        self.pool = nn.Sequential(
-            nn.Conv2d(channels, FEATURES, 1, bias=False), PooledNorm(FEATURES), nn.ReLU()
-        )
+        # No batch norm here: with one value an image and two images it would leave nothing but signs.
+        self.pool = nn.Sequential(nn.Conv2d(channels, FEATURES, 1), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, channels, h, w) to (N, 1280, h, w)."""
         pooled = self.pool(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])
         return torch.cat([self.point(x), *(branch(x) for branch in self.atrous), pooled], dim=1)
-
-
-class PooledNorm(nn.BatchNorm2d):
-    """Batch norm of one value an image: with a single image it falls back to the running statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (N, channels, 1, 1)."""
-        if self.training and len(x) == 1:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
 
 
 def conv_norm_relu(
