@@ -3,6 +3,7 @@
 # the cluster "tsfal_test" on port 54330 and starts it. Needs root and Debian or Ubuntu; anywhere else it says
 # what is not covered and lets the tests go on. TSFAL_TEST_POSTGIS=URL makes the tests use another server.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 
 not_covered() {
     cat >&2 <<EOF

@@ -2,6 +2,7 @@
 # Gives the tests a real QGIS: installs Debian's packages if they are missing. Needs root and Debian or Ubuntu;
 # anywhere else it says what is not covered and lets the tests go on.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 
 not_covered() {
     cat >&2 <<EOF

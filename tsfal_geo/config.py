@@ -109,7 +109,7 @@ class TrainConfig(_Frozen):
 class TsfConfig(_Frozen):
     """Teacher-Student-Friend (method: eqs. 1 to 4, adaptive augmentation)."""
 
-    ema_decay: float = Field(0.99, ge=0, lt=1)
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="at most; short trainings average over a tenth")
     teacher_weighting: Literal["none", "ael", "threshold"] = "ael"
     confidence_threshold: float = 0.95
     cps_view: Literal["mixed", "unmixed"] | None = None

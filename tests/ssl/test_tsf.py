@@ -218,3 +218,10 @@ def test_autocast_gives_every_parameter_the_gradient_of_float32(step, make_confi
     for mine, other in zip(module.student.parameters(), exact[0].student.parameters(), strict=True):
         assert mine.grad is not None
         assert nn.functional.cosine_similarity(mine.grad.flatten(), other.grad.flatten(), dim=0) > 0.9
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(20_000, 0.99), (200, 0.95), (10, 0.0)])
+def test_the_teachers_memory_is_at_most_a_tenth_of_the_training(step, make_config, steps, decay):
+    module, _, _ = step(make_config())
+    module.begin(steps)
+    assert module.teacher.decay == pytest.approx(decay)

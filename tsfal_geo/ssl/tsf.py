@@ -29,6 +29,7 @@ from tsfal_geo.ssl.refiner import Refiner
 from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views, pixel_labels, pseudo_labels
 
 _WARMUP = 0.05
+_MEMORY = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,15 @@ class Tsf(SegmentationModule):
         self.presence = PresenceBank(len(class_names), unlabelled_chips, config.tsf.presence_min_area)
         self.jitter = ColourJitter(config.augment.colour, bands)
         self.refiner = refiner
+
+    def begin(self, total_steps: int) -> None:
+        """Start anew; the teacher's memory is at most a tenth of the training.
+
+        A decay of 0.99 remembers a hundred steps: in a training of a few hundred the teacher would lag behind
+        its student to the end.
+        """
+        super().begin(total_steps)
+        self.teacher.decay = min(self.config.tsf.ema_decay, max(0.0, 1 - 1 / (_MEMORY * total_steps)))
 
     @property
     def predictor(self) -> Segmenter:
