@@ -25,12 +25,14 @@ class RoundLabels:
 
     Attributes:
         every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
+        manual: people's polygons alone.
         by_chip: labelled share of each chip's window, (chips,) float64.
         by_hand: the same of people's polygons alone.
         spent: valid pixels with a label, each counted once.
     """
 
     every: StackedLabels
+    manual: PolygonLabels
     by_chip: NDArray[np.float64]
     by_hand: NDArray[np.float64]
     spent: int
@@ -53,9 +55,9 @@ class Pools:
     counts: NDArray[np.int64]
 
 
-def read_labels(inputs: Inputs, taken: LabelSnapshot) -> RoundLabels:
-    """Put people's labels over the folder's and count."""
-    manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes)
+def read_labels(inputs: Inputs, taken: LabelSnapshot, earlier: PolygonLabels | None = None) -> RoundLabels:
+    """Put people's labels over the folder's and count; blocks that are as ``earlier`` are not made again."""
+    manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes, earlier)
     every = StackedLabels(manual, inputs.base)
     by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
     spent = 0
@@ -69,7 +71,7 @@ def read_labels(inputs: Inputs, taken: LabelSnapshot) -> RoundLabels:
         by_hand[i] = (manual.read(*window) != IGNORE).mean()
         part = owned_part(chip, scene.height, scene.width)
         spent += int(np.count_nonzero(inputs.reader.read(*window).valid[part] & (said[part] != IGNORE)))
-    return RoundLabels(every, by_chip, by_hand, spent)
+    return RoundLabels(every, manual, by_chip, by_hand, spent)
 
 
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:

@@ -13,6 +13,7 @@ from tsfal_geo.active.pools import RoundLabels, label_pools, read_labels
 from tsfal_geo.config import Config
 from tsfal_geo.labels.history import difference, read_taken
 from tsfal_geo.labels.intake import take
+from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.workspace.atomic import write_text
 from tsfal_geo.workspace.layout import Workspace
@@ -26,13 +27,17 @@ DEFAULT_GAIN = 0.09
 
 @dataclass(frozen=True)
 class Context:
-    """A workspace at work: what every step of a round needs."""
+    """A workspace at work: what every step of a round needs.
+
+    ``rasterised`` holds people's labels as the last round of this process rasterised them, if there was one.
+    """
 
     workspace: Workspace
     inputs: Inputs
     store: LabelStore
     config: Config
     reporter: Reporter
+    rasterised: list[PolygonLabels] = field(default_factory=list)
 
     def news(self) -> bool:
         """Whether there are labels that the last round did not train on, or nothing is left to answer."""
@@ -126,7 +131,9 @@ def _take_labels(context: Context, number: int) -> RoundLabels:
         for line in taken.lines():
             tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
             tell(line)
-    return read_labels(context.inputs, taken.snapshot)
+    labels = read_labels(context.inputs, taken.snapshot, next(iter(context.rasterised), None))
+    context.rasterised[:] = [labels.manual]
+    return labels
 
 
 def _budget(context: Context, number: int, labels: RoundLabels) -> Budget:
