@@ -160,3 +160,14 @@ def test_commands_start_without_torch():
         f"import sys, {', '.join(f'tsfal_geo.{name}' for name in modules)}; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_new_author_gets_an_empty_file_once(opened):
+    path = opened.root / "labels" / "anna.gpkg"
+    told = json.loads(run(labels, "new", "--workspace", opened.root, "--author", "anna", "--json"))
+    assert told == {"event": "result", "path": str(path)}
+    made = path.stat()
+    run(labels, "new", "--workspace", opened.root, "--author", "anna")
+    assert path.stat() == made
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM labels").fetchone() == (0,)

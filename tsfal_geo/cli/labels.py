@@ -21,6 +21,19 @@ def command() -> None:
     """Import, export, compare and restore labels."""
 
 
+@command.command("new")
+@workspace_option
+@click.option("--author", required=True, help="Who will label; any text.")
+@json_option
+def new_command(workspace: Path, author: str, as_json: bool) -> None:
+    """Make AUTHOR's empty label file, if there is none yet, and say where it is."""
+    path = _store(workspace).author_store(author)
+    if as_json:
+        _print_result(path=None if path is None else str(path.resolve()))
+    else:
+        click.echo("the database's tables" if path is None else str(path))
+
+
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @workspace_option
