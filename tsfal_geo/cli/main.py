@@ -15,6 +15,7 @@ _COMMANDS = {
     "info": "List the scenes of a folder and what is wrong with them.",
     "train": "Train a round; query labels; go on with the answers.",
     "export": "Write the map: one georeferenced GeoTIFF a scene.",
+    "assess": "Reference sample, accuracy and areas with confidence intervals.",
     "evaluate": "Per-class IoU and mIoU against labels.",
     "status": "Rounds, budget, and what is waited for.",
     "query": "Write queries from the current model, without training.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from tsfal_geo.classes import ClassMap
+from tsfal_geo.classes import ClassMap, Colour
 from tsfal_geo.labels.schema import literal
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
@@ -40,6 +40,14 @@ def query_style(classes: ClassMap) -> str:
     return _text(root)
 
 
+def outline_style() -> str:
+    """QML of a layer whose places are to be seen, whatever is below: outlines of several pixels' width."""
+    root = _style()
+    renderer = ET.SubElement(root, "renderer-v2", type="singleSymbol", enableorderby="0")
+    _fill_symbol(ET.SubElement(renderer, "symbols"), "0", (255, 0, 255), fill=False)
+    return _text(root)
+
+
 def decision_style() -> str:
     """QML of the decisions: a pick-list of statuses."""
     root = _style()
@@ -66,21 +74,25 @@ def _categories(root: ET.Element, field: str, classes: ClassMap, fill: bool) -> 
             label=info.name,
             render="true",
         )
-        symbol = ET.SubElement(symbols, "symbol", type="fill", name=str(position), alpha="1")
-        layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0"})
-        red, green, blue = info.colour
-        values = {
-            "color": f"{red},{green},{blue},110",
-            "style": "solid" if fill else "no",
-            "outline_color": f"{red},{green},{blue},255",
-            "outline_style": "solid",
-            "outline_width": "0.3" if fill else "0.6",
-            "outline_width_unit": "MM",
-        }
-        options = ET.SubElement(layer, "Option", type="Map")
-        for name, value in values.items():
-            ET.SubElement(options, "Option", type="QString", name=name, value=value)
-            ET.SubElement(layer, "prop", k=name, v=value)  # what QGIS 3.22 and older read
+        _fill_symbol(symbols, str(position), info.colour, fill)
+
+
+def _fill_symbol(symbols: ET.Element, name: str, colour: Colour, fill: bool) -> None:
+    symbol = ET.SubElement(symbols, "symbol", type="fill", name=name, alpha="1")
+    layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0"})
+    red, green, blue = colour
+    values = {
+        "color": f"{red},{green},{blue},110",
+        "style": "solid" if fill else "no",
+        "outline_color": f"{red},{green},{blue},255",
+        "outline_style": "solid",
+        "outline_width": "0.3" if fill else "0.6",
+        "outline_width_unit": "MM",
+    }
+    options = ET.SubElement(layer, "Option", type="Map")
+    for key, value in values.items():
+        ET.SubElement(options, "Option", type="QString", name=key, value=value)
+        ET.SubElement(layer, "prop", k=key, v=value)  # what QGIS 3.22 and older read
 
 
 def _pick_list(fields: ET.Element, field: str, choices: list[tuple[str, str]]) -> None:

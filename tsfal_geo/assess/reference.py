@@ -1,0 +1,240 @@
+"""The reference sample on disk: ``reference/design.gpkg``, and the answers beside it; never trained on.
+
+Answers follow the conventions of label files: one GeoPackage a person, layer ``labels``, table ``decisions``.
+The map's class at a sample is kept in a table apart, so that who labels does not see it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from tsfal_geo.assess.design import Design, Point
+from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.errors import LabelError, WorkspaceError
+from tsfal_geo.labels import schema
+from tsfal_geo.labels.agreement import Agreement, agreement
+from tsfal_geo.labels.crs import layer_crs
+from tsfal_geo.labels.gpkg_file import (
+    insert,
+    layer_names,
+    read_layer,
+    read_meta,
+    read_table,
+    reading,
+    writing,
+)
+from tsfal_geo.labels.gpkg_new import LayerSpec, TableSpec, create, new_file
+from tsfal_geo.labels.label_file import by_layer, create_label_file, read_label_file, stored
+from tsfal_geo.labels.polygonise import region_polygon
+from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.labels.resolve import Context, Findings, in_order
+from tsfal_geo.labels.store import Finding, Label
+from tsfal_geo.labels.styles import outline_style
+from tsfal_geo.raster.scene import Scene
+
+_COLUMNS = ("qid", "rank", "scene", "row", "col")
+_LAYER = (
+    "qid TEXT NOT NULL, rank INTEGER NOT NULL, scene TEXT NOT NULL, row INTEGER NOT NULL, "
+    "col INTEGER NOT NULL"
+)
+_STRATA = (
+    "CREATE TABLE strata (class_id INTEGER PRIMARY KEY NOT NULL, pixels INTEGER NOT NULL, "
+    "expected REAL NOT NULL)"
+)
+_DRAWN = "CREATE TABLE drawn (qid TEXT PRIMARY KEY NOT NULL, class_id INTEGER NOT NULL)"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What people said about a reference sample.
+
+    Attributes:
+        classes: (n,) class index of each point, in the design's order; 255 where nobody answered.
+        findings: rows that are not used, or used otherwise than as they stand.
+        unsure: points that somebody skipped or was unsure about, and nobody answered.
+        agreement: where several people labelled the same points.
+    """
+
+    classes: NDArray[np.uint8]
+    findings: tuple[Finding, ...]
+    unsure: int
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
+class _Square:
+    scene: str
+    geometry: Polygon
+    point: Point
+
+
+class Reference:
+    """The folder ``reference/`` of a workspace.
+
+    Args:
+        folder: the folder.
+        classes: the workspace's class map.
+        maps: the class maps that are assessed.
+    """
+
+    def __init__(self, folder: Path, classes: ClassMap, maps: Sequence[Scene]) -> None:
+        self.folder, self.classes = folder, classes
+        self.maps = {item.name: item for item in maps}
+
+    @property
+    def design_path(self) -> Path:
+        """The sample's file."""
+        return self.folder / "design.gpkg"
+
+    def write(self, design: Design) -> Path:
+        """Keep a design.
+
+        Raises:
+            WorkspaceError: there is one already; a sample is not changed once it is drawn.
+        """
+        crs = layer_crs(self.maps.values(), "samples")
+        layers = [LayerSpec(name, value, _LAYER, outline_style()) for name, value in crs.items()]
+        meta = {
+            "kind": "reference",
+            "pixel_area": repr(design.pixel_area),
+            "standard_error": repr(design.standard_error),
+            "seed": str(design.seed),
+            "classes": json.dumps(self.classes.to_json()),
+        }
+        ids = self.classes.ids.tolist()
+        strata = zip(ids, design.pixels.tolist(), design.expected.tolist(), strict=True)
+        squares = [_Square(point.scene, self._square(point), point) for point in design.points]
+        try:
+            with new_file(self.design_path) as temporary:
+                create(temporary, layers, [TableSpec("strata", _STRATA), TableSpec("drawn", _DRAWN)], meta)
+                with writing(temporary) as connection:
+                    for layer, group in by_layer(squares, self.maps, "samples"):
+                        rows = [
+                            (s.point.qid, s.point.rank, s.scene, s.point.row, s.point.column) for s in group
+                        ]
+                        insert(connection, layer, stored(group, self.maps), _COLUMNS, rows)
+                    connection.executemany("INSERT INTO strata VALUES (?, ?, ?)", strata)
+                    drawn = [(point.qid, ids[point.stratum]) for point in design.points]
+                    connection.executemany("INSERT INTO drawn VALUES (?, ?)", drawn)
+        except FileExistsError:
+            raise WorkspaceError(
+                f"{self.design_path}: a sample was drawn already, and answers belong to it; "
+                f"rename the folder {self.folder} to draw another"
+            ) from None
+        return self.design_path
+
+    def read(self) -> Design:
+        """The sample.
+
+        Raises:
+            WorkspaceError: there is none yet, or it is of other classes.
+        """
+        if not self.design_path.is_file():
+            raise WorkspaceError(f"{self.folder}: no sample drawn yet; run `tsfal-geo assess design` first")
+        index_of = {int(value): index for index, value in enumerate(self.classes.ids)}
+        with reading(self.design_path) as connection:
+            meta = read_meta(connection, str(self.design_path))
+            strata = read_table(connection, "strata")
+            drawn = {str(row["qid"]): int(str(row["class_id"])) for row in read_table(connection, "drawn")}
+            rows = []
+            for layer in layer_names(connection, "samples"):
+                read = read_layer(connection, layer, meta)
+                rows += list(zip(*(read.column(name) for name in _COLUMNS), strict=True))
+        if {int(str(row["class_id"])) for row in strata} != set(index_of):
+            raise WorkspaceError(
+                f"{self.design_path}: drawn for other classes; rename the folder and draw anew"
+            )
+        points = [
+            Point(str(qid), int(rank), str(scene), int(row), int(col), index_of[drawn[str(qid)]])
+            for qid, rank, scene, row, col in rows
+        ]
+        strata.sort(key=lambda row: index_of[int(str(row["class_id"]))])
+        return Design(
+            points=tuple(sorted(points, key=lambda point: point.rank)),
+            pixels=np.array([int(str(row["pixels"])) for row in strata], np.int64),
+            pixel_area=float(meta["pixel_area"]),
+            expected=np.array([float(str(row["expected"])) for row in strata]),
+            standard_error=float(meta["standard_error"]),
+            seed=int(meta["seed"]),
+        )
+
+    def author_file(self, author: str) -> Path:
+        """The file in which ``author`` answers, made empty if there is none.
+
+        Raises:
+            LabelError: an empty name, or ``design``, which is the sample's own.
+        """
+        path = self.folder / f"{schema.author_slug(author)}.gpkg"
+        if path == self.design_path:
+            raise LabelError("'design' is the sample's own file; answer under another name")
+        if not path.exists():
+            with contextlib.suppress(FileExistsError), new_file(path) as temporary:
+                create_label_file(temporary, self.maps, self.classes, author, "labels")
+        return path
+
+    def answers(self, design: Design) -> Answers:
+        """What was answered until now; where polygons lie over one another, the later holds."""
+        scene_of = {point.qid: point.scene for point in design.points}
+        context = Context(self.maps, self.classes, scene_of.get)
+        labels: list[Label] = []
+        findings: list[Finding] = []
+        decided: set[str] = set()
+        for path in sorted(self.folder.glob("*.gpkg")):
+            if path.name.startswith(".") or path == self.design_path:
+                continue
+            found = Findings(path.name)
+            more, decisions = read_label_file(path, context, found)
+            labels += more
+            findings += [*found.rejected, *found.notes]
+            decided |= {item.qid for item in decisions if item.status != "done"}
+        classes = self._at_points(design, in_order(labels))
+        answered = {point.qid for point, value in zip(design.points, classes, strict=True) if value != IGNORE}
+        findings += self._beside(design, labels)
+        return Answers(
+            classes,
+            tuple(findings),
+            len(decided - answered),
+            agreement(labels, list(self.maps.values()), self.classes),
+        )
+
+    def _at_points(self, design: Design, labels: Sequence[Label]) -> NDArray[np.uint8]:
+        scenes = list(self.maps.values())
+        position = {scene.name: index for index, scene in enumerate(scenes)}
+        reader = PolygonLabels(labels, scenes, self.classes)
+        return np.array(
+            [reader.read(position[p.scene], p.row, p.column, 1, 1)[0, 0] for p in design.points], np.uint8
+        )
+
+    def _beside(self, design: Design, labels: Sequence[Label]) -> list[Finding]:
+        """Labels that name a sample and do not cover it."""
+        centres = {p.qid: (p.scene, shapely.centroid(self._square(p))) for p in design.points}
+        missed: dict[str, list[int]] = {}
+        for label in labels:
+            if label.qid in centres:
+                scene, centre = centres[label.qid]
+                if scene != label.scene or not label.geometry.covers(centre):
+                    missed.setdefault(label.file, []).append(label.fid)
+        return [
+            Finding(file, "does not cover the sample that it names", tuple(fids))
+            for file, fids in missed.items()
+        ]
+
+    def _square(self, point: Point) -> Polygon:
+        scene = self.maps.get(point.scene)
+        if scene is None:
+            raise WorkspaceError(
+                f"{self.design_path}: a sample lies on map '{point.scene}', which is not there; "
+                "export it again, or name it with --map"
+            )
+        square = region_polygon(np.ones((1, 1), bool), scene.grid, point.row, point.column)
+        assert isinstance(square, Polygon)
+        return square
