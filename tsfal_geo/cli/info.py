@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,9 @@ def _show(report: FolderReport) -> None:
 
     from tsfal_geo.raster.naming import RULES
 
-    console = Console(highlight=False, soft_wrap=True)
+    # In a pipe or a file rich assumes 80 columns and would fold names.
+    width = None if sys.stdout.isatty() else 1000
+    console = Console(highlight=False, soft_wrap=True, width=width)
     console.print(_table(report))
     if any(scene.sampled for scene in report.scenes):
         console.print("~ estimated from 64 windows spread over the scene")
