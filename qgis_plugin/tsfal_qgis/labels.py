@@ -1,0 +1,344 @@
+"""A person's labels and decisions, through QGIS's own providers: a GeoPackage, or a team's PostGIS tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsGeometry,
+    QgsPointXY,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QDateTime, QObject, pyqtSignal
+
+from .compat import POLYGON, create_feature
+from .history import Change, History, Row, SaveProblem, commit, rows
+from .queue import DONE, OPEN, Query
+from .workspace import ClassInfo, Scene
+
+WHOLE = ("filled", "accepted")  # sources of labels that are a query's whole region
+
+
+class Refused(Exception):
+    """Why a label was not taken, in a sentence for the person who made it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where labels may lie.
+
+    Attributes:
+        classes: the class map.
+        scenes: the scenes.
+        round: the round in which labels are made.
+    """
+
+    classes: tuple[ClassInfo, ...]
+    scenes: tuple[Scene, ...]
+    round: int
+
+
+class LabelStore(QObject):
+    """The author's layers of labels and table of decisions; every change is saved at once.
+
+    Args:
+        labels: layers of labels, of different CRSs.
+        decisions: the table of decisions.
+        author: who labels.
+        frame: classes, scenes, round.
+    """
+
+    changed = pyqtSignal()
+
+    def __init__(
+        self, labels: Sequence[QgsVectorLayer], decisions: QgsVectorLayer, author: str, frame: Frame
+    ) -> None:
+        super().__init__()
+        self.labels = list(labels)
+        self.decisions = decisions
+        self.author = author
+        self.frame = frame
+        self.history = History(self)
+        self.history.changed.connect(self.changed)
+
+    def begin(self) -> None:
+        """Open the edit sessions; they stay open so that QGIS's digitising tools work."""
+        for layer in (*self.labels, self.decisions):
+            if not layer.isEditable():
+                layer.startEditing()
+
+    def end(self) -> str:
+        """Save what other tools left in the layers, end the edit sessions; returns what went wrong."""
+        problem = self.save()
+        for layer in (*self.labels, self.decisions):
+            if layer.isEditable():
+                layer.commitChanges(True) or layer.rollBack()
+        return problem
+
+    def save(self) -> str:
+        """Save what other tools of QGIS changed in the layers; returns what went wrong, or nothing."""
+        for layer in (*self.labels, self.decisions):
+            if layer.isEditable() and layer.isModified():
+                try:
+                    commit(layer)
+                except SaveProblem as problem:
+                    return str(problem)
+        return ""
+
+    def layer_for(self, crs: QgsCoordinateReferenceSystem) -> QgsVectorLayer:
+        """The layer of a CRS.
+
+        Raises:
+            Refused: the store has none.
+        """
+        for layer in self.labels:
+            if layer.crs() == crs:
+                return layer
+        raise Refused(
+            f"Your label file is older than the scenes in {crs.authid()}; label under another name."
+        )
+
+    def add(
+        self,
+        geometry: QgsGeometry,
+        crs: QgsCoordinateReferenceSystem,
+        class_id: int | None,
+        source: str,
+        query: Query | None = None,
+    ) -> QgsGeometry:
+        """Save a label.
+
+        Args:
+            geometry: a polygon; mended where it is invalid.
+            crs: its coordinates.
+            class_id: id of the class.
+            source: ``drawn`` or ``brushed``.
+            query: the query that it answers, if it lies on one.
+
+        Returns:
+            The polygon as it was saved.
+
+        Raises:
+            Refused: no class, no polygon, outside every scene, or the store refused it.
+        """
+        row = self._label(geometry, crs, class_id, source, query)
+        self._do(Change(added=(row,), qid=query.qid if query else None))
+        return row.feature.geometry()
+
+    def answer(
+        self,
+        query: Query,
+        geometry: QgsGeometry,
+        crs: QgsCoordinateReferenceSystem,
+        class_id: int | None,
+        source: str,
+    ) -> None:
+        """Save a label for a query's whole region and the decision ``done``, together.
+
+        Raises:
+            Refused: as ``add``.
+        """
+        row = self._label(geometry, crs, class_id, source, query)
+        earlier = [item for layer in self.labels for item in rows(layer, _whole(query, self.author))]
+        added, removed = self._deciding(query, DONE)
+        self._do(Change((row, *added), (*earlier, *removed), query.qid))
+
+    def decide(self, query: Query, status: str) -> None:
+        """Save a decision; an earlier one on the same query is replaced.
+
+        Raises:
+            Refused: the store refused it.
+        """
+        added, removed = self._deciding(query, status)
+        self._do(Change(added, removed, query.qid))
+
+    def last_decided(self) -> str | None:
+        """The query that this author decided last in this round."""
+        own = rows(self.decisions, f"{_is('round', self.frame.round)} AND {_is('author', self.author)}")
+        if not own:
+            return None
+        return str(max(own, key=lambda row: row.fid).feature["qid"])
+
+    def reopen(self, query: Query) -> None:
+        """Take back this author's decision on a query and the labels that filled it; drawn ones stay.
+
+        Raises:
+            Refused: the store refused.
+        """
+        labels = [row for layer in self.labels for row in rows(layer, _whole(query, self.author))]
+        decided = rows(self.decisions, self._own(query))
+        if labels or decided:
+            self._do(Change(removed=(*labels, *decided), qid=query.qid))
+
+    def undo(self) -> Change | None:
+        """Take the last change back.
+
+        Raises:
+            Refused: the store refused.
+        """
+        try:
+            return self.history.undo()
+        except SaveProblem as problem:
+            raise Refused(f"Not taken back: {problem}") from None
+
+    def redo(self) -> Change | None:
+        """Make the change that was taken back last again.
+
+        Raises:
+            Refused: the store refused.
+        """
+        try:
+            return self.history.redo()
+        except SaveProblem as problem:
+            raise Refused(f"Not done again: {problem}") from None
+
+    def has_labels(self, query: Query) -> bool:
+        """Whether this author has labelled anything on a query."""
+        mine = f"{_is('qid', query.qid)} AND {_is('author', self.author)}"
+        return any(rows(layer, mine) for layer in self.labels)
+
+    def undecided(self, query: Query) -> bool:
+        """Whether this author labelled something on a query and has not said what became of it."""
+        return self.has_labels(query) and not rows(self.decisions, self._own(query))
+
+    def status(self, query: Query) -> str:
+        """What became of a query by this author's hand: the decision; done where there are only labels."""
+        decided = rows(self.decisions, self._own(query))
+        if decided:
+            return str(decided[-1].feature["status"])
+        return DONE if self.has_labels(query) else OPEN
+
+    def _do(self, change: Change) -> None:
+        try:
+            self.history.do(change)
+        except SaveProblem as problem:
+            raise Refused(f"Not saved: {problem}") from None
+
+    def _deciding(self, query: Query, status: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+        values = {"qid": query.qid, "round": query.round, "status": status, "author": self.author}
+        row = Row(self.decisions, _feature(self.decisions, QgsGeometry(), values))
+        return (row,), tuple(rows(self.decisions, self._own(query)))
+
+    def _own(self, query: Query) -> str:
+        return " AND ".join((_is("qid", query.qid), _is("round", query.round), _is("author", self.author)))
+
+    def _label(
+        self,
+        geometry: QgsGeometry,
+        crs: QgsCoordinateReferenceSystem,
+        class_id: int | None,
+        source: str,
+        query: Query | None,
+    ) -> Row:
+        if class_id is None:
+            raise Refused("Choose a class first: press its number, or click it.")
+        if class_id not in {info.id for info in self.frame.classes}:
+            raise Refused(f"Class {class_id} is not in the class map of this workspace.")
+        layer = self.layer_for(crs)
+        shape = mended(geometry)
+        scene = query.scene if query else self._scene_below(shape, crs)
+        values = {
+            "class_id": class_id,
+            "scene": scene,
+            "qid": query.qid if query else None,
+            "round": self.frame.round,
+            "author": self.author,
+            "source": source,
+        }
+        return Row(layer, _feature(layer, shape, values))
+
+    def _scene_below(self, shape: QgsGeometry, crs: QgsCoordinateReferenceSystem) -> str | None:
+        below = [
+            scene
+            for scene in self.frame.scenes
+            if same_crs(scene, crs) and footprint(scene).intersects(shape)
+        ]
+        if not below:
+            raise Refused("The polygon lies outside every scene.")
+        return below[0].name if len(below) == 1 else None
+
+
+def read_statuses(labels: Iterable[QgsVectorLayer], decisions: Iterable[QgsVectorLayer]) -> dict[str, str]:
+    """What became of queries, by qid: the latest decision; done where there are only labels."""
+    statuses: dict[str, str] = {}
+    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
+    for layer in labels:
+        if "qid" in layer.fields().names():
+            named = layer.getFeatures(request)
+            statuses.update((str(each["qid"]), DONE) for each in named if isinstance(each["qid"], str))
+    decided: dict[str, tuple[str, str]] = {}
+    for layer in decisions:
+        if {"qid", "status", "created"} <= set(layer.fields().names()):
+            for each in layer.getFeatures(request):
+                qid, known = str(each["qid"]), (_stamp(each["created"]), str(each["status"]))
+                decided[qid] = max(decided.get(qid, known), known)
+    return {**statuses, **{qid: status for qid, (_, status) in decided.items()}}
+
+
+def mended(geometry: QgsGeometry) -> QgsGeometry:
+    """A valid multipolygon of the same area, without Z and M.
+
+    Raises:
+        Refused: there is no area in it.
+    """
+    shape = QgsGeometry(geometry)
+    shape.get().dropZValue() if not shape.isNull() else None
+    shape.get().dropMValue() if not shape.isNull() else None
+    if not shape.isNull() and not shape.isGeosValid():
+        shape = shape.makeValid()
+    parts = [part for part in shape.asGeometryCollection() if part.type() == POLYGON and part.area() > 0]
+    if not parts:
+        raise Refused("The polygon has no area; draw at least three corners.")
+    whole = QgsGeometry.collectGeometry(parts) if len(parts) > 1 else parts[0]
+    whole.convertToMultiType()
+    if QgsWkbTypes.flatType(whole.wkbType()) != QgsWkbTypes.Type.MultiPolygon:
+        raise Refused("That is not a polygon.")
+    return whole
+
+
+def footprint(scene: Scene) -> QgsGeometry:
+    """The outline of a scene in its CRS."""
+    return QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in scene.outline()]])
+
+
+def scene_crs(scene: Scene) -> QgsCoordinateReferenceSystem:
+    """The CRS of a scene; invalid where it has none."""
+    if scene.crs is None:
+        return QgsCoordinateReferenceSystem()
+    if scene.crs.startswith("EPSG:"):
+        return QgsCoordinateReferenceSystem(scene.crs)
+    return QgsCoordinateReferenceSystem.fromWkt(scene.crs)
+
+
+def same_crs(scene: Scene, crs: QgsCoordinateReferenceSystem) -> bool:
+    """Whether coordinates of a layer are those of a scene."""
+    own = scene_crs(scene)
+    return own == crs or (not own.isValid() and not crs.isValid())
+
+
+def _feature(layer: QgsVectorLayer, geometry: QgsGeometry, values: dict[str, Any]) -> QgsFeature:
+    fields = layer.fields()
+    named = {fields.indexOf(name): value for name, value in values.items() if fields.indexOf(name) >= 0}
+    return create_feature(
+        layer, geometry, {index: value for index, value in named.items() if value is not None}
+    )
+
+
+def _stamp(time: object) -> str:
+    return time.toUTC().toString("yyyy-MM-ddTHH:mm:ss.zzz") if isinstance(time, QDateTime) else ""
+
+
+def _is(name: str, value: object) -> str:
+    text = str(value).replace("'", "''") if isinstance(value, str) else value
+    return f"\"{name}\" = '{text}'" if isinstance(value, str) else f'"{name}" = {text}'
+
+
+def _whole(query: Query, author: str) -> str:
+    sources = ", ".join(f"'{source}'" for source in WHOLE)
+    return f'{_is("qid", query.qid)} AND {_is("author", author)} AND "source" IN ({sources})'
