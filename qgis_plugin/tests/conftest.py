@@ -1,6 +1,6 @@
-"""Every run of the tests has a QGIS profile of its own: nobody's settings are read or changed."""
+"""The plugin is imported as QGIS imports it: from the folder above."""
 
-import os
-import tempfile
+import sys
+from pathlib import Path
 
-os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="tsfal-qgis-")
+sys.path.insert(0, str(Path(__file__).parents[1]))

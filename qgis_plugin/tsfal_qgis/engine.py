@@ -15,7 +15,6 @@ from typing import Any
 
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import (
-    QCoreApplication,
     QIODevice,
     QObject,
     QProcess,
@@ -25,6 +24,7 @@ from qgis.PyQt.QtCore import (
 )
 
 from . import places
+from .compat import tr
 from .protocol import DIED, NOT_STARTED, STOPPED, Conversation, Listener
 
 SETTING = "tsfal/engine"
@@ -50,11 +50,6 @@ _QGIS_ONLY = [
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
 ]
-
-
-def tr(text: str) -> str:
-    """The text in the user's language."""
-    return QCoreApplication.translate("TsfalEngine", text)
 
 
 class EngineError(Exception):
@@ -96,8 +91,10 @@ class EngineConfig:
 
     def command(self) -> list[str]:
         """The engine's program and first arguments; empty if none was chosen and none was found."""
-        if self.chosen:
-            return split_command(self.chosen)
+        return split_command(self.chosen) if self.chosen else self.found()
+
+    def found(self) -> list[str]:
+        """The first installed engine that answers, whatever the user chose; empty if none is there."""
         found = [[str(path)] for path in self.installed()]
         if len(found) > 1:
             working = (command for command in found if not self.check(command).problem)
@@ -205,7 +202,7 @@ class EngineJob(QObject):
         """
         if self.running:
             raise EngineError(tr("The engine is at work already; wait for it, or stop it."))
-        config = EngineConfig([cwd] if cwd else [])
+        config = EngineConfig(_paths([cwd or "", *arguments]))
         command = list(self._command) if self._command is not None else config.command()
         if not command:
             raise EngineError(config.check(command).problem)
@@ -289,7 +286,7 @@ def run_engine(
         EngineError: it was not found, did not start or failed; the text is for the user.
         EngineStopped: it was stopped because ``feedback`` was cancelled.
     """
-    config = EngineConfig()
+    config = EngineConfig(_paths(arguments))
     words = list(command) if command is not None else config.command()
     if not words:
         raise EngineError(config.check(words).problem)
@@ -332,6 +329,11 @@ def _attend(process: QProcess, conversation: Conversation, feedback: Any) -> Non
             if time.monotonic() - asked > _GRACE_MS / 1000:
                 process.kill()
     conversation.hear(*_read(process), last=True)
+
+
+def _paths(arguments: Iterable[str]) -> list[str]:
+    values = (argument.split("=", 1)[-1] for argument in arguments)
+    return [value for value in values if Path(value).is_absolute()]
 
 
 def _process(parent: QObject | None = None) -> QProcess:

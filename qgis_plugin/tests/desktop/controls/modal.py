@@ -1,0 +1,12 @@
+"""A modal dialog: it waits for somebody who is not there."""
+
+from guards import drive
+from qgis.PyQt.QtWidgets import QMessageBox
+from qgis.utils import iface
+
+
+def walk(desktop):
+    QMessageBox.question(iface.mainWindow(), "Save?", "Save the changes?")
+
+
+drive(walk, 60)
