@@ -180,7 +180,9 @@ class ExportConfig(_Frozen):
 
     window: int | None = Field(None, ge=64, description="pixels a side; None: the chip size")
     overlap: float = Field(0.25, ge=0, lt=0.75, description="share of a window shared with its neighbour")
-    batch: int = Field(4, ge=1)
+    batch: int | None = Field(
+        None, ge=1, description="windows at a time; None: by the device; halved where memory is short"
+    )
 
 
 _PRESETS: dict[str, dict[str, dict[str, Any]]] = {

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,12 +100,29 @@ def test_export_of_other_scenes_into_another_folder_as_json(folder, tmp_path):
     assert events[0]["event"] == "hello"
     shares = [event["fraction"] for event in events if event["event"] == "progress"]
     assert shares == sorted(shares) and shares[-1] == 1.0
-    artefacts = [event["path"] for event in events if event["event"] == "artefact"]
-    assert artefacts == [str(tmp_path / "out" / "north.tif")] == events[-1]["maps"]
+    artefacts = {Path(e["path"]).name: e["kind"] for e in events if e["event"] == "artefact"}
+    assert artefacts == {"north.tif": "map", "north.stac.json": "stac", "model.stac.json": "stac"}
+    assert events[-1]["maps"] == [str(tmp_path / "out" / "north.tif")]
     assert events[-1]["event"] == "result"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "north.qml", "north.tif", "north.tif.aux.xml",
+        "model.stac.json", "north.qml", "north.stac.json", "north.tif", "north.tif.aux.xml",
     ]  # fmt: skip
+
+
+def test_everything_at_once(folder, tmp_path):
+    options = ["--confidence", "--entropy", "--error-mask", "--probabilities", "--preview", "--augment"]
+    options += ["--polygons", "fgb", "--min-area", "0.1", "--mosaic", "vrt"]
+    run(export.command, "--workspace", folder / "ws", "--out", tmp_path, *options)
+    layers = [f"_{layer}" for layer in ("confidence", "entropy", "error_mask", "probabilities")]
+    files = [f"{name}{layer}.tif" for name in SIZES for layer in ["", *layers]]
+    files += [f"{name}{end}" for name in SIZES for end in (".png", ".stac.json", "_polygons.fgb")]
+    for file in (*files, "mosaic.vrt", "mosaic.qml", "model.stac.json"):
+        assert (tmp_path / file).is_file(), file
+    with rasterio.open(tmp_path / "mosaic.vrt") as mosaic, rasterio.open(tmp_path / "east.tif") as east:
+        assert np.array_equal(mosaic.read(1)[: east.height, : east.width], east.read(1))
+    # The model has no decoder: the mask is where confidence is low.
+    with rasterio.open(tmp_path / "west_error_mask.tif") as mask:
+        assert set(np.unique(mask.read(1))) <= {0, *range(30, 101)}
 
 
 def test_evaluate_prints_tables_for_people(folder):

@@ -9,7 +9,8 @@ from rio_cogeo.cogeo import cog_validate
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
 from tsfal_geo.errors import UserError
 from tsfal_geo.mapping import predict
-from tsfal_geo.mapping.export import check_paths, export_scene
+from tsfal_geo.mapping.export import Settings, check_paths, export_scene
+from tsfal_geo.mapping.network import Network
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
@@ -38,8 +39,8 @@ def picture(height, width, dtype=np.uint8):
 
 def export(folder, network, classes=VAIHINGEN, **options):
     reader = SceneReader(discover(folder), None, False)
-    settings = {"window": 64, "overlap": 0.25, "batch": 3, **options}
-    return export_scene(reader, 0, network, classes, folder / "maps", **settings)
+    settings = Settings(**{"window": 64, "batch": 3, **options})
+    return export_scene(reader, 0, Network(network, None, classes), folder / "maps", settings)
 
 
 @pytest.mark.parametrize("transform", [NORTH_UP, SOUTH_UP, ROTATED])
@@ -73,12 +74,12 @@ def test_ids_nodata_and_confidence(tmp_path):
     image[:, 20:60, 5:80] = 9
     write(tmp_path / "town.tif", image, nodata=9)
     classes = ClassMap(tuple(ClassInfo(10 * i + 7, f"c{i}", (i, 9, 9)) for i in range(6)))
-    files = export(tmp_path, Identity(), classes, confidence=True)
+    files = export(tmp_path, Identity(), classes, layers=("confidence",))
     valid = np.ones((150, 90), bool)
     valid[20:60, 5:80] = False
     with rasterio.open(files.classes) as made:
         assert np.array_equal(made.read(1), np.where(valid, image[0] * 10 + 7, 255))
-    with rasterio.open(files.confidence) as made:
+    with rasterio.open(files.layers["confidence"]) as made:
         assert np.array_equal(made.read(1), np.where(valid, 100, 255))
         assert made.nodata == 255
 
@@ -94,8 +95,8 @@ def test_confidence_is_the_chosen_classs_probability(tmp_path):
             )
         }
 
-    files = export(tmp_path, network, confidence=True)
-    with rasterio.open(files.classes) as made, rasterio.open(files.confidence) as shares:
+    files = export(tmp_path, network, layers=("confidence",))
+    with rasterio.open(files.classes) as made, rasterio.open(files.layers["confidence"]) as shares:
         assert (made.read(1) == 3).all()
         assert (shares.read(1) == 43).all()
 
@@ -119,7 +120,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_map_before(tmp_path):
         return Identity()(batch)
 
     with pytest.raises(RuntimeError, match="no power"):
-        export(tmp_path, broken, confidence=True)
+        export(tmp_path, broken, layers=("confidence",))
     assert before.read_bytes() == content
     assert {path.name for path in before.parent.iterdir()} == {"town.tif", "town.tif.aux.xml", "town.qml"}
 
@@ -127,14 +128,14 @@ def test_a_failure_leaves_nothing_and_keeps_the_map_before(tmp_path):
 def test_a_map_never_overwrites_an_orthophoto(tmp_path):
     write(tmp_path / "town.tif", picture(30, 30))
     scenes = discover(tmp_path)
-    check_paths(tmp_path / "maps", scenes, True)
+    check_paths(tmp_path / "maps", scenes, ["confidence"])
     with pytest.raises(UserError, match="--out"):
-        check_paths(tmp_path / "maps" / "..", scenes, False)
+        check_paths(tmp_path / "maps" / "..", scenes)
 
 
 def test_two_scenes_never_share_a_map(tmp_path):
     grid = GeoBox((5, 5), NORTH_UP, "EPSG:25832")
     scenes = [Scene(name, tmp_path / f"{name}.tif", grid, 3, "uint8") for name in ("a", "a_confidence")]
-    check_paths(tmp_path / "maps", scenes, False)
+    check_paths(tmp_path / "maps", scenes)
     with pytest.raises(UserError, match="two scenes"):
-        check_paths(tmp_path / "maps", scenes, True)
+        check_paths(tmp_path / "maps", scenes, ["confidence"])

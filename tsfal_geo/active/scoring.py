@@ -91,7 +91,7 @@ class _Shelf:
 
 def _walk(context: Context, watcher: Watcher, folder: Path) -> Iterator[Seen]:
     """Every chip, once; the scenes' rasters are written on the way."""
-    inputs, batch = context.inputs, context.config.export.batch
+    inputs, batch = context.inputs, context.config.export.batch or 4
     positions = range(len(inputs.chips))
     done = 0
     for index, of_scene in groupby(positions, key=lambda i: inputs.chips[i].scene):

@@ -39,7 +39,7 @@ def confuse_scene(
     """
 
     def compare(block: RowBlock) -> None:
-        predicted, _ = classes_and_confidence(block, PROBABILITIES)
+        predicted, _ = classes_and_confidence(block)
         confusion.add(labels.read(scene_index, block.y, block.x, *predicted.shape), predicted)
 
     predict_scene(

@@ -32,7 +32,7 @@ def command(out: Path) -> None:
 
     from tsfal_geo.active.loop import Request, train
     from tsfal_geo.cli.evaluate import labelled_scenes, score
-    from tsfal_geo.cli.export import export_maps
+    from tsfal_geo.cli.export import Wanted, export_maps
     from tsfal_geo.mapping.preview import save_preview
     from tsfal_geo.raster.labels import FolderLabels
     from tsfal_geo.workspace.layout import Workspace
@@ -41,7 +41,7 @@ def command(out: Path) -> None:
     try:
         train(Request(out / "workspace", tiles, tiles / "val", config), reporter)
         workspace = Workspace.open(out / "workspace")
-        maps = export_maps(workspace, tiles / "val", out / "maps", False, reporter)
+        maps = export_maps(workspace, tiles / "val", out / "maps", Wanted(), reporter)
         scenes = labelled_scenes(tiles / "val", workspace, reporter)
         scores = score(workspace, scenes, reporter)
         shown = next(i for i, scene in enumerate(scenes) if scene.name == _TOWN)

@@ -91,7 +91,7 @@ def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scor
             confusion,
             window=settings.window or network.card.chip_size,
             overlap=settings.overlap,
-            batch=settings.batch,
+            batch=settings.batch or network.batch,
             progress=scene_progress(reporter, "evaluate", scene.name, index, len(scenes)),
         )
     return confusion.scores(network.classes.names)

@@ -1,9 +1,10 @@
-"""``tsfal-geo export``: one georeferenced class map a scene."""
+"""``tsfal-geo export``: maps of every scene, and what belongs to them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -12,7 +13,22 @@ from tsfal_geo.cli.scenes import find_scenes, scene_progress
 
 if TYPE_CHECKING:
     from tsfal_geo.mapping.export import SceneMap
+    from tsfal_geo.mapping.network import Network
+    from tsfal_geo.raster.scene import Scene
     from tsfal_geo.workspace.layout import Workspace
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is written beside the class maps; see the command's options."""
+
+    layers: tuple[str, ...] = ()
+    augment: bool = False
+    polygons: str | None = None
+    min_area: float | None = None
+    preview: bool = False
+    mosaic: str | None = None
+    onnx: bool = False
 
 
 @click.command("export")
@@ -27,50 +43,157 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the maps; default: maps/ in the workspace.",
 )
-@click.option("--confidence", is_flag=True, help="Also <name>_confidence.tif: 0 to 100, nodata 255.")
+@click.option("--confidence", is_flag=True, help="Also <name>_confidence.tif: 0 to 100.")
+@click.option("--entropy", is_flag=True, help="Also <name>_entropy.tif: 0 to 100.")
+@click.option(
+    "--error-mask", is_flag=True, help="Also <name>_error_mask.tif: 0, or the chance of an error, 1 to 100."
+)
+@click.option("--probabilities", is_flag=True, help="Also <name>_probabilities.tif: a band a class.")
+@click.option(
+    "--polygons", type=click.Choice(["gpkg", "parquet", "fgb"]), help="Also <name>_polygons in this format."
+)
+@click.option(
+    "--min-area",
+    type=click.FloatRange(0),
+    help="Of a polygon, in m²; smaller ones are merged.  [default: 25 pixels]",
+)
+@click.option("--preview", is_flag=True, help="Also <name>.png: orthophoto and map with a legend.")
+@click.option(
+    "--mosaic",
+    type=click.Choice(["cog", "vrt"]),
+    help="Also all maps as one; where scenes overlap, the first by name lies on top.",
+)
+@click.option("--onnx", is_flag=True, help="Also model.onnx, for the QGIS plugin Deepness and others.")
+@click.option(
+    "--augment", is_flag=True, help="Mean over eight flips and turns: steadier, eight times the work."
+)
 @json_option
-def command(workspace: Path, raster: Path | None, out: Path | None, confidence: bool, as_json: bool) -> None:
-    """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid."""
+def command(
+    workspace: Path,
+    raster: Path | None,
+    out: Path | None,
+    confidence: bool,
+    entropy: bool,
+    error_mask: bool,
+    probabilities: bool,
+    polygons: str | None,
+    min_area: float | None,
+    preview: bool,
+    mosaic: str | None,
+    onnx: bool,
+    augment: bool,
+    as_json: bool,
+) -> None:
+    """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid, a STAC item."""
     from tsfal_geo.workspace.layout import Workspace
 
+    flags = {
+        "confidence": confidence,
+        "entropy": entropy,
+        "error_mask": error_mask,
+        "probabilities": probabilities,
+    }
+    layers = tuple(layer for layer, chosen in flags.items() if chosen)
+    wanted = Wanted(layers, augment, polygons, min_area, preview, mosaic, onnx)
     opened = Workspace.open(workspace)
     reporter = Reporter(as_json)
     try:
-        maps = export_maps(opened, raster or opened.raster_dir, out or opened.maps, confidence, reporter)
+        maps = export_maps(opened, raster or opened.raster_dir, out or opened.maps, wanted, reporter)
     finally:
         reporter.finish()
     reporter.result({"maps": [str(files.classes) for files in maps]})
 
 
 def export_maps(
-    workspace: Workspace, raster: Path, out: Path, confidence: bool, reporter: Reporter
+    workspace: Workspace, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
 ) -> list[SceneMap]:
     """Map every scene of a folder with the workspace's model; returns the files of each."""
-    from tsfal_geo.mapping.export import check_paths, export_scene
+    from tsfal_geo.mapping.export import Settings, check_paths, export_scene
     from tsfal_geo.mapping.network import open_network
     from tsfal_geo.mapping.sources import open_scenes
 
     scenes = find_scenes(raster, reporter)
-    check_paths(out, scenes, confidence)
-    network = open_network(workspace.current_model())
+    check_paths(out, scenes, wanted.layers)
+    folder = workspace.current_model()
+    network = open_network(folder, errors="error_mask" in wanted.layers, augment=wanted.augment)
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    settings = workspace.config.export
+    config = workspace.config
+    settings = Settings(
+        window=config.export.window or network.card.chip_size,
+        overlap=config.export.overlap,
+        batch=config.export.batch or network.batch,
+        layers=wanted.layers,
+        doubt=config.plar.confidence,
+    )
+    onnx = _write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
     maps = []
     for index, scene in enumerate(scenes):
-        files = export_scene(
-            reader,
-            index,
-            network.predict,
-            network.classes,
-            out,
-            window=settings.window or network.card.chip_size,
-            overlap=settings.overlap,
-            batch=settings.batch,
-            confidence=confidence,
-            progress=scene_progress(reporter, "map", scene.name, index, len(scenes)),
-        )
+        progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
+        files = export_scene(reader, index, network, out, settings, progress)
         maps.append(files)
         reporter.artefact("map", files.classes)
-        if files.confidence is not None:
-            reporter.artefact("confidence", files.confidence)
+        for layer, path in files.layers.items():
+            reporter.artefact(layer, path)
+        _describe(scenes, index, files, network, wanted, reporter)
+    _describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
     return maps
+
+
+def _describe(
+    scenes: list[Scene], index: int, files: SceneMap, network: Network, wanted: Wanted, reporter: Reporter
+) -> None:
+    """What belongs to a scene's map: polygons, picture, STAC item."""
+    from tsfal_geo.mapping.stac import write_map_item
+
+    further: dict[str, Path] = {}
+    if wanted.polygons is not None:
+        from tsfal_geo.mapping.polygons import write_polygons
+
+        path = files.classes.with_name(f"{files.scene}_polygons.{wanted.polygons}")
+        write_polygons(path, files.classes, network.classes, wanted.min_area)
+        further["polygons"] = path
+    if wanted.preview:
+        from tsfal_geo.mapping.preview import save_preview
+
+        path = files.classes.with_suffix(".png")
+        save_preview(path, scenes, index, files.classes, network.classes, bands=network.card.bands)
+        further["preview"] = path
+    for kind, path in further.items():
+        reporter.artefact(kind, path)
+    item = write_map_item(files, scenes[index], network.classes, further)
+    if item is not None:
+        reporter.artefact("stac", item)
+
+
+def _describe_all(
+    workspace: Workspace,
+    folder: Path,
+    out: Path,
+    maps: list[SceneMap],
+    network: Network,
+    onnx: Path | None,
+    wanted: Wanted,
+    reporter: Reporter,
+) -> None:
+    """What belongs to all maps together: the model's STAC item, the mosaic."""
+    from tsfal_geo.mapping.stac import write_model_item
+
+    trained = list(workspace.scenes)
+    item = write_model_item(out, folder, network.card, trained, trained[0].dtype, onnx)
+    if item is not None:
+        reporter.artefact("stac", item)
+    if wanted.mosaic is not None:
+        from tsfal_geo.mapping.mosaic import write_mosaic
+
+        kind = cast(Literal["cog", "vrt"], wanted.mosaic)
+        reporter.artefact("mosaic", write_mosaic(out, [f.classes for f in maps], network.classes, kind))
+
+
+def _write_onnx(workspace: Workspace, folder: Path, out: Path, overlap: float, reporter: Reporter) -> Path:
+    from tsfal_geo.mapping.onnx import export_onnx
+    from tsfal_geo.raster.grids import metres_per_pixel
+
+    path = out / "model.onnx"
+    export_onnx(folder, path, resolution=metres_per_pixel(workspace.scenes[0].grid), overlap=overlap)
+    reporter.artefact("onnx", path)
+    return path

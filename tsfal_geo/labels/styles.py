@@ -40,6 +40,13 @@ def query_style(classes: ClassMap) -> str:
     return _text(root)
 
 
+def class_style(classes: ClassMap) -> str:
+    """QML of a layer of polygons with a ``class_id``: class colours."""
+    root = _style()
+    _categories(root, "class_id", classes, fill=True)
+    return _text(root)
+
+
 def outline_style() -> str:
     """QML of a layer whose places are to be seen, whatever is below: outlines of several pixels' width."""
     root = _style()

@@ -1,22 +1,48 @@
-"""A scene's map as a cloud-optimised GeoTIFF on the scene's own grid."""
+"""A scene's maps as cloud-optimised GeoTIFFs on the scene's own grid, all from one pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import UserError
-from tsfal_geo.mapping.finish import classes_and_confidence
-from tsfal_geo.mapping.network import PROBABILITIES
-from tsfal_geo.mapping.predict import PredictFn, RowBlock, predict_scene
+from tsfal_geo.mapping import finish
+from tsfal_geo.mapping.network import Network
+from tsfal_geo.mapping.predict import RowBlock, predict_scene
 from tsfal_geo.mapping.rows import TileRows
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.sidecars import write_grey_style
 from tsfal_geo.raster.write import BLOCK, RasterWriter, class_writer
+
+CLASSES = "classes"
+LAYERS = ("confidence", "entropy", "error_mask", "probabilities")
+"""What can be written beside the class map, as ``<scene>_<layer>.tif``."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a scene is predicted.
+
+    Attributes:
+        window: pixels a side.
+        overlap: share of a window that its neighbour covers too.
+        batch: windows at a time.
+        layers: of ``LAYERS``, in any order.
+        doubt: confidence below which a pixel is in the error mask.
+    """
+
+    window: int
+    overlap: float = 0.25
+    batch: int = 4
+    layers: tuple[str, ...] = ()
+    doubt: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -26,22 +52,23 @@ class SceneMap:
     Attributes:
         scene: the scene's name.
         classes: uint8 class ids, 255 nodata.
-        confidence: uint8 0 to 100, the chosen class's probability, 255 nodata; None where not asked for.
+        layers: further rasters, by layer: ``confidence`` and ``entropy`` (of its maximum) 0 to 100;
+            ``error_mask`` 0 outside the mask, else the probability of an error, 1 to 100; ``probabilities``
+            a band a class, 0 to 250 for 0 to 1. All uint8, 255 nodata.
     """
 
     scene: str
     classes: Path
-    confidence: Path | None
+    layers: dict[str, Path] = field(default_factory=dict)
 
 
-def map_paths(out: Path, scene: Scene, confidence: bool) -> SceneMap:
-    """Where a scene's map goes: ``<out>/<name>.tif``, ``<out>/<name>_confidence.tif``."""
-    return SceneMap(
-        scene.name, out / f"{scene.name}.tif", out / f"{scene.name}_confidence.tif" if confidence else None
-    )
+def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
+    """Where a scene's maps go: ``<out>/<name>.tif``, ``<out>/<name>_<layer>.tif``."""
+    files = {layer: out / f"{scene.name}_{layer}.tif" for layer in LAYERS if layer in layers}
+    return SceneMap(scene.name, out / f"{scene.name}.tif", files)
 
 
-def check_paths(out: Path, scenes: Sequence[Scene], confidence: bool) -> None:
+def check_paths(out: Path, scenes: Sequence[Scene], layers: Sequence[str] = ()) -> None:
     """Make sure that no map overwrites a scene's own files or another map.
 
     Raises:
@@ -50,10 +77,8 @@ def check_paths(out: Path, scenes: Sequence[Scene], confidence: bool) -> None:
     inputs = {p.resolve() for s in scenes for p in (s.path, s.dsm, s.labels) if p is not None}
     outputs: set[Path] = set()
     for scene in scenes:
-        files = map_paths(out, scene, confidence)
-        for path in (files.classes, files.confidence):
-            if path is None:
-                continue
+        files = map_paths(out, scene, layers)
+        for path in (files.classes, *files.layers.values()):
             if path.resolve() in inputs:
                 raise UserError(f"{path} is an input; expected another folder for the maps, give --out DIR")
             if path in outputs:
@@ -64,61 +89,80 @@ def check_paths(out: Path, scenes: Sequence[Scene], confidence: bool) -> None:
 def export_scene(
     reader: SceneReader,
     scene_index: int,
-    predict_fn: PredictFn,
-    classes: ClassMap,
+    network: Network,
     out: Path,
-    *,
-    window: int,
-    overlap: float,
-    batch: int,
-    confidence: bool = False,
+    settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> SceneMap:
-    """Predict a scene wall-to-wall and write its map; each file appears whole or not at all.
+    """Predict a scene wall-to-wall and write its maps; each file appears whole or not at all.
 
     Args:
         reader: reads the scenes.
         scene_index: which of them.
-        predict_fn: gives the layer ``probabilities`` with one channel a class.
-        classes: the class map, in the order of the channels.
+        network: the model; its classes are those of the map.
         out: folder, made if need be.
-        window: pixels a side.
-        overlap: share of a window that its neighbour covers too.
-        batch: windows at a time.
-        confidence: also write the chosen class's probability.
+        settings: how, and which layers.
         progress: gets the share that is done.
 
     Raises:
         RasterError: the scene cannot be read.
     """
     scene = reader.scenes[scene_index]
-    files = map_paths(out, scene, confidence)
+    files = map_paths(out, scene, settings.layers)
     with ExitStack() as stack:
-        labels = _open(stack, class_writer(files.classes, scene.grid, classes), scene)
-        shares = None
-        if files.confidence is not None:
-            shares = _open(stack, RasterWriter(files.confidence, scene.grid, "uint8", 1, IGNORE), scene)
+        sinks = {CLASSES: _open(stack, class_writer(files.classes, scene.grid, network.classes), scene)}
+        for layer, path in files.layers.items():
+            sinks[layer] = _open(stack, layer_writer(path, scene, layer, network.classes), scene)
 
         def write(block: RowBlock) -> None:
-            index, percent = classes_and_confidence(block, PROBABILITIES)
-            labels.add(block.y, block.x, index)
-            if shares is not None:
-                shares.add(block.y, block.x, percent)
+            for layer, values in finished(block, tuple(sinks), network, settings).items():
+                sinks[layer].add(block.y, block.x, values)
 
         predict_scene(
             reader,
             scene_index,
-            predict_fn,
-            window=window,
-            overlap=overlap,
-            batch=batch,
-            channels={PROBABILITIES: len(classes)},
+            network.predict,
+            window=settings.window,
+            overlap=settings.overlap,
+            batch=settings.batch,
+            channels=network.channels,
             on_rows=write,
             progress=progress,
         )
-    if files.confidence is not None:
-        write_grey_style(files.confidence, 0, 100)
+    dress(files)
     return files
+
+
+def finished(
+    block: RowBlock, layers: Sequence[str], network: Network, settings: Settings
+) -> dict[str, NDArray[np.uint8]]:
+    """What rasters hold of a block: ``classes`` as class indices, and layers, (…, h, w) uint8."""
+    index, percent = finish.classes_and_confidence(block)
+    found = {CLASSES: index, "confidence": percent}
+    if "entropy" in layers:
+        found["entropy"] = finish.entropy(block)
+    if "error_mask" in layers:
+        found["error_mask"] = finish.error_mask(block, settings.doubt, network.error_threshold)
+    if "probabilities" in layers:
+        found["probabilities"] = finish.probabilities(block, len(network.classes))
+    return {layer: found[layer] for layer in layers}
+
+
+def layer_writer(path: Path, scene: Scene, layer: str, classes: ClassMap) -> RasterWriter:
+    """A writer of one of ``LAYERS``."""
+    if layer == "probabilities":
+        names = classes.names
+        return RasterWriter(
+            path, scene.grid, "uint8", len(names), IGNORE, descriptions=names, scale=1 / finish.FULL
+        )
+    return RasterWriter(path, scene.grid, "uint8", 1, IGNORE)
+
+
+def dress(files: SceneMap) -> None:
+    """Write the styles of the layers that are shown in grey."""
+    for layer, path in files.layers.items():
+        if layer != "probabilities":
+            write_grey_style(path, 0, 100)
 
 
 def _open(stack: ExitStack, writer: RasterWriter, scene: Scene) -> TileRows:

@@ -1,40 +1,82 @@
-"""From blended layers to what rasters hold: class indices and percentages, nodata 255."""
+"""From blended layers to what rasters hold: class indices, percentages; nodata 255."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE
+from tsfal_geo.mapping.network import ERROR, PROBABILITIES
 from tsfal_geo.mapping.predict import RowBlock
 
+FULL = 250
+"""The value that stands for probability 1 in a raster of probabilities."""
 
-def classes_and_confidence(block: RowBlock, layer: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+
+def classes_and_confidence(block: RowBlock) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The most likely class and its probability.
 
     Args:
-        block: finished rows.
-        layer: its layer of class probabilities (C, h, w).
+        block: finished rows, with class probabilities (C, h, w) unless nothing is valid.
 
     Returns:
         Class indices (h, w) and percentages (h, w, 0 to 100), both uint8, 255 where nodata.
     """
-    if layer not in block.layers:
-        nothing = np.full(block.valid.shape, IGNORE, np.uint8)
-        return nothing, nothing
-    best, index = block.layers[layer].max(0)
-    return _masked(index, block), _masked(best.mul(100).round_().clamp_(0, 100), block)
+    if PROBABILITIES not in block.layers:
+        return _nothing(block), _nothing(block)
+    best, index = block.layers[PROBABILITIES].max(0)
+    return _masked(index, block), _percent(best, block)
 
 
-def percent(block: RowBlock, layer: str) -> NDArray[np.uint8]:
-    """A layer of one channel in [0, 1] as uint8 0 to 100, (h, w), 255 where nodata."""
-    if layer not in block.layers:
-        return np.full(block.valid.shape, IGNORE, np.uint8)
-    return _masked(block.layers[layer][0].mul(100).round_().clamp_(0, 100), block)
+def entropy(block: RowBlock) -> NDArray[np.uint8]:
+    """Entropy of the class probabilities in percent of its maximum, (h, w) uint8, 255 where nodata."""
+    if PROBABILITIES not in block.layers:
+        return _nothing(block)
+    values = block.layers[PROBABILITIES]
+    total = torch.special.entr(values).sum(0)
+    return _percent(total / math.log(max(len(values), 2)), block)
+
+
+def error_mask(block: RowBlock, doubt: float, threshold: float | None) -> NDArray[np.uint8]:
+    """The error mask: probability of an error, 1 to 100, where confidence is low or the decoder says so.
+
+    Args:
+        block: finished rows; without a decoder, 1 minus the confidence stands for it.
+        doubt: confidence below which a pixel is in the mask.
+        threshold: of the decoder's probability; None where there is no decoder.
+
+    Returns:
+        (h, w) uint8; 0 outside the mask, 255 where nodata.
+    """
+    if PROBABILITIES not in block.layers:
+        return _nothing(block)
+    best = block.layers[PROBABILITIES].amax(0)
+    mask, error = best < doubt, 1 - best
+    if threshold is not None:
+        error = block.layers[ERROR][0]
+        mask |= error > threshold
+    return _masked(torch.where(mask, error.mul(100).round_().clamp_(1, 100), 0), block)
+
+
+def probabilities(block: RowBlock, classes: int) -> NDArray[np.uint8]:
+    """Class probabilities (C, h, w) uint8, 0 to ``FULL``; 255 where nodata."""
+    if PROBABILITIES not in block.layers:
+        return np.broadcast_to(_nothing(block), (classes, *block.valid.shape))
+    return _masked(block.layers[PROBABILITIES].mul(FULL).round_().clamp_(0, FULL), block)
+
+
+def _percent(values: torch.Tensor, block: RowBlock) -> NDArray[np.uint8]:
+    return _masked(values.mul(100).round_().clamp_(0, 100), block)
+
+
+def _nothing(block: RowBlock) -> NDArray[np.uint8]:
+    return np.full(block.valid.shape, IGNORE, np.uint8)
 
 
 def _masked(values: torch.Tensor, block: RowBlock) -> NDArray[np.uint8]:
     array = values.to(torch.uint8).cpu().numpy()
-    array[~block.valid] = IGNORE
+    array[..., ~block.valid] = IGNORE
     return np.asarray(array)

@@ -33,15 +33,15 @@ class TileRows:
         self._waiting: deque[Future[None]] = deque()
 
     def add(self, y: int, x: int, rows: NDArray[np.uint8]) -> None:
-        """Take the rows from ``y`` on of the strip that starts at column ``x``, in order and without gaps."""
-        while len(rows):
+        """Take the rows (…, h, w) from ``y`` on of the strip that starts at column ``x``, without gaps."""
+        while rows.shape[-2]:
             top = y - y % self._tile
             bottom = min(top + self._tile, self._height)
             if self._buffer is None:
-                self._buffer = np.empty((bottom - top, rows.shape[1]), np.uint8)
-            count = min(len(rows), bottom - y)
-            self._buffer[y - top : y - top + count] = rows[:count]
-            y, rows = y + count, rows[count:]
+                self._buffer = np.empty((*rows.shape[:-2], bottom - top, rows.shape[-1]), np.uint8)
+            count = min(rows.shape[-2], bottom - y)
+            self._buffer[..., y - top : y - top + count, :] = rows[..., :count, :]
+            y, rows = y + count, rows[..., count:, :]
             if y == bottom:
                 self._submit(top, x, self._buffer)
                 self._buffer = None

@@ -137,12 +137,21 @@ def load_part(folder: Path, name: str, module: nn.Module) -> bool:
     Raises:
         WeightsError: the file is missing or damaged, or the part is of another shape.
     """
-    path = Path(folder) / WEIGHTS_NAME
-    prefix = f"{name}/"
-    tensors = {k.removeprefix(prefix): v for k, v in _read(path).items() if k.startswith(prefix)}
+    tensors = part_tensors(folder, name)
     if tensors:
-        _fill(module, tensors, path)
+        _fill(module, tensors, Path(folder) / WEIGHTS_NAME)
     return bool(tensors)
+
+
+def part_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a part that was saved under ``name``; none if the model has no such part.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    prefix = f"{name}/"
+    found = _read(Path(folder) / WEIGHTS_NAME)
+    return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -43,6 +43,7 @@ class RasterWriter:
             *indices*, which are stored as class ids.
         tags: metadata of the file.
         descriptions: names of the bands.
+        scale: declared factor from pixel values to what they mean.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class RasterWriter:
         classes: ClassMap | None = None,
         tags: dict[str, str] | None = None,
         descriptions: tuple[str, ...] = (),
+        scale: float | None = None,
     ) -> None:
         self.path = Path(path)
         self.grid = grid
@@ -64,6 +66,7 @@ class RasterWriter:
         self._classes = classes
         self._tags = tags or {}
         self._descriptions = descriptions
+        self._scale = scale
         self._profile: dict[str, Any] = {
             "driver": "GTiff",
             "dtype": np.dtype(dtype).name,
@@ -118,6 +121,8 @@ class RasterWriter:
         self._file.update_tags(**self._tags)
         for band, text in enumerate(self._descriptions, 1):
             self._file.set_band_description(band, text)
+        if self._scale is not None:
+            self._file.scales = [self._scale] * self._file.count
         if self._classes is not None:
             self._file.write_colormap(1, {c.id: (*c.colour, 255) for c in self._classes.classes})
             self._file.update_tags(1, **{f"class_{c.id}": c.name for c in self._classes.classes})
