@@ -10,6 +10,7 @@ from qgis.PyQt.QtWidgets import (
     QGridLayout,
     QProgressBar,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -32,6 +33,7 @@ from .queue import DONE, OPEN, SKIPPED, UNSURE
 from .widgets import plain
 from .workspace import Workspace
 
+_WIDTH = 375  # pixels: three step buttons beside each other
 START, LAYERS, ANSWER, TRAIN, COMPARE, EXPORT = range(6)
 
 
@@ -70,6 +72,7 @@ class TsfalDock(QgsDockWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
+        scroll.setMinimumWidth(_WIDTH)
         self.setWidget(scroll)
         self.layers.continue_requested.connect(lambda: self.go_to(ANSWER))
         self.start.problem_found.connect(self.warn)
@@ -123,10 +126,8 @@ class TsfalDock(QgsDockWidget):
         valid = max(int(last.get("valid_pixels") or 1), 1)
         spent = float(last.get("labelled_share") or 0) + answered_pixels / valid
         self.budget.setValue(round(1000 * min(spent / goal, 1)) if goal else 0)
-        left = tr("budget: {spent} spent, {left} left of {goal}")
-        self.budget.setFormat(
-            left.format(spent=percent(spent), left=percent(max(goal - spent, 0)), goal=percent(goal))
-        )
+        told = tr("budget: {spent} spent, {left} left")
+        self.budget.setFormat(told.format(spent=percent(spent), left=percent(max(goal - spent, 0))))
         self.counts.setText(
             tr("Queries: {open} open · {done} done · {skipped} skipped · {unsure} unsure").format(
                 open=counts[OPEN], done=counts[DONE], skipped=counts[SKIPPED], unsure=counts[UNSURE]
@@ -170,7 +171,7 @@ class TsfalDock(QgsDockWidget):
             tool.setText(f"{number + 1} {text}")
             tool.setCheckable(True)
             tool.setAutoRaise(True)
-            tool.setMinimumWidth(92)
+            tool.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             tool.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             tool.clicked.connect(lambda _checked, number=number: self.go_to(number))
             grid.addWidget(tool, number // 3, number % 3)

@@ -15,6 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QLineEdit,
     QPlainTextEdit,
+    QSizePolicy,
     QTextEdit,
     QToolButton,
     QWidget,
@@ -25,15 +26,20 @@ from .compat import QAction, tr
 _TYPING = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit, QTextEdit, QAbstractItemView)
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Key:
-    """An action: its name among QGIS's shortcuts, its text, its default key."""
+    """An action: name among QGIS's shortcuts, text, default key; ``may`` tells whether it is of use."""
 
     name: str
     text: str
     key: str
     do: Callable[[], None]
     checkable: bool = False
+    may: Callable[[], bool] = _always
 
 
 class Keys(QObject):
@@ -43,6 +49,7 @@ class Keys(QObject):
         super().__init__()
         self._iface = iface
         self._on = False
+        self._keys = {key.name: key for key in keys}
         self.actions: dict[str, QAction] = {}
         for key in keys:
             action = QAction(key.text, iface.mainWindow())
@@ -61,6 +68,10 @@ class Keys(QObject):
     def switch(self, on: bool) -> None:
         """Let the keys work, or not."""
         self._on = on
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable what is of use now."""
         self._focus_moved(None, QApplication.focusWidget())
 
     def button(self, name: str) -> QToolButton:
@@ -72,7 +83,7 @@ class Keys(QObject):
         made.setDefaultAction(action)
         made.setText(f"{action.text()}  {key}" if key else action.text())
         made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        made.setMinimumWidth(140)
+        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         action.changed.connect(lambda: made.setText(f"{action.text()}  {_key(action)}"))
         return made
 
@@ -87,8 +98,8 @@ class Keys(QObject):
     def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
         # A shortcut takes a key from tables, lists and fields that would use it, such as Enter.
         working = self._on and not isinstance(new, _TYPING)
-        for action in self.actions.values():
-            action.setEnabled(working)
+        for name, action in self.actions.items():
+            action.setEnabled(working and self._keys[name].may())
 
 
 class WhileHeld(QObject):

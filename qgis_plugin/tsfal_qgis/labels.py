@@ -98,11 +98,20 @@ class LabelStore(QObject):
             Refused: the store has none.
         """
         for layer in self.labels:
-            if layer.crs() == crs:
+            if same_crs(layer.crs(), crs):
                 return layer
         raise Refused(
             f"Your label file is older than the scenes in {crs.authid()}; label under another name."
         )
+
+    def layer_of(self, scene: Scene) -> QgsVectorLayer:
+        """The layer of a scene's CRS.
+
+        Raises:
+            Refused: the store has none.
+        """
+        # A CRS without a code is not always the same one to QGIS after it was in a file.
+        return self.labels[0] if len(self.labels) == 1 else self.layer_for(scene_crs(scene))
 
     def add(
         self,
@@ -257,7 +266,7 @@ class LabelStore(QObject):
         below = [
             scene
             for scene in self.frame.scenes
-            if same_crs(scene, crs) and footprint(scene).intersects(shape)
+            if same_crs(self.layer_of(scene).crs(), crs) and footprint(scene).intersects(shape)
         ]
         if not below:
             raise Refused("The polygon lies outside every scene.")
@@ -316,10 +325,9 @@ def scene_crs(scene: Scene) -> QgsCoordinateReferenceSystem:
     return QgsCoordinateReferenceSystem.fromWkt(scene.crs)
 
 
-def same_crs(scene: Scene, crs: QgsCoordinateReferenceSystem) -> bool:
-    """Whether coordinates of a layer are those of a scene."""
-    own = scene_crs(scene)
-    return own == crs or (not own.isValid() and not crs.isValid())
+def same_crs(first: QgsCoordinateReferenceSystem, second: QgsCoordinateReferenceSystem) -> bool:
+    """Whether coordinates in one are coordinates in the other; none is like none."""
+    return first == second or not (first.isValid() or second.isValid())
 
 
 def _feature(layer: QgsVectorLayer, geometry: QgsGeometry, values: dict[str, Any]) -> QgsFeature:

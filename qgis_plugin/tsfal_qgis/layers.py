@@ -30,7 +30,7 @@ from . import dressing
 from .compat import POLYGON
 from .labels import footprint, scene_crs
 from .queue import Query
-from .stores import query_sources
+from .stores import query_sources, settle_crs
 from .workspace import KINDS, Scene, Workspace
 
 MARK = "tsfal/workspace"
@@ -78,10 +78,11 @@ class LayerSet(QObject):
         self._project.addMapLayer(self._statuses, False)
         self._groups: dict[str, QgsLayerTreeGroup] = {}
 
-    def build(self, labels: Iterable[QgsVectorLayer]) -> None:
+    def build(self, labels: Iterable[QgsVectorLayer], author: str) -> None:
         """Add everything, below the author's own labels."""
         self._groups = {"labels": self.group.addGroup("Labels"), "queries": self.group.addGroup("Queries")}
         for layer in labels:
+            layer.setName(author)
             dressing.labels(layer, self.workspace.classes)
             self._add(layer, "labels")
         for kind, title in TITLES.items():
@@ -248,6 +249,7 @@ class LayerSet(QObject):
                 dressing.queries(layer)
                 self.queries.append(layer)
                 self._add(layer, "queries")
+            settle_crs(layer, self.workspace)
             layer.setName(f"queries of round {self.workspace.round}")
 
     def _join(self, layer: QgsVectorLayer) -> None:

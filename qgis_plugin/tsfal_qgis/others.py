@@ -7,7 +7,7 @@ from pathlib import Path
 from qgis.core import QgsVectorLayer
 
 from .labels import read_statuses
-from .stores import Source, geopackage
+from .stores import Source, geopackage, open_layers
 from .workspace import Workspace, WorkspaceProblem
 
 
@@ -55,7 +55,7 @@ class Others:
 
     def _open(self, path: Path) -> list[QgsVectorLayer]:
         try:
-            layers = [source.open() for source in geopackage(path, "labels")]
+            layers = open_layers(geopackage(path, "labels"), self._workspace)
         except WorkspaceProblem:
             layers = []  # the engine says what is wrong with it when it reads the labels
         for layer in layers:

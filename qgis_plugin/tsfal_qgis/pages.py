@@ -61,7 +61,7 @@ class StartPage(Page):
 
     def __init__(self, author: str) -> None:
         super().__init__()
-        form = QFormLayout()
+        form = _form()
         self.author = QLineEdit(author)
         self.author.setObjectName("author")
         form.addRow(tr("Your name"), self.author)
@@ -73,7 +73,7 @@ class StartPage(Page):
         self.add(
             opening, plain(tr("or create it from a folder of orthophotos (dsm/ and labels/ beside them):"))
         )
-        form = QFormLayout()
+        form = _form()
         self.rasters = _folder("raster_folder")
         form.addRow(tr("Orthophotos"), self.rasters)
         self.budget = QLineEdit()
@@ -88,7 +88,7 @@ class StartPage(Page):
         self.further.setPlaceholderText(tr("further options of tsfal-geo train"))
         form.addRow(tr("Options"), self.further)
         self.column.addLayout(form)
-        self.own_classes = QCheckBox(tr("Write the classes down (else those of the label rasters)"))
+        self.own_classes = QCheckBox(tr("Write the classes down here"))
         self.own_classes.setObjectName("own_classes")
         self.classes = ClassTable()
         self.classes.add()
@@ -97,7 +97,8 @@ class StartPage(Page):
         self.own_classes.toggled.connect(self.classes.setVisible)
         creating = button(tr("Create workspace"), "create_workspace")
         creating.clicked.connect(self._create)
-        self.add(self.own_classes, self.classes, creating)
+        self.add(plain(tr("Classes are those of the label rasters, if there are any.")), self.own_classes)
+        self.add(self.classes, creating)
         self.column.addStretch()
 
     def _create(self) -> None:
@@ -199,7 +200,7 @@ class TrainPage(Page):
         super().__init__()
         self.train = button(tr("Train the next round"), "train")
         self.train.clicked.connect(self.train_requested)
-        self.cancel = button(tr("Stop (everything is kept)"), "cancel")
+        self.cancel = button(tr("Stop"), "cancel")
         self.cancel.clicked.connect(self.cancel_requested)
         self.bar = QProgressBar()
         self.bar.setObjectName("run_progress")
@@ -241,7 +242,7 @@ class ComparePage(Page):
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
         self.table.horizontalHeader().setStretchLastSection(True)
-        self.earlier = button(tr("Show the prediction of the round before"), "show_earlier")
+        self.earlier = button(tr("Show the round before"), "show_earlier")
         self.earlier.setCheckable(True)
         self.earlier.toggled.connect(self._toggle)
         self.curve = Curve()
@@ -279,7 +280,7 @@ class ExportPage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        form = QFormLayout()
+        form = _form()
         self.folder = _folder("export_folder")
         form.addRow(tr("Folder"), self.folder)
         self.confidence = QCheckBox(tr("Write the confidence too"))
@@ -305,6 +306,12 @@ def figure(value: Any) -> str:
 def known_miou(workspace: Workspace) -> list[float]:
     """The mIoU of the rounds that have one, oldest first."""
     return [float(item["miou"]) for item in workspace.metrics if item.get("miou") is not None]
+
+
+def _form() -> QFormLayout:
+    form = QFormLayout()
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+    return form
 
 
 def _folder(name: str) -> QgsFileWidget:

@@ -63,6 +63,9 @@ class TsfalPlugin(QObject):
         self.canvas.painted.connect(self._painted)
         self.canvas.picked.connect(lambda point: self.session and self.session.pick(point))
         self.canvas.tool_changed.connect(self._show_mode)
+        named = {"undo": "mActionUndo", "redo": "mActionRedo"}
+        found = {way: window.findChild(QAction, name) for way, name in named.items()}
+        self._qgis_undo = {way: action for way, action in found.items() if action is not None}
         self.keys = Keys(self.iface, self._keys())
         names = (
             "next",
@@ -93,6 +96,8 @@ class TsfalPlugin(QObject):
             self.runs.shut_down()
             self.close_workspace()
             QgsProject.instance().layersWillBeRemoved.disconnect(self._layers_go)
+            for action in self._qgis_undo.values():
+                action.changed.disconnect(self.keys.refresh)
             self.keys.remove()
             self.canvas.remove()
             self.iface.unregisterOptionsWidgetFactory(self.options)
@@ -209,6 +214,7 @@ class TsfalPlugin(QObject):
         session.changed.connect(self._changed)
         session.said.connect(self.dock.say)
         session.refused.connect(self._refused)
+        session.store.history.changed.connect(self.keys.refresh)
         self.dock.show_workspace(workspace)
         self.keys.switch(True)
         self._moved()
@@ -260,7 +266,7 @@ class TsfalPlugin(QObject):
 
     def _keys(self) -> list[Key]:
         def do(name: str) -> Any:
-            return lambda: self.session and getattr(self.session, name)()
+            return lambda: self._do(name)
 
         return [
             *class_keys(self._class_key),
@@ -275,8 +281,8 @@ class TsfalPlugin(QObject):
             Key("smaller", tr("Smaller brush"), "[", lambda: self._resize(-1)),
             Key("larger", tr("Larger brush"), "]", lambda: self._resize(1)),
             Key("reopen", tr("Reopen the last"), "O", do("reopen")),
-            Key("undo", tr("Take back"), "", do("undo")),
-            Key("redo", tr("Do again"), "", do("redo")),
+            Key("undo", tr("Take back"), "Ctrl+Z", do("undo"), may=lambda: self._may_go("undo")),
+            Key("redo", tr("Do again"), "Ctrl+Shift+Z", do("redo"), may=lambda: self._may_go("redo")),
             Key("hide", tr("Hide overlays while held"), "H", self._hide),
         ]
 
@@ -293,6 +299,20 @@ class TsfalPlugin(QObject):
         )
         dock.export.export_requested.connect(self.export)
         QgsProject.instance().layersWillBeRemoved.connect(self._layers_go)
+        for action in self._qgis_undo.values():
+            action.changed.connect(self.keys.refresh)
+
+    def _may_go(self, way: str) -> bool:
+        # QGIS's own undo comes first; where it has nothing, the key takes back what is already saved.
+        own = self._qgis_undo.get(way)
+        if self.session is None or (own is not None and own.isEnabled()):
+            return False
+        return getattr(self.session.store.history, f"can_{way}")
+
+    def _do(self, name: str) -> None:
+        if self.session is not None:
+            self.dock.say("")
+            getattr(self.session, name)()
 
     def _class_key(self, number: int) -> None:
         classes = self.session.workspace.classes if self.session else ()
@@ -328,12 +348,13 @@ class TsfalPlugin(QObject):
 
     def _drawn(self, feature: QgsFeature) -> None:
         if self.session is not None:
-            layer = self.session.store.layer_for(scene_crs(self.session.scene))
+            layer = self.session.store.layer_of(self.session.scene)
             self.session.draw(feature.geometry(), layer.crs(), "drawn")
 
     def _painted(self, shape: QgsGeometry) -> None:
         if self.session is not None:
-            self.session.draw(shape, scene_crs(self.canvas.brush.scene), "brushed")
+            layer = self.session.store.layer_of(self.canvas.brush.scene)
+            self.session.draw(shape, layer.crs(), "brushed")
 
     def _moved(self) -> None:
         session = self.session

@@ -10,7 +10,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .compat import tr
-from .labels import Frame, Refused, read_statuses
+from .labels import Frame, Refused, read_statuses, same_crs
 from .layers import LayerSet
 from .others import Others
 from .queue import DONE, OPEN, SKIPPED, UNSURE, Query, QueryQueue, mine
@@ -43,7 +43,7 @@ class Session(QObject):
         self.others = Others(workspace, path)
         self._own: dict[str, str] = {}
         self.queue = QueryQueue([])
-        self.layers.build(self.store.labels)
+        self.layers.build(self.store.labels, author)
         self.store.begin()
         self._fill_queue()
         self.layers.zoom_to_all()
@@ -125,7 +125,7 @@ class Session(QObject):
         query = self.current
         if query is not None:
             region = self.layers.region(query)
-            if region.crs != crs or not region.geometry.intersects(geometry):
+            if not same_crs(region.crs, crs) or not region.geometry.intersects(geometry):
                 query = None
         self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query))
         self._know(query.qid if query else None)

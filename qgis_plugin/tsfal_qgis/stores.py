@@ -5,6 +5,7 @@ Styles and forms inside the files are never loaded: nothing that a file brings i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -55,6 +56,26 @@ def geopackage(path: Path, base: str) -> list[Source]:
     return [Source("ogr", f"{path}|layername={name}", name) for name in chosen]
 
 
+def open_layers(sources: Sequence[Source], workspace: Workspace) -> list[QgsVectorLayer]:
+    """Layers with the CRSs of the scenes.
+
+    Raises:
+        WorkspaceProblem: one cannot be opened.
+    """
+    layers = [source.open() for source in sources]
+    for layer in layers:
+        settle_crs(layer, workspace)
+    return layers
+
+
+def settle_crs(layer: QgsVectorLayer, workspace: Workspace) -> None:
+    """Take the CRS from a layer of scenes that have none: QGIS makes one up for it."""
+    systems = [scene_crs(scene) for scene in workspace.scenes]
+    bare = any(not crs.isValid() for crs in systems)
+    if bare and not any(crs.isValid() and crs == layer.crs() for crs in systems):
+        layer.setCrs(QgsCoordinateReferenceSystem())
+
+
 def query_sources(workspace: Workspace, number: int) -> list[Source]:
     """The layers of a round's queries; none where nothing was asked."""
     if workspace.store:
@@ -80,7 +101,7 @@ def open_store(workspace: Workspace, author: str, path: Path | None) -> LabelSto
         return LabelStore(labels, _table(workspace, "decisions").open(), author, frame)
     if path is None:
         raise WorkspaceProblem(f"{workspace.root}: there is no label file for {author}.")
-    labels = [source.open() for source in geopackage(path, "labels")]
+    labels = open_layers(geopackage(path, "labels"), workspace)
     if not labels:
         raise WorkspaceProblem(f"{path} has no layer 'labels'. Move it away, and a new one is made.")
     return LabelStore(labels, Source("ogr", f"{path}|layername=decisions", "decisions").open(), author, frame)

@@ -1,0 +1,218 @@
+"""The analyst's whole walk in the real desktop: open, answer, draw, paint, train, compare, export."""
+
+import time
+
+from guards import drive
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QAbstractButton, QLineEdit
+from qgis.utils import iface
+
+BY_KEYBOARD = 8
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+NONE = Qt.KeyboardModifier.NoModifier
+
+
+class Hand:
+    """Keys and clicks of a person."""
+
+    def __init__(self, desktop):
+        self.desktop = desktop
+        self.canvas = iface.mapCanvas()
+
+    def key(self, key, modifier=NONE):
+        QTest.keyClick(self.canvas, key, modifier)
+        self.desktop.pump(10)
+
+    def press(self, name):
+        button = iface.mainWindow().findChild(QAbstractButton, name)
+        assert button is not None and button.isEnabled() and button.isVisible(), name
+        QTest.mouseClick(button, LEFT)
+        self.desktop.pump(30)
+
+    def click(self, x, y, button=LEFT):
+        viewport = self.canvas.viewport()
+        QTest.mouseMove(viewport, QPoint(x, y))
+        self.desktop.pump(20)
+        QTest.mouseClick(viewport, button, NONE, QPoint(x, y))
+        self.desktop.pump(40)
+
+    def drag(self, points):
+        viewport = self.canvas.viewport()
+        QTest.mousePress(viewport, LEFT, NONE, QPoint(*points[0]))
+        for x, y in points:
+            QTest.mouseMove(viewport, QPoint(x, y))
+            self.desktop.pump(10)
+        QTest.mouseRelease(viewport, LEFT, NONE, QPoint(*points[-1]))
+        self.desktop.pump(40)
+
+
+def labels(plugin):
+    return [
+        (feature["source"], feature["class_id"], feature["qid"])
+        for layer in plugin.session.store.labels
+        for feature in layer.getFeatures()
+    ]
+
+
+def walk(desktop):
+    hand, plugin = Hand(desktop), desktop.plugin()
+    dock = plugin.dock
+    desktop.shot("start")
+
+    open_workspace(desktop, hand, plugin)
+    by_keyboard(desktop, hand, plugin)
+    by_mouse(desktop, hand, plugin)
+    hidden_while_held(desktop, hand, plugin)
+    next_round(desktop, hand, plugin)
+    export(desktop, hand, plugin)
+
+    plugin.close_workspace()
+    assert dock.step == 0
+    assert not [name for name in QgsProject.instance().mapLayers() if "labels" in name]
+    desktop.step("closed")
+
+
+def open_workspace(desktop, hand, plugin):
+    iface.mainWindow().findChild(QLineEdit, "author").setText("anna")
+    plugin.dock.start.folder.setFilePath(desktop.workspace)
+    hand.press("open_workspace")
+    desktop.until(lambda: plugin.session is not None, "opening the workspace")
+    desktop.render()
+    desktop.step("opened", layers=[layer.name() for layer in QgsProject.instance().mapLayers().values()])
+    desktop.shot("opened")
+
+
+def by_keyboard(desktop, hand, plugin):
+    session = plugin.session
+    iface.mainWindow().activateWindow()
+    hand.canvas.setFocus()
+    hand.key(Qt.Key.Key_N)
+    assert session.current is not None and session.current.rank == 1
+    desktop.render()
+    desktop.shot("first_query")
+    begun = time.monotonic()
+    for number in range(BY_KEYBOARD):
+        before = session.current.qid
+        hand.key(Qt.Key.Key_Return if number % 2 else Qt.Key.Key_2)
+        desktop.until(lambda before=before: session.current.qid != before, "the next query", 5)
+        desktop.render()
+    seconds = time.monotonic() - begun
+    counts = session.queue.counts()
+    assert counts["done"] == BY_KEYBOARD, counts
+    assert [source for source, *_ in labels(plugin)] == ["filled", "accepted"] * (BY_KEYBOARD // 2)
+    desktop.step("answered by keyboard", queries_a_minute=round(60 * BY_KEYBOARD / seconds, 1))
+    assert 60 * BY_KEYBOARD / seconds >= 20
+    hand.key(Qt.Key.Key_X)
+    hand.key(Qt.Key.Key_U)
+    hand.key(Qt.Key.Key_P)
+    assert session.queue.status(session.current.qid) == "unsure"
+    hand.key(Qt.Key.Key_O)
+    assert session.queue.counts()["unsure"] == 0
+    assert session.queue.counts()["skipped"] == 1
+    desktop.render()
+    desktop.shot("reopened")
+
+
+def by_mouse(desktop, hand, plugin):
+    session = plugin.session
+    width, height = hand.canvas.width() // 2, hand.canvas.height() // 2
+    before = len(labels(plugin))
+    hand.key(Qt.Key.Key_D)
+    hand.key(Qt.Key.Key_4)
+    corners = [
+        (width - 90, height - 80),
+        (width + 80, height - 70),
+        (width + 60, height + 70),
+        (width - 70, height + 60),
+    ]
+    for x, y in corners:
+        hand.click(x, y)
+    desktop.shot("digitising")
+    hand.click(*corners[-1], RIGHT)
+    drawn = labels(plugin)
+    assert len(drawn) == before + 1
+    assert drawn[-1] == ("drawn", session.workspace.classes[3].id, session.current.qid), drawn[-1]
+    hand.key(Qt.Key.Key_B)
+    hand.key(Qt.Key.Key_5)
+    for _ in range(4):
+        hand.key(Qt.Key.Key_BracketRight)
+    assert plugin.canvas.brush.size == 9
+    hand.drag([(width - 60 + 6 * step, height - 20 + (step % 5) * 5) for step in range(20)])
+    painted = labels(plugin)
+    assert len(painted) == before + 2
+    assert painted[-1][:2] == ("brushed", session.workspace.classes[4].id)
+    desktop.render()
+    desktop.shot("painted")
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(labels(plugin)) == before + 1
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert len(labels(plugin)) == before + 2
+    query = session.current
+    hand.key(Qt.Key.Key_Return)
+    assert session.queue.status(query.qid) == "done"
+    hand.key(Qt.Key.Key_B)
+    assert not plugin.canvas.drawing
+    desktop.render()
+    desktop.step("drawn and painted", labels=len(painted))
+
+
+def hidden_while_held(desktop, hand, plugin):
+    group = plugin.session.layers.group.findGroup("Queries")
+    QTest.keyPress(hand.canvas, Qt.Key.Key_H)
+    desktop.pump(50)
+    assert not group.itemVisibilityChecked()
+    desktop.render()
+    desktop.shot("overlays_hidden")
+    QTest.keyRelease(hand.canvas, Qt.Key.Key_H)
+    desktop.pump(50)
+    assert group.itemVisibilityChecked()
+
+
+def next_round(desktop, hand, plugin):
+    session, dock = plugin.session, plugin.dock
+    view = hand.canvas.extent()
+    sources = {layer.id(): layer.source() for layer in QgsProject.instance().mapLayers().values()}
+    hand.press("step_3")
+    hand.press("train")
+    desktop.until(lambda: dock.train.bar.value() > 0, "progress", 60)
+    desktop.shot("training")
+    done = session.queue.counts()["done"]
+    hand.canvas.setFocus()
+    hand.key(Qt.Key.Key_N)
+    hand.key(Qt.Key.Key_2)
+    assert session.queue.counts()["done"] == done + 1, "labelling goes on while the engine trains"
+    desktop.until(lambda: not plugin.runs.running, "the next round", 120)
+    assert session.workspace.round == 1, dock.message.text()
+    moved = [
+        layer.id()
+        for layer in QgsProject.instance().mapLayers().values()
+        if layer.id() in sources and layer.source() != sources[layer.id()]
+    ]
+    assert len(moved) >= 9, "the layers stay, their sources move"
+    assert session.store.labels[0].isEditable()
+    desktop.render()
+    desktop.step("next round", queries=len(session.queue), moved=len(moved), view=str(view.center()))
+    session.layers.zoom_to_all()
+    session.layers.show_prediction(1)
+    desktop.render()
+    desktop.shot("compare")
+    hand.press("show_earlier")
+    desktop.render()
+    desktop.shot("compare_earlier")
+    hand.press("show_earlier")
+
+
+def export(desktop, hand, plugin):
+    hand.press("step_5")
+    hand.press("export")
+    desktop.until(lambda: not plugin.runs.running, "the export", 90)
+    maps = plugin.session.layers.group.findGroup("Maps")
+    assert maps is not None and len(maps.findLayers()) == len(plugin.session.workspace.scenes)
+    desktop.render()
+    desktop.shot("exported")
+    desktop.step("exported")
+
+
+_keep = drive(walk, 170)

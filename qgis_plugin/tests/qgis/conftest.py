@@ -1,0 +1,122 @@
+"""Workspaces made by the engine itself, copied for each test."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject
+from qgis.gui import QgsMapCanvas
+
+from tsfal_qgis.session import Session
+from tsfal_qgis.workspace import Workspace
+
+TESTS = Path(__file__).parents[1]
+ENGINE_PYTHON = os.environ.get("TSFAL_ENGINE_PYTHON", str(TESTS.parents[1] / ".venv" / "bin" / "python"))
+
+
+def engine(*words):
+    """What a script of the engine's Python prints."""
+    foreign = ("PYTHON", "PROJ", "GDAL", "QGIS", "QT_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    done = subprocess.run([ENGINE_PYTHON, *map(str, words)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def seen(folder):
+    """What the engine reads in a workspace."""
+    return json.loads(engine(TESTS / "make_workspace.py", "pixels", folder))
+
+
+def go_to_round(folder, number):
+    """What the engine writes last when a round is complete."""
+    path = folder / "workspace.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "round": number}))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "ws"
+    engine(TESTS / "make_workspace.py", "make", folder)
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path, qgis_new_project):
+    QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:25832"))
+    shutil.copytree(made.parent / "ws-data", tmp_path / "ws-data")
+    return Path(shutil.copytree(made, tmp_path / "ws"))
+
+
+@pytest.fixture
+def canvas():
+    made = QgsMapCanvas()
+    made.resize(600, 400)
+    made.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:25832"))
+    return made
+
+
+@pytest.fixture
+def begin(folder, canvas):
+    """Opens a session after closing the one before, as the plugin does."""
+    opened = []
+
+    def close():
+        while opened:
+            opened.pop().close()
+
+    def begin(author="anna"):
+        close()
+        workspace = Workspace.read(folder)
+        made = Session(workspace, author, workspace.plain_label_file(author), canvas)
+        made.told = []
+        made.said.connect(made.told.append)
+        made.refused.connect(made.told.append)
+        opened.append(made)
+        return made
+
+    yield begin
+    close()
+
+
+class Person:
+    """A QGIS process that does what it is told."""
+
+    def __init__(self, folder, author):
+        words = [sys.executable, str(Path(__file__).with_name("person.py")), str(folder), author]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self._hear()
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self._hear()
+
+    def _hear(self):
+        line = self.process.stdout.readline()
+        assert line, f"QGIS ended with {self.process.wait()}"
+        return json.loads(line)
+
+
+@pytest.fixture
+def person(folder):
+    opened = []
+
+    def begin(author):
+        opened.append(Person(folder, author))
+        return opened[-1]
+
+    yield begin
+    for each in opened:
+        each.process.kill()
+        each.process.wait()
+
+
+@pytest.fixture
+def session(begin):
+    return begin()
