@@ -105,8 +105,8 @@ def pixels(folder):
 
 
 if __name__ == "__main__":
-    what, where, *more = sys.argv[1:]
-    if what == "make":
-        make(Path(where), *more)
+    if sys.argv[1] == "make":
+        make(Path(sys.argv[2]), *sys.argv[3:])
     else:
-        print(json.dumps(pixels(Path(where))))
+        for line in sys.stdin:
+            print(json.dumps(pixels(Path(line.strip()))), flush=True)

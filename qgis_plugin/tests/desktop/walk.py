@@ -1,6 +1,10 @@
-"""The analyst's whole walk in the real desktop: open, answer, draw, paint, train, compare, export."""
+"""The analyst's whole walk in the real desktop: create, open, answer, draw, paint, train, compare, export.
+
+The workspace given to the run is the folder of rasters; the workspace of the walk is made beside it.
+"""
 
 import time
+from pathlib import Path
 
 from guards import drive
 from qgis.core import QgsProject
@@ -10,6 +14,12 @@ from qgis.PyQt.QtWidgets import QAbstractButton, QLineEdit
 from qgis.utils import iface
 
 BY_KEYBOARD = 8
+TINY = (
+    "--labelled 0.25 --steps 2 --rounds 2 --budget 0.6 --set model.weights=null "
+    "--set model.encoder=tu-mobilenetv2_035 --set model.decoder_convs=1 --set data.chip_size=64 "
+    "--set data.num_workers=0 --set train.accelerator=cpu --set train.precision=32-true "
+    "--set tsf.warmup_steps=0 --set active.min_region=64 --set active.max_region=900"
+)
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NONE = Qt.KeyboardModifier.NoModifier
 
@@ -61,7 +71,10 @@ def walk(desktop):
     dock = plugin.dock
     desktop.shot("start")
 
-    open_workspace(desktop, hand, plugin)
+    workspace = Path(desktop.workspace).with_name("town")
+    create_workspace(desktop, hand, plugin, workspace)
+    plugin.close_workspace()
+    open_workspace(desktop, hand, plugin, workspace)
     by_keyboard(desktop, hand, plugin)
     by_mouse(desktop, hand, plugin)
     hidden_while_held(desktop, hand, plugin)
@@ -74,11 +87,25 @@ def walk(desktop):
     desktop.step("closed")
 
 
-def open_workspace(desktop, hand, plugin):
+def create_workspace(desktop, hand, plugin, workspace):
     iface.mainWindow().findChild(QLineEdit, "author").setText("anna")
-    plugin.dock.start.folder.setFilePath(desktop.workspace)
+    iface.mainWindow().findChild(QLineEdit, "further_options").setText(TINY)
+    plugin.dock.start.rasters.setFilePath(desktop.workspace)
+    plugin.dock.start.folder.setFilePath(str(workspace))
+    hand.press("create_workspace")
+    assert plugin.runs.running, plugin.dock.message.text()
+    desktop.until(
+        lambda: plugin.session is not None or not plugin.runs.running, "creating the workspace", 120
+    )
+    desktop.until(lambda: plugin.session is not None, plugin.dock.message.text(), 20)
+    assert (workspace / "labels" / "anna.gpkg").is_file()
+    desktop.step("created")
+
+
+def open_workspace(desktop, hand, plugin, workspace):
+    plugin.dock.start.folder.setFilePath(str(workspace))
     hand.press("open_workspace")
-    desktop.until(lambda: plugin.session is not None, "opening the workspace")
+    assert plugin.session is not None, plugin.dock.message.text()
     desktop.render()
     desktop.step("opened", layers=[layer.name() for layer in QgsProject.instance().mapLayers().values()])
     desktop.shot("opened")
@@ -215,4 +242,4 @@ def export(desktop, hand, plugin):
     desktop.step("exported")
 
 
-_keep = drive(walk, 170)
+_keep = drive(walk, 270)

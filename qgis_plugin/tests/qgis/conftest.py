@@ -19,17 +19,34 @@ ENGINE_PYTHON = os.environ.get("TSFAL_ENGINE_PYTHON", str(TESTS.parents[1] / ".v
 
 
 def engine(*words):
-    """What a script of the engine's Python prints."""
+    """A process of the engine's Python."""
     foreign = ("PYTHON", "PROJ", "GDAL", "QGIS", "QT_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-    done = subprocess.run([ENGINE_PYTHON, *map(str, words)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    pipe = subprocess.PIPE
+    command = [ENGINE_PYTHON, str(TESTS / "make_workspace.py"), *map(str, words)]
+    return subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+    )
 
 
-def seen(folder):
+@pytest.fixture(scope="session")
+def reader():
+    process = engine("read")
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def seen(reader):
     """What the engine reads in a workspace."""
-    return json.loads(engine(TESTS / "make_workspace.py", "pixels", folder))
+
+    def seen(folder):
+        reader.stdin.write(f"{folder}\n")
+        reader.stdin.flush()
+        return json.loads(reader.stdout.readline())
+
+    return seen
 
 
 def go_to_round(folder, number):
@@ -41,7 +58,7 @@ def go_to_round(folder, number):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "ws"
-    engine(TESTS / "make_workspace.py", "make", folder)
+    assert engine("make", folder).wait() == 0
     return folder
 
 

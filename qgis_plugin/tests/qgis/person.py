@@ -1,4 +1,4 @@
-"""A person in a QGIS process of their own, told what to do line by line on stdin: `person.py WORKSPACE AUTHOR`."""
+"""A person in a QGIS process of their own, told what to do on stdin: `person.py WORKSPACE AUTHOR`."""
 
 import json
 import sys
@@ -9,13 +9,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from qgis.core import QgsApplication
 from qgis.gui import QgsMapCanvas
 
-application = QgsApplication([], True)
-application.initQgis()
-
 from tsfal_qgis.maptools import disc, polygon_of
 from tsfal_qgis.session import Session
 from tsfal_qgis.workspace import Workspace
 
+application = QgsApplication([], True)
+application.initQgis()
 workspace = Workspace.read(sys.argv[1])
 canvas = QgsMapCanvas()
 session = Session(workspace, sys.argv[2], workspace.plain_label_file(sys.argv[2]), canvas)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import go_to_round, seen
+from conftest import go_to_round
 from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsGeometry, QgsPointXY
 
 from tsfal_qgis.maptools import disc, inside, polygon_of
@@ -17,7 +17,7 @@ def rectangle(scene, left, top, right, bottom):
     return QgsGeometry.fromPolygonXY([[QgsPointXY(*scene.corner(*at)) for at in corners]])
 
 
-def test_a_key_answers_the_whole_region_and_goes_on(session, folder):
+def test_a_key_answers_the_whole_region_and_goes_on(session, folder, seen):
     session.next()
     assert (session.current.rank, session.current.suggested) == (1, 7)
     session.answer(3)
@@ -37,7 +37,7 @@ def test_a_key_answers_the_whole_region_and_goes_on(session, folder):
     assert not found["rejected"]
 
 
-def test_skipped_and_unsure_are_decisions_without_labels(session, folder):
+def test_skipped_and_unsure_are_decisions_without_labels(session, folder, seen):
     session.next()
     session.skip()
     session.unsure()
@@ -49,7 +49,7 @@ def test_skipped_and_unsure_are_decisions_without_labels(session, folder):
 
 @pytest.mark.parametrize("name", ["town", "turned", "unplaced"])
 @pytest.mark.parametrize("size", [1, 2, 7])
-def test_the_brush_s_polygon_rasterises_to_exactly_the_painted_pixels(session, folder, name, size):
+def test_the_brush_s_polygon_rasterises_to_exactly_the_painted_pixels(session, folder, name, size, seen):
     scene = next(scene for scene in session.workspace.scenes if scene.name == name)
     cells = set()
     for at in ((20, 30), (21, 33), (40, 40), (41, 41), (0, 0), (119, 89)):
@@ -62,7 +62,7 @@ def test_the_brush_s_polygon_rasterises_to_exactly_the_painted_pixels(session, f
     assert found == cells
 
 
-def test_a_drawn_polygon_answers_its_query_once_the_person_moves_on(session, folder):
+def test_a_drawn_polygon_answers_its_query_once_the_person_moves_on(session, folder, seen):
     session.next()
     scene = session.scene
     session.class_id = 0
@@ -77,7 +77,7 @@ def test_a_drawn_polygon_answers_its_query_once_the_person_moves_on(session, fol
     assert {(x, c) for x, y, c in found["scenes"]["town"]} == {(x, 0 if x < 12 else 3) for x in range(8, 18)}
 
 
-def test_enter_finishes_a_query_on_which_something_was_drawn(session, folder):
+def test_enter_finishes_a_query_on_which_something_was_drawn(session, folder, seen):
     session.next()
     session.class_id = 0
     session.draw(rectangle(session.scene, 8, 8, 10, 10), UTM, "drawn")
@@ -86,7 +86,7 @@ def test_enter_finishes_a_query_on_which_something_was_drawn(session, folder):
     assert [label[3] for label in seen(folder)["labels"]] == ["drawn"]
 
 
-def test_a_polygon_elsewhere_is_a_label_without_a_query(session, folder):
+def test_a_polygon_elsewhere_is_a_label_without_a_query(session, folder, seen):
     session.next()
     session.draw(rectangle(session.scene, 60, 60, 63, 63), UTM, "drawn")
     session.next()
@@ -95,7 +95,7 @@ def test_a_polygon_elsewhere_is_a_label_without_a_query(session, folder):
     assert found["decisions"] == []
 
 
-def test_undo_and_redo_reach_back_over_what_was_saved(session, folder):
+def test_undo_and_redo_reach_back_over_what_was_saved(session, folder, seen):
     session.next()
     session.answer(3)
     session.answer(3)
@@ -116,7 +116,7 @@ def test_undo_and_redo_reach_back_over_what_was_saved(session, folder):
     assert not session.store.history.can_redo
 
 
-def test_the_last_query_is_reopened_also_in_a_new_session(begin, folder):
+def test_the_last_query_is_reopened_also_in_a_new_session(begin, folder, seen):
     first = begin()
     first.next()
     first.answer(3)
@@ -131,7 +131,7 @@ def test_the_last_query_is_reopened_also_in_a_new_session(begin, folder):
     assert "Nothing" in again.told[-1]
 
 
-def test_answering_again_replaces_the_answer(session, folder):
+def test_answering_again_replaces_the_answer(session, folder, seen):
     session.next()
     session.answer(3)
     session.previous()
@@ -141,7 +141,7 @@ def test_answering_again_replaces_the_answer(session, folder):
     assert len(found["decisions"]) == 1
 
 
-def test_what_cannot_be_used_is_refused_and_nothing_is_saved(session, folder):
+def test_what_cannot_be_used_is_refused_and_nothing_is_saved(session, folder, seen):
     session.next()
     scene = session.scene
     line = QgsGeometry.fromPolygonXY([[QgsPointXY(0, 0), QgsPointXY(1, 1), QgsPointXY(0, 0)]])
@@ -162,7 +162,7 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_saved(session, folder):
     assert seen(folder)["labels"] == seen(folder)["decisions"] == []
 
 
-def test_a_polygon_that_crosses_itself_is_mended(session, folder):
+def test_a_polygon_that_crosses_itself_is_mended(session, folder, seen):
     session.next()
     scene = session.scene
     bow = [(60, 60), (70, 70), (70, 60), (60, 70)]
@@ -173,7 +173,7 @@ def test_a_polygon_that_crosses_itself_is_mended(session, folder):
     assert not found["rejected"]
 
 
-def test_a_save_that_the_file_refuses_changes_nothing(session, folder):
+def test_a_save_that_the_file_refuses_changes_nothing(session, folder, seen):
     session.next()
     layer = session.store.labels[0]
     before = layer.featureCount()
@@ -186,7 +186,7 @@ def test_a_save_that_the_file_refuses_changes_nothing(session, folder):
     assert len(seen(folder)["labels"]) == 1
 
 
-def test_two_windows_on_one_workspace(session, folder, person):
+def test_two_windows_on_one_workspace(session, folder, person, seen):
     ben = person("ben")
     session.next()
     session.answer(3)
@@ -211,7 +211,7 @@ def test_queries_handed_out_to_others_are_not_shown(begin, folder):
     assert len(begin("ben").queue) == 3
 
 
-def test_the_next_round_moves_queries_and_labels(session, folder):
+def test_the_next_round_moves_queries_and_labels(session, folder, seen):
     session.next()
     session.answer(3)
     go_to_round(folder, 1)
@@ -223,7 +223,7 @@ def test_the_next_round_moves_queries_and_labels(session, folder):
     assert [label[0] for label in seen(folder)["labels"]] == ["000-000001", "001-000001"]
 
 
-def test_a_qgis_that_is_killed_loses_nothing_that_was_finished(folder, person):
+def test_a_qgis_that_is_killed_loses_nothing_that_was_finished(folder, person, seen):
     anna = person("anna")
     for line in ("next", "answer 3", "paint"):
         anna.tell(line)
