@@ -78,7 +78,9 @@ class AugmentConfig(_Frozen):
     scale: tuple[float, float] = (0.5, 2.0)
     flip: bool = True
     rotate90: bool = True
-    colour: float = Field(0.0, ge=0, le=1, description="strength of colour jitter on the mixed images")
+    colour: float | None = Field(
+        None, ge=0, le=1, description="strength of colour jitter on the mixed images"
+    )
 
 
 class TrainConfig(_Frozen):
@@ -115,6 +117,12 @@ class TsfConfig(_Frozen):
     cps_view: Literal["mixed", "unmixed"] | None = None
     absent_as_zero: bool | None = None
     bank_momentum: float = 0.999
+    ramp: float | None = Field(
+        None, ge=0, le=1, description="share of a round over which losses on unlabelled images rise"
+    )
+    peer_weighting: Literal["none", "confidence"] | None = Field(
+        None, description="confidence: student and friend believe each other as far as each is sure"
+    )
     cutmix: bool = True
     copy_paste: bool = True
     copy_paste_probability: float = 0.5
@@ -187,13 +195,15 @@ class ExportConfig(_Frozen):
 
 _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
-        "tsf": {"cps_view": "mixed", "absent_as_zero": True},
+        "augment": {"colour": 0.0},
+        "tsf": {"cps_view": "mixed", "absent_as_zero": True, "ramp": 0.0, "peer_weighting": "none"},
         "emd": {"hold_out": 0.0, "manual_pixels": False},
         "plar": {"refined_weight": "one", "unresolved": "keep"},
         "active": {"ranking": "paper"},
     },
     "strong": {
-        "tsf": {"cps_view": "unmixed", "absent_as_zero": False},
+        "augment": {"colour": 0.5},
+        "tsf": {"cps_view": "unmixed", "absent_as_zero": False, "ramp": 0.5, "peer_weighting": "confidence"},
         "emd": {"hold_out": 0.0, "manual_pixels": True},
         "plar": {"refined_weight": "margin", "unresolved": "conf"},
         "active": {"ranking": "strong"},

@@ -5,7 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tsfal_geo.ssl.losses import cross_entropy, log_probabilities, ohem_cross_entropy, teacher_loss
+from tsfal_geo.ssl.losses import (
+    cross_entropy,
+    log_probabilities,
+    ohem_cross_entropy,
+    peer_loss,
+    rise,
+    teacher_loss,
+)
 
 
 @pytest.fixture
@@ -75,3 +82,24 @@ def test_log_probabilities_are_at_pixels_and_in_float32():
     log_p = log_probabilities(logits, (15, 18))
     assert log_p.shape == (1, 3, 15, 18) and log_p.dtype == torch.float32
     assert torch.allclose(log_p.exp().sum(1), torch.ones(1, 15, 18), atol=1e-6)
+
+
+def test_peers_believe_what_the_other_is_sure_of_and_people_wholly(scene):
+    log_p, target, generator = scene
+    confidence = torch.rand(target.shape, generator=generator)
+    said = torch.rand(target.shape, generator=generator) < 0.2
+    losses, where = truth_losses(log_p, target)
+    trust = np.array([1.0 if said[i] else float(confidence[i]) ** 2 for i in map(tuple, where)])
+    weighted = peer_loss(log_p, target, confidence, said, "confidence")
+    assert weighted.item() == pytest.approx((losses * trust).sum() / len(losses), rel=1e-5)
+    assert peer_loss(log_p, target, confidence, said, "none") == cross_entropy(log_p, target)
+    nothing = peer_loss(log_p, torch.full_like(target, 255), confidence, said, "confidence")
+    assert nothing == 0
+
+
+@pytest.mark.parametrize(
+    ("progress", "share", "weight"),
+    [(0, 0.5, math.exp(-5)), (0.25, 0.5, math.exp(-1.25)), (0.5, 0.5, 1), (0.9, 0.5, 1), (0, 0, 1)],
+)
+def test_the_rise_is_laine_and_ailas(progress, share, weight):
+    assert rise(progress, share) == pytest.approx(weight)

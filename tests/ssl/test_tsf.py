@@ -110,9 +110,11 @@ def test_manual_labels_override_in_full_confidence(step, make_config, preset):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_friend_learns_manual_labels_in_strong_only(step, make_config, monkeypatch, preset):
     targets = []
-    original = tsf_module.cross_entropy
+    original = tsf_module.peer_loss
     monkeypatch.setattr(
-        tsf_module, "cross_entropy", lambda log_p, target: targets.append(target) or original(log_p, target)
+        tsf_module,
+        "peer_loss",
+        lambda log_p, target, *rest: targets.append(target) or original(log_p, target, *rest),
     )
     _, _, extra = step(make_config(preset), manual=Corner())
     by_friend, by_student = targets
@@ -140,7 +142,7 @@ def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypat
 
     monkeypatch.setattr(tsf_module, "mix", note)
     monkeypatch.setattr(tsf_module, "draw_boxes", lambda *args: [Box(8, 16, 24, 32), Box(0, 0, 5, 7)])
-    _, _, extra = step(make_config(), manual=Corner())
+    _, _, extra = step(make_config(augment={"colour": 0.0}), manual=Corner())
     inside = torch.zeros(2, 64, 64, dtype=torch.bool)
     inside[0, 8:32, 16:48] = inside[1, :5, :7] = True
     maps = (extra.images, extra.valid, extra.teacher, extra.confidence, extra.manual, *extra.peers)
@@ -158,6 +160,13 @@ def test_warm_up_and_missing_images_leave_the_supervised_losses(
     data = make_data(config, unlabelled=0)
     module = make_module(config, data)
     assert set(module.losses(batch_of(data), module._seed())) == {"total", "student", "friend"}
+
+
+@pytest.mark.parametrize("name", ["teacher", "peers"])
+def test_losses_on_unlabelled_images_rise_with_the_training(step, make_config, name):
+    whole, quarter, start = (step(make_config(tsf={"ramp": ramp}))[1] for ramp in (0.0, 0.5, 1.0))
+    assert quarter[name] == start[name] == whole[name] * np.float32(np.exp(-5))
+    assert quarter["student"] == whole["student"]
 
 
 def test_presence_bank_notes_what_the_teacher_sees(step, make_config):

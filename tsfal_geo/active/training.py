@@ -45,9 +45,9 @@ class Trained:
 
 def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
     """Train (or go on training) a round and save its model."""
-    config = _round_config(context.config, number)
-    folder = context.workspace.round_dir(number)
     earlier = _earlier(context, number)
+    config = _round_config(context.config, number, earlier is not None)
+    folder = context.workspace.round_dir(number)
     steps = config.train.steps
     if earlier is not None:
         steps = max(1, round(steps * config.active.round_steps))
@@ -72,8 +72,8 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
 
 def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
     """The last round's networks as this round's, without training."""
-    config = _round_config(context.config, number)
     earlier = _earlier(context, number)
+    config = _round_config(context.config, number, earlier is not None)
     if earlier is None:
         context.workspace.current_model()  # says what is missing
     assert earlier is not None
@@ -86,12 +86,15 @@ def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools)
     return Trained(module, refiner, {}, earlier)
 
 
-def _round_config(config: Config, number: int) -> Config:
+def _round_config(config: Config, number: int, going_on: bool) -> Config:
     """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
     seed = config.train.seed + _ROUND_SEEDS * number
     update: dict[str, Any] = {"train": config.train.model_copy(update={"seed": seed})}
     if number:
         update["model"] = config.model.model_copy(update={"weights": None})
+    if going_on:
+        # Networks that know the classes already need no time before they may teach each other.
+        update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
     return config.model_copy(update=update)
 
 

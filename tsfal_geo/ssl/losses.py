@@ -17,6 +17,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.segmenter import Segmenter, enlarge
 
 TeacherWeighting = Literal["none", "ael", "threshold"]
+PeerWeighting = Literal["none", "confidence"]
 
 
 def log_probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -96,6 +97,40 @@ def teacher_loss(
     weight = weight * valid
     whole = valid.sum().float() if weighting == "threshold" else weight.sum()
     return weighted_cross_entropy(log_p, target, weight, whole)
+
+
+def peer_loss(
+    log_p: Tensor, target: Tensor, confidence: Tensor, said: Tensor, weighting: PeerWeighting
+) -> Tensor:
+    """Half of L_f (equation 3): one network learns the other's labels.
+
+    ``none``: every label counts alike. ``confidence``: weight conf², what a person said 1, divided by all
+    valid pixels, so that an unsure network teaches little.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities on the mixed images.
+        target: (N, H, W) int64 labels of the other network, 255 ignored.
+        confidence: (N, H, W) the other's probability of its label.
+        said: (N, H, W) bool, where ``target`` is a person's label.
+        weighting: how confidence becomes a weight.
+    """
+    if weighting == "none":
+        return cross_entropy(log_p, target)
+    weight = confidence.square().masked_fill(said, 1.0)
+    return weighted_cross_entropy(log_p, target, weight, (target != IGNORE).sum().float())
+
+
+def rise(progress: float, share: float) -> float:
+    """Weight of a loss that rises over the first ``share`` of a training: exp(−5 (1 − t)²).
+
+    Source: Laine and Aila 2017, temporal ensembling.
+
+    Args:
+        progress: share of the training that is done, in [0, 1].
+        share: from where on the weight is 1; 0: always.
+    """
+    done = min(1.0, progress / share) if share > 0 else 1.0
+    return math.exp(-5 * (1 - done) ** 2)
 
 
 def _pixel_losses(log_p: Tensor, target: Tensor) -> Tensor:

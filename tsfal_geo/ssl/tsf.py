@@ -24,7 +24,7 @@ from tsfal_geo.ssl.banks import PresenceBank
 from tsfal_geo.ssl.base import Losses, SegmentationModule
 from tsfal_geo.ssl.cutmix import box_mask, draw_boxes, mix
 from tsfal_geo.ssl.labelled import LabelledBranch
-from tsfal_geo.ssl.losses import cross_entropy, log_probabilities, teacher_loss
+from tsfal_geo.ssl.losses import log_probabilities, peer_loss, rise, teacher_loss
 from tsfal_geo.ssl.refiner import Refiner
 from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views, pixel_labels, pseudo_labels
 
@@ -42,7 +42,8 @@ class Unlabelled:
         teacher: int64 the teacher's labels (ŷ^t) after PLAR and manual override, 255 ignored.
         confidence: float32 of ``teacher``.
         manual: int64 what people said, 255 where nothing.
-        peers: int64 labels of student and friend from unmixed views; None: made from the mixed images.
+        peers: labels (int64) and their confidence (float32) of the student, then of the friend, from unmixed
+            views; None: made from the mixed images.
         refiner_loss: loss of what refines; None without.
     """
 
@@ -51,7 +52,7 @@ class Unlabelled:
     teacher: Tensor
     confidence: Tensor
     manual: Tensor
-    peers: tuple[Tensor, Tensor] | None
+    peers: tuple[Tensor, ...] | None
     refiner_loss: Tensor | None
 
 
@@ -87,7 +88,7 @@ class Tsf(SegmentationModule):
         self.teacher = EmaTeacher(self.student, config.tsf.ema_decay)
         self.branch = branch
         self.presence = PresenceBank(len(class_names), unlabelled_chips, config.tsf.presence_min_area)
-        self.jitter = ColourJitter(config.augment.colour, bands)
+        self.jitter = ColourJitter(config.augment.colour or 0.0, bands)
         self.refiner = refiner
 
     def begin(self, total_steps: int) -> None:
@@ -166,7 +167,7 @@ class Tsf(SegmentationModule):
         count = len(base.images)
         maps = [views.images, views.valid, teacher, confidence, views.labels]
         if peers is not None:
-            maps += [pixel_labels(logits, views.valid) for logits in peers]
+            maps += [part for logits in peers for part in pixel_labels(logits, views.valid)]
         if wanted:
             boxes = draw_boxes(
                 pseudo.cells[count:].cpu().numpy(),
@@ -181,8 +182,9 @@ class Tsf(SegmentationModule):
         images, valid, teacher, confidence, manual, *peer_labels = maps
         seeds = torch.from_numpy(rng.integers(2**62, size=count))
         images = self.jitter(images, valid, generator=seeds)
-        pair = (peer_labels[0], peer_labels[1]) if peer_labels else None
-        return Unlabelled(images, valid, teacher, confidence, manual, pair, refiner_loss)
+        return Unlabelled(
+            images, valid, teacher, confidence, manual, tuple(peer_labels) or None, refiner_loss
+        )
 
     def _with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
         """The base images, then a partner each, and the classes that chose them; none without CutMix."""
@@ -243,25 +245,32 @@ class Tsf(SegmentationModule):
 
     def _unlabelled_losses(self, log_s: Tensor, log_f: Tensor, extra: Unlabelled) -> Losses:
         """L_t (student) and L_f (both), plus the refiner's loss where there is one."""
+        tsf = self.config.tsf
         said = extra.manual != IGNORE
-        seen = log_s.detach().argmax(1)
-        by_student, by_friend = extra.peers or (seen, log_f.detach().argmax(1))
+        top_s, seen = log_s.detach().max(1)
+        if extra.peers is None:
+            top_f, by_friend = log_f.detach().max(1)
+            by_student, sure_student, sure_friend = seen, top_s.exp(), top_f.exp()
+        else:
+            by_student, sure_student, by_friend, sure_friend = extra.peers
         if self.config.preset == "strong":
             by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
         keep = torch.rand_like(extra.confidence) < self.branch.bank.keep_probabilities()[seen]
-        tsf = self.config.tsf
-        losses = {
-            "teacher": teacher_loss(
-                log_s,
-                extra.teacher,
-                extra.confidence,
-                keep | said,
-                tsf.teacher_weighting,
-                tsf.confidence_threshold,
-            ),
-            "peers": cross_entropy(log_s, by_friend) + cross_entropy(log_f, by_student),
-        }
+        weight = rise(self.progress, tsf.ramp or 0.0)
+        by_teacher = teacher_loss(
+            log_s,
+            extra.teacher,
+            extra.confidence,
+            keep | said,
+            tsf.teacher_weighting,
+            tsf.confidence_threshold,
+        )
+        weighting = tsf.peer_weighting or "none"
+        by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting) + peer_loss(
+            log_f, by_student, sure_student, said, weighting
+        )
+        losses = {"teacher": weight * by_teacher, "peers": weight * by_peers}
         return losses if extra.refiner_loss is None else {**losses, "refiner": extra.refiner_loss}
 
     @property

@@ -87,14 +87,8 @@ def collate(samples: Sequence[Sample], rng: np.random.Generator, device: torch.d
     return {**{key: value.to(device) for key, value in batch.items()}, "seed": seeds}
 
 
-def pixel_labels(logits: Tensor, valid: Tensor) -> Tensor:
-    """Argmax (B, H, W) int64 of stride-4 logits at full resolution; 255 where not valid."""
-    fine = enlarge(logits.float(), Segmenter.LOGIT_STRIDE, (valid.shape[-2], valid.shape[-1]))
-    return fine.argmax(dim=1).masked_fill(~valid, IGNORE)
-
-
-def pseudo_labels(logits: Tensor, valid: Tensor) -> PseudoLabels:
-    """Labels and confidence of stride-4 logits, from one enlargement and no softmax.
+def pixel_labels(logits: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels and their probability at full resolution, from one enlargement and no softmax.
 
     Pixels are labelled from enlarged logits, not by enlarging the cells' labels: the borders between classes
     run through cells, and the full-resolution losses want them there.
@@ -102,18 +96,26 @@ def pseudo_labels(logits: Tensor, valid: Tensor) -> PseudoLabels:
     Args:
         logits: (B, C, h4, w4), any precision.
         valid: (B, H, W) bool.
+
+    Returns:
+        (B, H, W) int64 argmax, 255 where not valid; (B, H, W) float32 in [0, 1], 0 where not valid.
     """
-    logits = logits.float()
-    stride = Segmenter.LOGIT_STRIDE
-    fine = enlarge(logits, stride, (valid.shape[-2], valid.shape[-1]))
+    fine = enlarge(logits.float(), Segmenter.LOGIT_STRIDE, (valid.shape[-2], valid.shape[-1]))
     top, labels = fine.max(dim=1)
     confidence = (top - fine.logsumexp(dim=1)).exp()
+    return labels.masked_fill(~valid, IGNORE), confidence.masked_fill(~valid, 0.0)
+
+
+def pseudo_labels(logits: Tensor, valid: Tensor) -> PseudoLabels:
+    """Labels and confidence of stride-4 logits, per pixel and per cell.
+
+    Args:
+        logits: (B, C, h4, w4), any precision.
+        valid: (B, H, W) bool.
+    """
+    stride = Segmenter.LOGIT_STRIDE
     centres = torch.zeros_like(logits[:, 0], dtype=torch.bool)
     seen = valid[:, stride // 2 :: stride, stride // 2 :: stride]
     centres[:, : seen.shape[-2], : seen.shape[-1]] = seen
     cells = logits.argmax(dim=1).to(torch.uint8)
-    return PseudoLabels(
-        labels.masked_fill(~valid, IGNORE),
-        confidence.masked_fill(~valid, 0.0),
-        cells.masked_fill(~centres, IGNORE),
-    )
+    return PseudoLabels(*pixel_labels(logits, valid), cells.masked_fill(~centres, IGNORE))
