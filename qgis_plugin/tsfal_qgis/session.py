@@ -49,11 +49,12 @@ class Session(QObject):
         self.layers.zoom_to_all()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look_around)
-        self._timer.start(_LOOK_MS)
         if workspace.store:
             for layer in (*self.store.labels, self.store.decisions):
                 layer.dataProvider().setListening(True)
                 layer.dataProvider().notify.connect(self._notified)
+        else:
+            self._timer.start(_LOOK_MS)
 
     @property
     def current(self) -> Query | None:
@@ -168,6 +169,9 @@ class Session(QObject):
         if something:
             self.layers.add_others(new)
             self._take_in()
+        if self.workspace.store:
+            self._own = read_statuses(self.store.labels, [self.store.decisions])
+            self._take_in()
 
     def save(self) -> str:
         """Save what other tools of QGIS changed in the layers of labels; returns what went wrong."""
@@ -184,6 +188,9 @@ class Session(QObject):
     def detach(self) -> None:
         """Stop looking; for the moment when the project takes the layers away."""
         self._timer.stop()
+        if self.workspace.store:
+            for layer in (*self.store.labels, self.store.decisions):
+                layer.dataProvider().notify.disconnect(self._notified)
 
     def _fill_queue(self) -> None:
         number = self.workspace.round
@@ -203,8 +210,7 @@ class Session(QObject):
         if message.startswith("tsfal"):
             for layer in (*self.store.labels, self.store.decisions):
                 layer.triggerRepaint()
-            self._own = read_statuses(self.store.labels, [self.store.decisions])
-            self._take_in()
+            self.look_around()
 
     def _know(self, qid: str | None) -> None:
         query = self.queue.find(qid) if qid else None

@@ -59,6 +59,7 @@ class ClassButtons(QWidget):
     def show_classes(self, classes: Sequence[ClassInfo]) -> None:
         """One button a class, with the keys 1 to 9."""
         for button in self._buttons.values():
+            button.setParent(None)
             button.deleteLater()
         self._buttons = {}
         for place, info in enumerate(classes, 1):

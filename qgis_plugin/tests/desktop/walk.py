@@ -17,7 +17,7 @@ BY_KEYBOARD = 8
 TINY = (
     "--labelled 0.25 --steps 2 --rounds 2 --budget 0.6 --set model.weights=null "
     "--set model.encoder=tu-mobilenetv2_035 --set model.decoder_convs=1 --set data.chip_size=64 "
-    "--set data.num_workers=0 --set train.accelerator=cpu --set train.precision=32-true "
+    "--set train.num_workers=0 --set train.accelerator=cpu --set train.precision=32-true "
     "--set tsf.warmup_steps=0 --set active.min_region=64 --set active.max_region=900"
 )
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -97,7 +97,7 @@ def create_workspace(desktop, hand, plugin, workspace):
     desktop.until(
         lambda: plugin.session is not None or not plugin.runs.running, "creating the workspace", 120
     )
-    desktop.until(lambda: plugin.session is not None, plugin.dock.message.text(), 20)
+    desktop.until(lambda: plugin.session is not None, plugin.dock.message.text(), 10)
     assert (workspace / "labels" / "anna.gpkg").is_file()
     desktop.step("created")
 

@@ -96,6 +96,7 @@ def begin(folder, canvas):
         opened.append(made)
         return made
 
+    begin.close = close
     yield begin
     close()
 

@@ -1,0 +1,139 @@
+"""The group of layers: its order, its dress, and what stays when a round ends."""
+
+import pytest
+from conftest import go_to_round
+from qgis.core import QgsPointXY, QgsProject, QgsRectangle, QgsRuleBasedRenderer
+
+from tsfal_qgis import dressing
+from tsfal_qgis.layers import TITLES
+from tsfal_qgis.workspace import KINDS, Workspace
+
+NAMES = ["Labels", "Queries", *TITLES.values(), "Chips"]
+
+
+def test_everything_is_in_one_group_in_order(session):
+    root = QgsProject.instance().layerTreeRoot()
+    group = root.children()[0]
+    assert group.name() == "TSFAL – ws"
+    assert [child.name() for child in group.children()] == NAMES
+    shown = [child.name() for child in group.children() if child.itemVisibilityChecked()]
+    assert shown == ["Labels", "Queries", "Error mask", "Orthophoto"]
+    for title in (*TITLES.values(),):
+        assert len(group.findGroup(title).findLayers()) == 3
+    masks = [node.layer() for node in group.findGroup("Error mask").findLayers()]
+    assert all(0 < mask.opacity() < 1 for mask in masks)
+
+
+def test_classes_have_their_names_and_colours(session):
+    group = session.layers.group
+    for title in ("Prediction", "Refined labels"):
+        renderer = group.findGroup(title).findLayers()[0].layer().renderer()
+        found = [(each.value, each.label, each.color.getRgb()[:3]) for each in renderer.classes()]
+        assert found == [
+            (3, "water", (0, 0, 255)),
+            (0, "<b>road</b> & '\"", (255, 0, 0)),
+            (7, "tree", (0, 255, 0)),
+        ]
+    categories = session.store.labels[0].renderer().categories()
+    assert [(each.value(), each.label()) for each in categories] == [
+        (3, "water"),
+        (0, "<b>road</b> & '\""),
+        (7, "tree"),
+    ]
+
+
+def statuses(layer):
+    return {feature["qid"]: feature[dressing.STATUS_FIELD] for feature in layer.getFeatures()}
+
+
+def test_queries_are_dressed_by_what_became_of_them(session):
+    layer = session.layers.queries[0]
+    assert isinstance(layer.renderer(), QgsRuleBasedRenderer)
+    assert layer.readOnly()
+    session.next()
+    session.answer(3)
+    session.skip()
+    session.unsure()
+    found = statuses(session.layers.queries[0]) | statuses(session.layers.queries[1])
+    assert [found[f"000-{rank:06d}"] for rank in range(1, 5)] == ["done", "skipped", "unsure", "open"]
+    session.undo()
+    found = statuses(session.layers.queries[0]) | statuses(session.layers.queries[1])
+    assert found["000-000003"] == "open"
+
+
+def test_a_new_round_moves_the_layers_and_keeps_view_and_order(session, folder, canvas):
+    view = QgsRectangle(497_001, 5_418_995, 497_003, 5_418_997)
+    canvas.setExtent(view)
+    seen_before = canvas.extent()
+    project = QgsProject.instance()
+    group = session.layers.group
+    group.findGroup("Prediction").setItemVisibilityChecked(True)
+    group.findGroup("Prediction").findLayers()[0].layer().setOpacity(0.3)
+    before = {layer.id(): layer.source() for layer in project.mapLayers().values()}
+    go_to_round(folder, 1)
+    session.start_round(Workspace.read(folder))
+    after = {layer.id(): layer.source() for layer in project.mapLayers().values()}
+    assert after.keys() == before.keys()
+    moved = [name for name in after if after[name] != before[name]]
+    assert len(moved) == 3 * len(KINDS) + len(session.layers.queries)
+    assert all("/rounds/001/" in after[name] for name in moved)
+    assert canvas.extent() == seen_before
+    assert group.findGroup("Prediction").itemVisibilityChecked()
+    first = group.findGroup("Prediction").findLayers()[0].layer()
+    assert (first.opacity(), first.renderer().type()) == (0.3, "paletted")
+    assert all(layer.isValid() for layer in project.mapLayers().values())
+
+
+def test_the_prediction_of_the_round_before_can_be_shown(session, folder):
+    go_to_round(folder, 1)
+    session.start_round(Workspace.read(folder))
+    layer = session.layers.group.findGroup("Prediction").findLayers()[0].layer()
+    session.layers.show_prediction(0)
+    assert "/rounds/000/" in layer.source()
+    session.layers.show_prediction(1)
+    assert "/rounds/001/" in layer.source()
+
+
+def test_overlays_are_hidden_and_come_back_as_they_were(session):
+    group = session.layers.group
+    group.findGroup("Queries").setItemVisibilityChecked(False)
+    before = {name: group.findGroup(name).itemVisibilityChecked() for name in NAMES}
+    session.layers.hide_overlays(True)
+    assert [name for name in NAMES if group.findGroup(name).itemVisibilityChecked()] == ["Orthophoto"]
+    session.layers.hide_overlays(False)
+    assert {name: group.findGroup(name).itemVisibilityChecked() for name in NAMES} == before
+
+
+def test_a_query_is_shown_with_the_ground_around_it(session, canvas):
+    session.next()
+    box = session.layers.region(session.current).geometry.boundingBox()
+    assert canvas.extent().contains(box)
+    assert 2.5 < canvas.extent().height() / box.height() < 12
+    assert session.layers.query_at(box.center()) == session.current.qid
+    assert session.layers.query_at(QgsPointXY(box.xMinimum() - 1, box.yMinimum())) is None
+
+
+def test_a_group_that_was_saved_with_a_project_is_made_anew(begin, tmp_path, qgis_new_project):
+    begin()
+    path = str(tmp_path / "saved.qgz")
+    QgsProject.instance().write(path)
+    again = begin()
+    groups = [child.name() for child in QgsProject.instance().layerTreeRoot().children()]
+    assert groups == ["TSFAL – ws"]
+    assert again.store.labels[0].isEditable()
+
+
+def test_closing_leaves_nothing_behind(begin):
+    begin()
+    begin.close()
+    assert not QgsProject.instance().mapLayers()
+    assert not QgsProject.instance().layerTreeRoot().children()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_round_without_a_raster_shows_the_others(session, folder, kind):
+    go_to_round(folder, 1)
+    workspace = Workspace.read(folder)
+    workspace.raster(1, "town", kind).unlink()
+    session.start_round(workspace)
+    assert len(session.layers.group.findGroup(TITLES[kind]).findLayers()) == 2

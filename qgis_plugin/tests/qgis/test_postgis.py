@@ -1,0 +1,62 @@
+"""The team's store: the same answers, as rows of tables."""
+
+import os
+import uuid
+
+import pytest
+from conftest import Person, engine
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsProviderRegistry
+
+from tsfal_qgis.session import Session
+from tsfal_qgis.workspace import Workspace
+
+SERVER = os.environ.get("TSFAL_TEST_POSTGIS", "postgresql:///tsfal_test?host=/var/run/postgresql&port=54330")
+
+
+@pytest.fixture
+def team(tmp_path, qgis_new_project):
+    QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:25832"))
+    schema = f"plugin_{uuid.uuid4().hex[:8]}"
+    uri = "dbname='tsfal_test' host=/var/run/postgresql port=54330"
+    connection = QgsProviderRegistry.instance().providerMetadata("postgres").createConnection(uri, {})
+    try:
+        connection.executeSql("SELECT 1")
+    except Exception:
+        if "TSFAL_TEST_POSTGIS" not in os.environ:
+            pytest.skip("NOT COVERED: the plugin on PostGIS; run scripts/postgis.sh as root on Debian")
+    folder = tmp_path / "ws"
+    store = f"{SERVER}{'&' if '?' in SERVER else '?'}schema={schema}"
+    assert engine("make", folder, store).wait() == 0
+    yield folder
+    connection.executeSql(f'DROP SCHEMA "{schema}" CASCADE')
+
+
+def test_a_team_answers_into_the_tables(team, canvas, seen, qtbot):
+    workspace = Workspace.read(team)
+    session = Session(workspace, "anna", None, canvas)
+    ben = Person(team, "ben")
+    try:
+        session.next()
+        session.answer(3)
+        session.undo()
+        session.redo()
+        assert ben.tell("look_around")["rank"] is None
+        assert ben.tell("next")["rank"] == 2
+        ben.tell("answer 7")
+        qtbot.waitUntil(lambda: session.queue.counts()["done"] == 2, timeout=10_000)
+        assert session.current.rank == 1
+        session.next()
+        assert session.current.rank == 3
+        session.unsure()
+    finally:
+        ben.process.kill()
+        ben.process.wait()
+        session.close()
+    found = seen(team)
+    assert sorted(label[1:] for label in found["labels"]) == [[3, "anna", "filled"], [7, "ben", "filled"]]
+    assert sorted(decision[1:] for decision in found["decisions"]) == [
+        ["done", "anna"],
+        ["done", "ben"],
+        ["unsure", "anna"],
+    ]
+    assert not found["rejected"]
