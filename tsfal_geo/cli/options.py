@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,12 @@ from typing import IO, Any
 import click
 
 from tsfal_geo import __version__
+from tsfal_geo.errors import Cancelled
+from tsfal_geo.workspace.atomic import unsaved_work
 
 PROTOCOL = 1
+_ALONE_SECONDS = 0.5
+_SAVE_SECONDS = 30
 
 raster_option = click.option(
     "--raster",
@@ -65,8 +70,8 @@ class Reporter:
         self._told = ("", -1)
         self._task: Any = None
         if as_json:
-            self._event({"event": "hello", "protocol": PROTOCOL, "engine": __version__})
             self._watch_stdin()
+            self._event({"event": "hello", "protocol": PROTOCOL, "engine": __version__})
 
     def log_to(self, runs: Path) -> None:
         """Append events to ``runs/<time>-<pid>/events.jsonl`` from now on."""
@@ -81,7 +86,13 @@ class Reporter:
         self._event(event)
 
     def progress(self, fraction: float, stage: str) -> None:
-        """How far the command is, 0 to 1, in a stage named in a word or two."""
+        """How far the command is, 0 to 1, in a stage named in a word or two.
+
+        Raises:
+            Cancelled: asked to stop. A training stops by itself, between two steps: it tells by ``event``.
+        """
+        if self.stop.is_set():
+            raise Cancelled
         self.event({"event": "progress", "fraction": round(fraction, 4), "stage": stage})
 
     def say(self, text: str) -> None:
@@ -155,8 +166,11 @@ class Reporter:
             self._log.write(line + "\n")
             self._log.flush()
         if self.as_json:
-            click.echo(line)
-            sys.stdout.flush()
+            try:
+                click.echo(line)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                self._nobody_listens()
 
     def _watch_stdin(self) -> None:
         # Only a pipe or socket has somebody at the other end; /dev/null is always at its end.
@@ -167,9 +181,23 @@ class Reporter:
         if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
             return
 
+        parent = os.getppid()
+
         def watch() -> None:
             while os.read(0, 4096):
                 pass
             self.stop.set()
+            # An import or a window may last long, and nobody waits for it once the starting program is dead.
+            time.sleep(_ALONE_SECONDS)
+            if os.getppid() != parent:
+                self._nobody_listens()
+                unsaved_work.acquire(timeout=_SAVE_SECONDS)
+                os._exit(Cancelled.exit_code)
 
         threading.Thread(target=watch, name="stdin", daemon=True).start()
+
+    def _nobody_listens(self) -> None:
+        self.stop.set()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsfal_geo.cli.options import Reporter
-from tsfal_geo.errors import Cancelled
 
 if TYPE_CHECKING:
     from tsfal_geo.raster.scene import Scene
@@ -47,8 +46,6 @@ def scene_progress(
     """
 
     def progress(share: float) -> None:
-        if reporter.stop.is_set():
-            raise Cancelled
         reporter.progress((index + share) / count, f"{verb} {name}")
 
     return progress

@@ -26,6 +26,7 @@ from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.callbacks import BEST_NAME, RESUME_NAME, Emit, Keeper, Progress, WholeCheckpoints
 from tsfal_geo.ssl.precision import choose_precision, uses_gpu
 from tsfal_geo.ssl.relay import Relay
+from tsfal_geo.workspace.atomic import unsaved_work
 
 _VALIDATIONS = 10
 
@@ -191,7 +192,8 @@ def _run(
     stop: threading.Event,
 ) -> None:
     try:
-        trainer.fit(module, datamodule, ckpt_path=resume, weights_only=True)
+        with unsaved_work:
+            trainer.fit(module, datamodule, ckpt_path=resume, weights_only=True)
     except SystemExit as error:  # Lightning's answer to SIGTERM and SIGINT where nobody else handles them
         raise Cancelled(f"stopped after step {module.steps_done} of {module.total_steps}") from error
     except torch.multiprocessing.ProcessRaisedException as error:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Held while there is work that a stop saves: who ends the process waits for that a while.
+unsaved_work = threading.Lock()
 
 
 @contextmanager
