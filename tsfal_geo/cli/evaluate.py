@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
+from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.scenes import find_scenes, scene_progress
 from tsfal_geo.errors import LabelError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of scenes with labels.",
 )
+@remote_option
 @json_option
 def command(workspace: Path, raster: Path, as_json: bool) -> None:
     """Predict wall-to-wall, each pixel once; per-class IoU, mIoU, overall accuracy, confusion matrix."""

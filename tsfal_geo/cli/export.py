@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import click
 
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
+from tsfal_geo.cli.remote import RasterFolder, local_folder, remote_option
 from tsfal_geo.cli.scenes import find_scenes, scene_progress
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class Wanted:
 @workspace_option
 @click.option(
     "--raster",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the scenes to map; default: the one that the workspace was trained on.",
+    type=RasterFolder(),
+    help="Folder of the scenes to map, or address of one; default: the folder that was trained on.",
 )
 @click.option(
     "--out",
@@ -67,10 +68,11 @@ class Wanted:
 @click.option(
     "--augment", is_flag=True, help="Mean over eight flips and turns: steadier, eight times the work."
 )
+@remote_option
 @json_option
 def command(
     workspace: Path,
-    raster: Path | None,
+    raster: Path | str | None,
     out: Path | None,
     confidence: bool,
     entropy: bool,
@@ -98,7 +100,8 @@ def command(
     opened = Workspace.open(workspace)
     reporter = Reporter(as_json)
     try:
-        maps = export_maps(opened, raster or opened.raster_dir, out or opened.maps, wanted, reporter)
+        folder = local_folder(raster or opened.raster_dir, opened.root / "remote")
+        maps = export_maps(opened, folder, out or opened.maps, wanted, reporter)
     finally:
         reporter.finish()
     reporter.result({"maps": [str(files.classes) for files in maps]})

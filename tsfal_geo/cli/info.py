@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tsfal_geo.cli.options import Reporter, config_options, json_option
+from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.errors import RasterError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--bands", help="1-based band numbers in the order wanted, such as 4,1,2.")
 @config_options
+@remote_option
 @json_option
 def command(
     raster: Path, bands: str | None, config_path: Path | None, settings: tuple[str, ...], as_json: bool

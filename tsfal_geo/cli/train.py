@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_option
+from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.config import load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
@@ -42,6 +43,7 @@ from tsfal_geo.errors import ConfigError, UserError
 @click.option("--store", help="Label store: postgresql://… for teams; default: GeoPackages in the workspace.")
 @click.option("--fresh", is_flag=True, help="Start over; rounds so far are kept in the workspace's archive/.")
 @config_options
+@remote_option
 @json_option
 def command(
     raster: Path | None,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tsfal_geo.mapping.blend import Blender
+from tsfal_geo.mapping.memory import bound_arenas
 from tsfal_geo.mapping.prefetch import prefetch
 from tsfal_geo.mapping.windows import Strip, strips, window_starts
 from tsfal_geo.raster.reader import Patch, SceneReader
@@ -22,7 +23,7 @@ PredictFn = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 """A batch as in training (``image`` (N, B, h, w) of the raster's dtype, ``valid`` bool (N, h, w), ``height``
 float32 (N, 1, h, w) with a DSM) to named layers (N, channels, h / s, w / s), s one of 1, 2, 4."""
 
-_WIDEST = 16384
+_WIDEST = 12288
 _ROWS_AT_ONCE = 64
 
 
@@ -68,7 +69,7 @@ def predict_scene(
     Windows overlap and are weighted by a raised cosine; the last ones are shifted back to the raster's edge
     (and hang over it by up to 3 pixels, or by more where the scene is smaller than a window). Windows without
     a valid pixel are skipped. Memory holds a band of rows, not the raster: at most a window's height of at
-    most 16384 columns (plus a window); wider scenes are done in strips, whose windows are the same.
+    most 12288 columns (plus a window); wider scenes are done in strips, whose windows are the same.
 
     Args:
         reader: reads the scenes; used by one thread at a time.
@@ -81,6 +82,7 @@ def predict_scene(
         on_rows: takes the finished rows.
         progress: gets the share of the scene that is done.
     """
+    bound_arenas()
     scene = reader.scenes[scene_index]
     height, width = scene.height, scene.width
     for strip in strips(width, window, overlap, _WIDEST, BLOCK):

@@ -10,6 +10,7 @@ from tsfal_geo.errors import RasterError, UserError
 from tsfal_geo.raster import naming
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.vrt import local_sources
 
 
 @dataclass
@@ -93,9 +94,7 @@ def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
     """Orthophotos, DSMs and labels."""
     folder = result.folder
     home = next((folder / n for n in naming.IMAGE_FOLDERS if (folder / n).is_dir()), folder)
-    pool = _listed(home, naming.LABEL_SUFFIXES)
-    for path in _listed(home, (".vrt",)):
-        result.warnings.append(f"{path} is not read: VRTs are not read yet; `gdal_translate` it to a GeoTIFF")
+    pool = _without_parts(result, _listed(home, naming.LABEL_SUFFIXES))
     if home != folder and (beside := _listed(folder, naming.LABEL_SUFFIXES)):
         result.warnings.append(
             f"{beside[0]} is not read ({len(beside)} such files): orthophotos are in {home.name}/"
@@ -108,6 +107,21 @@ def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
     dsms = _others(result, naming.DSM_FOLDERS, naming.IMAGE_SUFFIXES, by_role.get("dsm", []))
     labels = _others(result, naming.LABEL_FOLDERS, naming.LABEL_SUFFIXES, by_role.get("labels", []))
     return by_role["image"], dsms, labels
+
+
+def _without_parts(result: Survey, pool: list[Path]) -> list[Path]:
+    """Without the files that a VRT beside them is made of: they would count twice."""
+    whole_of: dict[Path, Path] = {}
+    for path in pool:
+        if path.suffix.lower() == ".vrt":
+            whole_of |= {part.resolve(): path for part in local_sources(path)}
+    parts = [path for path in pool if path.resolve() in whole_of]
+    if parts:
+        whole = whole_of[parts[0].resolve()]
+        result.warnings.append(
+            f"{parts[0]} is not read by itself ({len(parts)} such files): it is part of {whole.name}"
+        )
+    return [path for path in pool if path not in parts]
 
 
 def _others(

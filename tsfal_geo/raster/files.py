@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from rasterio.io import DatasetReader
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster import vrt
 
 # GDAL reads this from the environment when a process first needs it. Its block cache would otherwise take
 # 5 % of the memory in every worker.
@@ -30,7 +31,7 @@ _SIGNATURES = {
     b"\x89PNG": "PNG",
     b"BM": "BMP",
 }
-"""First bytes of the formats that are read. Others may reach beyond their own file (VRT, MRF …)."""
+"""First bytes of the formats that are read, besides VRTs of them. Others may reach beyond their own file."""
 
 _MAX_OPEN = 128
 
@@ -53,19 +54,50 @@ def open_raster(path: Path) -> DatasetReader:
         ) from None
 
 
+def size_on_disk(path: Path) -> int | None:
+    """Bytes of a file, with a VRT's sources; None where some are elsewhere."""
+    if _driver(path) != "VRT":
+        return path.stat().st_size
+    found = vrt.sources(path)
+    if any(source.startswith("/vsi") for source in found):
+        return None
+    return sum(Path(source).stat().st_size for source in found)
+
+
 def _driver(path: Path) -> str:
+    driver = _by_signature(_start(path))
+    if driver is None and path.suffix.lower() == ".vrt":
+        _check_sources(path)
+        return "VRT"
+    if driver is None:
+        raise RasterError(
+            f"{path}: not a GeoTIFF, COG, JPEG, PNG, BMP or VRT by its first bytes; the file is damaged, or "
+            "of a format that is not read: convert it with `gdal_translate`"
+        )
+    return driver
+
+
+def _check_sources(path: Path) -> None:
+    for source in vrt.sources(path):
+        if source.startswith("/vsi"):
+            vrt.check_remote(path, source)
+        elif _by_signature(_start(Path(source))) is None:
+            raise RasterError(
+                f"{path}: reads {source}, which is no GeoTIFF, COG, JPEG, PNG or BMP by its first bytes; "
+                "expected such files (VRTs of VRTs are not read)"
+            )
+
+
+def _start(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            return file.read(4)
     except OSError as error:
         raise RasterError(f"{path}: cannot be opened ({error.strerror})") from None
-    for signature, driver in _SIGNATURES.items():
-        if start.startswith(signature):
-            return driver
-    raise RasterError(
-        f"{path}: not a GeoTIFF, COG, JPEG, PNG or BMP by its first bytes; the file is damaged, or of a "
-        "format that is not read (VRTs neither): convert it with `gdal_translate`"
-    )
+
+
+def _by_signature(start: bytes) -> str | None:
+    return next((driver for signature, driver in _SIGNATURES.items() if start.startswith(signature)), None)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
-from tsfal_geo.raster.files import open_raster, reading
+from tsfal_geo.raster.files import open_raster, reading, size_on_disk
 from tsfal_geo.raster.grids import grid_of
 from tsfal_geo.raster.scene import Scene
 
@@ -52,8 +52,8 @@ def check_size(path: Path, dataset: DatasetReader) -> None:
     """Refuse headers that declare absurdly more than the file can hold (a damaged or malicious file)."""
     item = np.dtype(dataset.dtypes[0]).itemsize
     declared = dataset.width * dataset.height * dataset.count * item
-    on_disk = path.stat().st_size
-    if declared > _PLAUSIBLE_SIZE and declared > _PLAUSIBLE_RATIO * on_disk:
+    on_disk = size_on_disk(path)
+    if on_disk is not None and declared > _PLAUSIBLE_SIZE and declared > _PLAUSIBLE_RATIO * on_disk:
         raise RasterError(
             f"{path} declares {dataset.width}x{dataset.height}x{dataset.count} ({declared / 2**30:.0f} GiB) "
             f"but holds {on_disk / 2**20:.1f} MiB; the file is damaged, or empty for the most part: crop it "

@@ -1,0 +1,81 @@
+"""VRTs: mosaics of rasters, read only where they name rasters and nothing that could do harm.
+
+A VRT may name any file, address or piece of code. Here its sources must be files of the formats that are read
+themselves or, with ``--allow-remote``, addresses on the web or in S3.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+from tsfal_geo.errors import RasterError
+
+REMOTE = "TSFAL_ALLOW_REMOTE"
+"""Environment variable that is 1 where addresses may be opened; processes of one run share it."""
+
+_REMOTE_PREFIXES = ("/vsicurl/http://", "/vsicurl/https://", "/vsis3/")
+_NAMES = ("SourceFilename", "SourceDataset")
+_KINDS = {None, "VRTSourcedRasterBand"}
+_LARGEST = 64 << 20
+
+
+def sources(path: Path) -> list[str]:
+    """Files (absolute) and addresses that a VRT reads from.
+
+    Raises:
+        RasterError: not a VRT, one with code or other kinds of bands, or one that names no raster.
+    """
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise RasterError(f"{path}: a VRT of {size >> 20} MB, expected a list of rasters")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "<!ENTITY" in text or "<!DOCTYPE" in text:
+        raise RasterError(f"{path}: declares entities, expected a plain VRT; write it with `gdalbuildvrt`")
+    try:
+        root = Xml.fromstring(text)
+    except Xml.ParseError as error:
+        raise RasterError(f"{path}: not readable as a VRT ({error}); write it again") from None
+    kinds = {item.get("subClass") for item in root.iter()}
+    if root.tag != "VRTDataset" or not kinds <= _KINDS or any("PixelFunction" in i.tag for i in root.iter()):
+        raise RasterError(
+            f"{path}: a VRT that computes or warps, expected a mosaic as `gdalbuildvrt` makes; write its "
+            "result with `gdal_translate`"
+        )
+    found = [
+        _resolved(path, item.text or "", item.get("relativeToVRT") == "1")
+        for item in root.iter()
+        if item.tag in _NAMES
+    ]
+    if not found:
+        raise RasterError(f"{path}: a VRT without rasters; write it again with `gdalbuildvrt`")
+    return list(dict.fromkeys(found))
+
+
+def local_sources(path: Path) -> list[Path]:
+    """The files among a VRT's sources; none for a VRT that is not to be read."""
+    try:
+        return [Path(source) for source in sources(path) if not source.startswith("/vsi")]
+    except (RasterError, OSError):
+        return []
+
+
+def check_remote(path: Path, source: str) -> None:
+    """Make sure that an address may be opened.
+
+    Raises:
+        RasterError: it may not.
+    """
+    if not source.startswith(_REMOTE_PREFIXES):
+        raise RasterError(f"{path}: reads {source}, expected files, /vsicurl/http… or /vsis3/…")
+    if os.environ.get(REMOTE) != "1":
+        raise RasterError(f"{path}: reads {source} over the network; allow it with --allow-remote")
+
+
+def _resolved(path: Path, name: str, relative: bool) -> str:
+    name = name.strip()
+    if name.startswith("/vsi"):
+        return name
+    # Anything with a driver's prefix or a data set inside a file is no plain file and will not be found.
+    return str((path.parent / name if relative else Path(name)).absolute())
