@@ -33,4 +33,4 @@ system-test-deps: scripts/postgis.sh scripts/qgis.sh  ## what the tests need of 
 	@for each in $^; do sh "$$each" || exit 1; done
 
 clean:  ## remove what these targets made
-	rm -rf .venv .venv-tools demo-out build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-tools .venv-qgis .venv-qt6 demo-out build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
