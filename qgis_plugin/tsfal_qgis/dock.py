@@ -23,13 +23,13 @@ from .pages import (
     ComparePage,
     ExportPage,
     LayersPage,
-    StartPage,
     TrainPage,
     figure,
     known_miou,
     percent,
 )
 from .queue import DONE, OPEN, SKIPPED, UNSURE
+from .start_page import StartPage
 from .widgets import plain
 from .workspace import Workspace
 

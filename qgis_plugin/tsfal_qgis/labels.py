@@ -11,22 +11,17 @@ from qgis.core import (
     QgsFeature,
     QgsFeatureRequest,
     QgsGeometry,
-    QgsPointXY,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QDateTime, QObject, pyqtSignal
 
-from .compat import POLYGON, create_feature
+from .compat import create_feature
 from .history import Change, History, Row, SaveProblem, commit, rows
 from .queue import DONE, OPEN, Query
+from .shapes import Refused, footprint, mended, same_crs, scene_crs
 from .workspace import ClassInfo, Scene
 
 WHOLE = ("filled", "accepted")  # sources of labels that are a query's whole region
-
-
-class Refused(Exception):
-    """Why a label was not taken, in a sentence for the person who made it."""
 
 
 @dataclass(frozen=True)
@@ -288,46 +283,6 @@ def read_statuses(labels: Iterable[QgsVectorLayer], decisions: Iterable[QgsVecto
                 qid, known = str(each["qid"]), (_stamp(each["created"]), str(each["status"]))
                 decided[qid] = max(decided.get(qid, known), known)
     return {**statuses, **{qid: status for qid, (_, status) in decided.items()}}
-
-
-def mended(geometry: QgsGeometry) -> QgsGeometry:
-    """A valid multipolygon of the same area, without Z and M.
-
-    Raises:
-        Refused: there is no area in it.
-    """
-    shape = QgsGeometry(geometry)
-    shape.get().dropZValue() if not shape.isNull() else None
-    shape.get().dropMValue() if not shape.isNull() else None
-    if not shape.isNull() and not shape.isGeosValid():
-        shape = shape.makeValid()
-    parts = [part for part in shape.asGeometryCollection() if part.type() == POLYGON and part.area() > 0]
-    if not parts:
-        raise Refused("The polygon has no area; draw at least three corners.")
-    whole = QgsGeometry.collectGeometry(parts) if len(parts) > 1 else parts[0]
-    whole.convertToMultiType()
-    if QgsWkbTypes.flatType(whole.wkbType()) != QgsWkbTypes.Type.MultiPolygon:
-        raise Refused("That is not a polygon.")
-    return whole
-
-
-def footprint(scene: Scene) -> QgsGeometry:
-    """The outline of a scene in its CRS."""
-    return QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in scene.outline()]])
-
-
-def scene_crs(scene: Scene) -> QgsCoordinateReferenceSystem:
-    """The CRS of a scene; invalid where it has none."""
-    if scene.crs is None:
-        return QgsCoordinateReferenceSystem()
-    if scene.crs.startswith("EPSG:"):
-        return QgsCoordinateReferenceSystem(scene.crs)
-    return QgsCoordinateReferenceSystem.fromWkt(scene.crs)
-
-
-def same_crs(first: QgsCoordinateReferenceSystem, second: QgsCoordinateReferenceSystem) -> bool:
-    """Whether coordinates in one are coordinates in the other; none is like none."""
-    return first == second or not (first.isValid() or second.isValid())
 
 
 def _feature(layer: QgsVectorLayer, geometry: QgsGeometry, values: dict[str, Any]) -> QgsFeature:

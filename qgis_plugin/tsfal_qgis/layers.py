@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
     QgsDataProvider,
     QgsFeature,
     QgsFeatureRequest,
@@ -22,18 +21,18 @@ from qgis.core import (
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
 )
-from qgis.gui import QgsMapCanvas, QgsRubberBand
+from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
-from qgis.PyQt.QtGui import QColor
 
 from . import dressing
-from .compat import POLYGON
-from .labels import footprint, scene_crs
 from .queue import Query
+from .scratch import chips_layer, status_layer
+from .spotlight import Spotlight, to_canvas
 from .stores import query_sources, settle_crs
 from .workspace import KINDS, Scene, Workspace
 
 MARK = "tsfal/workspace"
+_KIND = "tsfal/kind"
 TITLES = {
     "error_mask": "Error mask",
     "refined": "Refined labels",
@@ -42,8 +41,6 @@ TITLES = {
     "orthophoto": "Orthophoto",
 }
 _SHOWN = ("error_mask", "orthophoto")
-_LEAST_PIXELS = 30
-_AROUND = 3.5
 
 
 @dataclass(frozen=True)
@@ -63,33 +60,27 @@ class LayerSet(QObject):
         self.queries: list[QgsVectorLayer] = []
         self._canvas = canvas
         self._project = QgsProject.instance()
-        self._rasters: dict[tuple[str, str], QgsRasterLayer] = {}
+        self._rasters: dict[tuple[str, str], str] = {}  # ids: the user may remove any layer
         self._hidden: list[str] = []
-        self._outline = QgsRubberBand(canvas, POLYGON)
-        self._outline.setFillColor(QColor(0, 0, 0, 0))
-        self._outline.setStrokeColor(QColor(0, 255, 255))
-        self._outline.setSecondaryStrokeColor(QColor(0, 0, 0, 150))
-        self._outline.setWidth(3)
-        self._statuses = _status_layer()
+        self._spotlight = Spotlight(canvas)
+        self._statuses = status_layer()
         self._rows: dict[str, int] = {}
         self._forget_earlier()
         self.group = self._project.layerTreeRoot().insertGroup(0, f"TSFAL – {workspace.root.name}")
         self.group.setCustomProperty(MARK, str(workspace.root))
-        self._project.addMapLayer(self._statuses, False)
-        self._groups: dict[str, QgsLayerTreeGroup] = {}
+        self._hold(self._statuses)
 
-    def build(self, labels: Iterable[QgsVectorLayer], author: str) -> None:
+    def build(self, labels: Iterable[QgsVectorLayer], decisions: QgsVectorLayer, author: str) -> None:
         """Add everything, below the author's own labels."""
-        self._groups = {"labels": self.group.addGroup("Labels"), "queries": self.group.addGroup("Queries")}
+        self._hold(decisions)
+        self._add_group("labels", "Labels", shown=True)
+        self._add_group("queries", "Queries", shown=True)
         for layer in labels:
             layer.setName(author)
             dressing.labels(layer, self.workspace.classes)
             self._add(layer, "labels")
         for kind, title in TITLES.items():
-            group = self.group.addGroup(title)
-            group.setExpanded(False)
-            group.setItemVisibilityChecked(kind in _SHOWN)
-            self._groups[kind] = group
+            self._add_group(kind, title, shown=kind in _SHOWN).setExpanded(False)
         for scene in self.workspace.scenes:
             self._add(
                 QgsRasterLayer(str(scene.path), scene.name, "gdal", _raw()), "orthophoto", collapsed=True
@@ -98,10 +89,13 @@ class LayerSet(QObject):
         self.show_round(self.workspace)
 
     def add_others(self, layers: Iterable[QgsVectorLayer]) -> None:
-        """Show other people's labels beside the author's own."""
+        """Show other people's labels beside the author's own; hold their decisions."""
         for layer in layers:
-            dressing.labels(layer, self.workspace.classes)
-            self._add(layer, "labels", collapsed=True)
+            if layer.isSpatial():
+                dressing.labels(layer, self.workspace.classes)
+                self._add(layer, "labels", collapsed=True)
+            else:
+                self._hold(layer)
 
     def show_round(self, workspace: Workspace) -> None:
         """Move every layer to a round; the view, the order and what the user made visible stay."""
@@ -115,7 +109,9 @@ class LayerSet(QObject):
         """Show a round's predictions, for comparing."""
         for scene in self.workspace.scenes:
             self._show_raster(number, scene, "prediction")
-        self._groups["prediction"].setItemVisibilityChecked(True)
+        group = self._group("prediction")
+        if group is not None:
+            group.setItemVisibilityChecked(True)
 
     def read_queries(self) -> list[Query]:
         """The queries of the layers."""
@@ -133,7 +129,7 @@ class LayerSet(QObject):
     def query_at(self, point: QgsPointXY) -> str | None:
         """The name of the query at a point of the canvas."""
         for layer in self.queries:
-            here = self._to_canvas(layer.crs()).transform(point, Qgis.TransformDirection.Reverse)
+            here = to_canvas(self._canvas, layer.crs()).transform(point, Qgis.TransformDirection.Reverse)
             spot = QgsGeometry.fromPointXY(here)
             box = QgsRectangle(here.x(), here.y(), here.x(), here.y())
             for feature in layer.getFeatures(QgsFeatureRequest().setFilterRect(box)):
@@ -167,42 +163,26 @@ class LayerSet(QObject):
     def show_query(self, query: Query | None) -> None:
         """Zoom to a query, outline and flash it; None: take the outline away."""
         if query is None:
-            self._outline.reset(POLYGON)
+            self._spotlight.clear()
             return
         region = self.region(query)
-        self._outline.setToGeometry(region.geometry, region.crs)
         scene = next((scene for scene in self.workspace.scenes if scene.name == query.scene), None)
-        box = region.geometry.boundingBox()
-        box.scale(_AROUND)
-        if scene is not None:
-            box.combineExtentWith(_around(box.center(), scene))
-        self._canvas.setExtent(self._to_canvas(region.crs).transformBoundingBox(box))
-        self._canvas.refresh()
-        self._canvas.flashGeometries(
-            [region.geometry], region.crs, QColor(0, 255, 255, 120), QColor(0, 255, 255, 0), 1, 300
-        )
+        self._spotlight.show(region.geometry, region.crs, scene)
 
     def zoom_to_all(self) -> None:
         """Show every scene."""
-        box = QgsRectangle()
-        for scene in self.workspace.scenes:
-            shape = footprint(scene)
-            box.combineExtentWith(self._to_canvas(scene_crs(scene)).transformBoundingBox(shape.boundingBox()))
-        box.scale(1.05)
-        self._canvas.setExtent(box)
-        self._canvas.refresh()
+        self._spotlight.show_all(self.workspace.scenes)
 
     def hide_overlays(self, hidden: bool) -> None:
         """Show the orthophoto alone, or what was shown before."""
+        groups = {group.customProperty(_KIND): group for group in self.group.children()}
         if hidden and not self._hidden:
-            self._hidden = [
-                kind
-                for kind, group in self._groups.items()
-                if kind != "orthophoto" and group.itemVisibilityChecked()
-            ]
+            shown = (kind for kind, group in groups.items() if group.itemVisibilityChecked())
+            self._hidden = [kind for kind in shown if kind != "orthophoto"]
         for kind in self._hidden:
-            self._groups[kind].setItemVisibilityChecked(not hidden)
-        self._outline.setVisible(not hidden)
+            if kind in groups:
+                groups[kind].setItemVisibilityChecked(not hidden)
+        self._spotlight.set_visible(not hidden)
         if not hidden:
             self._hidden = []
 
@@ -212,21 +192,22 @@ class LayerSet(QObject):
 
     def remove(self) -> None:
         """Take group, layers and outline away."""
-        self._canvas.scene().removeItem(self._outline)
+        self._spotlight.remove()
         ids = [node.layerId() for node in self.group.findLayers()]
         self._project.layerTreeRoot().removeChildNode(self.group)
-        self._project.removeMapLayers([*ids, self._statuses.id()])
+        self._project.removeMapLayers(ids)
+        self._drop_held()
 
     def _show_raster(self, number: int, scene: Scene, kind: str) -> None:
         path = self.workspace.raster(number, scene.name, kind)
-        layer = self._rasters.get((kind, scene.name))
+        layer = self._project.mapLayer(self._rasters.get((kind, scene.name), ""))
         if not path.is_file():
             if layer is not None:
-                self._project.removeMapLayer(self._rasters.pop((kind, scene.name)).id())
+                self._project.removeMapLayer(self._rasters.pop((kind, scene.name)))
         elif layer is None:
             layer = QgsRasterLayer(str(path), scene.name, "gdal", _raw())
             dressing.raster(layer, kind, self.workspace.classes)
-            self._rasters[kind, scene.name] = layer
+            self._rasters[kind, scene.name] = layer.id()
             self._add(layer, kind, collapsed=True)
         elif layer.source() != str(path):
             layer.setDataSource(str(path), scene.name, "gdal", QgsDataProvider.ProviderOptions())
@@ -263,30 +244,43 @@ class LayerSet(QObject):
         layer.addJoin(join)
 
     def _add_chips(self) -> None:
-        size = self.workspace.chip_size()
-        if size is None:
-            return
-        layer = _memory(f"MultiPolygon?crs={_first_crs(self.workspace)}&field=chip:string", "chips")
-        layer.dataProvider().addFeatures(
-            [_chip(layer, scene, *at) for scene, *at in _chips(self.workspace, size)]
-        )
-        dressing.chips(layer)
-        group = self.group.addGroup("Chips")
-        group.setItemVisibilityChecked(False)
-        group.setExpanded(False)
-        self._groups["chips"] = group
-        self._add(layer, "chips")
+        layer = chips_layer(self.workspace)
+        if layer is not None:
+            self._add_group("chips", "Chips", shown=False).setExpanded(False)
+            self._add(layer, "chips")
 
     def _add(self, layer: QgsMapLayer, kind: str, collapsed: bool = False) -> None:
         self._project.addMapLayer(layer, False)
-        node = self._groups[kind].addLayer(layer)
+        group = self._group(kind)
+        node = (self.group if group is None else group).addLayer(layer)
         node.setExpanded(not collapsed)
 
-    def _to_canvas(self, crs: QgsCoordinateReferenceSystem) -> QgsCoordinateTransform:
-        return QgsCoordinateTransform(crs, self._canvas.mapSettings().destinationCrs(), self._project)
+    def _hold(self, layer: QgsVectorLayer) -> None:
+        # A layer that only Python holds is closed by its garbage collector, when that may crash QGIS.
+        layer.setFlags(layer.flags() | QgsMapLayer.LayerFlag.Private)
+        layer.setCustomProperty(MARK, str(self.workspace.root))
+        self._project.addMapLayer(layer, False)
+
+    def _drop_held(self) -> None:
+        root = str(self.workspace.root)
+        layers = self._project.mapLayers()
+        self._project.removeMapLayers(
+            [name for name, each in layers.items() if each.customProperty(MARK) == root]
+        )
+
+    def _add_group(self, kind: str, title: str, shown: bool) -> QgsLayerTreeGroup:
+        group = self.group.addGroup(title)
+        group.setCustomProperty(_KIND, kind)
+        group.setItemVisibilityChecked(shown)
+        return group
+
+    def _group(self, kind: str) -> QgsLayerTreeGroup | None:
+        found = (group for group in self.group.children() if group.customProperty(_KIND) == kind)
+        return next(found, None)
 
     def _forget_earlier(self) -> None:
         # A project that was saved with the group in it: the layers are made anew, with their wiring.
+        self._drop_held()
         root = self._project.layerTreeRoot()
         for group in root.findGroups():
             if group.customProperty(MARK) == str(self.workspace.root):
@@ -299,24 +293,6 @@ def _raw() -> QgsRasterLayer.LayerOptions:
     options = QgsRasterLayer.LayerOptions()
     options.loadDefaultStyle = False
     return options
-
-
-def _memory(uri: str, name: str) -> QgsVectorLayer:
-    layer = QgsVectorLayer(uri, name, "memory")
-    layer.setCustomProperty("skipMemoryLayersCheck", 1)
-    return layer
-
-
-def _status_layer() -> QgsVectorLayer:
-    layer = _memory(f"None?field=qid:string&field={dressing.STATUS_FIELD}:string", "statuses")
-    layer.setFlags(layer.flags() | QgsMapLayer.LayerFlag.Private)
-    return layer
-
-
-def _around(centre: QgsPointXY, scene: Scene) -> QgsRectangle:
-    a, b, _, d, e, _ = scene.transform
-    reach = _LEAST_PIXELS * max(abs(a) + abs(b), abs(d) + abs(e))
-    return QgsRectangle(centre.x() - reach, centre.y() - reach, centre.x() + reach, centre.y() + reach)
 
 
 def _query(feature: QgsFeature, layer: int) -> Query:
@@ -334,26 +310,3 @@ def _query(feature: QgsFeature, layer: int) -> Query:
         layer=layer,
         fid=feature.id(),
     )
-
-
-def _first_crs(workspace: Workspace) -> str:
-    crs = scene_crs(workspace.scenes[0])
-    return crs.authid() or ""
-
-
-def _chips(workspace: Workspace, size: int) -> Iterable[tuple[Scene, int, int, int]]:
-    first = scene_crs(workspace.scenes[0])
-    for scene in workspace.scenes:
-        if scene_crs(scene) == first:
-            for row in range(0, scene.height, size):
-                for column in range(0, scene.width, size):
-                    yield scene, row, column, size
-
-
-def _chip(layer: QgsVectorLayer, scene: Scene, row: int, column: int, size: int) -> QgsFeature:
-    right, bottom = min(column + size, scene.width), min(row + size, scene.height)
-    corners = ((column, row), (right, row), (right, bottom), (column, bottom))
-    feature = QgsFeature(layer.fields())
-    feature.setGeometry(QgsGeometry.fromPolygonXY([[QgsPointXY(*scene.corner(*at)) for at in corners]]))
-    feature.setAttributes([f"{scene.name} r{row // size}c{column // size}"])
-    return feature

@@ -20,11 +20,12 @@ from qgis.gui import (
     QgsMapToolDigitizeFeature,
     QgsRubberBand,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QTransform
 
 from .compat import CAPTURE_POLYGON, POLYGON
-from .labels import scene_crs
+from .shapes import scene_crs
 from .workspace import Scene
 
 LARGEST_BRUSH = 99
@@ -111,7 +112,7 @@ class PixelBrush(QgsMapTool):
     def remove(self) -> None:
         """Take the outlines off the canvas."""
         for band in (self._stroke, self._cursor):
-            self.canvas().scene().removeItem(band)
+            sip.delete(band)
 
     def _paint(self, event: QgsMapMouseEvent) -> None:
         assert self.scene is not None

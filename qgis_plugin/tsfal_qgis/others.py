@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qgis.core import QgsVectorLayer
+from qgis.PyQt import sip
 
 from .labels import read_statuses
 from .stores import Source, geopackage, open_layers
@@ -30,7 +31,7 @@ class Others:
         """Look whether anything changed.
 
         Returns:
-            Whether something did, and layers that were not there before.
+            Whether something did, and layers (of labels and decisions) that were not there before.
         """
         if self._workspace.store:
             return False, []
@@ -43,13 +44,15 @@ class Others:
         new = []
         for path in fresh:
             if path in self._layers:
+                self._layers[path] = [layer for layer in self._layers[path] if not sip.isdeleted(layer)]
                 for layer in self._layers[path]:
                     layer.dataProvider().reloadData()
                     layer.triggerRepaint()
             else:
                 new += self._open(path)
-        labels = [layer for layers in self._layers.values() for layer in layers]
-        decisions = [layer for layers in self._decisions.values() for layer in layers]
+        labels = [layer for layers in self._layers.values() for layer in layers if not sip.isdeleted(layer)]
+        tables = self._decisions.values()
+        decisions = [layer for layers in tables for layer in layers if not sip.isdeleted(layer)]
         self.statuses = read_statuses(labels, decisions)
         return True, new
 
@@ -63,10 +66,11 @@ class Others:
             layer.setReadOnly(True)
         self._layers[path] = layers
         try:
-            self._decisions[path] = [Source("ogr", f"{path}|layername=decisions", "decisions").open()]
+            decisions = [Source("ogr", f"{path}|layername=decisions", f"{path.stem} decisions").open()]
         except WorkspaceProblem:
-            self._decisions[path] = []
-        return layers
+            decisions = []
+        self._decisions[path] = decisions
+        return [*layers, *decisions]
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +11,6 @@ from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QGridLayout,
-    QLineEdit,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
@@ -25,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from .compat import tr
 from .queue import Query
-from .widgets import ClassButtons, ClassTable, Curve, plain
+from .widgets import ClassButtons, Curve, plain
 from .workspace import ClassInfo, Workspace
 
 
@@ -50,77 +47,6 @@ class Page(QWidget):
         """Append widgets."""
         for widget in widgets:
             self.column.addWidget(widget)
-
-
-class StartPage(Page):
-    """Choose a workspace, or create one."""
-
-    open_requested = pyqtSignal(str)
-    create_requested = pyqtSignal(str, list)
-    problem_found = pyqtSignal(str)
-
-    def __init__(self, author: str) -> None:
-        super().__init__()
-        form = _form()
-        self.author = QLineEdit(author)
-        self.author.setObjectName("author")
-        form.addRow(tr("Your name"), self.author)
-        self.folder = _folder("workspace_folder")
-        form.addRow(tr("Workspace"), self.folder)
-        self.column.addLayout(form)
-        opening = button(tr("Open workspace"), "open_workspace")
-        opening.clicked.connect(lambda: self.open_requested.emit(self.folder.filePath()))
-        self.add(
-            opening, plain(tr("or create it from a folder of orthophotos (dsm/ and labels/ beside them):"))
-        )
-        form = _form()
-        self.rasters = _folder("raster_folder")
-        form.addRow(tr("Orthophotos"), self.rasters)
-        self.budget = QLineEdit()
-        self.budget.setObjectName("budget_goal")
-        self.budget.setPlaceholderText(tr("share labelled in the end, such as 0.2"))
-        form.addRow(tr("Budget"), self.budget)
-        self.database = QLineEdit()
-        self.database.setPlaceholderText(tr("postgresql://… for a team; else empty"))
-        form.addRow(tr("Label store"), self.database)
-        self.further = QLineEdit()
-        self.further.setObjectName("further_options")
-        self.further.setPlaceholderText(tr("further options of tsfal-geo train"))
-        form.addRow(tr("Options"), self.further)
-        self.column.addLayout(form)
-        self.own_classes = QCheckBox(tr("Write the classes down here"))
-        self.own_classes.setObjectName("own_classes")
-        self.classes = ClassTable()
-        self.classes.add()
-        self.classes.add()
-        self.classes.hide()
-        self.own_classes.toggled.connect(self.classes.setVisible)
-        creating = button(tr("Create workspace"), "create_workspace")
-        creating.clicked.connect(self._create)
-        self.add(plain(tr("Classes are those of the label rasters, if there are any.")), self.own_classes)
-        self.add(self.classes, creating)
-        self.column.addStretch()
-
-    def _create(self) -> None:
-        folder, rasters = self.folder.filePath().strip(), self.rasters.filePath().strip()
-        if not folder or not rasters:
-            self.problem_found.emit(
-                tr("Choose the folder of orthophotos and a new folder for the workspace.")
-            )
-            return
-        arguments = ["train", "--raster", rasters, "--workspace", folder]
-        try:
-            if self.own_classes.isChecked():
-                arguments += ["--set", f"classes={json.dumps(self.classes.classes(), ensure_ascii=False)}"]
-            arguments += shlex.split(self.further.text())
-        except ValueError as error:
-            self.problem_found.emit(tr("The classes or options cannot be read: {error}").format(error=error))
-            return
-        if self.budget.text().strip():
-            arguments += ["--budget", self.budget.text().strip()]
-        if self.database.text().strip():
-            arguments += ["--store", self.database.text().strip()]
-        self.create_requested.emit(folder, arguments)
 
 
 class LayersPage(Page):
@@ -280,15 +206,15 @@ class ExportPage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        form = _form()
-        self.folder = _folder("export_folder")
-        form.addRow(tr("Folder"), self.folder)
+        fields = form()
+        self.folder = folder_field("export_folder")
+        fields.addRow(tr("Folder"), self.folder)
         self.confidence = QCheckBox(tr("Write the confidence too"))
         export = button(tr("Export the map"), "export")
         export.clicked.connect(
             lambda: self.export_requested.emit(self.folder.filePath(), self.confidence.isChecked())
         )
-        self.column.addLayout(form)
+        self.column.addLayout(fields)
         self.add(plain(tr("Empty: the folder maps/ of the workspace.")), self.confidence, export)
         self.column.addStretch()
 
@@ -308,13 +234,15 @@ def known_miou(workspace: Workspace) -> list[float]:
     return [float(item["miou"]) for item in workspace.metrics if item.get("miou") is not None]
 
 
-def _form() -> QFormLayout:
-    form = QFormLayout()
-    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-    return form
+def form() -> QFormLayout:
+    """Labels above their fields where both do not fit beside each other."""
+    made = QFormLayout()
+    made.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+    return made
 
 
-def _folder(name: str) -> QgsFileWidget:
+def folder_field(name: str) -> QgsFileWidget:
+    """A field for a folder."""
     widget = QgsFileWidget()
     widget.setObjectName(name)
     widget.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)

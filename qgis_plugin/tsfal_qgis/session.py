@@ -10,10 +10,11 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from .compat import tr
-from .labels import Frame, Refused, read_statuses, same_crs
+from .labels import Frame, read_statuses
 from .layers import LayerSet
 from .others import Others
 from .queue import DONE, OPEN, SKIPPED, UNSURE, Query, QueryQueue, mine
+from .shapes import Refused, same_crs
 from .stores import open_store
 from .workspace import Scene, Workspace, WorkspaceProblem
 
@@ -43,7 +44,7 @@ class Session(QObject):
         self.others = Others(workspace, path)
         self._own: dict[str, str] = {}
         self.queue = QueryQueue([])
-        self.layers.build(self.store.labels, author)
+        self.layers.build(self.store.labels, self.store.decisions, author)
         self.store.begin()
         self._fill_queue()
         self.layers.zoom_to_all()
@@ -188,6 +189,7 @@ class Session(QObject):
     def detach(self) -> None:
         """Stop looking; for the moment when the project takes the layers away."""
         self._timer.stop()
+        self.layers.show_query(None)
         if self.workspace.store:
             for layer in (*self.store.labels, self.store.decisions):
                 layer.dataProvider().notify.disconnect(self._notified)

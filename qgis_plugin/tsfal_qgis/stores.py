@@ -18,7 +18,8 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from .labels import Frame, LabelStore, scene_crs
+from .labels import Frame, LabelStore
+from .shapes import scene_crs
 from .workspace import Workspace, WorkspaceProblem
 
 SCHEMA = "tsfal"

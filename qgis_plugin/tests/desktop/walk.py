@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from guards import drive
-from qgis.core import QgsProject
+from qgis.core import QgsApplication, QgsProject
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QLineEdit
-from qgis.utils import iface
+from qgis.utils import iface, loadPlugin, startPlugin, unloadPlugin
 
 BY_KEYBOARD = 8
 TINY = (
@@ -68,7 +68,6 @@ def labels(plugin):
 
 def walk(desktop):
     hand, plugin = Hand(desktop), desktop.plugin()
-    dock = plugin.dock
     desktop.shot("start")
 
     workspace = Path(desktop.workspace).with_name("town")
@@ -81,10 +80,7 @@ def walk(desktop):
     next_round(desktop, hand, plugin)
     export(desktop, hand, plugin)
 
-    plugin.close_workspace()
-    assert dock.step == 0
-    assert not [name for name in QgsProject.instance().mapLayers() if "labels" in name]
-    desktop.step("closed")
+    leave(desktop, hand, plugin, workspace)
 
 
 def create_workspace(desktop, hand, plugin, workspace):
@@ -165,7 +161,7 @@ def by_mouse(desktop, hand, plugin):
     hand.key(Qt.Key.Key_5)
     for _ in range(4):
         hand.key(Qt.Key.Key_BracketRight)
-    assert plugin.canvas.brush.size == 9
+    assert plugin.desk.canvas.brush.size == 9
     hand.drag([(width - 60 + 6 * step, height - 20 + (step % 5) * 5) for step in range(20)])
     painted = labels(plugin)
     assert len(painted) == before + 2
@@ -180,7 +176,7 @@ def by_mouse(desktop, hand, plugin):
     hand.key(Qt.Key.Key_Return)
     assert session.queue.status(query.qid) == "done"
     hand.key(Qt.Key.Key_B)
-    assert not plugin.canvas.drawing
+    assert not plugin.desk.canvas.drawing
     desktop.render()
     desktop.step("drawn and painted", labels=len(painted))
 
@@ -240,6 +236,24 @@ def export(desktop, hand, plugin):
     desktop.render()
     desktop.shot("exported")
     desktop.step("exported")
+
+
+def leave(desktop, hand, plugin, workspace):
+    QgsProject.instance().clear()
+    assert plugin.session is None and plugin.dock.step == 0, "a new project closes the workspace"
+    open_workspace(desktop, hand, plugin, workspace)
+    before = {action.objectName() for action in iface.mainWindow().actions()}
+    assert "tsfal_next" in before
+    assert unloadPlugin("tsfal_qgis")
+    desktop.pump(50)
+    assert not QgsProject.instance().mapLayers()
+    assert not [action for action in iface.mainWindow().actions() if action.objectName().startswith("tsfal")]
+    assert QgsApplication.processingRegistry().providerById("tsfal") is None
+    assert loadPlugin("tsfal_qgis") and startPlugin("tsfal_qgis")
+    open_workspace(desktop, hand, desktop.plugin(), workspace)
+    desktop.plugin().close_workspace()
+    assert not QgsProject.instance().mapLayers()
+    desktop.step("left")
 
 
 _keep = drive(walk, 270)

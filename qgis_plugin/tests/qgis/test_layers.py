@@ -137,3 +137,20 @@ def test_a_round_without_a_raster_shows_the_others(session, folder, kind):
     workspace.raster(1, "town", kind).unlink()
     session.start_round(workspace)
     assert len(session.layers.group.findGroup(TITLES[kind]).findLayers()) == 2
+
+
+def test_layers_that_the_user_removed_come_back_with_the_next_round(session, folder):
+    project = QgsProject.instance()
+    group = session.layers.group
+    project.removeMapLayer(group.findGroup("Error mask").findLayers()[0].layerId())
+    doomed = group.findGroup("Confidence")
+    ids = [node.layerId() for node in doomed.findLayers()]
+    group.removeChildNode(doomed)
+    project.removeMapLayers(ids)
+    session.layers.hide_overlays(True)
+    session.layers.hide_overlays(False)
+    go_to_round(folder, 1)
+    session.start_round(Workspace.read(folder))
+    assert len(group.findGroup("Error mask").findLayers()) == 3
+    sources = [layer.source() for layer in project.mapLayers().values()]
+    assert sum("confidence" in source for source in sources) == 3

@@ -1,0 +1,46 @@
+"""Takes the README's pictures of the QGIS plugin again: trains on sample_tiles, then drives the desktop.
+
+Run as `.venv/bin/python scripts/qgis_pictures.py`; needs what `make system-test-deps` installs.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+DESKTOP = ROOT / "qgis_plugin" / "tests" / "desktop"
+WORK = ROOT / "build" / "qgis-pictures"
+PICTURES = ROOT / "docs" / "pictures"
+COLOURS = 96
+LARGEST = 200_000
+
+
+def main() -> None:
+    """Train if there is no workspace yet, take the pictures, make them small."""
+    sys.path.insert(0, str(DESKTOP))
+    from run import run
+
+    engine = Path(sys.executable).with_name("tsfal-geo")
+    workspace = WORK / "town"
+    if not (workspace / "rounds" / "000" / "queries.gpkg").is_file():
+        tiles = ROOT / "sample_tiles"
+        words = ["train", "--raster", tiles, "--val", tiles / "val", "--workspace", workspace]
+        subprocess.run([engine, *words, "--config", ROOT / "configs" / "cpu_demo.yaml"], check=True)
+    for old in (workspace / "labels").glob("*"):
+        old.unlink()
+    outcome = run(DESKTOP / "pictures.py", WORK / "raw", workspace=str(workspace), engine=str(engine))
+    if not outcome.ok:
+        sys.exit(str(outcome))
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for raw in sorted((WORK / "raw").glob("*.png")):
+        target = PICTURES / f"qgis_{raw.stem.partition('_')[2]}.png"
+        Image.open(raw).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+        if target.stat().st_size > LARGEST:
+            sys.exit(f"{target}: {target.stat().st_size} bytes, expected {LARGEST} at most")
+        print(target)
+
+
+if __name__ == "__main__":
+    main()
