@@ -110,6 +110,11 @@ class Given:
         """A tick."""
         return self._algorithm.parameterAsBoolean(self._parameters, name, self.context)
 
+    def choices(self, name: str) -> list[str]:
+        """Those of several values that were ticked."""
+        ticked = self._algorithm.parameterAsEnumStrings(self._parameters, name, self.context)
+        return [value for value in ticked if value]
+
     def destination(self, name: str) -> str:
         """A file or folder to write; empty if not asked for."""
         if self._parameters.get(name) is None:
@@ -150,6 +155,12 @@ def share_parameter(name: str, text: str) -> QgsProcessingParameterNumber:
     """A share of 0 to 1, which may be left out."""
     kind = QgsProcessingParameterNumber.Type.Double
     return QgsProcessingParameterNumber(name, text, kind, None, True, 0, 1)
+
+
+def area_parameter(name: str, text: str) -> QgsProcessingParameterNumber:
+    """A number from 0, which may be left out."""
+    kind = QgsProcessingParameterNumber.Type.Double
+    return QgsProcessingParameterNumber(name, text, kind, None, True, 0)
 
 
 def count_parameter(name: str, text: str) -> QgsProcessingParameterNumber:

@@ -9,13 +9,25 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingOutputMultipleLayers,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterFolderDestination,
 )
 
 from ..compat import tr
-from .base import RASTER, WORKSPACE, EngineAlgorithm, Given, folder_parameter, option, workspace_parameter
+from .base import (
+    RASTER,
+    WORKSPACE,
+    EngineAlgorithm,
+    Given,
+    area_parameter,
+    folder_parameter,
+    option,
+    workspace_parameter,
+)
 
-_OUTPUT, _CONFIDENCE, _LOAD = "OUTPUT", "CONFIDENCE", "LOAD"
+_OUTPUT, _LAYERS, _POLYGONS, _MIN_AREA, _LOAD = "OUTPUT", "LAYERS", "POLYGONS", "MIN_AREA", "LOAD"
+_KINDS = ("confidence", "entropy", "error-mask", "probabilities")
+_FORMATS = ("gpkg", "parquet", "fgb")
 
 
 class Export(EngineAlgorithm):
@@ -35,15 +47,17 @@ class Export(EngineAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: D102
         self.add(workspace_parameter())
         self.add(folder_parameter(RASTER, tr("Folder of rasters to map; empty: the workspace's own"), True))
-        self.add(QgsProcessingParameterBoolean(_CONFIDENCE, tr("Confidence too"), False))
+        self.add(_choice(_LAYERS, tr("More rasters of each"), _KINDS, several=True))
+        self.add(_choice(_POLYGONS, tr("Polygons too, in this format"), _FORMATS))
+        self.add(area_parameter(_MIN_AREA, tr("Smallest polygon in m²")), advanced=True)
         self.add(QgsProcessingParameterBoolean(_LOAD, tr("Add the maps to the project"), False))
         self.add(QgsProcessingParameterFolderDestination(_OUTPUT, tr("Folder of the maps")))
         self.addOutput(QgsProcessingOutputMultipleLayers("MAPS", tr("Maps")))
 
     def arguments(self, given: Given) -> list[str]:  # noqa: D102
         words = ["export", *option("workspace", given.path(WORKSPACE)), *option("raster", given.path(RASTER))]
-        words += option("out", given.folder(_OUTPUT))
-        return [*words, "--confidence"] if given.yes(_CONFIDENCE) else words
+        words += option("out", given.folder(_OUTPUT)) + [f"--{kind}" for kind in given.choices(_LAYERS)]
+        return words + option("polygons", given.text(_POLYGONS)) + option("min-area", given.number(_MIN_AREA))
 
     def outputs(self, given: Given, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
         maps = [str(path) for path in result["maps"]]
@@ -52,3 +66,9 @@ class Export(EngineAlgorithm):
                 details = QgsProcessingContext.LayerDetails(Path(path).stem, given.context.project(), _OUTPUT)
                 given.context.addLayerToLoadOnCompletion(path, details)
         return {_OUTPUT: given.folder(_OUTPUT), "MAPS": maps}
+
+
+def _choice(
+    name: str, text: str, values: tuple[str, ...], several: bool = False
+) -> QgsProcessingParameterEnum:
+    return QgsProcessingParameterEnum(name, text, list(values), several, None, True, usesStaticStrings=True)

@@ -104,11 +104,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/export.py" />
-      <source>Confidence too</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <location filename="../algs/train.py" />
       <source>Configuration (YAML)</source>
       <translation type="unfinished" />
@@ -275,6 +270,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export.py" />
+      <source>More rasters of each</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../pages.py" />
       <source>N goes to the first query.</source>
       <translation type="unfinished" />
@@ -375,6 +375,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export.py" />
+      <source>Polygons too, in this format</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/evaluate.py" />
       <source>Predicts a folder of rasters wall-to-wall and compares with their label rasters, each pixel once: IoU of each class, mIoU, overall accuracy, confusion matrix. The JSON file holds all of them.</source>
       <translation type="unfinished" />
@@ -466,6 +471,11 @@ Suggested: {suggested}</source>
     <message>
       <location filename="../desk.py" />
       <source>Smaller brush</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/export.py" />
+      <source>Smallest polygon in m²</source>
       <translation type="unfinished" />
     </message>
     <message>
