@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,46 @@ def test_the_algorithms_run_in_qgis_process(qgis_python, environment, project, t
     broken = process("run", "tsfal:query", "--", f"WORKSPACE={tmp_path / 'none'}")
     assert broken.returncode != 0
     assert str(tmp_path / "none") in broken.stdout + broken.stderr
+
+
+PLUGIN_AT_WORK = """
+import sys
+from qgis.PyQt.QtCore import QCoreApplication
+sys.path.insert(0, sys.argv[1])
+from tsfal_qgis.engine import EngineJob
+application = QCoreApplication([])
+job = EngineJob(command=[sys.argv[2]])
+job.progressed.connect(lambda share, stage: print("at work", flush=True))
+job.start(sys.argv[3:])
+print(job._process.processId(), flush=True)
+application.exec()
+"""
+
+
+def test_the_engine_ends_when_qgis_is_killed(qgis_python, environment, project, tmp_path):
+    root, _ = project
+    words = [
+        "export",
+        "--workspace",
+        root / "ws",
+        "--raster",
+        HOME / "sample_tiles",
+        "--out",
+        tmp_path / "maps",
+    ]
+    starter = subprocess.Popen(
+        [qgis_python, "-c", PLUGIN_AT_WORK, PLUGIN, ENGINE, *words],
+        env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    process = Path("/proc") / starter.stdout.readline().strip()
+    assert starter.stdout.readline() == "at work\n"
+    assert b"export" in (process / "cmdline").read_bytes()
+    starter.kill()
+    starter.wait()
+    until = time.monotonic() + 30
+    while process.exists():
+        assert time.monotonic() < until, "the engine goes on without QGIS"
+        time.sleep(0.05)
 
 
 @pytest.mark.slow

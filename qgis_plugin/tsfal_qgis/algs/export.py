@@ -46,7 +46,7 @@ class Export(EngineAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: D102
         self.add(workspace_parameter())
-        self.add(folder_parameter(RASTER, tr("Folder of rasters to map; empty: the workspace's own"), True))
+        self.add(folder_parameter(RASTER, tr("Folder of rasters; empty: the workspace's own"), True))
         self.add(_choice(_LAYERS, tr("More rasters of each"), _KINDS, several=True))
         self.add(_choice(_POLYGONS, tr("Polygons too, in this format"), _FORMATS))
         self.add(area_parameter(_MIN_AREA, tr("Smallest polygon in m²")), advanced=True)

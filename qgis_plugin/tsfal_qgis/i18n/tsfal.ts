@@ -164,11 +164,6 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/export.py" />
-      <source>Folder of rasters to map; empty: the workspace's own</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <location filename="../algs/evaluate.py" />
       <source>Folder of rasters with labels</source>
       <translation type="unfinished" />
@@ -181,6 +176,11 @@
     <message>
       <location filename="../algs/train.py" />
       <source>Folder of rasters, for a new workspace</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/export.py" />
+      <source>Folder of rasters; empty: the workspace's own</source>
       <translation type="unfinished" />
     </message>
     <message>
