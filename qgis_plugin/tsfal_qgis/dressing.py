@@ -82,6 +82,7 @@ def queries(layer: QgsVectorLayer) -> None:
     settings = QgsPalLayerSettings()
     settings.isExpression = True
     settings.fieldName = f"if({_STATUS} = '{OPEN}', \"rank\", '')"
+    settings.fitInPolygonOnly = True  # seen from afar the ranks would hide everything
     text = QgsTextFormat()
     text.setSize(8)
     text.setColor(QColor(120, 0, 90))
