@@ -174,9 +174,8 @@ class Desk(QObject):
 
     def _hide(self) -> None:
         if self.session is not None and self._held is None:
-            key = self.keys.actions["hide"].shortcut()[0]
             self.session.layers.hide_overlays(True)
-            self._held = WhileHeld(key if isinstance(key, int) else key.key(), self._show_again)
+            self._held = WhileHeld(self.keys.actions["hide"].shortcut(), self._show_again)
 
     def _show_again(self) -> None:
         self._held = None

@@ -105,9 +105,11 @@ class Keys(QObject):
 class WhileHeld(QObject):
     """Calls back when the key that was pressed is let go, or the window is left."""
 
-    def __init__(self, key: int, released: Callable[[], None]) -> None:
+    def __init__(self, shortcut: QKeySequence, released: Callable[[], None]) -> None:
         super().__init__()
-        self._key = key
+        first = shortcut[0]
+        key = first if isinstance(first, int) else first.key()  # Qt 6 has a class for it
+        self._key = int(getattr(key, "value", key))
         self._released = released
         QApplication.instance().installEventFilter(self)
 
@@ -116,7 +118,7 @@ class WhileHeld(QObject):
         let_go = (
             isinstance(event, QKeyEvent)
             and event.type() == QEvent.Type.KeyRelease
-            and event.key() == self._key
+            and int(event.key()) == self._key
             and not event.isAutoRepeat()
         )
         if let_go or event.type() == QEvent.Type.ApplicationDeactivate:

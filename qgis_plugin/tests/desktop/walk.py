@@ -3,6 +3,9 @@
 The workspace given to the run is the folder of rasters; the workspace of the walk is made beside it.
 """
 
+import json
+import os
+import socket
 import time
 from pathlib import Path
 
@@ -71,6 +74,7 @@ def walk(desktop):
     desktop.shot("start")
 
     workspace = Path(desktop.workspace).with_name("town")
+    broken_workspaces(desktop, hand, plugin, workspace.parent)
     create_workspace(desktop, hand, plugin, workspace)
     plugin.close_workspace()
     open_workspace(desktop, hand, plugin, workspace)
@@ -81,6 +85,24 @@ def walk(desktop):
     export(desktop, hand, plugin)
 
     leave(desktop, hand, plugin, workspace)
+
+
+def broken_workspaces(desktop, hand, plugin, folder):
+    message = plugin.dock.message
+    for name, text, told in (
+        ("none", None, "not a workspace"),
+        ("newer", '{"schema": 99}', "Upgrade the plugin"),
+        ("damaged", '{"schema": 1, "round"', "cannot be read"),
+    ):
+        (folder / name).mkdir()
+        if text is not None:
+            (folder / name / "workspace.json").write_text(text)
+        plugin.dock.start.folder.setFilePath(str(folder / name))
+        hand.press("open_workspace")
+        assert plugin.session is None
+        assert told in message.text(), message.text()
+    desktop.shot("problem")
+    desktop.step("problems told")
 
 
 def create_workspace(desktop, hand, plugin, workspace):
@@ -100,8 +122,12 @@ def create_workspace(desktop, hand, plugin, workspace):
 
 def open_workspace(desktop, hand, plugin, workspace):
     plugin.dock.start.folder.setFilePath(str(workspace))
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "user": "ben", "since": "now"}
+    (workspace / ".lock.json").write_text(json.dumps(who))
     hand.press("open_workspace")
     assert plugin.session is not None, plugin.dock.message.text()
+    assert f"process {os.getpid()} of ben" in plugin.dock.message.text()
+    (workspace / ".lock.json").unlink()
     desktop.render()
     desktop.step("opened", layers=[layer.name() for layer in QgsProject.instance().mapLayers().values()])
     desktop.shot("opened")

@@ -1,0 +1,121 @@
+"""What the panel shows and asks for."""
+
+import json
+
+import pytest
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QLabel, QPushButton
+
+from tsfal_qgis import dock as steps
+from tsfal_qgis.dock import TsfalDock
+from tsfal_qgis.queue import Query
+from tsfal_qgis.workspace import ClassInfo, Workspace
+
+NASTY = "<b>bold</b> <img src=x> &amp;"
+CLASSES = (ClassInfo(3, "water", (0, 0, 255)), ClassInfo(0, NASTY, (255, 0, 0)))
+FIGURES = {"labelled_share": 0.1, "budget": 0.3, "valid_pixels": 1000, "queries": 5}
+
+
+def workspace(tmp_path, *miou, status="waiting"):
+    rounds = tuple({"round": number, "miou": value, **FIGURES} for number, value in enumerate(miou))
+    return Workspace(tmp_path / NASTY.replace("/", ""), CLASSES, (), len(rounds) - 1, status, None, rounds)
+
+
+@pytest.fixture
+def dock(qtbot):
+    made = TsfalDock("anna")
+    qtbot.addWidget(made)
+    return made
+
+
+def test_without_a_workspace_only_the_first_page_and_the_log_are_there(dock):
+    assert dock.step == steps.START
+    assert [tool.isEnabled() for tool in dock._steps] == [True, False, False, True, False, False]
+    assert "open or create" in dock.next_step.text()
+
+
+def test_names_are_shown_as_they_are(dock, tmp_path):
+    dock.show_workspace(workspace(tmp_path, None))
+    query = Query("q1", 0, NASTY, NASTY, 1, 0.5, NASTY, 0, 7, 0, 1)
+    dock.answer.show_query(query, "open", CLASSES)
+    dock.warn(NASTY)
+    assert NASTY in dock.answer.query.text()
+    for label in dock.findChildren(QLabel):
+        if label.text():
+            assert label.textFormat() == Qt.TextFormat.PlainText or "<" not in label.text(), label.text()
+
+
+def test_budget_queries_and_miou_are_told(dock, tmp_path):
+    opened = workspace(tmp_path, 0.4, 0.5)
+    dock.show_workspace(opened)
+    counts = {"open": 3, "done": 1, "skipped": 0, "unsure": 1}
+    dock.show_progress(opened, counts, 50)
+    assert (dock.budget.value(), dock.budget.format()) == (500, "budget: 15.0 % spent, 15.0 % left")
+    assert "3 open · 1 done" in dock.counts.text()
+    assert dock.history.text() == "mIoU 0.400 → 0.500"
+    assert "answer the open queries" in dock.next_step.text()
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "told"),
+    [("waiting", 0, "train the next round"), ("done", 0, "export"), ("training", 0, "go on with training")],
+)
+def test_what_to_do_next(dock, tmp_path, status, left, told):
+    opened = workspace(tmp_path, 0.4, status=status)
+    dock.show_progress(opened, {"open": left, "done": 1, "skipped": 0, "unsure": 0}, 0)
+    assert told in dock.next_step.text()
+
+
+def test_rounds_are_compared(dock, tmp_path):
+    dock.show_workspace(workspace(tmp_path, 0.4, None))
+    table = dock.compare.table
+    shown = [[table.item(row, column).text() for column in range(4)] for row in range(2)]
+    assert shown == [["0", "10.0 %", "0.400", "5"], ["1", "10.0 %", "–", "5"]]
+    asked = []
+    dock.compare.round_chosen.connect(asked.append)
+    dock.compare.earlier.click()
+    dock.compare.earlier.click()
+    assert asked == [0, 1]
+
+
+def test_a_class_is_chosen_by_its_button(dock, tmp_path, qtbot):
+    for _ in range(2):
+        dock.show_workspace(workspace(tmp_path, 0.4))
+    assert len(dock.answer.classes.findChildren(QPushButton)) == len(CLASSES)
+    with qtbot.waitSignal(dock.answer.class_chosen) as signal:
+        dock.answer.classes._buttons[3].click()
+    assert signal.args == [3]
+    dock.answer.classes.mark(0)
+    assert [each.isChecked() for each in dock.answer.classes._buttons.values()] == [False, True]
+
+
+def test_a_workspace_is_created_with_a_class_map_of_one_s_own(dock, qtbot, tmp_path):
+    page = dock.start
+    page.rasters.setFilePath(str(tmp_path / "tiles"))
+    page.folder.setFilePath(str(tmp_path / "ws"))
+    page.own_classes.setChecked(True)
+    page.classes.add(NASTY, (1, 2, 3))
+    page.budget.setText("0.2")
+    page.further.setText("--steps 4 --set 'a.b=c d'")
+    with qtbot.waitSignal(page.create_requested) as signal:
+        page._create()
+    folder, words = signal.args
+    assert folder == str(tmp_path / "ws")
+    assert words[:5] == ["train", "--raster", str(tmp_path / "tiles"), "--workspace", folder]
+    classes = json.loads(words[6].partition("=")[2])
+    assert classes[-1] == {"id": 2, "name": NASTY, "colour": [1, 2, 3]}
+    assert words[7:] == ["--steps", "4", "--set", "a.b=c d", "--budget", "0.2"]
+
+
+@pytest.mark.parametrize("further", ["--set 'a", None])
+def test_what_cannot_be_created_is_told(dock, further, tmp_path):
+    page = dock.start
+    if further is not None:
+        page.rasters.setFilePath(str(tmp_path))
+        page.folder.setFilePath(str(tmp_path / "ws"))
+        page.further.setText(further)
+    asked = []
+    page.create_requested.connect(lambda *values: asked.append(values))
+    page._create()
+    assert asked == []
+    assert dock.message.text()
