@@ -125,6 +125,20 @@ def test_everything_at_once(folder, tmp_path):
         assert set(np.unique(mask.read(1))) <= {0, *range(30, 101)}
 
 
+def test_shards_are_put_together_by_the_last(folder, tmp_path):
+    arguments = ("--workspace", folder / "ws", "--out", tmp_path)
+    assert "1 blocks are left" in run(export.command, *arguments, "--shard", "1/2").stderr
+    assert not list(tmp_path.glob("*.tif"))
+    run(export.command, *arguments, "--shard", "0/2")
+    run(export.command, "--workspace", folder / "ws", "--out", tmp_path / "whole")
+    for name in SIZES:
+        files = (out / f"{name}.tif" for out in (tmp_path, tmp_path / "whole"))
+        with rasterio.open(next(files)) as made, rasterio.open(next(files)) as one:
+            assert (made.read() == one.read()).mean() > 0.99
+    assert run(export.command, *arguments, "--shard", "2/2").exit_code == 2
+    assert run(export.command, *arguments, "--shard", "0/2", "--workers", "2").exit_code == 2
+
+
 def test_evaluate_prints_tables_for_people(folder):
     text = run(evaluate.command, "--workspace", folder / "ws", "--raster", folder / "town").stdout
     assert "mean IoU" in text and "overall accuracy" in text and "truth" in text

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -13,8 +17,10 @@ from tsfal_geo.cli.remote import RasterFolder, local_folder, remote_option
 from tsfal_geo.cli.scenes import find_scenes, scene_progress
 
 if TYPE_CHECKING:
+    from tsfal_geo.mapping.blocks import Job
     from tsfal_geo.mapping.export import SceneMap
     from tsfal_geo.mapping.network import Network
+    from tsfal_geo.mapping.predict import Part
     from tsfal_geo.raster.scene import Scene
     from tsfal_geo.workspace.layout import Workspace
 
@@ -30,6 +36,23 @@ class Wanted:
     preview: bool = False
     mosaic: str | None = None
     onnx: bool = False
+    workers: int | None = None
+    scheduler: str | None = None
+    shard: tuple[int, int] | None = None
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether the work is divided."""
+        return self.workers is not None or self.scheduler is not None or self.shard is not None
+
+
+def _shard(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", value)
+    if match is None or not int(match[1]) < int(match[2]):
+        raise click.BadParameter(f"found {value}, expected I/N with I from 0 to N - 1, such as 0/8")
+    return int(match[1]), int(match[2])
 
 
 @click.command("export")
@@ -68,6 +91,18 @@ class Wanted:
 @click.option(
     "--augment", is_flag=True, help="Mean over eight flips and turns: steadier, eight times the work."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Divide the work among so many processes (Dask); it can be resumed.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Divide it among the workers of a Dask scheduler.")
+@click.option(
+    "--shard",
+    callback=_shard,
+    metavar="I/N",
+    help="Do the I-th (from 0) of N parts; who is last puts them together.",
+)
 @remote_option
 @json_option
 def command(
@@ -84,6 +119,9 @@ def command(
     mosaic: str | None,
     onnx: bool,
     augment: bool,
+    workers: int | None,
+    scheduler: str | None,
+    shard: tuple[int, int] | None,
     as_json: bool,
 ) -> None:
     """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid, a STAC item."""
@@ -96,7 +134,9 @@ def command(
         "probabilities": probabilities,
     }
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
-    wanted = Wanted(layers, augment, polygons, min_area, preview, mosaic, onnx)
+    wanted = Wanted(layers, augment, polygons, min_area, preview, mosaic, onnx, workers, scheduler, shard)
+    if sum(value is not None for value in (workers, scheduler, shard)) > 1:
+        raise click.UsageError("--workers, --scheduler and --shard exclude each other")
     opened = Workspace.open(workspace)
     reporter = Reporter(as_json)
     try:
@@ -111,6 +151,7 @@ def export_maps(
     workspace: Workspace, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
 ) -> list[SceneMap]:
     """Map every scene of a folder with the workspace's model; returns the files of each."""
+    from tsfal_geo.mapping.blocks import Job
     from tsfal_geo.mapping.export import Settings, check_paths, export_scene
     from tsfal_geo.mapping.network import open_network
     from tsfal_geo.mapping.sources import open_scenes
@@ -129,17 +170,55 @@ def export_maps(
         doubt=config.plar.confidence,
     )
     onnx = _write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
+    jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, wanted.augment) for scene in scenes]
     maps = []
-    for index, scene in enumerate(scenes):
-        progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
-        files = export_scene(reader, index, network, out, settings, progress)
-        maps.append(files)
-        reporter.artefact("map", files.classes)
-        for layer, path in files.layers.items():
-            reporter.artefact(layer, path)
-        _describe(scenes, index, files, network, wanted, reporter)
-    _describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
+    with divided(wanted) as divide:
+        for index, scene in enumerate(scenes):
+            progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
+            if divide is None:
+                files: SceneMap | None = export_scene(reader, index, network, out, settings, progress)
+            else:
+                files = divide(jobs[index], progress)
+            if files is None:
+                reporter.say(f"{scene.name}: {len(jobs[index].open_parts())} blocks are left to other shards")
+                continue
+            maps.append(files)
+            reporter.artefact("map", files.classes)
+            for layer, path in files.layers.items():
+                reporter.artefact(layer, path)
+            _describe(scenes, index, files, network, wanted, reporter)
+    if len(maps) == len(scenes):
+        _describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
     return maps
+
+
+@contextmanager
+def divided(wanted: Wanted) -> Iterator[Callable[[Job, Callable[[float], None]], SceneMap | None] | None]:
+    """What does a job's blocks and puts them together; None for one pass over the scene."""
+    from tsfal_geo.mapping.blocks import assemble, run_here
+
+    def follow(job: Job, done: Iterator[Part], progress: Callable[[float], None]) -> SceneMap | None:
+        total = len(job.parts())
+        for _ in done:
+            progress(1 - len(job.open_parts()) / total)
+        files = assemble(job)
+        progress(1.0)
+        return files
+
+    if not wanted.in_blocks:
+        yield None
+    elif wanted.shard is not None:
+        shard, shards = wanted.shard
+        yield lambda job, progress: follow(job, run_here(job, shard, shards), progress)
+    else:
+        from tsfal_geo.mapping.cluster import connect, run_on
+
+        with connect(wanted.scheduler, wanted.workers or 1) as client:
+            # Local workers share the machine's cores.
+            threads = None if wanted.workers is None else max(1, (os.cpu_count() or 1) // wanted.workers)
+            yield lambda job, progress: follow(
+                replace(job, threads=threads), run_on(client, replace(job, threads=threads)), progress
+            )
 
 
 def _describe(

@@ -15,7 +15,7 @@ from torch import Tensor
 from tsfal_geo.mapping.blend import Blender
 from tsfal_geo.mapping.memory import bound_arenas
 from tsfal_geo.mapping.prefetch import prefetch
-from tsfal_geo.mapping.windows import Strip, strips, window_starts
+from tsfal_geo.mapping.windows import Strip, strips, touching, window_starts
 from tsfal_geo.raster.reader import Patch, SceneReader
 from tsfal_geo.raster.write import BLOCK
 
@@ -45,6 +45,16 @@ class RowBlock:
     valid: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Pixels of a scene: rows from ``y0`` to before ``y1``, columns from ``x0`` to before ``x1``."""
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+
 class RowSink(Protocol):
     """Takes finished rows: strip by strip from the left, each from the top, without gaps."""
 
@@ -62,6 +72,7 @@ def predict_scene(
     batch: int,
     channels: Mapping[str, int],
     on_rows: RowSink,
+    part: Part | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Predict every pixel of a scene and give each, blended, to ``on_rows`` exactly once.
@@ -80,26 +91,36 @@ def predict_scene(
         batch: windows at a time.
         channels: name and channels of each layer that ``predict_fn`` returns.
         on_rows: takes the finished rows.
+        part: only these pixels; their values are those that they have in the whole scene.
         progress: gets the share of the scene that is done.
     """
     bound_arenas()
     scene = reader.scenes[scene_index]
-    height, width = scene.height, scene.width
-    for strip in strips(width, window, overlap, _WIDEST, BLOCK):
+    width = scene.width
+    starts = window_starts(scene.height, window, overlap)
+    y0, y1 = 0, scene.height
+    cut = list(strips(width, window, overlap, _WIDEST, BLOCK))
+    if part is not None:
+        y0, y1 = part.y0, part.y1
+        starts = touching(starts, window, y0, y1)
+        columns = touching(window_starts(width, window, overlap), window, part.x0, part.x1)
+        cut = [Strip(part.x0, part.x1, columns)]
+    for strip in cut:
+        left = strip.starts[0]
         blender = Blender(
-            channels, window, strip.starts[0], strip.starts[-1] + window - strip.starts[0],
-            window_starts(height, window, overlap)[-1] + window,
+            channels, window, left, strip.starts[-1] + window - left, starts[-1] + window
         )  # fmt: skip
-        rows = _Rows(blender, strip, height, on_rows)
+        blender.forget(starts[0])
+        rows = _Rows(blender, strip, y0, y1, on_rows)
         with closing(
-            prefetch(_read_strip(reader, scene_index, strip, height, window, overlap, batch))
+            prefetch(_read_strip(reader, scene_index, strip, starts, y0, y1, window, batch))
         ) as steps:
             for step in steps:
                 if step.starts:
                     blender.add(predict_fn(step.tensors), step.starts)
                 rows.give_out(step.valid, step.done)
                 if progress is not None:
-                    share = min(step.done, height) / height
+                    share = min(step.done, y1) / y1
                     progress((strip.x0 + share * (strip.x1 - strip.x0)) / width)
 
 
@@ -115,40 +136,47 @@ class _Step:
 class _Rows:
     """Gives out finished rows with their valid pixels."""
 
-    def __init__(self, blender: Blender, strip: Strip, height: int, on_rows: RowSink) -> None:
-        self._blender, self._strip, self._height, self._on_rows = blender, strip, height, on_rows
+    def __init__(self, blender: Blender, strip: Strip, y0: int, y1: int, on_rows: RowSink) -> None:
+        self._blender, self._strip, self._end, self._on_rows = blender, strip, y1, on_rows
         self._valid = np.zeros((0, strip.x1 - strip.x0), np.bool_)
-        self._y = 0
+        self._y = y0
 
     def give_out(self, valid: NDArray[np.bool_] | None, done: int) -> None:
         """Take the next rows of valid pixels, give out what is finished when all above ``done`` is."""
         if valid is not None:
             self._valid = np.concatenate([self._valid, valid])
         x0, x1 = self._strip.x0, self._strip.x1
-        end = min(self._blender.ready(done), self._height)
+        end = min(self._blender.ready(done), self._end)
         while self._y < end:
             y1 = min(self._y + _ROWS_AT_ONCE, end)
             valid, self._valid = np.split(self._valid, [y1 - self._y])
             layers = self._blender.rows(self._y, y1, x0, x1) if valid.any() else {}
             self._on_rows(RowBlock(self._y, x0, layers, valid))
             self._y = y1
-        self._blender.forget(self._y)
+        # Windows above a part's first row are yet to come when no row of it is finished.
+        self._blender.forget(min(self._y, end))
 
 
 def _read_strip(
-    reader: SceneReader, scene: int, strip: Strip, height: int, window: int, overlap: float, batch: int
+    reader: SceneReader,
+    scene: int,
+    strip: Strip,
+    rows: tuple[int, ...],
+    y0: int,
+    y1: int,
+    window: int,
+    batch: int,
 ) -> Iterator[_Step]:
-    rows = window_starts(height, window, overlap)
     bands = _Bands(reader, scene, strip, window)
     pending: list[tuple[int, int, Patch]] = []
     # Narrow rasters fill a batch from several rows; wide ones need not hold two rows of windows for it.
     fill_over_rows = len(strip.starts) < 4 * batch
-    known = 0
+    known = y0
     for y, following in zip(rows, (*rows[1:], rows[-1] + window), strict=True):
         band = bands.read(y)
-        new = band.valid[known - y : height - y, strip.x0 - strip.starts[0] :][:, : strip.x1 - strip.x0]
+        new = band.valid[known - y : max(y1 - y, 0), strip.x0 - strip.starts[0] :][:, : strip.x1 - strip.x0]
         yield _Step([], {}, new, pending[0][0] if pending else y)
-        known = min(y + window, height)
+        known = max(known, min(y + window, y1))
         for x in strip.starts:
             patch = _cut(band, x - strip.starts[0], window)
             if patch.valid.any():

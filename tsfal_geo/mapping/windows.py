@@ -66,8 +66,12 @@ def strips(width: int, window: int, overlap: float, widest: int, tile: int) -> I
     pixels = math.ceil(width / count / tile) * tile
     for x0 in range(0, width, pixels):
         x1 = min(x0 + pixels, width)
-        touching = tuple(x for x in starts if x < x1 + ALIGN and x + window > x0 - ALIGN)
-        yield Strip(x0, x1, touching)
+        yield Strip(x0, x1, touching(starts, window, x0, x1))
+
+
+def touching(starts: tuple[int, ...], window: int, first: int, end: int) -> tuple[int, ...]:
+    """The windows that reach into the pixels from ``first`` to before ``end`` of an axis, or touch them."""
+    return tuple(start for start in starts if start < end + ALIGN and start + window > first - ALIGN)
 
 
 def window_weights(cells: int) -> NDArray[np.float32]:

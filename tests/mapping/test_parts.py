@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from tsfal_geo.mapping.predict import Part, predict_scene
+
+from .fakes import Collect, Identity, MemoryReader
+from .test_predict import Stride4, scene
+
+
+def run(reader, network, part=None, channels=3):
+    collect = Collect(*reader.valid.shape)
+    predict_scene(
+        reader, 0, network, window=64, overlap=0.3, batch=3, channels={"probabilities": channels},
+        on_rows=collect, part=part,
+    )  # fmt: skip
+    return collect
+
+
+@pytest.mark.parametrize("size", [(200, 331), (63, 300), (449, 97)])
+def test_parts_together_are_the_whole_to_the_byte(size):
+    reader = scene(*size)
+    reader.valid[40:130, 20:90] = False
+    whole = run(reader, Stride4()).layers["probabilities"]
+    seen = np.zeros(size, int)
+    for y in range(0, size[0], 80):
+        for x in range(0, size[1], 112):
+            part = Part(y, x, min(y + 80, size[0]), min(x + 112, size[1]))
+            found = run(reader, Stride4(), part)
+            place = slice(part.y0, part.y1), slice(part.x0, part.x1)
+            seen += found.seen
+            assert (found.seen[place] == 1).all() and found.seen.sum() == found.seen[place].size
+            assert np.array_equal(found.valid[place], reader.valid[place])
+            if "probabilities" in found.layers:
+                known = reader.valid[place]
+                assert np.array_equal(
+                    found.layers["probabilities"][:, *place][:, known], whole[:, *place][:, known]
+                )
+    assert (seen == 1).all()
+
+
+def test_a_part_far_down_reads_and_holds_no_more_than_it_needs():
+    reader = scene(4000, 200)
+    run(reader, Identity(), Part(3200, 64, 3264, 128), channels=6)
+    rows, columns = np.nonzero(reader.reads)
+    assert rows.min() >= 3200 - 68 and rows.max() < 3264 + 68
+    assert columns.min() == 0 and columns.max() < 128 + 68
+
+
+def test_a_part_without_data_costs_nothing():
+    reader = MemoryReader(np.zeros((3, 300, 300), np.uint8), np.zeros((300, 300), bool))
+    network = Identity()
+    found = run(reader, network, Part(128, 128, 256, 256), channels=6)
+    assert not network.batches and not found.layers
