@@ -136,7 +136,7 @@ def _install():
     pyqt = types.ModuleType("qgis.PyQt")
     pyqt.__path__ = []
     sys.modules.update({"qgis": qgis, "qgis.PyQt": pyqt})
-    for name in ("QtCore", "QtGui", "QtWidgets", "QtTest", "QtSvg", "QtXml"):
+    for name in ("QtCore", "QtGui", "QtWidgets", "QtTest", "QtSvg", "QtXml", "sip"):
         module = importlib.import_module(f"PyQt6.{name}")
         sys.modules[f"qgis.PyQt.{name}"] = module
         setattr(pyqt, name, module)
