@@ -111,6 +111,7 @@ class PixelBrush(QgsMapTool):
 
     def remove(self) -> None:
         """Take the outlines off the canvas."""
+        self.canvas().unsetMapTool(self)
         for band in (self._stroke, self._cursor):
             sip.delete(band)
 
