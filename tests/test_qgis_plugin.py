@@ -277,3 +277,11 @@ def test_a_desktop_in_which_something_goes_wrong_fails_and_does_not_hang(screen,
 def test_a_desktop_in_which_all_is_well_passes(screen, tmp_path):
     outcome = desktop.run(TESTS / "desktop" / "controls" / "intact.py", tmp_path / "out", seconds=120)
     assert outcome.ok, str(outcome)
+
+
+@pytest.mark.slow
+def test_the_zip_installs_as_a_user_does_it_and_unloads(screen, tmp_path):
+    zipped = plugin.package(plugin.source(), tmp_path)
+    driver = TESTS / "desktop" / "controls" / "from_zip.py"
+    outcome = desktop.run(driver, tmp_path / "out", workspace=zipped, seconds=120)
+    assert outcome.ok, str(outcome)
