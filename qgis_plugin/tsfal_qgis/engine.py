@@ -31,7 +31,7 @@ SETTING = "tsfal/engine"
 INSTALL = "uv tool install --python 3.12 tsfal-geo"
 
 _START_MS = 30_000
-_CHECK_MS = 60_000
+_CHECK_MS = 20_000
 _GRACE_MS = 30_000
 # QGIS sets these for its own libraries; another Python with its own GDAL and PROJ must not see them.
 _QGIS_ONLY = [
@@ -124,7 +124,7 @@ class EngineConfig:
         if not process.waitForFinished(_CHECK_MS):
             process.kill()
             process.waitForFinished(_START_MS)
-            return Handshake(None, tr("{command} did not answer for a minute.").format(command=shown))
+            return Handshake(None, tr("{command} did not answer within 20 seconds.").format(command=shown))
         words = bytes(process.readAllStandardOutput()).decode("utf-8", "replace").split()
         if process.exitCode() == 0 and words[:2] == ["tsfal-geo,", "version"] and len(words) == 3:
             return Handshake(words[2])

@@ -238,4 +238,11 @@ def test_a_command_may_be_a_program_an_environment_or_words(tmp_path):
     assert split_command(str(program)) == [str(program)]
     assert split_command(str(tmp_path / "my env")) == [str(program)]
     assert split_command(f'"{program}" --x') == [str(program), "--x"]
-    assert split_command("conda run -n geo tsfal-geo") == ["conda", "run", "-n", "geo", "tsfal-geo"]
+    assert split_command("nice -n 5 tsfal-geo") == ["nice", "-n", "5", "tsfal-geo"]
+
+
+def test_an_engine_that_hangs_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "_CHECK_MS", 300)
+    answer = EngineConfig().check([str(wrapper(tmp_path / "x", "exec sleep 60"))])
+    assert answer.version is None
+    assert "did not answer" in answer.problem

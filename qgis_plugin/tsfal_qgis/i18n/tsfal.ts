@@ -764,7 +764,7 @@ Suggested: {suggested}</source>
     </message>
     <message>
       <location filename="../engine.py" />
-      <source>{command} did not answer for a minute.</source>
+      <source>{command} did not answer within 20 seconds.</source>
       <translation type="unfinished" />
     </message>
     <message>
