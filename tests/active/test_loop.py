@@ -10,7 +10,7 @@ import shapely
 import torch
 from loop_case import IDS, QuietReporter, tiny_config, write_scenes
 
-from tsfal_geo.active import rounds
+from tsfal_geo.active import rounds, training
 from tsfal_geo.active.loop import Request, query, train
 from tsfal_geo.active.oracle import query_mask
 from tsfal_geo.classes import IGNORE
@@ -253,3 +253,15 @@ def test_every_strategy_spends_the_same_share(strategy, folder, tmp_path):
 def test_without_rounds_nothing_is_asked(folder, tmp_path):
     workspace = run(tmp_path, folder, active__rounds=0, train__method="supervised")
     assert (workspace.state.status, metrics(workspace, 0)["queries"]) == ("done", 0)
+
+
+def test_only_the_first_training_waits_before_unlabelled_images_count(folder, tmp_path, monkeypatch):
+    built = []
+    original = training.build_module
+    monkeypatch.setattr(
+        training,
+        "build_module",
+        lambda config, *args, **kw: built.append(config) or original(config, *args, **kw),
+    )
+    run(tmp_path, folder, active__oracle=True, active__budget=0.5, active__rounds=1, tsf__ramp=0.5)
+    assert [config.tsf.ramp for config in built] == [0.5, 0.0]
