@@ -167,9 +167,9 @@ def test_processing_gets_the_failure(how, message):
         run_engine([how], QgsProcessingFeedback(), FAKE)
 
 
-@pytest.mark.parametrize("how", ["wait", "deaf"])
-def test_processing_can_be_cancelled(how, monkeypatch):
-    monkeypatch.setattr(engine, "_GRACE_MS", 300)
+@pytest.mark.parametrize(("how", "grace"), [("wait", 600_000), ("deaf", 300)])
+def test_processing_can_be_cancelled(how, grace, monkeypatch):
+    monkeypatch.setattr(engine, "_GRACE_MS", grace)
     feedback = QgsProcessingFeedback()
     threading.Timer(0.5, feedback.cancel).start()
     with pytest.raises(EngineStopped):
