@@ -11,7 +11,7 @@ from rasterio.windows import Window
 ROOT = Path(__file__).parents[1]
 DESKTOP = ROOT / "qgis_plugin" / "tests" / "desktop"
 PICTURES = ROOT / "build" / "qgis-screenshots"
-SIDE = 192
+SIDE = 256
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QLineEdit
 from qgis.utils import iface, loadPlugin, startPlugin, unloadPlugin
 
-BY_KEYBOARD = 8
+BY_KEYBOARD = 6
 TINY = (
     "--labelled 0.25 --steps 2 --rounds 2 --budget 0.6 --set model.weights=null "
     "--set model.encoder=tu-mobilenetv2_035 --set model.decoder_convs=1 --set data.chip_size=64 "
