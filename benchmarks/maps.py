@@ -208,7 +208,7 @@ def peers(options: argparse.Namespace) -> None:
         ):
             same = (ours.read(1) == other.read(1)).mean()
         if options.geoai:
-            script = Path(__file__).with_name("geoai_side.py")
+            script = Path(__file__).parent / "elsewhere" / "geoai_side.py"
             command = [options.geoai, script, folder / "town.tif", folder / "maps" / "geoai.tif"]
             found = [
                 subprocess.run(command, capture_output=True, text=True, check=True)
