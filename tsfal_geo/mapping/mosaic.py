@@ -66,6 +66,8 @@ def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Li
             BIGTIFF="IF_SAFER",
             NUM_THREADS="2",
         )
+        # GDAL keeps the names under the passing file's own name.
+        temporary.with_name(f"{temporary.name}.aux.xml").unlink(missing_ok=True)
     (folder / "mosaic-sources.vrt").unlink()
     sidecars.write_aux(path, classes)
     sidecars.write_class_style(path, classes)
