@@ -9,6 +9,7 @@ from tsfal_geo.errors import RasterError
 from tsfal_geo.mapping.network import Compute, choose_compute, open_network, probabilities
 from tsfal_geo.mapping.predict import predict_scene
 from tsfal_geo.mapping.sources import open_scenes
+from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
@@ -85,6 +86,25 @@ def test_half_precision_changes_little(tmp_path, segmenter):
     exact = predicted(reader, probabilities(segmenter, normaliser, FLOAT32), 128)
     half = Compute(torch.device("cpu"), torch.bfloat16)
     assert np.abs(predicted(reader, probabilities(segmenter, normaliser, half), 128) - exact).max() < 0.05
+
+
+@pytest.mark.parametrize(("trained", "kernel"), [(40, 1), (40, 3), (5, 1)])
+def test_the_models_own_decoder_gives_the_errors_once_it_is_trained(tmp_path, segmenter, trained, kernel):
+    refiner = torch.nn.Module()
+    refiner.emd = ErrorMaskDecoder(6, first_kernel=kernel).eval()
+    refiner.register_buffer("trained", torch.tensor(trained))
+    refiner.register_buffer("threshold", torch.tensor(0.6))
+    save_model(tmp_path, segmenter, card(), {"refiner": refiner})
+    network = open_network(tmp_path, FLOAT32, errors=True)
+    image = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    found = network.predict({"image": image, "valid": torch.zeros(1, 64, 64, dtype=torch.bool)})
+    assert set(found) == set(network.channels) and ("error" in found) == (trained >= 20)
+    if "error" in found:
+        assert network.error_threshold == pytest.approx(0.6)
+        with torch.inference_mode():
+            output = segmenter(torch.zeros(1, 3, 64, 64), features=True)
+            logits = refiner.emd(output.f1, output.f2, output.logits.softmax(1))
+        assert torch.allclose(found["error"], logits.sigmoid(), atol=1e-5)
 
 
 def test_compute_is_the_gpu_where_there_is_one():
