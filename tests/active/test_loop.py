@@ -242,6 +242,21 @@ def test_query_asks_anew_without_training(folder, tmp_path):
     assert asked(workspace, 1) != asked(workspace, 0)
 
 
+def test_a_model_that_was_trained_without_rounds_can_be_asked_for_queries(folder, tmp_path):
+    workspace = run(tmp_path, folder, active__rounds=0)
+    query(Request(tmp_path, folder, None, tiny_config(active__budget=0.5)), QuietReporter())
+    workspace = Workspace.open(tmp_path)
+    assert workspace.state.status == "waiting" and asked(workspace, 1)
+    run(tmp_path, folder, active__oracle=True, active__budget=0.5)
+    assert metrics(Workspace.open(tmp_path), 2)["steps"] > 0
+    without = {"active__strategy": "random", "emd__enabled": False, "plar__enabled": False}
+    query(
+        Request(tmp_path, folder, None, tiny_config(active__budget=0.7, active__rounds=3, **without)),
+        QuietReporter(),
+    )
+    assert Workspace.open(tmp_path).current_round == 3
+
+
 @pytest.mark.parametrize("strategy", ["random", "margin", "coreset", "qbc", "emd"])
 def test_every_strategy_spends_the_same_share(strategy, folder, tmp_path):
     workspace = run(tmp_path, folder, active__strategy=strategy, active__budget=0.5, active__rounds=1)

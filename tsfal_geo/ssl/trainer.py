@@ -29,6 +29,7 @@ from tsfal_geo.ssl.relay import Relay
 from tsfal_geo.workspace.atomic import unsaved_work
 
 _VALIDATIONS = 10
+_REFINER = "refiner."  # where modules keep it
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def fit(
 def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
     """Take the weights and banks of an earlier round's ``resume.ckpt``, not its step or optimisers.
 
-    The presence bank starts anew if the number of unlabelled chips has changed, as its columns are chips.
+    The presence bank starts anew if the number of unlabelled chips has changed, as its columns are chips. A
+    refiner that the earlier round did not have starts untrained; one that is no longer wanted is left out.
 
     Raises:
         WorkspaceError: the checkpoint is damaged or of another network.
@@ -134,7 +136,9 @@ def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
     own = module.state_dict()
     for name in [n for n in state if n.endswith("presence.present") and state[n].shape != own[n].shape]:
         state[name] = own[name]
-    _fill(module, state, checkpoint)
+    kept = {name: value for name, value in state.items() if not name.startswith(_REFINER)}
+    refiner = {name: state.get(name, value) for name, value in own.items() if name.startswith(_REFINER)}
+    _fill(module, {**kept, **refiner}, checkpoint)
     module.begin(module.total_steps)
 
 
