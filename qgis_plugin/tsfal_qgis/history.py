@@ -112,6 +112,9 @@ def _apply(added: Sequence[Row], removed: Sequence[Row]) -> None:
 def _save(layer: QgsVectorLayer, coming: Sequence[Row], going: Sequence[Row]) -> None:
     if not layer.isEditable() and not layer.startEditing():
         raise SaveProblem(f"{layer.name()} cannot be edited; is its file writable?")
+    if layer.isModified():
+        # What other tools drew is saved by itself, or else kept: only our own change may be dropped below.
+        commit(layer)
     there = {row.fid for row in going if layer.getFeature(row.fid).isValid()}
     new: list[QgsFeature] = []
     layer.beginEditCommand("tsfal")
@@ -122,7 +125,12 @@ def _save(layer: QgsVectorLayer, coming: Sequence[Row], going: Sequence[Row]) ->
         layer.addFeature(feature)
         new.append(feature)
     layer.endEditCommand()
-    numbers = commit(layer)
+    try:
+        numbers = commit(layer)
+    except SaveProblem:
+        layer.rollBack()
+        layer.startEditing()
+        raise
     # Rows come back in the order in which they were added.
     for row, number in zip(coming, numbers[-len(coming) :] if coming else []):
         row.fid = number
@@ -132,7 +140,7 @@ def commit(layer: QgsVectorLayer) -> list[int]:
     """Save a layer and stay in its edit session; returns the numbers of new rows.
 
     Raises:
-        SaveProblem: it was refused; what was not saved is dropped, the edit session goes on.
+        SaveProblem: it was refused; what was not saved stays in the edit session.
     """
     numbers: list[int] = []
 
@@ -146,8 +154,6 @@ def commit(layer: QgsVectorLayer) -> list[int]:
         reasons = [line.strip() for line in layer.commitErrors() if line.strip()]
     finally:
         layer.committedFeaturesAdded.disconnect(committed)
-    layer.rollBack()
-    layer.startEditing()
     raise SaveProblem("; ".join(reasons[-2:]) or f"{layer.name()} could not be saved")
 
 

@@ -15,7 +15,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDateTime, QObject, pyqtSignal
 
-from .compat import create_feature
+from .compat import create_feature, tr
 from .history import Change, History, Row, SaveProblem, commit, rows
 from .queue import DONE, OPEN, Query
 from .shapes import Refused, footprint, mended, same_crs, scene_crs
@@ -69,11 +69,14 @@ class LabelStore(QObject):
                 layer.startEditing()
 
     def end(self) -> str:
-        """Save what other tools left in the layers, end the edit sessions; returns what went wrong."""
+        """Save what other tools left in the layers, end the edit sessions; returns what went wrong.
+
+        A layer that cannot be saved stays in its edit session, with everything that was drawn.
+        """
         problem = self.save()
         for layer in (*self.labels, self.decisions):
-            if layer.isEditable():
-                layer.commitChanges(True) or layer.rollBack()
+            if layer.isEditable() and not layer.isModified():
+                layer.commitChanges(True)
         return problem
 
     def save(self) -> str:
@@ -83,7 +86,10 @@ class LabelStore(QObject):
                 try:
                     commit(layer)
                 except SaveProblem as problem:
-                    return str(problem)
+                    text = tr(
+                        "Not saved: what QGIS itself drew in {layer} ({why}). Has each polygon a class?"
+                    )
+                    return text.format(layer=layer.name(), why=str(problem).rstrip(". "))
         return ""
 
     def layer_for(self, crs: QgsCoordinateReferenceSystem) -> QgsVectorLayer:

@@ -179,12 +179,13 @@ class Session(QObject):
         return self.store.save()
 
     def close(self) -> None:
-        """Save, end the edit sessions, take the layers away."""
+        """Save, end the edit sessions, take the layers away; all stay where something cannot be saved."""
         self.detach()
         problem = self.store.end()
         if problem:
             self.refused.emit(problem)
-        self.layers.remove()
+        else:
+            self.layers.remove()
 
     def detach(self) -> None:
         """Stop looking; for the moment when the project takes the layers away."""

@@ -320,6 +320,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../labels.py" />
+      <source>Not saved: what QGIS itself drew in {layer} ({why}). Has each polygon a class?</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../session.py" />
       <source>Nothing was decided in this round yet.</source>
       <translation type="unfinished" />
