@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -98,6 +100,7 @@ def test_broken_and_greedy_files_are_refused(tmp_path, halves):
 # Byte ranges, which /vsicurl/ needs; in a process of its own, as GDAL opens files holding the GIL.
 SERVER = """
 import sys
+from unittest import mock
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
@@ -160,8 +163,20 @@ def test_the_option_allows_it(tmp_path, halves, server, monkeypatch):
     mosaic(tmp_path / "scenes" / "town.vrt", [f"/vsicurl/{server}/{name}.tif" for name in "ab"])
     refused = CliRunner().invoke(info.command, ["--raster", str(tmp_path / "scenes")])
     assert "--allow-remote" in refused.output and refused.exit_code != 0
-    allowed = CliRunner().invoke(info.command, ["--raster", str(tmp_path / "scenes"), "--allow-remote"])
+    with mock.patch.dict(os.environ):
+        allowed = CliRunner().invoke(info.command, ["--raster", str(tmp_path / "scenes"), "--allow-remote"])
     assert allowed.exit_code == 0, allowed.output
+
+
+def test_world_files_of_local_rasters_are_found_where_remote_ones_are_allowed(tmp_path):
+    profile = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", **profile) as dataset:
+        dataset.write(np.ones((1, 30, 40), np.uint8))
+    (tmp_path / "a.tfw").write_text("0.5\n0\n0\n-0.5\n1000.25\n1999.75\n")
+    with mock.patch.dict(os.environ):
+        CliRunner().invoke(info.command, ["--raster", str(tmp_path), "--allow-remote"])
+        (scene,) = discover(tmp_path)
+    assert scene.grid.affine == Affine(0.5, 0, 1000, 0, -0.5, 2000)
 
 
 @pytest.mark.parametrize("name", ["rotated_south_up", "uint16_3band", "rgba_2cm", "nan_nodata", "mars_crs"])

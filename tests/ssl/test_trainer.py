@@ -168,7 +168,7 @@ def test_progress_logs_and_best_weights(run, make_config, tmp_path):
     assert [row["step"] for row in rows if row["val/miou"]] == ["3", "6"]
     assert sum(bool(row["loss/total"]) for row in rows) == 6
     assert list((tmp_path / "run/logs/tensorboard").glob("events*"))
-    assert result.best_miou >= result.miou
+    assert result.best_miou >= result.miou - 1e-6  # kept as float32
     load_best(module, result)
     weights = load_file(result.best_weights)
     assert all(torch.equal(value, weights[name]) for name, value in module.predictor.state_dict().items())

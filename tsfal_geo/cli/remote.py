@@ -11,9 +11,10 @@ import click
 
 from tsfal_geo.errors import RasterError
 
-# Cloud-optimised files need no listing of their folder; what a server drops now and then is asked for again.
+# No listing of a file's folder on a server; EMPTY_DIR would also hide world files and names beside local
+# rasters. What a server drops now and then is asked for again.
 _ENVIRONMENT = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "1",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
