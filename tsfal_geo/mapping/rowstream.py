@@ -7,12 +7,11 @@ twice, as it is where windows overlap.
 
 from __future__ import annotations
 
-import copy
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -197,7 +196,7 @@ class _Compiler:
             reach = self.reach[source] + self._cells // 2 * self.stride[source]
             self._append(node, partial(Averaged, self._cells), self.stride[source], reach)
         elif isinstance(module, _ROW_MODULES):
-            self._each(node, copy.deepcopy(module).to(self._dtype))
+            self._each(node, module)
         else:
             raise UnstreamableError(f"{node.target}: {type(module).__name__}")
 
@@ -228,14 +227,22 @@ class _Compiler:
         if norm is not None:
             self._folded[node] = norm
             module = fuse_conv_bn_eval(module, norm)
+        (above, beside), (dilation, _) = module.padding, module.dilation
+        extent = dilation * (module.kernel_size[0] - 1) + 1
+        self._window(node, self._kernel(module, (0, beside)), extent, module.stride[0], above, 0)
+
+    def _kernel(self, module: nn.Conv2d, padding: tuple[int, int]) -> Callable[[Tensor], Tensor]:
         weight = module.weight.detach().to(self._dtype, memory_format=torch.channels_last)
-        bias = None if module.bias is None else module.bias.detach().to(self._dtype)
-        (stride, across), (dilation, _), (above, beside) = module.stride, module.dilation, module.padding
-        function = partial(
-            F.conv2d, weight=weight, bias=bias, stride=(stride, across), padding=(0, beside),
-            dilation=module.dilation, groups=module.groups,
-        )  # fmt: skip
-        self._window(node, function, dilation * (module.kernel_size[0] - 1) + 1, stride, above, 0)
+        bias = None if module.bias is None else module.bias.detach()
+        shape = {"stride": module.stride, "dilation": module.dilation, "groups": module.groups}
+        if self._half_on_cpu(weight):
+            # oneDNN adds a float32 bias before it rounds; a rounded one would shift whole channels.
+            return partial(torch.mkldnn_convolution, weight=weight, bias=bias, padding=padding, **shape)
+        bias = None if bias is None else bias.to(self._dtype)
+        return partial(F.conv2d, weight=weight, bias=bias, padding=padding, **shape)
+
+    def _half_on_cpu(self, weight: Tensor) -> bool:
+        return weight.device.type == "cpu" and self._dtype == torch.bfloat16
 
     def _pooling(self, node: fx.Node, module: nn.MaxPool2d) -> None:
         kernel, stride, dilation, padding = (
@@ -252,6 +259,9 @@ class _Compiler:
     def _norm_after(self, node: fx.Node) -> _BatchNorm | None:
         users = list(node.users)
         if len(users) != 1 or users[0].op != "call_module":
+            return None
+        weight = cast(nn.Conv2d, self._modules[str(node.target)]).weight
+        if self._dtype != torch.float32 and not self._half_on_cpu(weight):
             return None
         module = self._modules[str(users[0].target)]
         return module if isinstance(module, _BatchNorm) and module.track_running_stats else None
