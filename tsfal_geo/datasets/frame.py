@@ -119,7 +119,7 @@ def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping
 
     Args:
         folder: the dataset's.
-        classes: the class map; its ignore colours are written too.
+        classes: the class map; its ignore colours and ids are written too.
         sections: such as ``{"data": {"chip_size": 512}}``; only what differs from dataset to dataset.
 
     Raises:
@@ -128,6 +128,8 @@ def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping
     values: dict[str, Any] = {"classes": classes.to_json()}
     if classes.ignore_colours:
         values["ignore_colours"] = [list(colour) for colour in classes.ignore_colours]
+    if classes.ignore_ids:
+        values["ignore_ids"] = list(classes.ignore_ids)
     values |= {section: dict(keys) for section, keys in sections.items()}
     path = folder / CONFIG
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
