@@ -106,9 +106,9 @@ class ClassMap:
         return self.names.index(name)
 
     @classmethod
-    def from_specs(cls, specs: Sequence[ClassSpec]) -> ClassMap:
-        """The class map of a configuration's ``classes``."""
-        return cls(tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs))
+    def from_specs(cls, specs: Sequence[ClassSpec], ignore_colours: Sequence[Colour] = ()) -> ClassMap:
+        """The class map of a configuration's ``classes`` and ``ignore_colours``."""
+        return cls(tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs), tuple(ignore_colours))
 
     def to_specs(self) -> tuple[ClassSpec, ...]:
         """As a configuration's ``classes``; ignore colours are not part of it."""

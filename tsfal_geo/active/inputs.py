@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ class Inputs:
 def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
     """The class map from the configuration, else from the label files' own tables, else Vaihingen's."""
     if config.classes:
-        return replace(ClassMap.from_specs(config.classes), ignore_colours=config.ignore_colours)
+        return ClassMap.from_specs(config.classes, config.ignore_colours)
     return infer_class_map(scenes) or VAIHINGEN
 
 

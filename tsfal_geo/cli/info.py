@@ -37,7 +37,7 @@ def command(
 
     reporter = Reporter(as_json)
     config = load_config(config_path, {"data.bands": _numbers(bands), **parse_set(settings)})
-    classes = ClassMap.from_specs(config.classes) if config.classes else None
+    classes = ClassMap.from_specs(config.classes, config.ignore_colours) if config.classes else None
     report = inspect(raster, config.data.bands, classes)
     for line in report.survey.warnings:
         reporter.warning(line)
