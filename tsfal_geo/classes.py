@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.config import ClassSpec, Config
+from tsfal_geo.config import ClassSpec
 from tsfal_geo.errors import ConfigError
 
 IGNORE = 255
@@ -114,16 +114,12 @@ class ClassMap:
         return self.names.index(name)
 
     @classmethod
-    def from_config(cls, config: Config) -> ClassMap | None:
-        """The class map that a configuration gives, with what it ignores; None where it gives no classes."""
-        if config.classes is None:
-            return None
-        return cls(cls.from_specs(config.classes).classes, config.ignore_colours, config.ignore_ids)
-
-    @classmethod
-    def from_specs(cls, specs: Sequence[ClassSpec]) -> ClassMap:
-        """The class map of a configuration's ``classes``."""
-        return cls(tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs))
+    def from_specs(
+        cls, specs: Sequence[ClassSpec], ignore_colours: Sequence[Colour] = (), ignore_ids: Sequence[int] = ()
+    ) -> ClassMap:
+        """The class map of a configuration's ``classes``, ``ignore_colours`` and ``ignore_ids``."""
+        infos = tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs)
+        return cls(infos, tuple(ignore_colours), tuple(ignore_ids))
 
     def to_specs(self) -> tuple[ClassSpec, ...]:
         """As a configuration's ``classes``; what is ignored is not part of it."""

@@ -32,7 +32,7 @@ STATUS_FIELD = "tsfal_status"
 OPACITY = {"prediction": 0.5, "refined": 0.8, "confidence": 0.7, "error_mask": 0.5}
 
 SCENE_VARIABLE = "tsfal_scene"
-_ON_TOP = f'coalesce(@{SCENE_VARIABLE}, "scene", \'\') = coalesce("scene", @{SCENE_VARIABLE}, \'\')'
+_ON_TOP = f"coalesce(@{SCENE_VARIABLE}, \"scene\", '') = coalesce(\"scene\", @{SCENE_VARIABLE}, '')"
 
 _STATUS = f"coalesce(\"{STATUS_FIELD}\", '{OPEN}')"
 _QUERY_LINES = (

@@ -36,8 +36,7 @@ def streets(make_scene, tmp_path):
     "lines",
     [
         "ulm_000000_000019\n\nbonn 7\n",
-        "train/ulm/ulm_000000_000019_leftImg8bit.png gtFine/ulm_000000_000019_gtFine_labelIds.png\n"
-        "bonn 7",
+        "train/ulm/ulm_000000_000019_leftImg8bit.png gtFine/ulm_000000_000019_gtFine_labelIds.png\nbonn 7",
         "  ulm_000000_000019.jpg\r\nbonn_07_leftImg8bit.png\r\n",
     ],
     ids=["names", "a paper's list", "files"],

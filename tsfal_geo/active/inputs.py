@@ -65,8 +65,9 @@ class Inputs:
 
 def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
     """The class map from the configuration, else from the label files' own tables, else Vaihingen's."""
-    given = ClassMap.from_config(config)
-    return given or (infer_class_map(scenes) or VAIHINGEN).ignoring(config.ignore_ids)
+    if config.classes:
+        return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids)
+    return (infer_class_map(scenes) or VAIHINGEN).ignoring(config.ignore_ids)
 
 
 def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:

@@ -89,6 +89,8 @@ class Adapter:
 def building(out: Path) -> Iterator[Path]:
     """A folder beside ``out`` to build in; it becomes ``out`` if the block succeeds, else it is removed.
 
+    Errors for people that name a file in it are made to name what it is a link to, or its place in ``out``.
+
     Raises:
         UserError: ``out`` is there already and not an empty folder.
     """
@@ -99,10 +101,23 @@ def building(out: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         draft = Path(folder) / out.name
         draft.mkdir()
-        yield draft
+        try:
+            yield draft
+        except UserError as error:
+            raise type(error)(_lasting(str(error), draft, out)) from None
         if out.is_dir():
             out.rmdir()
         draft.rename(out)
+
+
+def _lasting(text: str, draft: Path, out: Path) -> str:
+    """A message with paths that are still there when a person reads it."""
+    named = [path for path in draft.rglob("*") if str(path) in text]
+    for path in sorted(named, key=lambda path: len(str(path)), reverse=True):
+        text = text.replace(
+            str(path), str(path.readlink() if path.is_symlink() else out / path.relative_to(draft))
+        )
+    return text
 
 
 def place(source: Path, goal: Path) -> None:
@@ -132,7 +147,9 @@ def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping
         values["ignore_ids"] = list(classes.ignore_ids)
     values |= {section: dict(keys) for section, keys in sections.items()}
     path = folder / CONFIG
-    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None), encoding="utf-8"
+    )
     load_config(path)
 
 

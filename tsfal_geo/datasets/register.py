@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from tsfal_geo.datasets import vaihingen
 from tsfal_geo.datasets.frame import Adapter
 
-_ADAPTERS: tuple[Adapter, ...] = ()
+_ADAPTERS: tuple[Adapter, ...] = (
+    vaihingen.ADAPTER,
+)  # fmt: skip
 
 DATASETS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ADAPTERS}
 """By name, in the order in which `tsfal-geo datasets list` shows them."""
