@@ -81,7 +81,9 @@ class AugmentConfig(_Frozen):
     """Weak augmentation of batches (kornia), and the colour part of the strong one."""
 
     scale: tuple[float, float] = (0.5, 2.0)
-    flip: bool = True
+    flip: bool | Literal["horizontal"] = Field(
+        True, description="horizontal: pictures with an up and a down are only mirrored"
+    )
     rotate90: bool = True
     colour: float | None = Field(
         None, ge=0, le=1, description="strength of colour jitter on the mixed images"
