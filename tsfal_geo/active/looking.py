@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tsfal_geo.active.pools import RoundLabels
 from tsfal_geo.active.refine import Look
 from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.strategies import Strategy
+from tsfal_geo.active.strategies.coreset import pooled_features
 from tsfal_geo.active.strategies.qbc import committee_votes
 from tsfal_geo.active.support import cell_blocks, label_cells
 from tsfal_geo.active.training import Trained
@@ -32,6 +34,7 @@ from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.ssl.banks import ConfidenceBank
 from tsfal_geo.ssl.base import SegmentationModule
+from tsfal_geo.ssl.deal import Deal
 from tsfal_geo.ssl.supervised import Supervised
 from tsfal_geo.ssl.tsf import Tsf
 
@@ -82,7 +85,8 @@ class Watcher:
         batch = default_collate([self._dataset.read_chip(chip) for chip in chips])
         batch = {key: value.to(self._compute.device) for key, value in batch.items()}
         images = self._module.prepared(self._module.normaliser(batch))
-        teacher = self._run(images)
+        with self._pooling() as pooled:
+            teacher = self._run(images)
         votes = self._committee(images) if self._strategy.passes else None
         manual, valid = batch["manual"], batch["valid"]
         probs = teacher.logits.softmax(1)
@@ -91,6 +95,9 @@ class Watcher:
         if self._refiner is not None:
             with self._autocast():
                 look = self._refiner.look(teacher, valid, manual, pixels.conf)
+        difficulty = None
+        if isinstance(self._module, Deal):
+            difficulty = self._module.difficulty(teacher.logits)
         layers = self._layers(pixels, look, valid, manual)
         seen = []
         for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
@@ -98,6 +105,11 @@ class Watcher:
             part = owned_part(chip, scene.height, scene.width)
             askable = askable_pixels(valid[i].cpu().numpy(), manual[i].cpu().numpy(), part)
             outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
+            outputs = replace(
+                outputs,
+                pooled=pooled[0][i] if pooled else None,
+                difficulty=outputs.emd if difficulty is None else difficulty[i],
+            )
             seen.append(Seen(position, chip, outputs, askable, {k: v[i] for k, v in layers.items()}))
             if self._truth is not None and look is not None:
                 self._count(chip, i, look, askable)
@@ -112,6 +124,11 @@ class Watcher:
             for name, counts in self._masks.items()
         }
         return {"error_mask": masks, "votes": self._votes.to_dict()}
+
+    def _pooling(self) -> AbstractContextManager[list[Tensor]]:
+        if not self._strategy.needs_pooled:
+            return nullcontext([])
+        return pooled_features(self._module.predictor)
 
     def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype

@@ -30,12 +30,14 @@ class Trained:
         refiner: the module's refiner; None in supervised training.
         metrics: ``miou`` and the like; empty without validation scenes.
         earlier: the resume state of the round before, of no more use once this round is complete.
+        steps: of this round's training, done or skipped.
     """
 
     module: SegmentationModule
     refiner: ActiveRefiner | None
     metrics: dict[str, Any]
     earlier: Path | None
+    steps: int
 
     def forget_earlier(self) -> None:
         """Delete the resume state of the round before."""
@@ -46,13 +48,12 @@ class Trained:
 def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
     """Train (or go on training) a round and save its model."""
     earlier = _earlier(context, number)
-    config = _round_config(context.config, number, earlier is not None)
+    going_on = earlier is not None and context.config.active.retrain == "continue"
+    config = _round_config(context.config, number, going_on)
     folder = context.workspace.round_dir(number)
-    steps = config.train.steps
-    if earlier is not None:
-        steps = max(1, round(steps * config.active.round_steps))
+    steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
-    if earlier is not None and not (folder / RESUME_NAME).exists():
+    if earlier is not None and going_on and not (folder / RESUME_NAME).exists():
         warm_start(module, earlier)
     result = fit(
         module,
@@ -67,13 +68,13 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
     _save(context, config, number, module, refiner, metrics)
     (folder / BEST_NAME).unlink(missing_ok=True)
-    return Trained(module, refiner, metrics, earlier)
+    return Trained(module, refiner, metrics, earlier, steps)
 
 
 def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
     """The last round's networks as this round's, without training."""
     earlier = _earlier(context, number)
-    config = _round_config(context.config, number, earlier is not None)
+    config = _round_config(context.config, number, going_on=True)
     if earlier is None:
         context.workspace.current_model()  # says what is missing
     assert earlier is not None
@@ -83,16 +84,19 @@ def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools)
     target = context.workspace.round_dir(number) / RESUME_NAME
     target.unlink(missing_ok=True)
     target.hardlink_to(earlier)
-    return Trained(module, refiner, {}, earlier)
+    return Trained(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
+
+
+def _steps(config: Config, going_on: bool) -> int:
+    return max(1, round(config.train.steps * (config.active.round_steps if going_on else 1)))
 
 
 def _round_config(config: Config, number: int, going_on: bool) -> Config:
     """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
     seed = config.train.seed + _ROUND_SEEDS * number
     update: dict[str, Any] = {"train": config.train.model_copy(update={"seed": seed})}
-    if number:
-        update["model"] = config.model.model_copy(update={"weights": None})
     if going_on:
+        update["model"] = config.model.model_copy(update={"weights": None})
         # Networks that know the classes already need no time before they may teach each other.
         update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
     return config.model_copy(update=update)
