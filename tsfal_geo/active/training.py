@@ -12,10 +12,11 @@ from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.validation import validation_set
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
-from tsfal_geo.models.io import ModelCard, save_model
+from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.build import build_module
 from tsfal_geo.ssl.callbacks import BEST_NAME, RESUME_NAME
+from tsfal_geo.ssl.parts import method_named
 from tsfal_geo.ssl.trainer import fit, warm_start
 
 _ROUND_SEEDS = 7919
@@ -107,6 +108,11 @@ def _earlier(context: Context, number: int) -> Path | None:
     return path if number > 0 and path.is_file() else None
 
 
+def _generation(context: Context, number: int) -> int:
+    folders = (context.workspace.round_dir(earlier) for earlier in range(number))
+    return sum((folder / CARD_NAME).is_file() for folder in folders)
+
+
 def _build(
     context: Context, config: Config, number: int, labels: RoundLabels, pools: Pools, steps: int
 ) -> tuple[SegmentationModule, TsfDataModule, ActiveRefiner | None]:
@@ -117,7 +123,7 @@ def _build(
         inputs.reader,
         labels.every,
         [chips[i] for i in pools.labelled],
-        [chips[i] for i in pools.unlabelled],
+        [chips[i] for i in pools.unlabelled] if method_named(config.train.method).uses_unlabelled else (),
         [chips[i] for i in pools.held_out],
         manual=labels.every,
         val_reader=val.reader if val else None,
@@ -138,6 +144,7 @@ def _build(
         pools.counts.tolist(),
         bands=inputs.reader.bands,
         refiner=refiner,
+        generation=_generation(context, number),
     )
     module.total_steps = steps
     return module, datamodule, refiner

@@ -37,7 +37,7 @@ def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipQueries:
 
 
 def draw_pool(pixels: NDArray[np.int64], share: float, allowance: int, seed: int) -> NDArray[np.int64]:
-    """Chips among which a strategy chooses: a random share of them, more only if they can't use up the budget.
+    """Chips among which a strategy chooses: a random share, more only if those can't use up the budget.
 
     Args:
         pixels: of each chip.

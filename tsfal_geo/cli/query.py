@@ -12,7 +12,7 @@ from tsfal_geo.config import load_config, parse_set
 
 @click.command("query")
 @workspace_option
-@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy, margin, coreset, qbc.")
+@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy and others.")
 @click.option("--budget", type=float, help="Labelled share at the end.")
 @config_options
 @json_option

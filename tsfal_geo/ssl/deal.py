@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
-from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.emd import emd_loss
 from tsfal_geo.models.segmenter import Segmenter, enlarge
 from tsfal_geo.ssl.base import Losses
-from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.losses import log_probabilities
+from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.supervised import Supervised
 
 _POOL = 2
@@ -46,22 +43,16 @@ class DifficultyBranch(nn.Module):
         return self.score(self.gamma * gathered.transpose(1, 2).view_as(coarse) + coarse)
 
 
+@register("deal")
 class Deal(Supervised):
     """L_sup plus the branch's balanced cross-entropy to the error mask, weight 1."""
 
-    def __init__(
-        self,
-        config: Config,
-        network: Segmenter,
-        normaliser: Normaliser,
-        class_names: Sequence[str],
-        branch: LabelledBranch,
-    ) -> None:
-        """Put the parts together; see :class:`Supervised`. The branch is drawn from the training's seed."""
-        super().__init__(config, network, normaliser, class_names, branch)
+    def __init__(self, parts: Parts) -> None:
+        """Build network and branch; the branch is drawn from the training's seed."""
+        super().__init__(parts)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.train.seed)
-            self.hard = DifficultyBranch(len(class_names))
+            torch.manual_seed(parts.config.train.seed)
+            self.hard = DifficultyBranch(len(parts.class_names))
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """The branch learns at the head's rate."""

@@ -1,4 +1,4 @@
-"""S4AL's training (Rangnekar, Kanan, Hoffman 2023): an averaged teacher, ClassMix, doubtful images count less.
+"""S4AL's training (Rangnekar, Kanan, Hoffman 2023): averaged teacher, ClassMix, doubtful images count less.
 
 From the second generation on (when regions have been bought) a second mix pastes rare classes from images
 seen a while ago: a replay buffer holds their numbers.
@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
 from tsfal_geo.data.augment import ColourJitter
-from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.ema import EmaTeacher
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.base import Losses, SegmentationModule
 from tsfal_geo.ssl.cutmix import mix
-from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.losses import log_probabilities, weighted_cross_entropy
+from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.views import Views, collate, make_views, pixel_labels
 
 DECAY = 0.99
@@ -39,40 +37,24 @@ Maps = tuple[Tensor, Tensor, Tensor]
 """Images (B, C, H, W), labels (B, H, W) int64 with 255 ignored, and their confidence (B, H, W)."""
 
 
+@register("s4al")
 class S4al(SegmentationModule):
     """Student and teacher; what people said of unlabelled images takes the place of pseudo-labels there."""
 
     replay: Tensor
 
-    def __init__(
-        self,
-        config: Config,
-        network: Segmenter,
-        normaliser: Normaliser,
-        class_names: Sequence[str],
-        branch: LabelledBranch,
-        *,
-        bands: int,
-    ) -> None:
-        """Put the parts together.
-
-        Args:
-            config: the whole configuration.
-            network: the student.
-            normaliser: makes network input of batches.
-            class_names: in index order.
-            branch: the labelled chips' views and loss; its tail classes are those that are pasted.
-            bands: how many of the input's channels are image bands.
-        """
-        super().__init__(config, normaliser, class_names)
-        self.student = network
-        self.teacher = EmaTeacher(network, DECAY)
-        self.branch = branch
-        self.jitter = ColourJitter(config.augment.colour or 0.0, bands)
+    def __init__(self, parts: Parts) -> None:
+        """Build the networks; the labelled branch's tail classes are those that are pasted."""
+        super().__init__(parts)
+        self.student = parts.network(0)
+        self.teacher = EmaTeacher(self.student, DECAY)
+        self.jitter = ColourJitter(parts.config.augment.colour or 0.0, parts.bands)
+        self.adaptive = parts.generation > 0
+        self.unlabelled_chips = parts.unlabelled_chips
         self.register_buffer("replay", torch.full((REPLAY,), -1, dtype=torch.int64))
 
     def begin(self, total_steps: int) -> None:
-        """Start anew, with an empty replay buffer; the teacher's memory is at most a tenth of the training."""
+        """Start anew, the replay buffer empty; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
         self.teacher.decay = min(DECAY, max(0.0, 1 - 1 / (_MEMORY * total_steps)))
         self.replay.fill_(-1)
@@ -114,12 +96,12 @@ class S4al(SegmentationModule):
 
     def _mixtures(self, base: Views, rng: np.random.Generator) -> dict[str, Maps]:
         own = self._taught(base)
-        extra = {"classmix": self._seen(class_mix(own, rng), base.valid, rng)}
-        if self.generation:
+        extra = {"classmix": self._jittered(class_mix(own, rng), rng)}
+        if self.adaptive:
             if self.progress >= REPLAY_START:
-                older = self._replayed(len(base.images), rng)
-                pasted = paste_rare(own, self._taught(older), self.branch.tail, len(self.class_names), rng)
-                extra["replay"] = self._seen(pasted, base.valid | older.valid, rng)
+                older = self._taught(self._replayed(len(base.images), rng))
+                pasted = paste_rare(own, older, self.branch.tail, len(self.class_names), rng)
+                extra["replay"] = self._jittered(pasted, rng)
             self._remember(base.index.tolist(), rng)
         return extra
 
@@ -130,19 +112,18 @@ class S4al(SegmentationModule):
         said = (views.labels != IGNORE) & views.valid
         return views.images, torch.where(said, views.labels, labels), confidence.masked_fill(said, 1.0)
 
-    def _seen(self, maps: Maps, valid: Tensor, rng: np.random.Generator) -> Maps:
+    def _jittered(self, maps: Maps, rng: np.random.Generator) -> Maps:
         images, labels, confidence = maps
         seeds = torch.from_numpy(rng.integers(2**62, size=len(images)))
-        return self.jitter(images, valid, generator=seeds), labels, confidence
+        return self.jitter(images, labels != IGNORE, generator=seeds), labels, confidence
 
     def _replayed(self, count: int, rng: np.random.Generator) -> Views:
         """Images taken out of the buffer; while it holds too few, any."""
         stored = self.replay[self.replay >= 0].tolist()
         chosen = [stored.pop() for _ in range(min(count, len(stored)))]
         self._store(stored)
-        source = self.branch.source
-        missing = rng.integers(source.unlabelled_chips, size=count - len(chosen)).tolist()
-        samples = [source.partner(index) for index in chosen + missing]
+        missing = rng.integers(self.unlabelled_chips, size=count - len(chosen)).tolist()
+        samples = [self.branch.source.partner(index) for index in chosen + missing]
         return make_views(collate(samples, rng, self.device), self.normaliser, self.branch.augment)
 
     def _remember(self, index: Sequence[int], rng: np.random.Generator) -> None:
@@ -180,9 +161,7 @@ def class_mix(maps: Maps, rng: np.random.Generator) -> Maps:
     return _mix(tuple(part[following] for part in maps), maps, inside)
 
 
-def paste_rare(
-    base: Maps, donors: Maps, tail: Sequence[int], classes: int, rng: np.random.Generator
-) -> Maps:
+def paste_rare(base: Maps, donors: Maps, tail: Sequence[int], classes: int, rng: np.random.Generator) -> Maps:
     """Paste 3 frequent and 3 rare classes of each donor over the base images.
 
     Args:

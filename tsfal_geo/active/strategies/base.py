@@ -89,7 +89,7 @@ class Strategy(ABC):
         """
         self.seed = seed
 
-    def learn(self, material: Material) -> None:
+    def learn(self, material: Material) -> None:  # noqa: B027  # most have nothing to learn
         """Train what the strategy itself learns, before it scores; nothing by default."""
 
     def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32] | None:

@@ -30,7 +30,7 @@ class CoreSet(Strategy):
         return CellScores(None, outputs.askable > 0)
 
     def describe(self, outputs: ChipOutputs) -> NDArray[np.float32]:
-        """Mean of what enters the decoder; where a head has no such place, of F1 and F2, of unit length each."""
+        """Mean of what enters the decoder; where a head has no such place, of F1 and F2, each of length 1."""
         if outputs.pooled is not None:
             return outputs.pooled.cpu().numpy()
         means = [level.float().mean((1, 2)) for level in (outputs.f1, outputs.f2)]

@@ -52,7 +52,7 @@ class DealEntropy(_Deal):
 
 
 def histogram_entropy(values: NDArray[np.floating], levels: int = LEVELS) -> float:
-    """Entropy (nats) of the histogram of ``values`` with ``levels`` equal bins from their least to greatest."""
+    """Entropy (nats) of the histogram of ``values``, equal bins from their least to their greatest."""
     counts = np.histogram(values, bins=levels)[0]
     shares = counts[counts > 0] / max(counts.sum(), 1)
     return float(-(shares * np.log(shares)).sum())
