@@ -32,6 +32,21 @@ Method = Literal[
 ]
 """Ways to train; each is a module in ``tsfal_geo.ssl`` that registers itself under this name."""
 
+QueryStrategy = Literal[
+    "plar",
+    "emd",
+    "random",
+    "entropy",
+    "margin",
+    "coreset",
+    "qbc",
+    "vaal",
+    "deal_ds",
+    "deal_de",
+    "s4al",
+]
+"""Ways to choose queries; each is a class in ``tsfal_geo.active.strategies``."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -186,19 +201,7 @@ class PlarConfig(_Frozen):
 class ActiveConfig(_Frozen):
     """Rounds, budget and queries."""
 
-    strategy: Literal[
-        "plar",
-        "emd",
-        "random",
-        "entropy",
-        "margin",
-        "coreset",
-        "qbc",
-        "vaal",
-        "deal_ds",
-        "deal_de",
-        "s4al",
-    ] = "plar"
+    strategy: QueryStrategy = "plar"
     budget: float | None = Field(
         None, gt=0, le=1, description="labelled share at the end; None: 0.09 more than at the start"
     )

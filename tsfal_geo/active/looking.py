@@ -104,7 +104,7 @@ class Watcher:
             outputs = replace(
                 outputs,
                 pooled=pooled[0][i] if pooled else None,
-                difficulty=outputs.emd if difficulty is None else difficulty[i],
+                difficulty=None if difficulty is None else difficulty[i],
             )
             seen.append(Seen(position, chip, outputs, askable, {k: v[i] for k, v in layers.items()}))
             if self._truth is not None and look is not None:

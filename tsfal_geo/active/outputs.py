@@ -27,7 +27,7 @@ class ChipOutputs:
         class_confidence: (C,) confidence bank of the training.
         votes: (C, h, w) hard votes of a committee; None unless the strategy asked for passes.
         pooled: (D,) mean of what enters the decoder; None unless the strategy wants it.
-        difficulty: (h, w) in 0..1, of DEAL's branch, else ``emd``; None where neither is trained.
+        difficulty: (h, w) in 0..1, of DEAL's branch; None where none is trained.
     """
 
     key: ChipKey

@@ -76,6 +76,12 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
             chosen = select_chips(shelf.proposals, budget.remaining, strategy, known)
         else:
             chosen = select(shelf.proposals, budget.remaining, strategy, config.active.ranking, known)
+        if shelf.proposals and budget.remaining and not chosen:
+            least = min(int(proposal.regions.pixels.min()) for proposal in shelf.proposals)
+            context.reporter.warning(
+                f"round {number} may ask {budget.remaining} pixels, but the smallest query has {least}; "
+                "raise active.budget or lower active.rounds"
+            )
         ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
         queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
     return Asked(queries, strategy.name, watcher.diagnostics())
