@@ -70,7 +70,9 @@ def test_the_pool_changes_with_the_seed_and_grows_only_where_it_must():
 
 def test_core_set_is_farthest_first_within_its_pool():
     labelled = [np.ones(16, np.float32), np.linspace(-1, 1, 16, dtype=np.float32)]
-    proposals, queries = run("coreset", 3 * max(int(chip(i).askable.sum()) for i in range(COUNT)), 2, labelled)
+    proposals, queries = run(
+        "coreset", 3 * max(int(chip(i).askable.sum()) for i in range(COUNT)), 2, labelled
+    )
     pixels = np.array([p.regions.pixels[0] for p in proposals])
     pool = draw_pool(pixels, 0.4, 0, seed=2).tolist()
     covered = [v / np.linalg.norm(v) for v in labelled]

@@ -13,7 +13,8 @@ from tsfal_geo.ssl.trainer import fit
 def run(make_config, make_data, make_module, tmp_path):
     def make(method, folder, steps=8, stop_at=None, **train):
         config = make_config(
-            train={"method": method, "steps": steps, "checkpoint_every": 3, **train}, augment={"scale": (1, 1)}
+            train={"method": method, "steps": steps, "checkpoint_every": 3, **train},
+            augment={"scale": (1, 1)},
         )
         data = make_data(config)
         module = make_module(config, data)
@@ -24,7 +25,13 @@ def run(make_config, make_data, make_module, tmp_path):
             module.after_step = lambda: (after(), module.steps_done == stop_at and stop.set())
         told = []
         fit(
-            module, data, folder=tmp_path / folder, steps=steps, config=config, on_event=told.append, stop=stop
+            module,
+            data,
+            folder=tmp_path / folder,
+            steps=steps,
+            config=config,
+            on_event=told.append,
+            stop=stop,
         )
         return module, [event["loss"] for event in told if "loss" in event]
 

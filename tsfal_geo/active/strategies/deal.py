@@ -59,7 +59,7 @@ def histogram_entropy(values: NDArray[np.floating], levels: int = LEVELS) -> flo
 
 
 def _difficulty(outputs: ChipOutputs) -> Tensor:
-    """Of DEAL's branch; of TSF's error mask decoder, which learns the same; before that is trained, of doubt."""
+    """Of DEAL's branch, else of TSF's error mask decoder; before that is trained, 1 − confidence."""
     if outputs.difficulty is not None:
         return outputs.difficulty
     return 1 - outputs.probs.amax(0) if outputs.emd is None else outputs.emd
