@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tsfal_geo.active.pools import RoundLabels
 from tsfal_geo.active.refine import Look
 from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.strategies import Strategy
+from tsfal_geo.active.strategies.coreset import pooled_features
 from tsfal_geo.active.strategies.qbc import committee_votes
 from tsfal_geo.active.support import CELL, cell_blocks, label_cells
 from tsfal_geo.active.training import Trained
@@ -31,6 +33,7 @@ from tsfal_geo.data.dataset import OrthoDataset, Sample
 from tsfal_geo.mapping.network import choose_compute
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
+from tsfal_geo.ssl.deal import Deal
 
 HALO = 32
 
@@ -82,7 +85,8 @@ class Watcher:
         batch = default_collate([self._read(chip.scene, w) for chip, w in zip(chips, windows, strict=True)])
         batch = {key: value.to(self._compute.device) for key, value in batch.items()}
         images = self._module.prepared(self._module.normaliser(batch))
-        around = self._run(images)
+        with self._pooling() as pooled:
+            around = self._run(images)
         votes = self._committee(images, windows) if self._strategy.passes else None
         teacher = _own_output(around, windows, self._module.predictor.encoder.stride)
         manual, valid = (own_parts(batch[key], windows, 1) for key in ("manual", "valid"))
@@ -94,6 +98,9 @@ class Watcher:
                 logit = self._refiner.decode(around)
                 logit = None if logit is None else own_parts(logit, windows, CELL)
                 look = self._refiner.look(teacher, valid, manual, pixels.conf, logit)
+        difficulty = None
+        if isinstance(self._module, Deal):
+            difficulty = self._module.difficulty(teacher.logits)
         layers = self._layers(pixels, look, valid, manual)
         seen = []
         for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
@@ -101,6 +108,11 @@ class Watcher:
             part = owned_part(chip, scene.height, scene.width)
             askable = askable_pixels(valid[i].cpu().numpy(), manual[i].cpu().numpy(), part)
             outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
+            outputs = replace(
+                outputs,
+                pooled=pooled[0][i] if pooled else None,
+                difficulty=None if difficulty is None else difficulty[i],
+            )
             seen.append(Seen(position, chip, outputs, askable, {k: v[i] for k, v in layers.items()}))
             if self._truth is not None and look is not None:
                 self._count(chip, i, look, askable)
@@ -115,6 +127,11 @@ class Watcher:
             for name, counts in self._masks.items()
         }
         return {"error_mask": masks, "votes": self._votes.to_dict()}
+
+    def _pooling(self) -> AbstractContextManager[list[Tensor]]:
+        if not self._strategy.needs_pooled:
+            return nullcontext([])
+        return pooled_features(self._module.predictor)
 
     def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype

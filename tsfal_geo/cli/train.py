@@ -10,7 +10,7 @@ import click
 
 from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_option
 from tsfal_geo.cli.remote import remote_option
-from tsfal_geo.config import Method, load_config, parse_set
+from tsfal_geo.config import Method, QueryStrategy, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
 
@@ -41,7 +41,7 @@ from tsfal_geo.errors import ConfigError, UserError
 )
 @click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
 @click.option("--rounds", type=int, help="Rounds of queries over which the budget is spread.")
-@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy, margin, coreset, qbc.")
+@click.option("--strategy", type=click.Choice(get_args(QueryStrategy)), help="How queries are chosen.")
 @click.option(
     "--oracle", is_flag=True, default=None, help="The folder's labels answer the queries by themselves."
 )

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher
+from tsfal_geo.ssl.systems.targets import hard_targets
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.ema import EmaTeacher
@@ -21,9 +23,7 @@ from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import cross_entropy, log_probabilities
 from tsfal_geo.ssl.parts import Parts, register
-from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher
 from tsfal_geo.ssl.systems.contrast import Cells, ClassQueues, contrast
-from tsfal_geo.ssl.systems.targets import hard_targets
 from tsfal_geo.ssl.views import Views, pseudo_labels
 
 # The authors' share of unreliable pixels at the start; it falls to 0 with the training.
@@ -47,7 +47,10 @@ class U2pl(AdaptiveTeacher):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(parts.config.train.seed)
             self.projector = nn.Sequential(
-                nn.Conv2d(width, FEATURES, 1), nn.BatchNorm2d(FEATURES), nn.ReLU(), nn.Conv2d(FEATURES, FEATURES, 1)
+                nn.Conv2d(width, FEATURES, 1),
+                nn.BatchNorm2d(FEATURES),
+                nn.ReLU(),
+                nn.Conv2d(FEATURES, FEATURES, 1),
             )
         self.teacher_projector = EmaTeacher(self.projector, self.teacher.decay)
         self.queues = ClassQueues(len(self.class_names), FEATURES)
