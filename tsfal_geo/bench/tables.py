@@ -41,9 +41,8 @@ class Table:
         report_on: the split whose mIoU is reported; nothing is selected on it.
         base: the configuration, over the dataset's own.
         rows: the systems.
-        shares: columns of a table whose rows are trained at several labelled shares, else empty: then the
-            columns are labelled share, mIoU and the classes.
-        layout: ``shares`` or ``classes``, following from ``shares``.
+        shares: columns of a table whose rows are trained at several labelled shares; where empty the columns
+            are labelled share, mIoU and the classes.
     """
 
     name: str
@@ -183,6 +182,7 @@ TABLES: dict[str, Table] = {
                 "data.labelled": 0.15,
                 "active.budget": 0.16,
                 "active.rounds": 2,
+                "active.granularity": "pixels",
             },
             _active_rows(0.6, 1.0),
         ),
@@ -199,6 +199,7 @@ TABLES: dict[str, Table] = {
                 "data.labelled": 0.15,
                 "active.budget": 0.24,
                 "active.rounds": 3,
+                "active.granularity": "pixels",
             },
             _active_rows(0.25, 0.5),
         ),
@@ -215,6 +216,7 @@ TABLES: dict[str, Table] = {
                 "data.labelled": 0.15,
                 "active.budget": 0.24,
                 "active.rounds": 3,
+                "active.granularity": "pixels",
             },
             tuple(Row(name, changes, shares_first=True) for name, changes in MODES.items()),
         ),
@@ -233,8 +235,10 @@ QUICK: Changes = {
     "model.low_level_channels": 16,
     "train.steps": 4,
     "train.lr": 0.01,
+    "train.head_lr_mult": 1.0,
     "tsf.warmup_steps": 0,
     "active.rounds": 1,
+    "active.granularity": "regions",
     "active.min_region": 16,
     "active.max_region": 256,
 }
