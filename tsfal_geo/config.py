@@ -14,6 +14,39 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tsfal_geo.errors import ConfigError
 
+Method = Literal[
+    "tsf",
+    "supervised",
+    "mean_teacher",
+    "cutmix",
+    "cct",
+    "gct",
+    "cps",
+    "ael",
+    "ps_mt",
+    "u2pl",
+    "unimatch",
+    "unimatch_v2",
+    "deal",
+    "s4al",
+]
+"""Ways to train; each is a module in ``tsfal_geo.ssl`` that registers itself under this name."""
+
+QueryStrategy = Literal[
+    "plar",
+    "emd",
+    "random",
+    "entropy",
+    "margin",
+    "coreset",
+    "qbc",
+    "vaal",
+    "deal_ds",
+    "deal_de",
+    "s4al",
+]
+"""Ways to choose queries; each is a class in ``tsfal_geo.active.strategies``."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -93,7 +126,7 @@ class AugmentConfig(_Frozen):
 class TrainConfig(_Frozen):
     """Optimisation."""
 
-    method: Literal["tsf", "supervised"] = "tsf"
+    method: Method = "tsf"
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
     batch_labelled: int = Field(2, ge=1)
     batch_unlabelled: int = Field(2, ge=1)
@@ -175,13 +208,20 @@ class PlarConfig(_Frozen):
 class ActiveConfig(_Frozen):
     """Rounds, budget and queries."""
 
-    strategy: Literal["plar", "emd", "random", "entropy", "margin", "coreset", "qbc"] = "plar"
+    strategy: QueryStrategy = "plar"
     budget: float | None = Field(
         None, gt=0, le=1, description="labelled share at the end; None: 0.09 more than at the start"
     )
     rounds: int = Field(3, ge=0, description="rounds of queries over which the budget is spread; 0: none")
-    round_steps: float = Field(0.5, gt=0, description="length of each later round, in lengths of the first")
-    granularity: Literal["pixels", "regions"] = "regions"
+    round_steps: float = Field(
+        0.5, gt=0, description="length of each later round that goes on, in lengths of the first"
+    )
+    retrain: Literal["continue", "scratch"] = Field(
+        "continue", description="later rounds go on with the networks, or start from the pretrained weights"
+    )
+    granularity: Literal["pixels", "regions", "chips"] = Field(
+        "regions", description="what one query is; chips: the image-level protocol"
+    )
     min_region: int = Field(64, ge=1, description="pixels; smaller candidate regions are merged or dropped")
     max_region: int = Field(4096, ge=16, description="pixels; larger candidate regions are cut")
     ranking: Literal["paper", "strong"] | None = None

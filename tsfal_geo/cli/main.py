@@ -27,6 +27,7 @@ _COMMANDS = {
     "datasets": "Prepare public datasets from the files that their owners ship.",
     "plugin": "Package or install the QGIS plugin.",
     "ablation": "TSF, +AL, +EMD, +PLAR, all: a table and a curve.",
+    "bench": "The paper's tables, re-run: ours beside what was published.",
     "demo": "Train on the sample town and map it.",
 }
 
