@@ -90,8 +90,9 @@ def prepare(
     files = shipped(source, lambda name: "vaihingen" in name.lower() or "dsm" in name.lower(), out)
     labels = "eroded" if eroded else "labels"
     chosen = {role: _choose(files, role) for role in ("top", labels, height, "place") if role != "none"}
-    for role in chosen.keys() - {"place"}:
-        _check_complete(source, files, role, chosen[role])
+    for role, found in chosen.items():
+        if role != "place":
+            _check_complete(source, files, role, found)
     _check_zips(chosen, progress)
     with building(out) as draft:
         for split, areas in SPLITS.items():
