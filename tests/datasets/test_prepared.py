@@ -1,3 +1,5 @@
+import pickle
+
 import matplotlib
 import numpy as np
 import pytest
@@ -49,6 +51,8 @@ def test_masks_are_indices_and_boundaries_are_ignored(prepared):
     assert set(batch["mask"].unique().tolist()) <= {0, 1, 2, 3, 4, 5, 255}
     assert 255 in batch["mask"]
     assert dataset.classes.names[1] == "building"
+    copy = pickle.loads(pickle.dumps(dataset))  # as to the workers of a loader
+    assert (copy[7]["image"] == dataset[7]["image"]).all()
 
 
 def test_transforms_are_applied(prepared):
