@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from qgis.core import (
     QgsMapLayer,
     QgsPointXY,
     QgsProject,
-    QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
@@ -28,6 +27,7 @@ from qgis.PyQt.QtCore import QObject
 from . import dressing
 from .pile import Pile
 from .queue import Query
+from .rasters import Rasters
 from .scratch import chips_layer, status_layer
 from .spotlight import Spotlight, to_canvas
 from .stores import query_sources, settle_crs
@@ -62,7 +62,7 @@ class LayerSet(QObject):
         self.queries: list[QgsVectorLayer] = []
         self._canvas = canvas
         self._project = QgsProject.instance()
-        self._rasters: dict[tuple[str, str], str] = {}  # ids: the user may remove any layer
+        self._rasters = Rasters(workspace.classes)
         self._pile = Pile(workspace.scenes)
         self._piled: set[str] = set()
         self._prediction = workspace.round
@@ -115,7 +115,7 @@ class LayerSet(QObject):
         """Show a round's predictions, for comparing."""
         self._prediction = number
         for scene in self._pile.visible(self.workspace.scenes):
-            self._show_raster(self.workspace.raster(number, scene.name, "prediction"), scene, "prediction")
+            self._show_seen(scene, ("prediction",))
         group = self._group("prediction")
         if group is not None:
             group.setItemVisibilityChecked(True)
@@ -220,27 +220,16 @@ class LayerSet(QObject):
         self._project.removeMapLayers(ids)
         self._drop_held()
 
-    def _show_seen(self, scene: Scene) -> None:
+    def _show_seen(self, scene: Scene, kinds: Sequence[str] = KINDS) -> None:
         """What the round saw of a scene."""
-        for kind in KINDS:
+        for kind in kinds:
             number = self._prediction if kind == "prediction" else self.workspace.round
             self._show_raster(self.workspace.raster(number, scene.name, kind), scene, kind)
 
     def _show_raster(self, path: Path, scene: Scene, kind: str) -> None:
-        slot = kind, self._pile.slot(scene)
-        layer = self._project.mapLayer(self._rasters.get(slot, ""))
-        if not path.is_file():
-            if layer is not None:
-                self._project.removeMapLayer(self._rasters.pop(slot))
-        elif layer is None:
-            layer = QgsRasterLayer(str(path), scene.name, "gdal", _raw())
-            if kind in KINDS:
-                dressing.raster(layer, kind, self.workspace.classes)
-            self._rasters[slot] = layer.id()
-            self._add(layer, kind, collapsed=True)
-        elif layer.source() != str(path):
-            layer.setDataSource(str(path), scene.name, "gdal", QgsDataProvider.ProviderOptions())
-            layer.triggerRepaint()
+        new = self._rasters.show(path, self._pile.slot(scene), scene.name, kind)
+        if new is not None:
+            self._add(new, kind, collapsed=True)
 
     def _uncover(self, layer: QgsVectorLayer) -> None:
         """Show in a layer of scenes that lie on one another only what is on the top one, now and later."""
@@ -324,12 +313,6 @@ class LayerSet(QObject):
                 ids = [node.layerId() for node in group.findLayers()]
                 root.removeChildNode(group)
                 self._project.removeMapLayers(ids)
-
-
-def _raw() -> QgsRasterLayer.LayerOptions:
-    options = QgsRasterLayer.LayerOptions()
-    options.loadDefaultStyle = False
-    return options
 
 
 def _query(feature: QgsFeature, layer: int) -> Query:

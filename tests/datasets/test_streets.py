@@ -96,6 +96,12 @@ def test_cityscapes_classes_are_the_owners_in_the_order_of_the_train_ids():
     assert cityscapes.CLASSES.lut_ids_to_index()[[7, 33, 0, 34]].tolist() == [0, 18, 255, -1]
 
 
+def test_the_configuration_for_cityscapes_has_the_adapter_s_classes():
+    config = load_config(Path(__file__).parents[2] / "configs" / "cityscapes.yaml")
+    assert ClassMap.from_specs(config.classes, (), config.ignore_ids) == cityscapes.CLASSES
+    assert config.data.chip_size == cityscapes.CHIP["al"] >= 688
+
+
 def test_cityscapes_for_semi_supervision_has_the_official_splits(streets, tmp_path):
     prepared = cityscapes.prepare(streets, tmp_path / "out", chip_size=64)
     assert list(prepared.splits) == ["train", "val"]

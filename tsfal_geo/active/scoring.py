@@ -110,24 +110,28 @@ class _Shelf:
 
 def _walk(context: Context, watcher: Watcher, folder: Path) -> Iterator[Seen]:
     """Every chip, once; the scenes' rasters are written on the way."""
-    inputs, batch = context.inputs, context.config.export.batch or 4
-    positions = range(len(inputs.chips))
-    done = 0
-    for index, of_scene in groupby(positions, key=lambda i: inputs.chips[i].scene):
+    inputs = context.inputs
+    for index, of_scene in groupby(_looked(context, watcher), key=lambda seen: seen.chip.scene):
         scene = inputs.scenes[index]
         with RoundRasters(folder / scene.name, scene, inputs.classes, watcher.refines) as rasters:
-            for _, of_row in groupby(of_scene, key=lambda i: inputs.chips[i].row):
-                row = list(of_row)
-                first = inputs.chips[row[0]]
-                top = first.row * first.size
-                band = rasters.band(min(first.y + first.size, scene.height) - top)
-                for some in batched(row, batch):
-                    for seen in watcher.look(some):
-                        _place(seen, band, scene.height, scene.width)
-                        yield seen
-                    done += len(some)
-                    context.reporter.progress(done / len(inputs.chips), "looking at chips")
+            for _, of_row in groupby(of_scene, key=lambda seen: seen.chip.row):
+                band: dict[str, NDArray[np.uint8]] = {}
+                for seen in of_row:
+                    chip = seen.chip
+                    top = chip.row * chip.size
+                    band = band or rasters.band(min(chip.y + chip.size, scene.height) - top)
+                    _place(seen, band, scene.height, scene.width)
+                    yield seen
                 rasters.write(top, band)
+
+
+def _looked(context: Context, watcher: Watcher) -> Iterator[Seen]:
+    """Every chip in order; pictures of one size that are a chip each fill batches together."""
+    chips, scenes = context.inputs.chips, context.inputs.scenes
+    for _, alike in groupby(range(len(chips)), key=lambda i: scenes[chips[i].scene].shape):
+        for some in batched(alike, context.config.export.batch or 4):
+            yield from watcher.look(some)
+            context.reporter.progress((some[-1] + 1) / len(chips), "looking at chips")
 
 
 def _place(seen: Seen, band: dict[str, NDArray[np.uint8]], height: int, width: int) -> None:

@@ -61,7 +61,7 @@ def prepare(
         UserError: pictures or labels are missing.
         LabelError: an id that is none of the classes', or labels of another size.
     """
-    files = shipped(source, lambda name: "camvid" in name.lower() or "segnet" in name.lower(), out)
+    files = shipped(source, lambda name: "camvid" in name.lower() or "segnet" in name.lower())
     splits = {split: _pairs(source, files, split) for split in SPLITS}
     with building(out) as draft:
         bring_pairs(splits, draft, progress)

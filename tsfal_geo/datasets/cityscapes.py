@@ -65,7 +65,7 @@ TRAIN_ID_CLASSES = ClassMap(
 OFFICIAL = {"train": 2975, "val": 500}
 _KEPT = 300
 _SIDE = 688
-_CHIP = {"ssl": 512, "al": 704}
+CHIP = {"ssl": 512, "al": 704}
 _NAME = re.compile(
     r"(?P<name>[a-z-]+_\d{6}_\d{6})_(?P<role>leftImg8bit|gtFine_labelIds|gtFine_labelTrainIds)\.png"
 )
@@ -99,7 +99,7 @@ def prepare(
         UserError: pictures or labels are missing, or a zip is damaged.
         LabelError: an id that is none of the owners', or labels of another size.
     """
-    files = shipped(source, lambda name: re.search("leftimg8bit|gtfine", name.lower()) is not None, out)
+    files = shipped(source, lambda name: re.search("leftimg8bit|gtfine", name.lower()) is not None)
     found = _by_role(files)
     role, classes = _labels(found)
     official = {split: _pairs(source, found, split, role) for split in OFFICIAL}
@@ -108,7 +108,7 @@ def prepare(
     with building(out) as draft:
         bring_pairs(splits, draft, progress, None if protocol == "ssl" else side)
         check(draft, splits, classes, progress)
-        data = {"chip_size": chip_size or _CHIP[protocol]}
+        data = {"chip_size": chip_size or CHIP[protocol]}
         write_config(draft, classes, {"data": data, "augment": streets.UPRIGHT})
         notes = write_lists(draft, names, seed)
     return open_prepared(out, (*notes, *_incomplete(official)))
