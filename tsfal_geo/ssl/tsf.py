@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.augment import ColourJitter
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.models.ema import EmaTeacher
+from tsfal_geo.models.ema import EmaTeacher, bounded_decay
 from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
 from tsfal_geo.ssl.banks import PresenceBank
 from tsfal_geo.ssl.base import Losses, SegmentationModule
@@ -27,7 +27,6 @@ from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views, pixel_labels, pseudo_labels
 
 _WARMUP = 0.05
-_MEMORY = 0.1
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,9 @@ class Tsf(SegmentationModule):
         self.refiner = parts.refiner
 
     def begin(self, total_steps: int) -> None:
-        """Start anew; the teacher's memory is at most a tenth of the training.
-
-        A decay of 0.99 remembers a hundred steps: in a training of a few hundred the teacher would lag behind
-        its student to the end.
-        """
+        """Start anew; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
-        self.teacher.decay = min(self.config.tsf.ema_decay, max(0.0, 1 - 1 / (_MEMORY * total_steps)))
+        self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, total_steps)
 
     @property
     def predictor(self) -> Segmenter:

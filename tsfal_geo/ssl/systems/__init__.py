@@ -1,0 +1,3 @@
+"""The semi-supervised systems that TSF is compared with, one module each; importing them registers them."""
+
+from tsfal_geo.ssl.systems import mean_teacher as mean_teacher
