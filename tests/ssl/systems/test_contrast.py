@@ -28,7 +28,8 @@ def cells_of(labels, p, reliable=None, unreliable=None, known=1):
 
 
 @pytest.mark.parametrize(
-    ("classes", "expected"), [(2, (1, 2)), (3, (1, 3)), (5, (2, 5)), (6, (3, 6)), (19, (3, 19)), (21, (3, 20))]
+    ("classes", "expected"),
+    [(2, (1, 2)), (3, (1, 3)), (5, (2, 5)), (6, (3, 6)), (19, (3, 19)), (21, (3, 20))],
 )
 def test_ranks_are_the_authors_from_six_classes_on(classes, expected):
     assert rank_range(classes) == expected

@@ -23,7 +23,7 @@ from tsfal_geo.ssl.losses import cross_entropy, log_probabilities
 from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher
 from tsfal_geo.ssl.systems.contrast import Cells, ClassQueues, contrast
-from tsfal_geo.ssl.systems.targets import hard_targets
+from tsfal_geo.ssl.systems.targets import overridden
 from tsfal_geo.ssl.views import Views, pseudo_labels
 
 # The authors' share of unreliable pixels at the start; it falls to 0 with the training.
@@ -47,7 +47,10 @@ class U2pl(AdaptiveTeacher):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(parts.config.train.seed)
             self.projector = nn.Sequential(
-                nn.Conv2d(width, FEATURES, 1), nn.BatchNorm2d(FEATURES), nn.ReLU(), nn.Conv2d(FEATURES, FEATURES, 1)
+                nn.Conv2d(width, FEATURES, 1),
+                nn.BatchNorm2d(FEATURES),
+                nn.ReLU(),
+                nn.Conv2d(FEATURES, FEATURES, 1),
             )
         self.teacher_projector = EmaTeacher(self.projector, self.teacher.decay)
         self.queues = ClassQueues(len(self.class_names), FEATURES)
@@ -78,16 +81,16 @@ class U2pl(AdaptiveTeacher):
         with torch.no_grad():
             output = self.teacher(self.prepared(torch.cat((labelled.images, views.images))), features=True)
             vectors = self.teacher_projector(output.f2).float()
-        cells = pseudo_labels(output.logits[count:], views.valid).cells
-        self.presence.mark(views.index, cells)
-        labels, _ = hard_targets(output.logits[count:], views)
+        pseudo = pseudo_labels(output.logits[count:], views.valid)
+        self.presence.mark(views.index, pseudo.cells)
+        labels, _ = overridden(pseudo.labels, pseudo.confidence, views)
         doubt = entropy(log_probabilities(output.logits[count:], views.size))
         # A person's label is beyond doubt.
         doubt = doubt.masked_fill(views.labels != IGNORE, _CERTAIN)
         log_p = output.logits.float().log_softmax(dim=1)
         maps = [views.images, views.valid, labels, doubt, log_p[count:], vectors[count:]]
-        images, valid, labels, doubt, *small = self.mixed(maps, wanted, cells, rng)
-        joint = self.joint(self.student, labelled, self.jittered(images, valid, rng), features=True)
+        images, valid, labels, doubt, *small = self.mixed(maps, wanted, pseudo.cells, rng)
+        joint = self.joint(self.student, labelled, self.strong(images, valid, rng), features=True)
         bounds = entropy_bounds(doubt, valid, UNRELIABLE * (1 - self.progress))
         kept = valid & (doubt < bounds[1])
         losses = {
