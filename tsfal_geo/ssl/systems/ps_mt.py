@@ -1,8 +1,8 @@
 """PS-MT (Liu et al., CVPR 2022): two teachers that take turns, adversarial feature noise, strict labels.
 
-Three things differ from the authors' code. The networks start alike: teachers follow the student through the
-warm-up, where theirs are trained on their own. The noise is on the deepest features of unlabelled images, theirs
-on the decoder's input of all images. And the step of the adversary's search is larger, see `SEARCH`.
+Three things differ from the authors' code. The networks start alike: teachers follow the student through
+the warm-up, where theirs are trained on their own. The noise is on the deepest features of unlabelled images,
+theirs on the decoder's input of all images. And the step of the adversary's search is larger, see `SEARCH`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ THRESHOLD = 0.6
 WEIGHT = 3.0
 WARMUP, RAMP = 5 / 450, 12 / 450
 NOISE = 2.0
-# They search with 1e-6 times a unit vector, which float32 rounds away when it is added to features; 0.1 is the
-# default of their function.
+# They search with 1e-6 times a unit vector, most of which float32 rounds away when it is added to features;
+# 0.1 is the default of their function.
 SEARCH = 0.1
 
 
@@ -45,8 +45,8 @@ class PsMt(SemiSupervised):
 
     Attributes:
         student: trained by SGD.
-        teachers: its moving averages, each updated in every other pass over the unlabelled chips. The first one
-            makes the map.
+        teachers: its moving averages, each updated in every other pass over the unlabelled chips. The first
+            one makes the map.
     """
 
     def __init__(self, parts: Parts) -> None:

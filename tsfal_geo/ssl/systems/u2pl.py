@@ -1,9 +1,9 @@
 """U2PL (Wang et al., CVPR 2022): reliable pixels teach their label, unreliable ones what they are not.
 
 As in the row of Table 1 it stands on AEL's augmentation: adaptive CutMix and copy-paste. Two things differ
-from the authors' code. The teacher sees the unmixed images once, and its maps are mixed like the images; theirs
-sees the mixed images in a second pass, in train mode. And the vectors come from two 1×1 convolutions on F2
-instead of two 3×3 convolutions beside the decoder, which would cost more than the decoder itself.
+from the authors' code. The teacher sees the unmixed images once, and its maps are mixed like the images;
+theirs sees the mixed images in a second pass, in train mode. And the vectors come from two 1×1 convolutions
+on F2 instead of three more convolutions beside the decoder, which would cost as much as the decoder itself.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class U2pl(AdaptiveTeacher):
         joint = self.joint(self.student, labelled, self.strong(images, valid, rng), features=True)
         bounds = entropy_bounds(doubt, valid, UNRELIABLE * (1 - self.progress))
         kept = valid & (doubt < bounds[1])
+        student = self.projector(joint.output.f2).float()
         losses = {
             "labelled": self.supervised(joint, labelled),
             "reliable": reliable_loss(joint.rest, labels, kept, valid),
@@ -100,7 +101,6 @@ class U2pl(AdaptiveTeacher):
         with torch.autocast(self.device.type, enabled=False):
             cells = _cells(labelled, labels, doubt, valid, bounds, torch.cat((log_p[:count], small[0])))
             teacher = torch.cat((vectors[:count], small[1]))
-            student = self.projector(joint.output.f2.float())
             losses["contrast"] = CONTRAST_WEIGHT * contrast(student, teacher, cells, self.queues)
         self.remember(joint, labelled)
         return losses
