@@ -63,10 +63,10 @@ class MethodTester:
         assert all(value.isfinite().all() for name, value in first.state_dict().items())
 
     def test_stopped_and_resumed_is_bitwise_what_was_never_stopped(self, run, config):
-        whole, _, _ = run(config(), "whole")
+        whole, _, _ = run(config(val_every=6), "whole")
         with pytest.raises(Cancelled, match="after step 3"):
-            run(config(), "cut", disturb=ask_to_stop(3))
-        resumed, second, _ = run(config(), "cut")
+            run(config(val_every=6), "cut", disturb=ask_to_stop(3))
+        resumed, second, _ = run(config(val_every=6), "cut")
         assert second.resumed_from == 3 and same(whole, resumed)
 
     def test_what_people_said_on_unlabelled_images_is_learnt(self, run, config, make_data):
