@@ -96,6 +96,15 @@ class MethodTester:
         for name, parameter in module.named_parameters():
             assert (parameter.grad is not None) == (parameter in trained), name
 
+    def test_autocast_leaves_no_parameter_without_a_gradient(self, step):
+        """Passes that make labels must not leave weights cast without gradients to the training passes."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            module, losses = step(progress=0.5)
+        losses["total"].backward()
+        for optimiser in module.configure_optimizers():
+            for group in optimiser.param_groups:
+                assert all(p.grad is not None and p.grad.isfinite().all() for p in group["params"])
+
     def test_without_unlabelled_chips_only_labels_teach(self, run, step, config):
         _, losses = step(unlabelled=0)
         assert all(name == "total" or name.startswith("labelled") for name in losses)

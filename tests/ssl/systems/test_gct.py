@@ -66,7 +66,7 @@ class TestGct(MethodTester):
 
     def test_the_detector_learns_by_adam_at_its_own_rate(self, step):
         module, _ = step()
-        sgd, adam = module.configure_optimizers()
+        _, adam = module.configure_optimizers()
         (group,) = adam.param_groups
         assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-4, (0.9, 0.99), 0.0)
         assert {id(p) for p in group["params"]} == {id(p) for p in module.detector.parameters()}

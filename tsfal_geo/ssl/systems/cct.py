@@ -86,10 +86,9 @@ class Cct(SemiSupervised):
         count = len(labelled.images)
         assert joint.output.f1 is not None
         logits = joint.output.logits[count:].detach().float()
-        stride, half = Segmenter.LOGIT_STRIDE, Segmenter.LOGIT_STRIDE // 2
-        valid, said = (
-            values[:, half::stride, half::stride] for values in (unlabelled.valid, unlabelled.labels)
-        )
+        stride = Segmenter.LOGIT_STRIDE
+        centres = (slice(None), slice(stride // 2, None, stride), slice(stride // 2, None, stride))
+        valid, said = unlabelled.valid[centres], unlabelled.labels[centres]
         target = with_manual(logits.softmax(dim=1), said)
         errors = [
             squared_error(prediction.float().softmax(dim=1), target, valid)

@@ -54,7 +54,7 @@ class _HalfNorm(nn.Module):
 
 @torch.no_grad()
 def flaw_target(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """What the detector learns on labelled images: ½ Σ_c |onehot - p|, blurred, dilated, blurred again, in [0, 1].
+    """What the detector learns on labelled images: ½ Σ_c |onehot - p|, blurred, dilated, blurred, scaled.
 
     Args:
         probabilities: (N, C, H, W).
@@ -74,7 +74,7 @@ def flaw_target(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def handled(flaws: Tensor) -> Tensor:
-    """Predicted flaw maps (N, H, W), smoothed and scaled to [0, 1] each; 0 where all of a map is at most 0.1."""
+    """Predicted flaw maps (N, H, W), smoothed and scaled to [0, 1] each; 0 where a map is at most 0.1."""
     smooth = _blur(flaws.detach().float().clamp_min(0)[:, None], _MAP_BLUR)
     present = smooth.amax(dim=(1, 2, 3), keepdim=True) > _CLIP
     return (_normalised(smooth) * present)[:, 0]
@@ -107,7 +107,8 @@ def _blur(maps: Tensor, part: int) -> Tensor:
     side = maps.shape[-1] // part
     side += 1 - side % 2
     sigma = 0.3 * ((side - 1) * 0.5 - 1) + 0.8
-    return gaussian_blur2d(maps, (side, side), (sigma, sigma))
+    with torch.autocast(maps.device.type, enabled=False):
+        return gaussian_blur2d(maps, (side, side), (sigma, sigma))
 
 
 def _normalised(maps: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Guided Collaborative Training (Ke et al. 2020): two networks, each learning where the other is less flawed."""
+"""Guided Collaborative Training (Ke et al. 2020): two networks; each learns where the other errs less."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def cut_out(features: Tensor, objects: Tensor, rng: np.random.Generator) -> Tens
 
 
 def drop_attended(features: Tensor, rng: np.random.Generator) -> Tensor:
-    """Hide the cells whose mean over channels reaches a share of the image's largest, drawn from 0.7 to 0.9."""
+    """Hide the cells whose mean over channels reaches 0.7 to 0.9 (drawn) of the image's largest."""
     attention = features.mean(dim=1, keepdim=True)
     threshold = attention.amax(dim=(2, 3), keepdim=True) * rng.uniform(*ATTENTION)
     return features * (attention < threshold)
