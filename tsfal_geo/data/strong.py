@@ -47,5 +47,6 @@ class StrongAugment:
         if draws[2] < BLUR:
             sigma = _SIGMA[0] + (_SIGMA[1] - _SIGMA[0]) * draws[3]
             side = 2 * math.ceil(3 * sigma) + 1
-            colours = gaussian_blur2d(colours, (side, side), (sigma, sigma))
+            with torch.autocast(colours.device.type, enabled=False):
+                colours = gaussian_blur2d(colours, (side, side), (sigma, sigma))
         return torch.cat((colours * valid[:, None], image[:, self.bands :]), dim=1)

@@ -63,10 +63,10 @@ class MethodTester:
         assert all(value.isfinite().all() for name, value in first.state_dict().items())
 
     def test_stopped_and_resumed_is_bitwise_what_was_never_stopped(self, run, config):
-        whole, _, _ = run(config(), "whole")
+        whole, _, _ = run(config(val_every=6), "whole")
         with pytest.raises(Cancelled, match="after step 3"):
-            run(config(), "cut", disturb=ask_to_stop(3))
-        resumed, second, _ = run(config(), "cut")
+            run(config(val_every=6), "cut", disturb=ask_to_stop(3))
+        resumed, second, _ = run(config(val_every=6), "cut")
         assert second.resumed_from == 3 and same(whole, resumed)
 
     def test_what_people_said_on_unlabelled_images_is_learnt(self, run, config, make_data):
@@ -95,6 +95,15 @@ class MethodTester:
                    for p in g["params"]}  # fmt: skip
         for name, parameter in module.named_parameters():
             assert (parameter.grad is not None) == (parameter in trained), name
+
+    def test_autocast_leaves_no_parameter_without_a_gradient(self, step):
+        """Passes that make labels must not leave weights cast without gradients to the training passes."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            module, losses = step(progress=0.5)
+        losses["total"].backward()
+        for optimiser in module.configure_optimizers():
+            for group in optimiser.param_groups:
+                assert all(p.grad is not None and p.grad.isfinite().all() for p in group["params"])
 
     def test_without_unlabelled_chips_only_labels_teach(self, run, step, config):
         _, losses = step(unlabelled=0)

@@ -111,6 +111,15 @@ class SemiSupervised(SegmentationModule):
             base = base + self._another(rng)
         return base, draw_mixing(count, base.size, sampler, rng, self.device)
 
+    @torch.no_grad()
+    def label_logits(self, images: Tensor, *networks: nn.Module) -> list[Tensor]:
+        """Stride-4 logits of networks in train mode, for labels that no gradient flows through."""
+        images = self.prepared(images)
+        logits = [network(images).logits for network in networks]
+        # PyTorch 2.10 would reuse weights cast without gradients, and the training passes got none.
+        torch.clear_autocast_cache()
+        return logits
+
     def _another(self, rng: np.random.Generator) -> Views:
         sample = self.branch.source.partner(int(rng.integers(self.unlabelled_chips)))
         return self.views(collate([sample], rng, self.device))

@@ -1,19 +1,17 @@
 """PS-MT (Liu et al., CVPR 2022): two teachers that take turns, adversarial feature noise, strict labels.
 
-Three things differ from the authors' code. The networks start alike: teachers follow the student through
-the warm-up, where theirs are trained on their own. The noise is on the deepest features of unlabelled images,
-theirs on the decoder's input of all images. And the step of the adversary's search is larger, see `SEARCH`.
+Two things differ from the authors' code. The networks start alike: teachers follow the student through the
+warm-up, where theirs are trained on their own. And the noise is on the deepest features of unlabelled images,
+theirs on the decoder's input of all images.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsfal_geo.models.ema import EmaTeacher, bounded_decay
@@ -25,6 +23,7 @@ from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.systems.base import Joint, SemiSupervised
 from tsfal_geo.ssl.systems.features import head_logits
 from tsfal_geo.ssl.systems.mixing import three_boxes
+from tsfal_geo.ssl.systems.perturbations import adversarial
 from tsfal_geo.ssl.systems.targets import hard_targets
 from tsfal_geo.ssl.views import Views
 
@@ -33,10 +32,6 @@ DECAY = 0.996
 THRESHOLD = 0.6
 WEIGHT = 3.0
 WARMUP, RAMP = 5 / 450, 12 / 450
-NOISE = 2.0
-# They search with 1e-6 times a unit vector, most of which float32 rounds away when it is added to features;
-# 0.1 is the default of their function.
-SEARCH = 0.1
 
 
 @register("ps_mt")
@@ -130,10 +125,10 @@ class PsMt(SemiSupervised):
             features = stages._make([*rest[:-1], deepest])
             return ensemble([head_logits(head, features) for head in heads])  # type: ignore[arg-type]
 
+        own, others = stages[-1][:known], stages[-1][known:]
         with torch.autocast(self.device.type, enabled=False):
-            noise = adversarial_noise(rest[-1], said)
-        deepest = torch.cat((stages[-1][:known], stages[-1][known:] + noise.to(stages[-1].dtype)))
-        return stages._make([*stages[:-1], deepest])
+            disturbed = adversarial(others.float(), said)
+        return stages._make([*stages[:-1], torch.cat((own, disturbed.to(own.dtype)))])
 
 
 def teacher_turn(step: int, epoch: int) -> int:
@@ -144,28 +139,6 @@ def teacher_turn(step: int, epoch: int) -> int:
 def ensemble(logits: list[Tensor]) -> Tensor:
     """The teachers' mean logits."""
     return torch.stack([part.float() for part in logits]).mean(dim=0)
-
-
-def adversarial_noise(x: Tensor, said: Callable[[Tensor], Tensor]) -> Tensor:
-    """T-VAT: the noise of norm `NOISE` an image that changes the teachers' prediction most.
-
-    One step of the power iteration of Miyato et al. 2018: from a random direction to the gradient of the
-    Kullback-Leibler divergence a little way along it.
-
-    Args:
-        x: (N, channels, h, w) float32 features, detached.
-        said: logits (N, C, h4, w4) that the teachers make of features.
-
-    Returns:
-        As ``x``, detached.
-    """
-    with torch.no_grad():
-        before = said(x).softmax(dim=1)
-    with torch.enable_grad():
-        direction = _unit(torch.rand_like(x) - 0.5).requires_grad_()
-        after = said(x + SEARCH * direction).log_softmax(dim=1)
-        (gradient,) = torch.autograd.grad(F.kl_div(after, before, reduction="sum"), direction)
-    return NOISE * _unit(gradient)
 
 
 def strict_loss(log_p: Tensor, labels: Tensor, confidence: Tensor) -> Tensor:
@@ -183,8 +156,3 @@ def strict_loss(log_p: Tensor, labels: Tensor, confidence: Tensor) -> Tensor:
 def cosine_rise(progress: float, share: float) -> float:
     """Weight of a loss that rises from 0 to 1 over the first ``share`` of a training, as half a cosine."""
     return (1 - math.cos(math.pi * min(1.0, progress / share))) / 2
-
-
-def _unit(x: Tensor) -> Tensor:
-    """Each image's (N, …) values with norm 1; 0 stays 0."""
-    return x / x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny).view(-1, 1, 1, 1)
