@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import torch
@@ -10,11 +11,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.models.encoders import LOW_STRIDE, Encoder
+from tsfal_geo.models.encoders import LOW_STRIDE, Encoder, EncoderFeatures
 from tsfal_geo.models.head import FEATURES, DeepLabHead, enlarge, enlarge_to
 from tsfal_geo.models.weights import load_encoder_weights
 
 __all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "enlarge", "enlarge_to"]
+
+Perturb = Callable[[EncoderFeatures], EncoderFeatures]
+"""A change of the encoder's features."""
 
 
 class SegmenterOutput(NamedTuple):
@@ -55,18 +59,19 @@ class Segmenter(nn.Module):
         self.head = DeepLabHead(cfg, encoder.channels, encoder.stride, LOW_STRIDE, classes)
         self.train()
 
-    def forward(self, x: Tensor, features: bool = False) -> SegmenterOutput:
+    def forward(self, x: Tensor, features: bool = False, perturb: Perturb | None = None) -> SegmenterOutput:
         """Segment normalised images (N, bands, H, W).
 
         Args:
             x: float images.
             features: also return F1 and F2; the logits do not depend on it.
+            perturb: changes what the head gets of the encoder; it may give more images than it was given.
         """
         height, width = x.shape[-2:]
         multiple = self.encoder.multiple
         if height % multiple or width % multiple:
             x = F.pad(x, (0, -width % multiple, 0, -height % multiple))
-        stages = self.encoder(x)
+        stages = self.encoder(x) if perturb is None else perturb(self.encoder(x))
         logits, f1, f2 = self.head(stages.low, stages.high)
         h4, w4 = -(-height // LOW_STRIDE), -(-width // LOW_STRIDE)
         h, w = -(-height // self.encoder.stride), -(-width // self.encoder.stride)

@@ -80,6 +80,10 @@ class SegmentationModule(LightningModule):
     def after_step(self) -> None:
         """What follows the optimisers' step, such as the EMA update."""
 
+    def extra_groups(self) -> list[dict[str, Any]]:
+        """Parameter groups for SGD besides the learners', ``params`` and ``factor`` on the rate each."""
+        return []
+
     def slow_groups(self) -> list[dict[str, Any]]:
         """Parameter groups for AdamW at a constant rate; none by default."""
         return []
@@ -92,10 +96,13 @@ class SegmentationModule(LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """SGD on encoders (base rate) and heads (``head_lr_mult`` times that); AdamW on ``slow_groups``."""
         train = self.config.train
-        groups = []
+        groups: list[dict[str, Any]] = []
         for network in self.learners().values():
             for part, factor in ((network.encoder, 1.0), (network.head, train.head_lr_mult)):
-                groups.append({"params": list(part.parameters()), "lr": train.lr * factor, "factor": factor})
+                groups.append({"params": list(part.parameters()), "factor": factor})
+        groups += self.extra_groups()
+        for group in groups:
+            group["lr"] = train.lr * group["factor"]
         optimisers: list[torch.optim.Optimizer] = [
             torch.optim.SGD(groups, momentum=train.momentum, weight_decay=train.weight_decay)
         ]

@@ -66,11 +66,12 @@ class UniMatch(SemiSupervised):
         learnt = torch.cat((output.logits[:known], output.logits[end:]))
         log_p = log_probabilities(learnt, labelled.size)
         joint = Joint(output, log_p[:known], log_p[known:])
+        *strong, perturbed = joint.rest.split(count)
         by_strong = [
             confident_loss(part, mixing(labels), mixing(confidence))
-            for part, mixing in zip(joint.rest.split(count), mixings, strict=False)
+            for part, mixing in zip(strong, mixings, strict=True)
         ]
-        by_features = confident_loss(joint.rest[-count:], labels[:count], confidence[:count])
+        by_features = confident_loss(perturbed, labels[:count], confidence[:count])
         self.remember(joint, labelled)
         return {
             "labelled": LABELLED_WEIGHT * self.supervised(joint, labelled),
