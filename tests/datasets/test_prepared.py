@@ -1,3 +1,5 @@
+import pickle
+
 import matplotlib
 import numpy as np
 import pytest
@@ -5,8 +7,8 @@ import torch
 from click.testing import CliRunner
 from torch.utils.data import DataLoader
 
+from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import datasets as datasets_command
-from tsfal_geo.cli import evaluate as evaluate_command
 from tsfal_geo.cli import train as train_command
 from tsfal_geo.data.prepared import Vaihingen
 from tsfal_geo.datasets.register import DATASETS
@@ -49,6 +51,8 @@ def test_masks_are_indices_and_boundaries_are_ignored(prepared):
     assert set(batch["mask"].unique().tolist()) <= {0, 1, 2, 3, 4, 5, 255}
     assert 255 in batch["mask"]
     assert dataset.classes.names[1] == "building"
+    copy = pickle.loads(pickle.dumps(dataset))  # as to the workers of a loader
+    assert (copy[7]["image"] == dataset[7]["image"]).all()
 
 
 def test_transforms_are_applied(prepared):
@@ -82,7 +86,7 @@ def test_a_plot_shows_the_classes_in_their_colours(prepared):
     matplotlib.pyplot.close(figure)
 
 
-def test_from_the_owners_files_to_a_score_in_three_commands(vaihingen, tmp_path):
+def test_from_the_owners_files_to_a_model_in_two_commands(vaihingen, tmp_path):
     out, workspace = tmp_path / "vaihingen", tmp_path / "ws"
 
     def run(command, *arguments):
@@ -98,11 +102,12 @@ def test_from_the_owners_files_to_a_score_in_three_commands(vaihingen, tmp_path)
         "model.weights": "null",
         "train.accelerator": "cpu",
         "train.num_workers": 0,
+        "train.val_every": 5,
         "active.rounds": 0,
     }
     settings = [text for key, value in small.items() for text in ("--set", f"{key}={value}")]
     data = ["--raster", out / "train", "--val", out / "val", "--config", out / "dataset.yaml"]
     run(train_command.command, *data, "--workspace", workspace, "--steps", 5, "--labelled", 0.15, *settings)
-    assert Workspace.open(workspace).classes.names[5] == "clutter"
-    score = run(evaluate_command.command, "--workspace", workspace, "--raster", out / "test")
-    assert "impervious surfaces" in score and "mIoU" in score
+    opened = Workspace.open(workspace)
+    assert opened.classes == VAIHINGEN
+    assert any(opened.current_model().iterdir())

@@ -75,6 +75,9 @@ def test_the_split_is_the_papers_and_covers_the_33_areas(vaihingen, tmp_path):
     assert scenes[1] == {11, 15, 28, 30, 34}
     assert set.union(*scenes) == SIZES.keys() and sum(map(len, scenes)) == 33
     assert not (tmp_path / "out" / "train" / "dsm").exists()
+    # Participants' ground truth is not preferred to the complete one, nor mixed with it.
+    labels = (tmp_path / "out").glob("*/labels/*.tif")
+    assert {path.resolve().parent for path in labels} == {vaihingen / FULL}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
@@ -249,7 +252,10 @@ def test_a_wrong_source_is_one_line(tmp_path):
             prepare(source, tmp_path / "out")
 
 
-def test_ground_truth_beside_top_and_a_preparation_below_the_source(copied, tmp_path):
+def test_ground_truth_beside_top_links_and_a_preparation_below_the_source(copied, tmp_path):
+    (copied / MAIN / "top").rename(tmp_path / "elsewhere")
+    (copied / MAIN / "top").symlink_to(tmp_path / "elsewhere")
+    (copied / "loop").symlink_to(copied)
     shutil.rmtree(copied / MAIN / "gts_for_participants")
     for path in (copied / FULL).iterdir():
         path.rename(copied / MAIN / path.name)

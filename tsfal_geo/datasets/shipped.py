@@ -34,13 +34,12 @@ class Shipped:
         return self.name.parent.name
 
 
-def shipped(source: Path, wanted_zip: Callable[[str], bool], out: Path | None = None) -> list[Shipped]:
-    """Every file below a folder, those in zips included; sorted by name.
+def shipped(source: Path, wanted_zip: Callable[[str], bool]) -> list[Shipped]:
+    """Every file below a folder, those in zips and behind links included; sorted by name.
 
     Args:
         source: the folder.
         wanted_zip: whether a zip of this name is looked into.
-        out: a folder below ``source`` that is left out, since it is where files go to.
 
     Raises:
         UserError: no such folder, or a zip that cannot be read.
@@ -49,7 +48,7 @@ def shipped(source: Path, wanted_zip: Callable[[str], bool], out: Path | None = 
     if not source.is_dir():
         what = "is a file" if source.exists() else "no such folder"
         raise UserError(f"{source}: {what}; expected the folder that holds the dataset's folders or zips")
-    seen = set() if out is None else {Path(out).resolve()}
+    seen: set[Path] = set()
     found = []
     for folder, folders, names in source.walk(follow_symlinks=True):
         real = folder.resolve()

@@ -87,11 +87,12 @@ def prepare(
         LabelError: a colour that is none of the owners', or ground truth of another size.
         RasterError: an image or DSM that cannot be used.
     """
-    files = shipped(source, lambda name: "vaihingen" in name.lower() or "dsm" in name.lower(), out)
+    files = shipped(source, lambda name: "vaihingen" in name.lower() or "dsm" in name.lower())
     labels = "eroded" if eroded else "labels"
     chosen = {role: _choose(files, role) for role in ("top", labels, height, "place") if role != "none"}
-    for role in chosen.keys() - {"place"}:
-        _check_complete(source, files, role, chosen[role])
+    for role, found in chosen.items():
+        if role != "place":
+            _check_complete(source, files, role, found)
     _check_zips(chosen, progress)
     with building(out) as draft:
         for split, areas in SPLITS.items():
