@@ -81,7 +81,7 @@ def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scor
 
     network = open_network(workspace.current_model())
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    labels = FolderLabels(scenes, network.classes)
+    labels = FolderLabels(scenes, workspace.classes)
     settings = workspace.config.export
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):
