@@ -75,11 +75,45 @@ class Aspp(nn.Module):
         )
         # No batch norm here: with one value an image and two images it would leave nothing but signs.
         self.pool = nn.Sequential(nn.Conv2d(channels, FEATURES, 1), nn.ReLU())
+        self.mean: nn.Module = ImageMean()
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, channels, h, w) to (N, 1280, h, w)."""
-        pooled = self.pool(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])
+        pooled = spread(self.pool(self.mean(x)), x)
         return torch.cat([self.point(x), *(branch(x) for branch in self.atrous), pooled], dim=1)
+
+
+class ImageMean(nn.Module):
+    """The mean over an image: (N, channels, h, w) to (N, channels, 1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average."""
+        return x.mean((2, 3), keepdim=True)
+
+
+class LocalMean(nn.Module):
+    """The mean over the ``cells`` × ``cells`` around each cell that are in the image; keeps the size.
+
+    It takes the place of ``ImageMean`` where images are larger than in training, as the image pooling of
+    DeepLabv3 (Chen et al. 2017, section 3.3) would otherwise see means of a variance it never met.
+    """
+
+    def __init__(self, cells: int) -> None:
+        """``cells``: odd."""
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average (N, channels, h, w)."""
+        for kernel in ((1, self.cells), (self.cells, 1)):
+            padding = kernel[0] // 2, kernel[1] // 2
+            x = F.avg_pool2d(x, kernel, 1, padding, count_include_pad=False)
+        return x
+
+
+def spread(x: Tensor, like: Tensor) -> Tensor:
+    """Repeat (N, channels, 1, 1) over the cells of ``like``; (N, channels, h, w) stay as they are."""
+    return x.expand(-1, -1, *like.shape[-2:])
 
 
 def conv_norm_relu(
