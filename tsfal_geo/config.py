@@ -51,8 +51,12 @@ class ModelConfig(_Frozen):
     """The segmentation network."""
 
     encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
+    architecture: Literal["deeplabv3plus", "dpt"] | None = Field(
+        None, description="head; None: dpt where the encoder is a vision transformer (tu-vit_…)"
+    )
     weights: str | None = Field(
-        "imagenet", description="'imagenet', a torchgeo weights name, or a file; None: random initialisation"
+        "imagenet",
+        description="'imagenet' (what the library has), a torchgeo weights name, or a file; None: random",
     )
     allow_random_init: bool = Field(
         False, description="go on with random weights where `weights` can't be had"

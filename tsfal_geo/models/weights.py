@@ -20,19 +20,20 @@ from torch import Tensor, nn
 
 from tsfal_geo.errors import WeightsError
 from tsfal_geo.models.encoders import Encoder
+from tsfal_geo.models.vit import ViTEncoder, is_vision_transformer, library_state
 
 _PREFIXES = ("encoder.net.", "encoder.", "backbone.", "module.", "model.", "net.")
 _PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 _REMEDY = "give a file with --set model.weights=FILE, or --set model.allow_random_init=true"
 
 
-def load_encoder_weights(encoder: Encoder, spec: str, allow_random: bool = False) -> None:
+def load_encoder_weights(encoder: Encoder | ViTEncoder, spec: str, allow_random: bool = False) -> None:
     """Load pretrained weights into an encoder, its first convolution adapted to the encoder's bands.
 
     Args:
         encoder: randomly initialised; left untouched where an error is raised.
-        spec: a file (.safetensors, or a .pth state dict), ``imagenet``, or a torchgeo weights name such as
-            ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
+        spec: a file (.safetensors, or a .pth state dict), ``imagenet`` (what the library has under the
+            encoder's name), or a torchgeo weights name such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
         allow_random: warn and keep the random weights where the weights cannot be had.
 
     Raises:
@@ -45,6 +46,8 @@ def load_encoder_weights(encoder: Encoder, spec: str, allow_random: bool = False
             raise
         warnings.warn(f"{error}; going on with random weights", stacklevel=2)
         return
+    if isinstance(encoder, ViTEncoder):
+        state = _converted(encoder, state, spec)
     wanted = encoder.net.state_dict()
     matched = match_keys(wanted, state, spec)
     stem = _stem_key(encoder.net, encoder.in_channels)
@@ -162,14 +165,28 @@ def _stem_key(net: nn.Module, in_channels: int) -> str | None:
     return None
 
 
+def _converted(encoder: ViTEncoder, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    try:
+        return encoder.converted({_stripped(key): value for key, value in state.items()})
+    except Exception as error:  # timm's converters trust the file
+        raise WeightsError(
+            f"{source}: cannot be brought onto encoder {encoder.name} ({_first_line(error)}); choose the "
+            "encoder that these weights belong to (model.encoder)"
+        ) from error
+
+
 def _canonical(key: str) -> str:
+    return _stripped(key).replace(".", "_")
+
+
+def _stripped(key: str) -> str:
     stripped = True
     while stripped:
         stripped = False
         for prefix in _PREFIXES:
             if key.startswith(prefix):
                 key, stripped = key.removeprefix(prefix), True
-    return key.replace(".", "_")
+    return key
 
 
 def _match_by_order(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -209,9 +226,11 @@ def _library_weights(encoder_name: str) -> dict[str, Tensor]:
     weights = True if encoder_name.startswith("tu-") else "imagenet"
     try:
         with _cache_only_if_unreachable():
+            if is_vision_transformer(encoder_name):
+                return library_state(encoder_name)
             return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
     except Exception as error:  # no network, no such weights: each library and transport has its own error
-        raise _unavailable(f"ImageNet weights of encoder {encoder_name}", error) from error
+        raise _unavailable(f"pretrained weights of encoder {encoder_name}", error) from error
 
 
 @contextmanager
