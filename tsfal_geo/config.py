@@ -14,6 +14,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tsfal_geo.errors import ConfigError
 
+Method = Literal[
+    "tsf",
+    "supervised",
+    "mean_teacher",
+    "cutmix",
+    "cct",
+    "gct",
+    "cps",
+    "ael",
+    "ps_mt",
+    "u2pl",
+    "unimatch",
+    "unimatch_v2",
+    "deal",
+    "s4al",
+]
+"""Ways to train; each is a module in ``tsfal_geo.ssl`` that registers itself under this name."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -90,7 +108,7 @@ class AugmentConfig(_Frozen):
 class TrainConfig(_Frozen):
     """Optimisation."""
 
-    method: Literal["tsf", "supervised"] = "tsf"
+    method: Method = "tsf"
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
     batch_labelled: int = Field(2, ge=1)
     batch_unlabelled: int = Field(2, ge=1)

@@ -6,6 +6,7 @@ import rasterio
 from affine import Affine
 from tiny_network import TinyNetwork
 
+import tsfal_geo.ssl.build  # noqa: F401  # fills the register
 from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
@@ -16,8 +17,7 @@ from tsfal_geo.raster.labels import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import compute
 from tsfal_geo.ssl.labelled import LabelledBranch
-from tsfal_geo.ssl.supervised import Supervised
-from tsfal_geo.ssl.tsf import Tsf
+from tsfal_geo.ssl.parts import Parts, method_named
 
 CLASSES = ClassMap(
     (ClassInfo(0, "ground", (0, 0, 0)), ClassInfo(1, "roof", (255, 0, 0)), ClassInfo(2, "car", (0, 255, 0)))
@@ -99,19 +99,17 @@ def make_module(make_data):
         statistics = compute(data.labelled.reader, data.labelled.chips)
         normaliser = Normaliser(statistics)
         branch = LabelledBranch(config, normaliser, data, (40_000, 20_000, 3_000), len(data.labelled.chips))
-        names = CLASSES.names
-        if config.train.method == "supervised":
-            return Supervised(config, TinyNetwork(), normaliser, names, branch)
-        return Tsf(
-            config,
-            (TinyNetwork(seed=1), TinyNetwork(seed=2)),
-            normaliser,
-            names,
-            branch,
+        parts = Parts(
+            config=config,
+            normaliser=normaliser,
+            class_names=CLASSES.names,
+            branch=branch,
+            network=lambda number: TinyNetwork(seed=1 + number),
             bands=3,
             unlabelled_chips=len(data.unlabelled.chips) if data.unlabelled else 0,
             refiner=refiner,
         )
+        return method_named(config.train.method)(parts)
 
     return make
 

@@ -30,10 +30,6 @@ from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.mapping.network import choose_compute
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
-from tsfal_geo.ssl.banks import ConfidenceBank
-from tsfal_geo.ssl.base import SegmentationModule
-from tsfal_geo.ssl.supervised import Supervised
-from tsfal_geo.ssl.tsf import Tsf
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class Watcher:
             mask=probs[i].amax(0) < self._config.plar.confidence if look is None else look.mask[i],
             plar=plar,
             askable=cells,
-            class_confidence=_bank(self._module).confidence,
+            class_confidence=self._module.branch.bank.confidence,
             votes=None if votes is None else votes[i],
         )
 
@@ -191,12 +187,6 @@ class Watcher:
             self._masks[name] += MaskCounts.of(mask, wrong, known)
         votes = PlarResult(*(getattr(look.votes, name)[i] for name in PlarResult.__dataclass_fields__))
         self._votes += VoteCounts.of(votes, pseudo, cells, look.mask[i], len(self._inputs.classes))
-
-
-def _bank(module: SegmentationModule) -> ConfidenceBank:
-    """The confidence bank of a training module."""
-    assert isinstance(module, Tsf | Supervised)
-    return module.branch.bank
 
 
 def _number(value: float) -> float | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import click
 
 from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_option
 from tsfal_geo.cli.remote import remote_option
-from tsfal_geo.config import load_config, parse_set
+from tsfal_geo.config import Method, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
 
@@ -22,7 +22,7 @@ from tsfal_geo.errors import ConfigError, UserError
     help="The project's folder; default: ./<name of the raster folder>-tsfal.",
 )
 @click.option("--labelled", type=float, help="Share of the chips whose labels are used, drawn by the seed.")
-@click.option("--method", type=click.Choice(["tsf", "supervised"]), help="How to train; default tsf.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="How to train; default tsf.")
 @click.option("--bands", help="1-based band numbers in order, such as 4,1,2.")
 @click.option("--dsm", type=click.Choice(["auto", "use", "ignore"]), help="Heights as an extra channel.")
 @click.option("--weights", help="Encoder weights: a file, 'imagenet' or a torchgeo weights name.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,10 +12,9 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
-from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.errors import UserError
 from tsfal_geo.models.segmenter import Segmenter, enlarge
+from tsfal_geo.ssl.parts import Parts
 
 Losses = dict[str, Tensor]
 """Losses by name; ``total`` is the one that is minimised, the others are only logged."""
@@ -29,6 +27,7 @@ class SegmentationModule(LightningModule):
     that is stopped and resumed gives the same weights as training that was not.
 
     Attributes:
+        branch: the labelled chips' views and loss.
         step: steps done, a buffer.
         total_steps: length of the learning rate's descent; see ``begin``.
         metrics: the newest validation's values, by name.
@@ -38,20 +37,15 @@ class SegmentationModule(LightningModule):
     step: Tensor
     best_miou: Tensor
 
-    def __init__(self, config: Config, normaliser: Normaliser, class_names: Sequence[str]) -> None:
-        """Set up what is common.
-
-        Args:
-            config: the whole configuration.
-            normaliser: makes network input of batches.
-            class_names: in index order.
-        """
+    def __init__(self, parts: Parts) -> None:
+        """Set up what is common."""
         super().__init__()
         self.automatic_optimization = False
-        self.config = config
-        self.normaliser = normaliser
-        self.class_names = tuple(class_names)
-        self.total_steps = config.train.steps
+        self.config = parts.config
+        self.normaliser = parts.normaliser
+        self.class_names = tuple(parts.class_names)
+        self.branch = parts.branch
+        self.total_steps = parts.config.train.steps
         self.metrics: dict[str, float] = {}
         self.confusions = nn.ModuleDict()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))

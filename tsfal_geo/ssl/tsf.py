@@ -6,7 +6,7 @@ from the teacher too. The teacher is the student's moving average; it never teac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
 from tsfal_geo.data.augment import ColourJitter
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.ema import EmaTeacher
@@ -23,9 +22,8 @@ from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
 from tsfal_geo.ssl.banks import PresenceBank
 from tsfal_geo.ssl.base import Losses, SegmentationModule
 from tsfal_geo.ssl.cutmix import box_mask, draw_boxes, mix
-from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.losses import log_probabilities, peer_loss, rise, teacher_loss
-from tsfal_geo.ssl.refiner import Refiner
+from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views, pixel_labels, pseudo_labels
 
 _WARMUP = 0.05
@@ -56,40 +54,24 @@ class Unlabelled:
     refiner_loss: Tensor | None
 
 
+@register("tsf")
 class Tsf(SegmentationModule):
     """Three networks, their losses, adaptive augmentation, and the active loop's refiner if there is one."""
 
-    def __init__(
-        self,
-        config: Config,
-        networks: tuple[Segmenter, Segmenter],
-        normaliser: Normaliser,
-        class_names: Sequence[str],
-        branch: LabelledBranch,
-        *,
-        bands: int,
-        unlabelled_chips: int,
-        refiner: Refiner | None = None,
-    ) -> None:
-        """Put the parts together.
+    def __init__(self, parts: Parts) -> None:
+        """Build the networks; without unlabelled chips only L_sup is there.
 
-        Args:
-            config: the whole configuration.
-            networks: student and friend: same encoder weights, heads from different seeds.
-            normaliser: makes network input of batches.
-            class_names: in index order.
-            branch: the labelled chips' views and loss; its source gives partners as well.
-            bands: how many of the input's channels are image bands (colour jitter leaves heights alone).
-            unlabelled_chips: number of unlabelled chips; 0: only L_sup is there.
-            refiner: error mask and PLAR; None: manual labels override pseudo-labels, nothing else.
+        Without a refiner manual labels override pseudo-labels, nothing else.
         """
-        super().__init__(config, normaliser, class_names)
-        self.student, self.friend = networks
+        super().__init__(parts)
+        config = parts.config
+        self.student, self.friend = parts.network(0), parts.network(1)
         self.teacher = EmaTeacher(self.student, config.tsf.ema_decay)
-        self.branch = branch
-        self.presence = PresenceBank(len(class_names), unlabelled_chips, config.tsf.presence_min_area)
-        self.jitter = ColourJitter(config.augment.colour or 0.0, bands)
-        self.refiner = refiner
+        self.presence = PresenceBank(
+            len(self.class_names), parts.unlabelled_chips, config.tsf.presence_min_area
+        )
+        self.jitter = ColourJitter(config.augment.colour or 0.0, parts.bands)
+        self.refiner = parts.refiner
 
     def begin(self, total_steps: int) -> None:
         """Start anew; the teacher's memory is at most a tenth of the training.
