@@ -112,9 +112,15 @@ class TrainConfig(_Frozen):
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
     batch_labelled: int = Field(2, ge=1)
     batch_unlabelled: int = Field(2, ge=1)
+    optimiser: Literal["sgd", "adamw"] = Field(
+        "sgd", description="adamw: what vision transformers are fine-tuned with, at a far lower lr"
+    )
     lr: float = Field(0.001, gt=0)
     head_lr_mult: float = Field(10.0, gt=0)
-    momentum: float = 0.9
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="vision transformers: a block's rate, in rates of the next block"
+    )
+    momentum: float = Field(0.9, description="of sgd")
     weight_decay: float = 1e-4
     poly_power: float = 0.9
     ohem: bool = False
