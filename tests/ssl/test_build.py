@@ -48,7 +48,13 @@ def test_methods_and_their_networks(build):
     "options",
     [
         {"precision": "bf16-mixed"},
-        {"precision": "32-true", "encoder": "tu-test_vit", "optimiser": "adamw", "layer_decay": 0.8},
+        {
+            "precision": "32-true",
+            "encoder": "tu-test_vit",
+            "optimiser": "adamw",
+            "layer_decay": 0.8,
+            "lr": 1e-4,
+        },
     ],
     ids=["convolutional", "transformer"],
 )
