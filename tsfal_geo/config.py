@@ -79,6 +79,9 @@ class ModelConfig(_Frozen):
     allow_random_init: bool = Field(
         False, description="go on with random weights where `weights` can't be had"
     )
+    normalisation: Literal["scenes", "weights"] = Field(
+        "scenes", description="mean and deviation of the training scenes, or those that `weights` expect"
+    )
     freeze_encoder_bn: bool = Field(False, description="encoder batch norm keeps its pretrained statistics")
     output_stride: Literal[8, 16] = 16
     atrous_rates: tuple[int, int, int] = (6, 12, 18)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -73,8 +74,8 @@ def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
         return read_file(path)
     if spec == "imagenet":
         return _library_weights(encoder_name)
-    if re.fullmatch(r"\w+_Weights\.\w+", spec):
-        return _torchgeo_weights(spec)
+    if is_torchgeo_name(spec):
+        return _torchgeo_state(spec)
     raise WeightsError(
         f"model.weights={spec}: no such file, expected a .safetensors file, 'imagenet' or a torchgeo weights "
         f"name; {_REMEDY}"
@@ -225,7 +226,7 @@ def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
 def _library_weights(encoder_name: str) -> dict[str, Tensor]:
     weights = True if encoder_name.startswith("tu-") else "imagenet"
     try:
-        with _cache_only_if_unreachable():
+        with cache_only_if_unreachable():
             if is_vision_transformer(encoder_name):
                 return library_state(encoder_name)
             return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
@@ -234,7 +235,7 @@ def _library_weights(encoder_name: str) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _cache_only_if_unreachable() -> Iterator[None]:
+def cache_only_if_unreachable() -> Iterator[None]:
     """Keep the hub's client from half a minute of retries where its host has no address at all."""
     before = hub.HF_HUB_OFFLINE
     try:
@@ -248,15 +249,29 @@ def _cache_only_if_unreachable() -> Iterator[None]:
         hub.HF_HUB_OFFLINE = before
 
 
-def _torchgeo_weights(name: str) -> dict[str, Tensor]:
+def is_torchgeo_name(spec: str) -> bool:
+    """Whether ``model.weights`` names weights of torchgeo."""
+    return re.fullmatch(r"\w+_Weights\.\w+", spec) is not None
+
+
+def torchgeo_weights(name: str) -> Any:
+    """The entry of a name in torchgeo: its ``transforms`` and ``meta``; nothing is downloaded.
+
+    Raises:
+        WeightsError: no weights of that name.
+    """
     from torchgeo.models import get_weight
 
     try:
-        weights = get_weight(name)
+        return get_weight(name)
     except ValueError as error:
         raise WeightsError(
             f"model.weights={name}: torchgeo has no weights of that name; {_REMEDY}"
         ) from error
+
+
+def _torchgeo_state(name: str) -> dict[str, Tensor]:
+    weights = torchgeo_weights(name)
     try:
         return dict(weights.get_state_dict(progress=False))
     except Exception as error:  # urllib, http and hub errors by transport
