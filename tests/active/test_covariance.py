@@ -16,6 +16,7 @@ from tsfal_geo.active.covariance import (
     whitening,
 )
 from tsfal_geo.active.features import DenseLevel
+from tsfal_geo.errors import ConfigError
 
 CLASSES = 3
 COUNTS = (200, 40, 7)
@@ -120,6 +121,15 @@ def test_a_matrix_that_rounding_made_indefinite_is_repaired():
     covariance = (torch.outer(vector, vector) - 1e-4 * torch.eye(6))[None]
     matrix = factorise(covariance).matrix
     assert matrix.isfinite().all()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_features_of_a_network_that_diverged_are_an_error_and_no_endless_repair(value):
+    covariance = torch.eye(4).repeat(2, 1, 1)
+    covariance[1, 2, 2] = value
+    with pytest.raises(ConfigError, match="diverged"):
+        factorise(covariance)
 
 
 @pytest.mark.parametrize("option", ["per_class_lw", "per_class_oas"])

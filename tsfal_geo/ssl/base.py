@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ class SegmentationModule(LightningModule):
     that is stopped and resumed gives the same weights as training that was not.
 
     Attributes:
+        uses_unlabelled: whether its losses ask for unlabelled batches.
         branch: the labelled chips' views and loss.
         step: steps done, a buffer.
         total_steps: length of the learning rate's descent; see ``begin``.
@@ -35,6 +36,7 @@ class SegmentationModule(LightningModule):
         best_miou: the best validation mIoU so far, a buffer; NaN before the first.
     """
 
+    uses_unlabelled: ClassVar[bool] = True
     step: Tensor
     best_miou: Tensor
 
