@@ -30,8 +30,8 @@ class ViTEncoder(nn.Module):
 
     Patches are 16 pixels a side whatever the network was trained with, so that cells of its grid are 4×4
     cells of the logits' and windows of any size lie on the same grid. Filters of other patches are resampled
-    such that they answer an enlarged patch as they answered the patch itself (FlexiViT, Beyer et al. 2023,
-    section 3.4). Position embeddings keep their own grid and are interpolated to each image's.
+    such that they answer an enlarged patch as they answered the patch itself (FlexiViT, Beyer et al. 2023).
+    Position embeddings keep their own grid and are interpolated to each image's.
 
     Attributes:
         net: timm's network; its state dict is what pretrained weights are matched with.
