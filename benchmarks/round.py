@@ -31,7 +31,7 @@ import rasterio
 import torch
 from torch.utils.data import default_collate
 
-from tsfal_geo.active import loop, looking, rounds
+from tsfal_geo.active import looking, loop, rounds
 from tsfal_geo.active.loop import Request
 from tsfal_geo.active.pools import RoundLabels, label_pools
 from tsfal_geo.active.rounds import Budget, Context
@@ -108,7 +108,9 @@ def main() -> None:
     parser.add_argument("--chip", type=int, default=512)
     parser.add_argument("--steps", type=int, default=80, help="of the training on 128-pixel chips")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--keep", type=Path, help="folder for the trained workspace; used again if it is there")
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the trained workspace; used again if it is there"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

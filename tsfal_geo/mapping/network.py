@@ -16,8 +16,8 @@ from tsfal_geo.mapping.predict import PredictFn
 from tsfal_geo.mapping.rowstream import UnstreamableError, row_network
 from tsfal_geo.mapping.streamed import RowModel
 from tsfal_geo.models.emd import ErrorMaskDecoder
-from tsfal_geo.models.io import ModelCard, load_model, part_tensors
 from tsfal_geo.models.head import enlarge
+from tsfal_geo.models.io import ModelCard, load_model, part_tensors
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.raster.stats import Normalisation
 
@@ -94,8 +94,7 @@ class _Layers(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         size = (x.shape[-2], x.shape[-1])
-        low, _, high = self.encoder(x)
-        logits, f1, f2 = self.head(low, high)
+        logits, f1, f2 = self.head(self.encoder(x))
         layers = [logits.float().softmax(1)]
         if self.decoder is not None:
             layers.append(self.decoder(f1, f2, layers[0].to(logits.dtype)).float().sigmoid())
@@ -124,7 +123,9 @@ def row_model(
     names = (PROBABILITIES,) if decoder is None else (PROBABILITIES, ERROR)
     cells = chip_size // segmenter.encoder.stride // 2 * 2 + 1
     try:
-        network = row_network(layers, names, segmenter.encoder.multiple, compute.dtype or torch.float32, cells)
+        network = row_network(
+            layers, names, segmenter.encoder.multiple, compute.dtype or torch.float32, cells
+        )
     except UnstreamableError:
         return None
     normaliser = normaliser.to(compute.device)

@@ -255,7 +255,9 @@ class _Stream:
             if len(rows) > missing:
                 self._valid.appendleft(rows[missing:])
                 rows = rows[:missing]
-            self._sink.give_out(rows, {n: v[:, :, : len(rows)] for n, v in layers.items()}, self._left + self._span[0])
+            self._sink.give_out(
+                rows, {n: v[:, :, : len(rows)] for n, v in layers.items()}, self._left + self._span[0]
+            )
             layers = {name: values[:, :, len(rows) :] for name, values in layers.items()}
             missing -= len(rows)
 
