@@ -89,11 +89,18 @@ class ModelConfig(_Frozen):
     """The segmentation network."""
 
     encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
+    architecture: Literal["deeplabv3plus", "dpt"] | None = Field(
+        None, description="head; None: dpt where the encoder is a vision transformer (tu-vit_…)"
+    )
     weights: str | None = Field(
-        "imagenet", description="'imagenet', a torchgeo weights name, or a file; None: random initialisation"
+        "imagenet",
+        description="'imagenet' (what the library has), a torchgeo weights name, or a file; None: random",
     )
     allow_random_init: bool = Field(
         False, description="go on with random weights where `weights` can't be had"
+    )
+    normalisation: Literal["scenes", "weights"] = Field(
+        "scenes", description="mean and deviation of the training scenes, or those that `weights` expect"
     )
     freeze_encoder_bn: bool = Field(False, description="encoder batch norm keeps its pretrained statistics")
     output_stride: Literal[8, 16] = 16
@@ -130,9 +137,15 @@ class TrainConfig(_Frozen):
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
     batch_labelled: int = Field(2, ge=1)
     batch_unlabelled: int = Field(2, ge=1)
+    optimiser: Literal["sgd", "adamw"] = Field(
+        "sgd", description="adamw: what vision transformers are fine-tuned with, at a far lower lr"
+    )
     lr: float = Field(0.001, gt=0)
     head_lr_mult: float = Field(10.0, gt=0)
-    momentum: float = 0.9
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="vision transformers: a block's rate, in rates of the next block"
+    )
+    momentum: float = Field(0.9, description="of sgd")
     weight_decay: float = 1e-4
     poly_power: float = 0.9
     ohem: bool = False

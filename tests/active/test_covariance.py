@@ -36,8 +36,8 @@ def data():
     index = torch.from_numpy(labels)
     return (
         residuals,
-        level.moments(index, CLASSES, per_class=False),
-        level.moments(index, CLASSES, per_class=True),
+        level.moments(index, level.means(index, CLASSES), per_class=False),
+        level.moments(index, level.means(index, CLASSES), per_class=True),
     )
 
 
@@ -58,9 +58,8 @@ def test_shrinkage_is_scikit_learns(data, ours, theirs):
 def test_single_precision_is_near_enough(data):
     residuals, _, _ = data
     own = np.concatenate(residuals).astype(np.float32)
-    moments = DenseLevel.centred(torch.from_numpy(own)).moments(
-        torch.zeros(len(own), dtype=torch.int64), 1, False
-    )
+    level, labels = DenseLevel.centred(torch.from_numpy(own)), torch.zeros(len(own), dtype=torch.int64)
+    moments = level.moments(labels, level.means(labels, 1), False)
     expected = LedoitWolf(assume_centered=True).fit(own - own.mean(0, dtype=np.float64)).covariance_
     np.testing.assert_allclose(ledoit_wolf(moments)[0][0], expected, rtol=1e-4, atol=1e-4)
 
@@ -137,7 +136,8 @@ def test_a_class_of_one_cell_takes_the_spread_of_all(option):
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(size=(51, 4)))
     labels = torch.tensor([0] * 50 + [1])
-    moments = DenseLevel.centred(values.clone()).moments(labels, 2, per_class=True)
+    level = DenseLevel.centred(values.clone())
+    moments = level.moments(labels, level.means(labels, 2), per_class=True)
     factor = whitening(option, moments)
     own = values[:50] - values[:50].mean(0)
     pooled = torch.cat([own, torch.zeros(1, 4, dtype=own.dtype)])

@@ -133,9 +133,7 @@ def factorise(covariance: Tensor, jitter: float = JITTER) -> Whitening:
     mean = _mean_variance(covariance)
     flat = mean <= torch.finfo(covariance.dtype).tiny
     unit = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
-    covariance = torch.where(flat[:, None, None], unit, covariance)
-    mean = torch.where(flat, torch.ones_like(mean), mean)
-    factor, info = torch.linalg.cholesky_ex(covariance + (jitter * mean)[:, None, None] * unit)
+    factor, info = torch.linalg.cholesky_ex(_lifted(covariance, jitter * mean + flat))
     while bool(info.any()):
         if not bool(torch.isfinite(covariance).all()):
             raise ConfigError(
@@ -143,7 +141,7 @@ def factorise(covariance: Tensor, jitter: float = JITTER) -> Whitening:
                 "lower train.lr (and train.head_lr_mult) and start over with --fresh"
             )
         jitter = 10 * max(jitter, JITTER)
-        factor, info = torch.linalg.cholesky_ex(covariance + (jitter * mean)[:, None, None] * unit)
+        factor, info = torch.linalg.cholesky_ex(_lifted(covariance, jitter * mean + flat))
     matrix = torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False)
     return Whitening(matrix, 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1))
 
@@ -159,6 +157,12 @@ def pseudo_inverse(covariance: Tensor) -> Whitening:
     safe = torch.where(kept, values, torch.ones_like(values))
     scale = torch.where(kept, safe.rsqrt(), torch.zeros_like(values))
     return Whitening(scale[:, :, None] * vectors.mT, safe.log().sum(1))
+
+
+def _lifted(covariance: Tensor, by: Tensor) -> Tensor:
+    result = covariance.clone()
+    result.diagonal(dim1=1, dim2=2).add_(by[:, None])
+    return result
 
 
 def _mean_variance(covariance: Tensor) -> Tensor:

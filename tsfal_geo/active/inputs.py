@@ -33,7 +33,7 @@ class Inputs:
         scenes: training scenes.
         classes: the class map.
         reader: reads their pixels.
-        normalisation: from the training scenes.
+        normalisation: from the training scenes, or what the weights expect.
         chips: all chips of all scenes, scene by scene, row by row.
         labelled: positions in ``chips`` of the chips whose folder labels are used.
         valid: valid pixels of each scene (no nodata; with an oracle, no void either), each counted once.
@@ -93,6 +93,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
 
     Raises:
         RasterError, LabelError: what the folder holds cannot be trained on.
+        ConfigError, WeightsError: the weights' own normalisation does not suit it.
     """
     scenes, reader = open_scenes(raster_dir, config)
     classes = class_map(config, scenes)
@@ -108,11 +109,20 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         scenes=scenes,
         classes=classes,
         reader=reader,
-        normalisation=compute(reader, chips),
+        normalisation=_normalisation(reader, chips, config),
         chips=chips,
         labelled=labelled,
         valid=_count_valid(reader, chips, void),
     )
+
+
+def _normalisation(reader: SceneReader, chips: Sequence[Chip], config: Config) -> Normalisation:
+    statistics = compute(reader, chips)
+    if config.model.normalisation == "scenes":
+        return statistics
+    from tsfal_geo.models.normalisation import own_normalisation
+
+    return own_normalisation(config.model, statistics, reader.bands, str(reader.band_dtype))
 
 
 def _choose(

@@ -164,8 +164,9 @@ def export_maps(
 ) -> list[SceneMap]:
     """Map every scene of a folder with the workspace's model; returns the files of each."""
     from tsfal_geo.mapping.blocks import Job
-    from tsfal_geo.mapping.export import Settings, check_paths, export_scene
+    from tsfal_geo.mapping.export import check_paths, export_scene
     from tsfal_geo.mapping.network import open_network
+    from tsfal_geo.mapping.scene import settings_of
     from tsfal_geo.mapping.sources import open_scenes
 
     scenes = find_scenes(raster, reporter)
@@ -173,14 +174,7 @@ def export_maps(
     folder = workspace.current_model()
     network = open_network(folder, errors="error_mask" in wanted.layers, augment=wanted.augment)
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    config = workspace.config
-    settings = Settings(
-        window=config.export.window or network.card.chip_size,
-        overlap=config.export.overlap,
-        batch=config.export.batch or network.batch,
-        layers=wanted.layers,
-        doubt=config.plar.confidence,
-    )
+    settings = settings_of(workspace.config, network, wanted.layers)
     onnx = _write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
     jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, wanted.augment) for scene in scenes]
     maps = []

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
-from tsfal_geo.ssl.adaptive import AdaptiveTeacher, Taught, overridden
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import log_probabilities, peer_loss, rise
 from tsfal_geo.ssl.parts import Parts, register
+from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher, Taught
+from tsfal_geo.ssl.systems.targets import overridden
 from tsfal_geo.ssl.views import PseudoLabels, Views, pixel_labels, pseudo_labels
 
 
@@ -72,10 +73,10 @@ class Tsf(AdaptiveTeacher):
         known = self.branch.views(batch["labelled"])
         labelled = self.branch.paste(known, rng)
         extra = None
-        if (base := self.unlabelled_views(batch)) is not None:
+        if self.warm and "unlabelled" in batch:
             if "held_out" in batch:
                 known = self.branch.views(batch["held_out"])
-            extra = self._unlabelled(base, known, rng)
+            extra = self._unlabelled(self.views(batch["unlabelled"]), known, rng)
         images = labelled.images if extra is None else torch.cat((labelled.images, extra.images))
         outputs = [network(self.prepared(images)) for network in (self.student, self.friend)]
         log_s, log_f = (log_probabilities(output.logits, labelled.size) for output in outputs)
@@ -102,7 +103,7 @@ class Tsf(AdaptiveTeacher):
         if peers is not None:
             maps += [part for logits in peers for part in pixel_labels(logits, views.valid)]
         images, valid, teacher, confidence, manual, *peer_labels = self.mixed(maps, wanted, pseudo.cells, rng)
-        images = self.jittered(images, valid, rng)
+        images = self.strong(images, valid, rng)
         return Unlabelled(
             images, valid, teacher, confidence, manual, tuple(peer_labels) or None, refiner_loss
         )
@@ -142,7 +143,7 @@ class Tsf(AdaptiveTeacher):
     ) -> tuple[Tensor, Tensor]:
         """The teacher's labels and their confidence after PLAR and manual override, on unmixed images."""
         if self.refiner is None:
-            return overridden(pseudo, views)
+            return overridden(pseudo.labels, pseudo.confidence, views)
         with torch.autocast(self.device.type, enabled=False):
             labels, confidence = self.refiner.refine(
                 output, pseudo.labels, pseudo.confidence, views.labels.to(torch.uint8), self.progress

@@ -1,8 +1,8 @@
 """U2PL's contrast: unreliable pixels are negatives of the classes that they are surely not (CVPR 2022).
 
-All maps are on the stride-4 grid. Source: Wang et al., "Semi-Supervised Semantic Segmentation Using Unreliable
-Pseudo-Labels" (arXiv 2203.03884). Their public code asks of a negative of class c that its label is c as well,
-which leaves almost none (its issues 27 and 171); here the paper's definition counts.
+All maps are on the stride-4 grid. Source: Wang et al., "Semi-Supervised Semantic Segmentation Using
+Unreliable Pseudo-Labels" (arXiv 2203.03884). Their public code asks of a negative of class c that its label
+is c as well, which leaves almost none (its issues 27 and 171); here the paper's definition counts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """U2PL (Wang et al., CVPR 2022): reliable pixels teach their label, unreliable ones what they are not.
 
 As in the row of Table 1 it stands on AEL's augmentation: adaptive CutMix and copy-paste. Two things differ
-from the authors' code. The teacher sees the unmixed images once, and its maps are mixed like the images; theirs
-sees the mixed images in a second pass, in train mode. And the vectors come from two 1×1 convolutions on F2
-instead of two 3×3 convolutions beside the decoder, which would cost more than the decoder itself.
+from the authors' code. The teacher sees the unmixed images once, and its maps are mixed like the images;
+theirs sees the mixed images in a second pass, in train mode. And the vectors come from two 1×1 convolutions
+on F2 instead of three more convolutions beside the decoder, which would cost as much as the decoder itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher
-from tsfal_geo.ssl.systems.targets import hard_targets
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.ema import EmaTeacher
@@ -23,7 +21,9 @@ from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import cross_entropy, log_probabilities
 from tsfal_geo.ssl.parts import Parts, register
+from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher
 from tsfal_geo.ssl.systems.contrast import Cells, ClassQueues, contrast
+from tsfal_geo.ssl.systems.targets import overridden
 from tsfal_geo.ssl.views import Views, pseudo_labels
 
 # The authors' share of unreliable pixels at the start; it falls to 0 with the training.
@@ -81,18 +81,19 @@ class U2pl(AdaptiveTeacher):
         with torch.no_grad():
             output = self.teacher(self.prepared(torch.cat((labelled.images, views.images))), features=True)
             vectors = self.teacher_projector(output.f2).float()
-        cells = pseudo_labels(output.logits[count:], views.valid).cells
-        self.presence.mark(views.index, cells)
-        labels, _ = hard_targets(output.logits[count:], views)
+        pseudo = pseudo_labels(output.logits[count:], views.valid)
+        self.presence.mark(views.index, pseudo.cells)
+        labels, _ = overridden(pseudo.labels, pseudo.confidence, views)
         doubt = entropy(log_probabilities(output.logits[count:], views.size))
         # A person's label is beyond doubt.
         doubt = doubt.masked_fill(views.labels != IGNORE, _CERTAIN)
         log_p = output.logits.float().log_softmax(dim=1)
         maps = [views.images, views.valid, labels, doubt, log_p[count:], vectors[count:]]
-        images, valid, labels, doubt, *small = self.mixed(maps, wanted, cells, rng)
-        joint = self.joint(self.student, labelled, self.jittered(images, valid, rng), features=True)
+        images, valid, labels, doubt, *small = self.mixed(maps, wanted, pseudo.cells, rng)
+        joint = self.joint(self.student, labelled, self.strong(images, valid, rng), features=True)
         bounds = entropy_bounds(doubt, valid, UNRELIABLE * (1 - self.progress))
         kept = valid & (doubt < bounds[1])
+        student = self.projector(joint.output.f2).float()
         losses = {
             "labelled": self.supervised(joint, labelled),
             "reliable": reliable_loss(joint.rest, labels, kept, valid),
@@ -100,7 +101,6 @@ class U2pl(AdaptiveTeacher):
         with torch.autocast(self.device.type, enabled=False):
             cells = _cells(labelled, labels, doubt, valid, bounds, torch.cat((log_p[:count], small[0])))
             teacher = torch.cat((vectors[:count], small[1]))
-            student = self.projector(joint.output.f2.float())
             losses["contrast"] = CONTRAST_WEIGHT * contrast(student, teacher, cells, self.queues)
         self.remember(joint, labelled)
         return losses

@@ -10,16 +10,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tsfal_geo.data.strong import StrongAugment
-from tsfal_geo.ssl.systems.base import Joint, SemiSupervised, item_seeds
-from tsfal_geo.ssl.systems.mixing import Mixing, draw_mixing, sometimes_box
-from tsfal_geo.ssl.systems.targets import hard_targets
 
+from tsfal_geo.data.strong import StrongAugment
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import log_probabilities, teacher_loss
 from tsfal_geo.ssl.parts import Parts, register
+from tsfal_geo.ssl.systems.base import Joint, SemiSupervised, item_seeds
 from tsfal_geo.ssl.systems.features import dropped
+from tsfal_geo.ssl.systems.mixing import Mixing, draw_mixing, sometimes_box
+from tsfal_geo.ssl.systems.targets import hard_targets
 from tsfal_geo.ssl.views import Views
 
 # The authors' on Cityscapes.
@@ -66,11 +66,12 @@ class UniMatch(SemiSupervised):
         learnt = torch.cat((output.logits[:known], output.logits[end:]))
         log_p = log_probabilities(learnt, labelled.size)
         joint = Joint(output, log_p[:known], log_p[known:])
+        *strong, perturbed = joint.rest.split(count)
         by_strong = [
             confident_loss(part, mixing(labels), mixing(confidence))
-            for part, mixing in zip(joint.rest.split(count), mixings, strict=False)
+            for part, mixing in zip(strong, mixings, strict=True)
         ]
-        by_features = confident_loss(joint.rest[-count:], labels[:count], confidence[:count])
+        by_features = confident_loss(perturbed, labels[:count], confidence[:count])
         self.remember(joint, labelled)
         return {
             "labelled": LABELLED_WEIGHT * self.supervised(joint, labelled),

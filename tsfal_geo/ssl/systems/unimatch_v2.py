@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from tsfal_geo.data.strong import StrongAugment
-from tsfal_geo.ssl.systems.base import Joint, WithTeacher
-from tsfal_geo.ssl.systems.mixing import draw_mixing, sometimes_box
-from tsfal_geo.ssl.systems.targets import hard_targets
 
+from tsfal_geo.data.strong import StrongAugment
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import log_probabilities
 from tsfal_geo.ssl.parts import Parts, register
+from tsfal_geo.ssl.systems.base import Joint, WithTeacher
 from tsfal_geo.ssl.systems.features import complementary
+from tsfal_geo.ssl.systems.mixing import draw_mixing, sometimes_box
+from tsfal_geo.ssl.systems.targets import hard_targets
 from tsfal_geo.ssl.systems.unimatch import confident_loss, strong_views
 from tsfal_geo.ssl.views import Views
 

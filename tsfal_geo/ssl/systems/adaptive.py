@@ -11,22 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.data.augment import ColourJitter
-from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.models.ema import EmaTeacher
+from tsfal_geo.models.ema import bounded_decay
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.banks import PresenceBank
-from tsfal_geo.ssl.base import SegmentationModule
+from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.cutmix import box_mask, draw_boxes, mix
 from tsfal_geo.ssl.losses import teacher_loss
 from tsfal_geo.ssl.parts import Parts
-from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views
+from tsfal_geo.ssl.systems.base import WithTeacher
+from tsfal_geo.ssl.views import Views, collate
 
 _WARMUP = 0.05
-_MEMORY = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,48 +46,24 @@ class Taught:
     manual: Tensor
 
 
-class AdaptiveTeacher(SegmentationModule):
-    """Student, EMA teacher and adaptive CutMix; subclasses have the losses.
+class AdaptiveTeacher(WithTeacher):
+    """Student, EMA teacher and adaptive CutMix, as ``config.tsf`` says.
 
     Attributes:
-        student: learns.
-        teacher: the student's moving average.
         presence: which unlabelled chips show which class.
     """
 
     def __init__(self, parts: Parts) -> None:
-        """Build the student from the run's first network, and its teacher."""
+        """Build student, teacher and an empty presence bank."""
         super().__init__(parts)
-        config = parts.config
-        self.student = parts.network(0)
-        self.teacher = EmaTeacher(self.student, config.tsf.ema_decay)
-        self.presence = PresenceBank(
-            len(self.class_names), parts.unlabelled_chips, config.tsf.presence_min_area
-        )
-        self.jitter = ColourJitter(config.augment.colour or 0.0, parts.bands)
+        tsf = parts.config.tsf
+        self.teacher.decay = tsf.ema_decay
+        self.presence = PresenceBank(len(self.class_names), parts.unlabelled_chips, tsf.presence_min_area)
 
     def begin(self, total_steps: int) -> None:
-        """Start anew; the teacher's memory is at most a tenth of the training.
-
-        A decay of 0.99 remembers a hundred steps: in a training of a few hundred the teacher would lag behind
-        its student to the end.
-        """
+        """Start anew; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
-        self.teacher.decay = min(self.config.tsf.ema_decay, max(0.0, 1 - 1 / (_MEMORY * total_steps)))
-
-    @property
-    def predictor(self) -> Segmenter:
-        """The teacher."""
-        model: Segmenter = self.teacher.model  # type: ignore[assignment]
-        return model
-
-    def learners(self) -> dict[str, Segmenter]:
-        """The student."""
-        return {"student": self.student}
-
-    def evaluated(self) -> dict[str, nn.Module]:
-        """Both."""
-        return {"teacher": self.teacher, "student": self.student}
+        self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, total_steps)
 
     @property
     def warmup_steps(self) -> int:
@@ -97,15 +71,15 @@ class AdaptiveTeacher(SegmentationModule):
         given = self.config.tsf.warmup_steps
         return round(_WARMUP * self.total_steps) if given is None else given
 
-    def after_step(self) -> None:
-        """The teacher follows the student."""
-        self.teacher.update(self.student)
+    def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
+        """Those of the system; in the warm-up unlabelled images are left out."""
+        known = batch if self.warm else {name: part for name, part in batch.items() if name != "unlabelled"}
+        return super().losses(known, rng)
 
-    def unlabelled_views(self, batch: dict[str, Any]) -> Views | None:
-        """The step's unlabelled images, weakly augmented; None in the warm-up and where there are none."""
-        if self._step < self.warmup_steps or "unlabelled" not in batch:
-            return None
-        return make_views(batch["unlabelled"], *self._maker)
+    @property
+    def warm(self) -> bool:
+        """Whether the warm-up is over."""
+        return self._step >= self.warmup_steps
 
     def with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
         """The base images, then a partner each, and the classes that chose them; none without CutMix."""
@@ -114,7 +88,7 @@ class AdaptiveTeacher(SegmentationModule):
         probabilities = self.branch.bank.mixing_probabilities()
         wanted = rng.choice(len(probabilities), size=len(base.images), p=probabilities).tolist()
         samples = [self.branch.source.partner(self.presence.draw(c, rng)) for c in wanted]
-        return wanted, base + make_views(collate(samples, rng, self.device), *self._maker)
+        return wanted, base + self.views(collate(samples, rng, self.device))
 
     def mixed(
         self, maps: Sequence[Tensor], wanted: Sequence[int], cells: Tensor, rng: np.random.Generator
@@ -145,11 +119,6 @@ class AdaptiveTeacher(SegmentationModule):
             for values in maps
         ]
 
-    def jittered(self, images: Tensor, valid: Tensor, rng: np.random.Generator) -> Tensor:
-        """Mixed images with the colours that the student sees."""
-        seeds = torch.from_numpy(rng.integers(2**62, size=len(images)))
-        return self.jitter(images, valid, generator=seeds)
-
     def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught) -> Tensor:
         """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``)."""
         keep = torch.rand_like(taught.confidence) < self.branch.bank.keep_probabilities()[seen]
@@ -161,14 +130,3 @@ class AdaptiveTeacher(SegmentationModule):
             self.config.tsf.teacher_weighting,
             self.config.tsf.confidence_threshold,
         )
-
-    @property
-    def _maker(self) -> tuple[Normaliser, Any]:
-        return self.normaliser, self.branch.augment
-
-
-def overridden(pseudo: PseudoLabels, views: Views) -> tuple[Tensor, Tensor]:
-    """Pseudo-labels and their confidence after manual override: what a person said has confidence 1."""
-    manual = views.labels != IGNORE
-    labels = torch.where(manual, views.labels, pseudo.labels)
-    return labels.masked_fill(~views.valid, IGNORE), pseudo.confidence.masked_fill(manual, 1.0)
