@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
     if not as_json:
         from rich.console import Console
 
-        console = Console()
+        # In a pipe or a file rich assumes 80 columns and would cut the figures of many classes.
+        console = Console(width=None if sys.stdout.isatty() else 1000)
         console.print(scores.table())
         console.print(scores.confusion_table())
     reporter.result({**scores.to_json(), "scenes": [scene.name for scene in scenes]})
