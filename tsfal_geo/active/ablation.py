@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tsfal_geo.active.loop import Reporter, Request, train
+from tsfal_geo.active.loop import Reporter, Request, query, train
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import ConfigError
+from tsfal_geo.labels.backup import copy_workspace
 from tsfal_geo.workspace.atomic import replace_file, write_text
 from tsfal_geo.workspace.layout import Workspace
 
@@ -27,6 +29,9 @@ MODES: dict[str, dict[str, Any]] = {
     "full supervision": {"active.rounds": 0, "data.labelled": 1.0, "train.method": "supervised"},
 }
 """What each row changes. Rows without queries get all steps in one round: no row trains longer."""
+
+FIRST = "all"
+"""The row whose first training the other rows with queries share: modules join in only after it."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,30 @@ def run_ablation(
     points: list[Point] = []
     for seed in seeds:
         for mode in modes:
+            changed = mode_config(config, mode, seed)
             root = out / "runs" / f"{_slug(mode)}-{seed}"
+            request = Request(root, raster_dir, val_dir, changed)
             reporter.say(f"— {mode}, seed {seed} —")
-            train(Request(root, raster_dir, val_dir, mode_config(config, mode, seed)), reporter)
+            if changed.active.rounds:
+                _branch_off(
+                    request, out / "runs" / f"first-{seed}", mode_config(config, FIRST, seed), reporter
+                )
+            train(request, reporter)
             points += read_points(root, mode, seed)
             write_results(points, out)
     return points
+
+
+def _branch_off(request: Request, first: Path, shared: Config, reporter: Reporter) -> None:
+    """Begin a row with a copy of the seed's first training, asked anew by the row's own strategy."""
+    if Workspace.exists(request.root) and Workspace.open(request.root).current_round > 0:
+        return
+    alone = shared.model_copy(update={"active": shared.active.model_copy(update={"oracle": False})})
+    if not Workspace.exists(first) or Workspace.open(first).current_round < 0:
+        train(Request(first, request.raster_dir, request.val_dir, alone), reporter)
+    shutil.rmtree(request.root, ignore_errors=True)
+    copy_workspace(first, request.root)
+    query(request, reporter)
 
 
 def mode_config(config: Config, mode: str, seed: int) -> Config:
@@ -84,15 +107,17 @@ def mode_config(config: Config, mode: str, seed: int) -> Config:
 
 
 def read_points(root: Path, mode: str, seed: int) -> list[Point]:
-    """The rounds of a run."""
+    """The rounds of a run that trained, counted from 0."""
     workspace = Workspace.open(root)
-    points = []
+    points: list[Point] = []
     for number in range(workspace.current_round + 1):
         text = (workspace.round_dir(number) / "metrics.json").read_text(encoding="utf-8")
         values = json.loads(text)
-        points.append(
-            Point(mode, seed, number, values["labelled_share"], values["miou"], values["class_iou"])
-        )
+        if "miou" in values:
+            trained = len(points)
+            points.append(
+                Point(mode, seed, trained, values["labelled_share"], values["miou"], values["class_iou"])
+            )
     return points
 
 
