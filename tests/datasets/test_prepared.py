@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import matplotlib
 import numpy as np
@@ -97,6 +98,10 @@ def test_from_the_owners_files_to_a_model_in_two_commands(vaihingen, tmp_path):
     told = run(datasets_command.command, "prepare", "vaihingen", vaihingen, "--out", out, "--chip-size", 64)
     assert "train: 11 scenes, 233 chips of 64 pixels" in told
     assert "test: 17 scenes, 398 chips" in told
+    few = re.compile(r"train/.*area[13]\.|val/.*area34\.")  # of 33 areas, for the sake of time
+    for path in (*out.glob("train/*/*"), *out.glob("val/*/*")):
+        if not few.search(path.as_posix()):
+            path.unlink()
     small = {
         "model.encoder": "tu-mobilenetv2_035",
         "model.weights": "null",
