@@ -1,5 +1,7 @@
 """A little town on disk whose classes are colours, and modules that learn it in seconds."""
 
+import threading
+
 import numpy as np
 import pytest
 import rasterio
@@ -18,6 +20,7 @@ from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import compute
 from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.parts import Parts, method_named
+from tsfal_geo.ssl.trainer import fit
 
 CLASSES = ClassMap(
     (ClassInfo(0, "ground", (0, 0, 0)), ClassInfo(1, "roof", (255, 0, 0)), ClassInfo(2, "car", (0, 255, 0)))
@@ -122,3 +125,22 @@ def batch_of():
         return next(iter(data.train_dataloader())) if step == 0 else list(data.train_dataloader())[step]
 
     return read
+
+
+@pytest.fixture
+def run(make_module, make_data, tmp_path):
+    """Train; returns the module, the result and the events."""
+
+    def train(config, folder="run", steps=6, disturb=None, **data_options):
+        data = make_data(config, **data_options)
+        module = make_module(config, data)
+        events, stop = [], threading.Event()
+        if disturb:
+            disturb(module, stop)
+        where = tmp_path / folder
+        result = fit(
+            module, data, folder=where, steps=steps, config=config, on_event=events.append, stop=stop
+        )
+        return module, result, events
+
+    return train

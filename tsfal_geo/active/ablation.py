@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tsfal_geo.active.loop import Reporter, Request, query, train
+from tsfal_geo.active.branching import branch_off
+from tsfal_geo.active.loop import Reporter, Request, train
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.labels.backup import copy_workspace
 from tsfal_geo.workspace.atomic import replace_file, write_text
 from tsfal_geo.workspace.layout import Workspace
 
@@ -65,29 +65,17 @@ def run_ablation(
     for seed in seeds:
         for mode in modes:
             changed = mode_config(config, mode, seed)
-            root = out / "runs" / f"{_slug(mode)}-{seed}"
+            root = out / "runs" / f"{slug(mode)}-{seed}"
             request = Request(root, raster_dir, val_dir, changed)
             reporter.say(f"— {mode}, seed {seed} —")
             if changed.active.rounds:
-                _branch_off(
-                    request, out / "runs" / f"first-{seed}", mode_config(config, FIRST, seed), reporter
-                )
+                alone = load_config(None, {"active.oracle": False}, mode_config(config, FIRST, seed))
+                first = Request(out / "runs" / f"first-{seed}", raster_dir, val_dir, alone)
+                branch_off(request, first, reporter)
             train(request, reporter)
             points += read_points(root, mode, seed)
             write_results(points, out)
     return points
-
-
-def _branch_off(request: Request, first: Path, shared: Config, reporter: Reporter) -> None:
-    """Begin a row with a copy of the seed's first training, asked anew by the row's own strategy."""
-    if Workspace.exists(request.root) and Workspace.open(request.root).current_round > 0:
-        return
-    alone = shared.model_copy(update={"active": shared.active.model_copy(update={"oracle": False})})
-    if not Workspace.exists(first) or Workspace.open(first).current_round < 0:
-        train(Request(first, request.raster_dir, request.val_dir, alone), reporter)
-    shutil.rmtree(request.root, ignore_errors=True)
-    copy_workspace(first, request.root)
-    query(request, reporter)
 
 
 def mode_config(config: Config, mode: str, seed: int) -> Config:
@@ -129,11 +117,11 @@ def write_results(points: Sequence[Point], out: Path) -> None:
         + [f"{p.class_iou.get(name, float('nan')):.6f}" for name in classes]
         for p in points
     ]
-    write_text(out / "curve.csv", _csv(["mode", "seed", "round", "labelled_share", "miou", *classes], rows))
+    columns = ["mode", "seed", "round", "labelled_share", "miou", *classes]
+    write_text(out / "curve.csv", csv_text(columns, rows))
     header, table = summary(points, classes)
-    write_text(out / "table.csv", _csv(header, table))
-    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *table)]
-    write_text(out / "table.md", "\n".join(lines) + "\n")
+    write_text(out / "table.csv", csv_text(header, table))
+    write_text(out / "table.md", markdown(header, table))
     _plot(points, out / "curve.png")
 
 
@@ -150,9 +138,9 @@ def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str],
             [
                 mode,
                 f"{100 * mean(p.labelled_share for p in last):.2f} %",
-                _spread(values),
+                spread(values),
                 share,
-                *(_spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
+                *(spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
                 str(len(last)),
             ]
         )
@@ -164,12 +152,20 @@ def _ends(points: Sequence[Point], mode: str) -> list[Point]:
     return list(last.values())
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation."""
     deviation = stdev(values) if len(values) > 1 else 0.0
     return f"{mean(values):.2f} ± {deviation:.2f}"
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table as CSV."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
     return buffer.getvalue()
@@ -201,5 +197,6 @@ def _plot(points: Sequence[Point], path: Path) -> None:
     plt.close(figure)
 
 
-def _slug(mode: str) -> str:
-    return mode.lower().replace("+", "-").replace(" ", "-").strip("-")
+def slug(mode: str) -> str:
+    """A row's name as part of a folder's."""
+    return "-".join(re.findall("[a-z0-9]+", mode.lower()))

@@ -24,7 +24,7 @@ from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.workspace.layout import State, Workspace, scenes_changed
 from tsfal_geo.workspace.lock import engine_lock
 
-_FIXED = ("classes", "ignore_colours", "data", "model")
+_FIXED = ("classes", "ignore_colours", "ignore_ids", "data", "model")
 _INPUTS = "inputs.json"
 
 

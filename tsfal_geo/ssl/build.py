@@ -9,7 +9,7 @@ from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.stats import Normalisation
-from tsfal_geo.ssl import deal, s4al, supervised, tsf  # noqa: F401  # they enter the register
+from tsfal_geo.ssl import deal, s4al, supervised, systems, tsf  # noqa: F401  # they enter the register
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.parts import Parts, method_named
