@@ -5,8 +5,17 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from tsfal_geo.ssl.deal import DifficultyBranch
+from systems.base import MethodTester
+from tsfal_geo.ssl.deal import Deal, DifficultyBranch
 from tsfal_geo.ssl.losses import log_probabilities
+
+
+class TestDeal(MethodTester):
+    method = "deal"
+
+    def test_what_people_said_on_unlabelled_images_is_learnt(self):
+        """Chips that people labelled are labelled chips to it; the loop's tests show that."""
+        assert not Deal.uses_unlabelled
 
 
 def numpy_branch(logits, gamma, weight, bias):
@@ -47,8 +56,8 @@ def test_joint_loss_balances_right_and_wrong(make_config, make_data, make_module
     terms = [-np.log(1 - score[valid & ~wrong]), -np.log(score[valid & wrong])]
     weights = np.array([1 / np.sqrt(len(term) + 1) for term in terms])
     expected = sum(w * term.mean() for w, term in zip(weights / weights.sum(), terms, strict=True))
-    assert losses["difficulty"].item() == pytest.approx(expected, rel=1e-4)
-    assert losses["total"].item() == pytest.approx(losses["segmenter"].item() + expected, rel=1e-4)
+    assert losses["labelled_difficulty"].item() == pytest.approx(expected, rel=1e-4)
+    assert losses["total"].item() == pytest.approx(losses["labelled"].item() + expected, rel=1e-4)
 
 
 def test_the_branch_learns_at_the_heads_rate_and_teaches_the_segmenter(
@@ -61,9 +70,9 @@ def test_the_branch_learns_at_the_heads_rate_and_teaches_the_segmenter(
     hard = {id(parameter) for parameter in module.hard.parameters()}
     (group,) = [g for g in optimiser.param_groups if hard & {id(p) for p in g["params"]}]
     assert len(group["params"]) == len(hard) and group["factor"] == 10
-    module.losses(batch_of(data), np.random.default_rng(0))["difficulty"].backward()
+    module.losses(batch_of(data), np.random.default_rng(0))["labelled_difficulty"].backward()
     assert all(parameter.grad is not None for parameter in module.hard.parameters())
-    assert module.network.head.weight.grad.abs().sum() > 0
+    assert module.network.head.classifier.weight.grad.abs().sum() > 0
 
 
 def test_difficulty_lies_on_the_logits_cells(make_config, make_module):

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from systems.base import MethodTester
 from tsfal_geo.ssl import s4al
 from tsfal_geo.ssl.losses import cross_entropy, log_probabilities
 from tsfal_geo.ssl.views import make_views
+
+
+class TestS4al(MethodTester):
+    method = "s4al"
 
 
 @pytest.fixture
@@ -85,10 +90,10 @@ def test_in_the_cold_start_only_labels_teach_and_half_as_much_again(build, batch
     losses = module.losses(batch, np.random.default_rng(0))
     views = module.branch.views(batch["labelled"])
     plain = cross_entropy(log_probabilities(module.student(views.images).logits, views.size), views.labels)
-    assert set(losses) == {"total", "supervised"}
+    assert set(losses) == {"total", "labelled"}
     assert losses["total"].item() == pytest.approx(1.5 * plain.item(), rel=1e-5)
     module._step = 10
-    assert set(module.losses(batch, np.random.default_rng(0))) == {"total", "supervised", "classmix"}
+    assert set(module.losses(batch, np.random.default_rng(0))) == {"total", "labelled", "classmix"}
 
 
 def test_what_people_said_takes_the_place_of_pseudo_labels(build, batch_of):
@@ -132,8 +137,8 @@ def test_the_map_is_the_students_and_the_teacher_follows(build):
     module, _ = build()
     assert module.predictor is module.student and list(module.evaluated()) == ["student", "teacher"]
     with torch.no_grad():
-        module.student.head.weight.add_(1)
-    before = module.teacher.model.head.weight.clone()
+        module.student.head.classifier.weight.add_(1)
+    before = module.teacher.model.head.classifier.weight.clone()
     module.after_step()
     module.after_step()
-    assert not torch.equal(before, module.teacher.model.head.weight)
+    assert not torch.equal(before, module.teacher.model.head.classifier.weight)

@@ -54,14 +54,9 @@ class Deal(Supervised):
             torch.manual_seed(parts.config.train.seed)
             self.hard = DifficultyBranch(len(parts.class_names))
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+    def extra_groups(self) -> list[dict[str, Any]]:
         """The branch learns at the head's rate."""
-        optimisers = super().configure_optimizers()
-        train = self.config.train
-        factor = train.head_lr_mult
-        group = {"params": list(self.hard.parameters()), "lr": train.lr * factor, "factor": factor}
-        optimisers[0].add_param_group(group)
-        return optimisers
+        return [{"params": list(self.hard.parameters()), "factor": self.config.train.head_lr_mult}]
 
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
         """L_sup + L_dif; both teach the segmenter."""
@@ -74,7 +69,7 @@ class Deal(Supervised):
         wrong = log_p.detach().argmax(1) != views.labels
         difficulty = emd_loss(hard, wrong, views.labels != IGNORE)
         self.branch.bank.update(log_p.detach(), views.labels)
-        return {"total": known + difficulty, "segmenter": known, "difficulty": difficulty}
+        return {"total": known + difficulty, "labelled": known, "labelled_difficulty": difficulty}
 
     def difficulty(self, logits: Tensor) -> Tensor:
         """Difficulty in 0..1 on the cells of the logits: (N, C, h4, w4) to (N, h4, w4)."""

@@ -85,7 +85,7 @@ class S4al(SegmentationModule):
             [len(known.images), *(len(maps[0]) for maps in extra.values())]
         )
         supervised = self.branch.loss(output, log_p, known.labels)
-        losses = {"supervised": COLD_WEIGHT * supervised if cold else supervised}
+        losses = {"labelled": COLD_WEIGHT * supervised if cold else supervised}
         for (name, (_, labels, confidence)), mixed in zip(extra.items(), others, strict=True):
             losses[name] = confident_loss(mixed, labels, confidence)
         self.branch.bank.update(log_p.detach(), known.labels)
