@@ -90,7 +90,7 @@ class Cct(SemiSupervised):
         centres = (slice(None), slice(stride // 2, None, stride), slice(stride // 2, None, stride))
         valid, said = unlabelled.valid[centres], unlabelled.labels[centres]
         # A last cell whose centre lies past the image's edge is left out.
-        seen = (..., *(slice(length) for length in valid.shape[-2:]))
+        seen = (..., slice(valid.shape[-2]), slice(valid.shape[-1]))
         logits = joint.output.logits[count:].detach().float()
         target = with_manual(logits[seen].softmax(dim=1), said)
         errors = [
