@@ -6,8 +6,8 @@ A network (``model.encoder`` of the default configuration) is trained for a mome
 confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
-- round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every chip
-  with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
+- round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every
+  chip with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
   ``queries.gpkg``.
 
 CPU seconds of the whole process, medians; one thread. ``extra`` is (round - forward) / forward.
@@ -31,7 +31,7 @@ import rasterio
 import torch
 from torch.utils.data import default_collate
 
-from tsfal_geo.active import loop, looking, rounds
+from tsfal_geo.active import looking, loop, rounds
 from tsfal_geo.active.loop import Request
 from tsfal_geo.active.pools import RoundLabels, label_pools
 from tsfal_geo.active.rounds import Budget, Context
@@ -108,7 +108,9 @@ def main() -> None:
     parser.add_argument("--chip", type=int, default=512)
     parser.add_argument("--steps", type=int, default=80, help="of the training on 128-pixel chips")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--keep", type=Path, help="folder for the trained workspace; used again if it is there")
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the trained workspace; used again if it is there"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
