@@ -6,8 +6,8 @@ A network (``model.encoder`` of the default configuration) is trained for a mome
 confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
-- round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every chip
-  with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
+- round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every
+  chip with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
   ``queries.gpkg``.
 
 CPU seconds of the whole process, medians; one thread. ``extra`` is (round - forward) / forward.

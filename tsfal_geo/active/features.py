@@ -139,8 +139,8 @@ class Axis:
 
     Attributes:
         weights: (fine, coarse).
-        pairs: products of the weights of a coarse cell and of a neighbour of it, (5, fine, coarse): one for each
-            of ``_STEPS``.
+        pairs: products of the weights of a coarse cell and of a neighbour of it, (5, fine, coarse): one for
+            each of ``_STEPS``.
     """
 
     weights: Tensor

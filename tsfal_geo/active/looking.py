@@ -62,7 +62,8 @@ class Watcher:
 
     def __init__(self, context: Context, trained: Trained, labels: RoundLabels, strategy: Strategy) -> None:
         self._compute = choose_compute()
-        self._module = trained.module.to(self._compute.device).eval()
+        layout = torch.channels_last if context.config.train.channels_last else torch.contiguous_format
+        self._module = trained.module.to(self._compute.device, memory_format=layout).eval()  # type: ignore[call-overload]
         self._refiner = trained.refiner
         self._strategy = strategy
         self._config = context.config
