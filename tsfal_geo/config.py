@@ -246,7 +246,9 @@ class ActiveConfig(_Frozen):
 class ExportConfig(_Frozen):
     """Wall-to-wall prediction."""
 
-    window: int | None = Field(None, ge=64, description="pixels a side; None: the chip size")
+    window: Annotated[int, Field(ge=64)] | Literal["scene"] | None = Field(
+        None, description="pixels a side; None: the chip size; scene: no windows, the scene as one image"
+    )
     overlap: float = Field(0.25, ge=0, lt=0.75, description="share of a window shared with its neighbour")
     batch: int | None = Field(
         None, ge=1, description="windows at a time; None: by the device; halved where memory is short"

@@ -30,7 +30,7 @@ class Line(Protocol):
         """Take the next rows of each input, the last ones if ``last``; give those that are finished."""
 
     def shift(self, left: int, right: int, width: int) -> None:
-        """Widen (or, below 0, cut) rows that are held by pixels on either side of ``width``; zeros come in."""
+        """Widen (or, below 0, cut) held rows by pixels on either side of ``width``; zeros come in."""
 
 
 class Each:

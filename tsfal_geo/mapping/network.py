@@ -97,7 +97,7 @@ class _Layers(nn.Module):
         logits, f1, f2 = self.head(self.encoder(x))
         layers = [logits.float().softmax(1)]
         if self.decoder is not None:
-            layers.append(self.decoder(f1, f2, layers[0].to(logits.dtype)).float().sigmoid())
+            layers.append(self.decoder(f1, f2, logits.softmax(1)).float().sigmoid())
         return tuple(enlarge(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tsfal_geo.config import Config
+from tsfal_geo.errors import UserError
 from tsfal_geo.mapping.network import Network
 from tsfal_geo.mapping.predict import Part, RowSink, predict_scene
 from tsfal_geo.mapping.streamed import stream_scene
@@ -32,12 +33,24 @@ class Settings:
 
 
 def settings_of(config: Config, network: Network, layers: tuple[str, ...] = ()) -> Settings:
-    """What a configuration says, for a network: in one piece unless it needs windows or they are asked for."""
+    """What a configuration says, for a network.
+
+    Raises:
+        UserError: the scene is to be one window, which the network does not allow.
+    """
     window = config.export.window
-    if window is None and network.rows is None:
+    if window is None:
+        # Networks expect the padding around a chip: see "Accuracy" in docs/benchmarks.md.
         window = network.card.chip_size
+    if window == "scene" and network.rows is None:
+        raise UserError(
+            "export.window is scene, expected a number for an encoder that looks at a window as a whole and "
+            "with --augment; leave export.window out"
+        )
     batch = config.export.batch or network.batch
-    return Settings(window, config.export.overlap, batch, layers, config.plar.confidence)
+    return Settings(
+        None if window == "scene" else window, config.export.overlap, batch, layers, config.plar.confidence
+    )
 
 
 def map_scene(

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from tsfal_geo.classes import VAIHINGEN
+from tsfal_geo.config import Config, ModelConfig, load_config
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.errors import UserError
+from tsfal_geo.mapping import streamed
+from tsfal_geo.mapping.network import Compute, Network, row_model
+from tsfal_geo.mapping.predict import Part
+from tsfal_geo.mapping.scene import settings_of
+from tsfal_geo.mapping.streamed import RowModel, stream_scene
+from tsfal_geo.models.head import LocalMean
+from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.raster.stats import Normalisation
+
+from .fakes import Collect, MemoryReader
+from .test_network import card
+
+STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
+CONFIG = ModelConfig(encoder="tu-mobilenetv2_035", weights=None, atrous_rates=(1, 2, 3))
+CHIP = 64
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    segmenter = build_segmenter(CONFIG, 3, 6, seed=0).eval()
+    torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
+    return segmenter
+
+
+@pytest.fixture(scope="module")
+def model(segmenter):
+    return row_model(segmenter, Normaliser(STATISTICS), Compute(torch.device("cpu"), None), CHIP)
+
+
+def scene(height, width):
+    image = np.random.default_rng(0).integers(0, 255, (3, height, width)).astype(np.uint8)
+    return MemoryReader(image, np.ones((height, width), bool))
+
+
+def run(reader, model, *parts):
+    collect = Collect(*reader.valid.shape)
+    for part in parts or (None,):
+        stream_scene(reader, 0, model, channels={"probabilities": 6}, on_rows=collect, part=part)
+    assert (collect.seen == 1).all() and np.array_equal(collect.valid, reader.valid)
+    assert collect.tallest <= 64
+    return collect.layers.get("probabilities")
+
+
+def at_once(reader, segmenter):
+    height, width = reader.valid.shape
+    patch = reader.read(0, 0, 0, -(-height // 32) * 32, -(-width // 32) * 32)
+    batch = {"image": torch.from_numpy(patch.image)[None], "valid": torch.from_numpy(patch.valid)[None]}
+    mean, segmenter.head.aspp.mean = segmenter.head.aspp.mean, LocalMean(CHIP // 16 + 1)
+    with torch.inference_mode():
+        cells = segmenter(Normaliser(STATISTICS)(batch)).logits.softmax(1)
+    segmenter.head.aspp.mean = mean
+    return interpolate(cells, scale_factor=4, mode="bilinear")[0, :, :height, :width].numpy()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 200), (300, 45)])
+def test_a_scene_is_predicted_as_one_image(size, segmenter, model):
+    reader = scene(*size)
+    rows = RowModel(model.network, model.prepare, 2**13)
+    found = run(reader, rows)
+    assert (reader.reads == 1).all()
+    assert np.abs(found - at_once(reader, segmenter)).max() < 1e-3
+
+
+def test_nodata_costs_nothing_beyond_the_networks_reach(segmenter, model, monkeypatch):
+    monkeypatch.setattr(streamed, "_STEP", 32)
+    reader, computed = scene(2000, 900), []
+    reader.valid[:] = False
+    reader.valid[40:60, 20:50] = True
+    reader.valid[1850:1870, 800:850] = True
+
+    def prepare(batch):
+        computed.append(batch["valid"].numel())
+        return model.prepare(batch)
+
+    found = run(reader, RowModel(model.network, prepare, 2**15))
+    side = 2 * (model.network.reach + 64) + 64
+    assert 0 < sum(computed) < 2 * side * side / 2
+    for rows, columns in ((slice(0, 400), slice(0, 400)), (slice(1504, 2000), slice(480, 900))):
+        part = MemoryReader(reader.image[:, rows, columns], reader.valid[rows, columns])
+        gap = np.abs(found[:, rows, columns] - at_once(part, segmenter))
+        assert gap[:, part.valid].max() < 1e-3
+
+
+def test_a_scene_of_nodata_alone_costs_nothing(model):
+    reader = scene(200, 100)
+    reader.valid[:] = False
+    assert run(reader, RowModel(model.network, None, 2**13)) is None
+
+
+def test_parts_and_strips_have_what_the_whole_scene_has(model, monkeypatch):
+    reader = scene(200, 900)
+    whole = run(reader, model)
+    parts = [Part(0, x, 200, min(x + 512, 900)) for x in (0, 512)]
+    assert np.abs(run(reader, model, *parts) - whole).max() < 1e-3
+    monkeypatch.setattr(streamed, "_WIDEST", 512)
+    assert np.abs(run(reader, model) - whole).max() < 1e-3
+
+
+def test_bands_for_which_memory_is_short_are_halved_with_the_same_result(model):
+    reader, heights = scene(400, 64), []
+
+    def prepare(batch):
+        heights.append(batch["image"].shape[2])
+        if heights[-1] > 64 and len(heights) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return model.prepare(batch)
+
+    found = run(reader, RowModel(model.network, prepare, 128 * 64))
+    assert max(heights) == 128 and heights[-1] <= 64
+    assert np.abs(found - run(reader, model)).max() < 1e-3
+
+
+def test_which_scenes_are_seen_in_one_piece(model):
+    def window(chip, rows, **values):
+        network = Network(None, card(chip_size=chip), VAIHINGEN, rows=rows)
+        return settings_of(load_config(None, {f"export.{k}": v for k, v in values.items()}), network).window
+
+    assert window(256, model) == 256 and window(256, model, window="scene") is None
+    assert window(512, model, window=128) == 128
+    with pytest.raises(UserError, match=r"export\.window"):
+        window(512, None, window="scene")
+    assert Config().export.window is None
