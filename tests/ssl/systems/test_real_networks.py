@@ -6,12 +6,13 @@ from tsfal_geo.ssl.build import build_module
 from tsfal_geo.ssl.parts import METHODS
 
 
+@pytest.mark.parametrize("encoder", ["tu-mobilenetv2_035", "tu-test_vit"])
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_a_step_with_a_real_network(make_data, batch_of, method):
+def test_a_step_with_a_real_network(make_data, batch_of, method, encoder):
     config = Config.model_validate(
         {
             "data": {"chip_size": 64},
-            "model": {"encoder": "tu-mobilenetv2_035", "weights": None},
+            "model": {"encoder": encoder, "weights": None},
             "train": {"method": method, "steps": 10, "accelerator": "cpu", "num_workers": 0},
         }
     )
