@@ -110,7 +110,7 @@ class PsMt(SemiSupervised):
         joint = Joint(output, log_p[:known], log_p[known:])
         weight = WEIGHT * cosine_rise(self.progress, RAMP)
         losses = {
-            "labelled": self.supervised(joint, labelled),
+            "labelled_student": self.supervised(joint, labelled),
             "teachers": weight * strict_loss(joint.rest, labels, confidence),
         }
         self.remember(joint, labelled)
