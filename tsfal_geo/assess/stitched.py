@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.mapping.finish import classes_and_confidence
-from tsfal_geo.mapping.network import PROBABILITIES
-from tsfal_geo.mapping.predict import PredictFn, RowBlock, predict_scene
+from tsfal_geo.mapping.network import Network
+from tsfal_geo.mapping.predict import RowBlock
+from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.raster.labels import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 
@@ -15,13 +16,10 @@ from tsfal_geo.raster.reader import SceneReader
 def confuse_scene(
     reader: SceneReader,
     scene_index: int,
-    predict_fn: PredictFn,
+    network: Network,
+    settings: Settings,
     labels: LabelReader,
     confusion: Confusion,
-    *,
-    window: int,
-    overlap: float,
-    batch: int,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Count a scene's wall-to-wall prediction against its labels.
@@ -29,12 +27,10 @@ def confuse_scene(
     Args:
         reader: reads the scenes.
         scene_index: which of them.
-        predict_fn: gives the layer ``probabilities``.
+        network: the model.
+        settings: how it predicts.
         labels: knows the same scenes.
-        confusion: counts the pixels; of as many classes as there are probabilities.
-        window: pixels a side.
-        overlap: share of a window that its neighbour covers too.
-        batch: windows at a time.
+        confusion: counts the pixels; of as many classes as the network knows.
         progress: gets the share that is done.
     """
 
@@ -42,14 +38,4 @@ def confuse_scene(
         predicted, _ = classes_and_confidence(block)
         confusion.add(labels.read(scene_index, block.y, block.x, *predicted.shape), predicted)
 
-    predict_scene(
-        reader,
-        scene_index,
-        predict_fn,
-        window=window,
-        overlap=overlap,
-        batch=batch,
-        channels={PROBABILITIES: confusion.classes},
-        on_rows=compare,
-        progress=progress,
-    )
+    map_scene(reader, scene_index, network, settings, compare, progress=progress)

@@ -76,24 +76,23 @@ def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scor
     from tsfal_geo.assess.metrics import Confusion
     from tsfal_geo.assess.stitched import confuse_scene
     from tsfal_geo.mapping.network import open_network
+    from tsfal_geo.mapping.scene import settings_of
     from tsfal_geo.mapping.sources import open_scenes
     from tsfal_geo.raster.labels import FolderLabels
 
     network = open_network(workspace.current_model())
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    labels = FolderLabels(scenes, network.classes)
-    settings = workspace.config.export
+    labels = FolderLabels(scenes, workspace.classes)
+    settings = settings_of(workspace.config, network)
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):
         confuse_scene(
             reader,
             index,
-            network.predict,
+            network,
+            settings,
             labels,
             confusion,
-            window=settings.window or network.card.chip_size,
-            overlap=settings.overlap,
-            batch=settings.batch or network.batch,
-            progress=scene_progress(reporter, "evaluate", scene.name, index, len(scenes)),
+            scene_progress(reporter, "evaluate", scene.name, index, len(scenes)),
         )
     return confusion.scores(network.classes.names)

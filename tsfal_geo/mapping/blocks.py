@@ -20,9 +20,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from tsfal_geo.mapping.export import CLASSES, SceneMap, Settings, dress, finished, layer_writer, map_paths
+from tsfal_geo.mapping.export import CLASSES, SceneMap, dress, finished, layer_writer, map_paths
 from tsfal_geo.mapping.network import Network, open_network
-from tsfal_geo.mapping.predict import Part, RowBlock, predict_scene
+from tsfal_geo.mapping.predict import Part, RowBlock
+from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.mapping.sources import open_scenes
 from tsfal_geo.models.io import WEIGHTS_NAME
 from tsfal_geo.raster.reader import SceneReader
@@ -161,17 +162,7 @@ def _predict(job: Job, part: Part, network: Network, reader: SceneReader) -> dic
                 layers[layer] = np.empty((*values.shape[:-2], height, width), np.uint8)
             layers[layer][..., y : y + values.shape[-2], :] = values
 
-    predict_scene(
-        reader,
-        0,
-        network.predict,
-        window=job.settings.window,
-        overlap=job.settings.overlap,
-        batch=job.settings.batch,
-        channels=network.channels,
-        on_rows=collect,
-        part=part,
-    )
+    map_scene(reader, 0, network, job.settings, collect, part=part)
     return layers
 
 

@@ -14,8 +14,9 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import UserError
 from tsfal_geo.mapping import finish
 from tsfal_geo.mapping.network import Network
-from tsfal_geo.mapping.predict import RowBlock, predict_scene
+from tsfal_geo.mapping.predict import RowBlock
 from tsfal_geo.mapping.rows import TileRows
+from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.sidecars import write_grey_style
@@ -24,25 +25,6 @@ from tsfal_geo.raster.write import BLOCK, RasterWriter, class_writer
 CLASSES = "classes"
 LAYERS = ("confidence", "entropy", "error_mask", "probabilities")
 """What can be written beside the class map, as ``<scene>_<layer>.tif``."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a scene is predicted.
-
-    Attributes:
-        window: pixels a side.
-        overlap: share of a window that its neighbour covers too.
-        batch: windows at a time.
-        layers: of ``LAYERS``, in any order.
-        doubt: confidence below which a pixel is in the error mask.
-    """
-
-    window: int
-    overlap: float = 0.25
-    batch: int = 4
-    layers: tuple[str, ...] = ()
-    doubt: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -68,8 +50,16 @@ def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
     return SceneMap(scene.name, out / f"{scene.name}.tif", files)
 
 
-def check_paths(out: Path, scenes: Sequence[Scene], layers: Sequence[str] = ()) -> None:
-    """Make sure that no map overwrites a scene's own files or another map.
+def check_paths(
+    out: Path, scenes: Sequence[Scene], layers: Sequence[str] = (), pictures: Sequence[str] = ()
+) -> None:
+    """Make sure that no map, nor a picture of it, overwrites a scene's own files or another map.
+
+    Args:
+        out: folder of the maps.
+        scenes: all scenes that are mapped.
+        layers: of ``LAYERS``.
+        pictures: ends of the names of pictures, such as ``.png`` for ``<out>/<name>.png``.
 
     Raises:
         UserError: it would.
@@ -78,7 +68,8 @@ def check_paths(out: Path, scenes: Sequence[Scene], layers: Sequence[str] = ()) 
     outputs: set[Path] = set()
     for scene in scenes:
         files = map_paths(out, scene, layers)
-        for path in (files.classes, *files.layers.values()):
+        beside = (out / f"{scene.name}{end}" for end in pictures)
+        for path in (files.classes, *files.layers.values(), *beside):
             if path.resolve() in inputs:
                 raise UserError(f"{path} is an input; expected another folder for the maps, give --out DIR")
             if path in outputs:
@@ -118,17 +109,7 @@ def export_scene(
             for layer, values in finished(block, tuple(sinks), network, settings).items():
                 sinks[layer].add(block.y, block.x, values)
 
-        predict_scene(
-            reader,
-            scene_index,
-            network.predict,
-            window=settings.window,
-            overlap=settings.overlap,
-            batch=settings.batch,
-            channels=network.channels,
-            on_rows=write,
-            progress=progress,
-        )
+        map_scene(reader, scene_index, network, settings, write, progress=progress)
     dress(files)
     return files
 

@@ -1,9 +1,11 @@
-"""Keeping a process small: what the C library holds back for threads that are gone or idle."""
+"""Keeping a process small, and telling when it is too large."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import torch
 
 _ARENA_MAX = -8
 _ARENAS = 2
@@ -19,3 +21,9 @@ def bound_arenas() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_ARENA_MAX, _ARENAS)
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether the device had not enough memory."""
+    # On a CPU, PyTorch raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

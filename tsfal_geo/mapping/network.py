@@ -11,8 +11,12 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.mapping.memory import out_of_memory
 from tsfal_geo.mapping.predict import PredictFn
+from tsfal_geo.mapping.rowstream import UnstreamableError, row_network
+from tsfal_geo.mapping.streamed import RowModel
 from tsfal_geo.models.emd import ErrorMaskDecoder
+from tsfal_geo.models.head import enlarge
 from tsfal_geo.models.io import ModelCard, load_model, part_tensors
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.raster.stats import Normalisation
@@ -81,6 +85,57 @@ def probabilities(
     return predict
 
 
+class _Layers(nn.Module):
+    """Normalised images to probabilities (and errors) at the image's resolution."""
+
+    def __init__(self, segmenter: Segmenter, decoder: ErrorMaskDecoder | None) -> None:
+        super().__init__()
+        self.encoder, self.head, self.decoder = segmenter.encoder, segmenter.head, decoder
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        size = (x.shape[-2], x.shape[-1])
+        logits, f1, f2 = self.head(self.encoder(x))
+        layers = [logits.float().softmax(1)]
+        if self.decoder is not None:
+            layers.append(self.decoder(f1, f2, layers[0].to(logits.dtype)).float().sigmoid())
+        return tuple(enlarge(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
+
+
+def row_model(
+    segmenter: Segmenter,
+    normaliser: Normaliser,
+    compute: Compute,
+    chip_size: int,
+    decoder: ErrorMaskDecoder | None = None,
+) -> RowModel | None:
+    """A network that sees a scene as one image, row by row; None where its layers do not allow that.
+
+    Its image pooling averages over as many pixels around each place as a chip has, as in training.
+
+    Args:
+        segmenter: the network.
+        normaliser: of the training.
+        compute: where to run.
+        chip_size: pixels a side of the images of the training.
+        decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
+    """
+    layers = _Layers(segmenter, decoder).eval().to(compute.device)
+    names = (PROBABILITIES,) if decoder is None else (PROBABILITIES, ERROR)
+    cells = chip_size // segmenter.encoder.stride // 2 * 2 + 1
+    try:
+        network = row_network(
+            layers, names, segmenter.encoder.multiple, compute.dtype or torch.float32, cells
+        )
+    except UnstreamableError:
+        return None
+    normaliser = normaliser.to(compute.device)
+
+    def prepare(batch: dict[str, Tensor]) -> Tensor:
+        return normaliser({name: _to(tensor, compute.device) for name, tensor in batch.items()})
+
+    return RowModel(network, prepare, 2**23 if compute.device.type == "cuda" else 2**20)
+
+
 @dataclass(frozen=True)
 class Network:
     """A model, ready to predict.
@@ -91,6 +146,7 @@ class Network:
         classes: its class map.
         batch: windows at a time that suit the device.
         error_threshold: of the decoder's probability; None where there is no decoder.
+        rows: the same network on a scene as one image; None where it sees windows alone.
     """
 
     predict: PredictFn
@@ -98,6 +154,7 @@ class Network:
     classes: ClassMap
     batch: int = 4
     error_threshold: float | None = None
+    rows: RowModel | None = None
 
     @property
     def channels(self) -> dict[str, int]:
@@ -125,9 +182,10 @@ def open_network(
     decoder, threshold = load_decoder(folder, len(card.classes)) if errors else (None, None)
     normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
     predict = probabilities(segmenter, normaliser, compute, decoder)
+    rows = None if augment else row_model(segmenter, normaliser, compute, card.chip_size, decoder)
     predict = within_memory(mean_of_turns(predict) if augment else predict)
     batch = 16 if compute.device.type == "cuda" else 4
-    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold)
+    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows)
 
 
 def load_decoder(folder: Path, classes: int) -> tuple[ErrorMaskDecoder | None, float | None]:
@@ -172,7 +230,7 @@ def within_memory(predict: PredictFn) -> PredictFn:
             try:
                 return predict(batch)
             except RuntimeError as error:
-                if count == 1 or not _out_of_memory(error):
+                if count == 1 or not out_of_memory(error):
                     raise
                 most = -(-count // 2)
             if torch.cuda.is_available():
@@ -182,11 +240,6 @@ def within_memory(predict: PredictFn) -> PredictFn:
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     return halving
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # On a CPU, PyTorch raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _turn(tensor: Tensor, flipped: bool, turns: int) -> Tensor:

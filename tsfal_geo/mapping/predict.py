@@ -24,7 +24,8 @@ PredictFn = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 float32 (N, 1, h, w) with a DSM) to named layers (N, channels, h / s, w / s), s one of 1, 2, 4."""
 
 _WIDEST = 12288
-_ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 64
+"""Rows of a block that is given out, at most."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class _Rows:
         x0, x1 = self._strip.x0, self._strip.x1
         end = min(self._blender.ready(done), self._end)
         while self._y < end:
-            y1 = min(self._y + _ROWS_AT_ONCE, end)
+            y1 = min(self._y + ROWS_AT_ONCE, end)
             valid, self._valid = np.split(self._valid, [y1 - self._y])
             layers = self._blender.rows(self._y, y1, x0, x1) if valid.any() else {}
             self._on_rows(RowBlock(self._y, x0, layers, valid))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.models.dropout import ByteDropout
+from tsfal_geo.models.encoders import EncoderFeatures
 
 FEATURES = 256
 
@@ -45,23 +46,15 @@ class DeepLabHead(nn.Module):
         self.fuse_dropout = ByteDropout(0.2) if light else nn.Dropout2d(0.1)
         self.classifier = nn.Conv2d(FEATURES, classes, 1)
         self.aux = _auxiliary(middle, classes) if cfg.aux_head else None
-        self._initialise()
+        initialise(self, self.classifier)
 
-    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, features: EncoderFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, C, h4, w4), F1 (N, 256, h, w) on the high grid and F2 (N, 256, h4, w4)."""
+        low, _, high = features
         f1 = self.project(self.aspp(high))
         context = enlarge(self.project_dropout(f1), self.factor, (low.shape[-2], low.shape[-1]))
         f2 = self.fuse(torch.cat([context, self.low(low)], dim=1))
         return self.classifier(self.fuse_dropout(f2)), f1, f2
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        # Near-uniform first probabilities: no class starts with a lead that is only chance.
-        nn.init.normal_(self.classifier.weight, std=0.01)
 
 
 class Aspp(nn.Module):
@@ -75,11 +68,45 @@ class Aspp(nn.Module):
         )
         # No batch norm here: with one value an image and two images it would leave nothing but signs.
         self.pool = nn.Sequential(nn.Conv2d(channels, FEATURES, 1), nn.ReLU())
+        self.mean: nn.Module = ImageMean()
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, channels, h, w) to (N, 1280, h, w)."""
-        pooled = self.pool(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[-2:])
+        pooled = spread(self.pool(self.mean(x)), x)
         return torch.cat([self.point(x), *(branch(x) for branch in self.atrous), pooled], dim=1)
+
+
+class ImageMean(nn.Module):
+    """The mean over an image: (N, channels, h, w) to (N, channels, 1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average."""
+        return x.mean((2, 3), keepdim=True)
+
+
+class LocalMean(nn.Module):
+    """The mean over the ``cells`` × ``cells`` around each cell that are in the image; keeps the size.
+
+    It takes the place of ``ImageMean`` where images are larger than in training, as the image pooling of
+    DeepLabv3 (Chen et al. 2017, section 3.3) would otherwise see means of a variance it never met.
+    """
+
+    def __init__(self, cells: int) -> None:
+        """``cells``: odd."""
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average (N, channels, h, w)."""
+        for kernel in ((1, self.cells), (self.cells, 1)):
+            padding = kernel[0] // 2, kernel[1] // 2
+            x = F.avg_pool2d(x, kernel, 1, padding, count_include_pad=False)
+        return x
+
+
+def spread(x: Tensor, like: Tensor) -> Tensor:
+    """Repeat (N, channels, 1, 1) over the cells of ``like``; (N, channels, h, w) stay as they are."""
+    return x.expand(-1, -1, *like.shape[-2:])
 
 
 def conv_norm_relu(
@@ -95,6 +122,17 @@ def conv_norm_relu(
     else:
         convs = [nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)]
     return nn.Sequential(*convs, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def initialise(head: nn.Module, classifier: nn.Conv2d) -> None:
+    """Draw the weights of a head's convolutions, its classifier's among them."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    # Near-uniform first probabilities: no class starts with a lead that is only chance.
+    nn.init.normal_(classifier.weight, std=0.01)
 
 
 def enlarge(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import UserError
 from tsfal_geo.models.segmenter import Segmenter, enlarge
+from tsfal_geo.ssl.optimisers import build_optimiser, parameter_groups
 from tsfal_geo.ssl.parts import Parts
 
 Losses = dict[str, Tensor]
@@ -21,12 +22,13 @@ Losses = dict[str, Tensor]
 
 
 class SegmentationModule(LightningModule):
-    """SGD with a poly learning rate, seeds by step, and mIoU from one global confusion matrix.
+    """A poly learning rate, seeds by step, and mIoU from one global confusion matrix.
 
     A step depends on the state dict, the optimisers' state and (seed, step, rank), on nothing else: training
     that is stopped and resumed gives the same weights as training that was not.
 
     Attributes:
+        uses_unlabelled: whether its losses ask for unlabelled batches.
         branch: the labelled chips' views and loss.
         step: steps done, a buffer.
         total_steps: length of the learning rate's descent; see ``begin``.
@@ -34,6 +36,7 @@ class SegmentationModule(LightningModule):
         best_miou: the best validation mIoU so far, a buffer; NaN before the first.
     """
 
+    uses_unlabelled: ClassVar[bool] = True
     step: Tensor
     best_miou: Tensor
 
@@ -59,7 +62,7 @@ class SegmentationModule(LightningModule):
         raise NotImplementedError
 
     def learners(self) -> dict[str, Segmenter]:
-        """The networks that SGD trains, by name."""
+        """The networks that learn at the poly rate, by name."""
         raise NotImplementedError
 
     def evaluated(self) -> dict[str, nn.Module]:
@@ -92,18 +95,16 @@ class SegmentationModule(LightningModule):
         return False
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """SGD on encoders (base rate) and heads (``head_lr_mult`` times that); AdamW on ``slow_groups``."""
+        """``train.optimiser`` on the networks, AdamW on ``slow_groups``.
+
+        Raises:
+            ConfigError: layer-wise rates for an encoder that has none.
+        """
         train = self.config.train
         groups: list[dict[str, Any]] = []
         for network in self.learners().values():
-            for part, factor in ((network.encoder, 1.0), (network.head, train.head_lr_mult)):
-                groups.append({"params": list(part.parameters()), "factor": factor})
-        groups += self.extra_groups()
-        for group in groups:
-            group["lr"] = train.lr * group["factor"]
-        optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.SGD(groups, momentum=train.momentum, weight_decay=train.weight_decay)
-        ]
+            groups += parameter_groups(network, train)
+        optimisers = [build_optimiser([*groups, *self.extra_groups()], train)]
         if slow := self.slow_groups():
             optimisers.append(torch.optim.AdamW(slow))
         return optimisers

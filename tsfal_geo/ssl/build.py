@@ -9,7 +9,7 @@ from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.stats import Normalisation
-from tsfal_geo.ssl import supervised, systems, tsf  # noqa: F401  # they enter the register
+from tsfal_geo.ssl import deal, s4al, supervised, systems, tsf  # noqa: F401  # they enter the register
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.parts import Parts, method_named
@@ -25,6 +25,7 @@ def build_module(
     *,
     bands: int,
     refiner: Refiner | None = None,
+    generation: int = 0,
 ) -> SegmentationModule:
     """Build what ``config.train.method`` names.
 
@@ -39,6 +40,7 @@ def build_module(
         class_counts: (C,) labelled pixels of each class.
         bands: image bands among the channels (heights come after them).
         refiner: error mask and PLAR of the active loop.
+        generation: rounds of the active loop that trained before this one.
 
     Raises:
         ConfigError: an encoder that does not exist.
@@ -56,5 +58,6 @@ def build_module(
         bands=bands,
         unlabelled_chips=len(unlabelled.chips) if unlabelled is not None else 0,
         refiner=refiner,
+        generation=generation,
     )
     return method_named(config.train.method)(parts)

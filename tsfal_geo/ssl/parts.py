@@ -30,6 +30,7 @@ class Parts:
         bands: image bands among the input's channels (colour jitter leaves heights alone).
         unlabelled_chips: number of unlabelled chips; 0: there are no unlabelled batches.
         refiner: error mask and PLAR of the active loop; only TSF has a place for it.
+        generation: rounds of the active loop that trained before this one.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class Parts:
     bands: int
     unlabelled_chips: int
     refiner: Refiner | None = None
+    generation: int = 0
 
 
 METHODS: dict[str, type[SegmentationModule]] = {}

@@ -17,6 +17,8 @@ from tsfal_geo.ssl.parts import Parts, register
 class Supervised(SegmentationModule):
     """TSF's supervised branch alone: same views, copy-paste, loss and schedule; only the rest differs."""
 
+    uses_unlabelled = False
+
     def __init__(self, parts: Parts) -> None:
         """Build the network."""
         super().__init__(parts)

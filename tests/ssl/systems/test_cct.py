@@ -6,6 +6,7 @@ from trained import Corner
 
 from systems.base import MethodTester
 from tsfal_geo.ssl.systems import perturbations
+from tsfal_geo.ssl.views import Views
 
 
 class TestCct(MethodTester):
@@ -69,3 +70,21 @@ class TestCct(MethodTester):
         assert out.shape == (1, 3, 16, 16)
         cells = out.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
         assert torch.allclose(cells, cells[..., :1].expand_as(cells), atol=1e-6)
+
+
+def test_any_size_of_image(make_config, make_module, make_data):
+    """Of 65 pixels the last cell has no centre, and F1's grid, doubled, is larger than that of the logits."""
+    config = make_config(train={"method": "cct"})
+    module = make_module(config, make_data(config))
+    valid, labels = torch.ones(2, 65, 65, dtype=torch.bool), torch.zeros(2, 65, 65, dtype=torch.long)
+    views = Views(torch.randn(2, 3, 65, 65), valid, labels, torch.arange(2))
+    network = module.network
+
+    def padded(x, features):
+        output = network(torch.nn.functional.pad(x, (0, 7, 0, 7)), features=features)
+        return output._replace(logits=output.logits[..., :17, :17], f1=output.f1[..., :9, :9])
+
+    joint = module.joint
+    module.joint = lambda _, *args, **kwargs: joint(padded, *args, **kwargs)
+    losses = module.step_losses(views, views, np.random.default_rng(0))
+    assert all(value.isfinite() for value in losses.values())

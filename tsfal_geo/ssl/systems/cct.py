@@ -7,6 +7,7 @@ output is F1, and all decoders share it. Predictions are compared at stride 4, w
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -85,13 +86,15 @@ class Cct(SemiSupervised):
         joint = self.joint(self.network, labelled, unlabelled.images, features=True)
         count = len(labelled.images)
         assert joint.output.f1 is not None
-        logits = joint.output.logits[count:].detach().float()
         stride = Segmenter.LOGIT_STRIDE
         centres = (slice(None), slice(stride // 2, None, stride), slice(stride // 2, None, stride))
         valid, said = unlabelled.valid[centres], unlabelled.labels[centres]
-        target = with_manual(logits.softmax(dim=1), said)
+        # A last cell whose centre lies past the image's edge is left out.
+        seen = (..., slice(valid.shape[-2]), slice(valid.shape[-1]))
+        logits = joint.output.logits[count:].detach().float()
+        target = with_manual(logits[seen].softmax(dim=1), said)
         errors = [
-            squared_error(prediction.float().softmax(dim=1), target, valid)
+            squared_error(prediction[seen].float().softmax(dim=1), target, valid)
             for prediction in self._perturbed(joint.output.f1[count:].float(), logits.argmax(dim=1), rng)
         ]
         manual = unlabelled.labels.masked_fill(~unlabelled.valid, IGNORE)
@@ -118,7 +121,7 @@ class Cct(SemiSupervised):
         return [
             decoder(change(decoder))
             for name, change in changes.items()
-            for decoder in self.decoders[name]  # type: ignore[union-attr]
+            for decoder in cast(nn.ModuleList, self.decoders[name])
         ]
 
     def _adversarial(self, f1: Tensor, decoder: nn.Module) -> Tensor:

@@ -19,7 +19,7 @@ def each(features: EncoderFeatures, change: Callable[[Tensor], Tensor]) -> Encod
 
 def head_logits(network: Segmenter, features: EncoderFeatures) -> Tensor:
     """What a network's head makes of features that may be another network's: (N, C, h4, w4)."""
-    logits: Tensor = network.head(features.low, features.high)[0]
+    logits: Tensor = network.head(features)[0]
     return logits
 
 

@@ -45,11 +45,11 @@ class FlawDetector(nn.Module):
 class _HalfNorm(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.batch = nn.BatchNorm2d(self.half, track_running_stats=False)
+        self.split = channels // 2
+        self.batch = nn.BatchNorm2d(self.split, track_running_stats=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.batch(x[:, : self.half]), F.instance_norm(x[:, self.half :])), dim=1)
+        return torch.cat((self.batch(x[:, : self.split]), F.instance_norm(x[:, self.split :])), dim=1)
 
 
 @torch.no_grad()

@@ -37,7 +37,7 @@ def adversarial(features: Tensor, decoder: Callable[[Tensor], Tensor]) -> Tensor
     x = features.detach()
     direction = _unit(torch.rand_like(x) - 0.5)
     with torch.no_grad():
-        logits, change = jvp(decoder, (x,), (direction,))
+        logits, change = jvp(decoder, (x,), (direction,))[:2]
         p = logits.softmax(dim=1)
         metric = p * (change - (p * change).sum(dim=1, keepdim=True))
         (gradient,) = vjp(decoder, x)[1](metric)

@@ -1,0 +1,76 @@
+"""Wall-to-wall prediction of a scene: in one piece where the network allows it, else by windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tsfal_geo.config import Config
+from tsfal_geo.mapping.network import Network
+from tsfal_geo.mapping.predict import Part, RowSink, predict_scene
+from tsfal_geo.mapping.streamed import stream_scene
+from tsfal_geo.raster.reader import SceneReader
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a scene is predicted.
+
+    Attributes:
+        window: pixels a side; None: the scene in one piece.
+        overlap: share of a window that its neighbour covers too.
+        batch: windows at a time.
+        layers: of ``LAYERS``, in any order.
+        doubt: confidence below which a pixel is in the error mask.
+    """
+
+    window: int | None
+    overlap: float = 0.25
+    batch: int = 4
+    layers: tuple[str, ...] = ()
+    doubt: float = 0.7
+
+
+def settings_of(config: Config, network: Network, layers: tuple[str, ...] = ()) -> Settings:
+    """What a configuration says, for a network: in one piece unless it needs windows or they are asked for."""
+    window = config.export.window
+    if window is None and network.rows is None:
+        window = network.card.chip_size
+    batch = config.export.batch or network.batch
+    return Settings(window, config.export.overlap, batch, layers, config.plar.confidence)
+
+
+def map_scene(
+    reader: SceneReader,
+    scene_index: int,
+    network: Network,
+    settings: Settings,
+    on_rows: RowSink,
+    *,
+    part: Part | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Predict every pixel of a scene, or of a part of it, and give each to ``on_rows`` exactly once.
+
+    Args:
+        reader: reads the scenes.
+        scene_index: which of them.
+        network: the model.
+        settings: how; without a window the network must have ``rows``.
+        on_rows: takes the finished rows.
+        part: only these pixels.
+        progress: gets the share that is done.
+    """
+    if settings.window is not None:
+        predict_scene(
+            reader, scene_index, network.predict,
+            window=settings.window, overlap=settings.overlap, batch=settings.batch,
+            channels=network.channels, on_rows=on_rows, part=part, progress=progress,
+        )  # fmt: skip
+        return
+    if network.rows is None:
+        raise ValueError("found no window, expected one, as the network does not work on rows")
+    stream_scene(
+        reader, scene_index, network.rows,
+        channels=network.channels, on_rows=on_rows, part=part, progress=progress,
+    )  # fmt: skip

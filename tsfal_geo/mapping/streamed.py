@@ -1,0 +1,270 @@
+"""Wall-to-wall prediction of a scene in one piece: its rows go through the network as they are read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsfal_geo.mapping.memory import bound_arenas, out_of_memory
+from tsfal_geo.mapping.predict import ROWS_AT_ONCE, Part, RowBlock, RowSink
+from tsfal_geo.mapping.prefetch import prefetch
+from tsfal_geo.mapping.rowstream import RowNetwork, RowStream
+from tsfal_geo.raster.reader import Patch, SceneReader
+from tsfal_geo.raster.write import BLOCK
+
+_WIDEST = 24576
+_STEP = 256
+_TALLEST = 512
+
+
+@dataclass(frozen=True)
+class RowModel:
+    """A network on rows, with what comes before it.
+
+    Attributes:
+        network: gives the layers at the raster's resolution.
+        prepare: from a batch as in training to the network's input, on its device.
+        pixels: at a time that suit the device.
+    """
+
+    network: RowNetwork
+    prepare: Callable[[dict[str, Tensor]], Tensor]
+    pixels: int = 2**20
+
+
+def stream_scene(
+    reader: SceneReader,
+    scene_index: int,
+    model: RowModel,
+    *,
+    channels: Mapping[str, int],
+    on_rows: RowSink,
+    part: Part | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Predict every pixel of a scene as one image and give each to ``on_rows`` exactly once.
+
+    Only columns and rows within the network's reach of a valid pixel are computed. Scenes wider than 24576
+    pixels are done in strips, and parts on their own, each with a margin as wide as the network's reach.
+
+    Args:
+        reader: reads the scenes; used by one thread at a time.
+        scene_index: which of the reader's scenes.
+        model: the network.
+        channels: name and channels of each layer that it gives.
+        on_rows: takes the finished rows.
+        part: only these pixels.
+        progress: gets the share of the scene that is done.
+    """
+    bound_arenas()
+    scene = reader.scenes[scene_index]
+    for area in [part] if part is not None else _strips(scene.height, scene.width):
+        sink = _Sink(area, on_rows, channels)
+        step = _band_rows(model, area, scene.width)
+        while True:
+            try:
+                _run(reader, scene_index, model, sink, step, _shared(progress, area, scene.width))
+                break
+            except RuntimeError as error:
+                if step == model.network.multiple or not out_of_memory(error):
+                    raise
+            # Rows that were given out stay; the network sees those within its reach again.
+            step = max(model.network.multiple, step // 2 // model.network.multiple * model.network.multiple)
+            torch.cuda.empty_cache()
+
+
+def _strips(height: int, width: int) -> Iterator[Part]:
+    count = -(-width // _WIDEST)
+    pixels = -(-width // count // BLOCK) * BLOCK
+    for x in range(0, width, pixels):
+        yield Part(0, x, height, min(x + pixels, width))
+
+
+def _band_rows(model: RowModel, area: Part, width: int) -> int:
+    multiple = model.network.multiple
+    columns = min(area.x1 - area.x0 + 2 * model.network.reach, width)
+    return max(multiple, min(model.pixels // columns, _TALLEST) // multiple * multiple)
+
+
+def _shared(progress: Callable[[float], None] | None, area: Part, width: int) -> Callable[[float], None]:
+    if progress is None:
+        return lambda share: None
+    return lambda share: progress((area.x0 + share * (area.x1 - area.x0)) / width)
+
+
+class _Sink:
+    """Gives out an area's rows in order, with their valid pixels.
+
+    Attributes:
+        y: the next row to be given out.
+    """
+
+    def __init__(self, area: Part, on_rows: RowSink, channels: Mapping[str, int]) -> None:
+        self.area, self.y = area, area.y0
+        self._on_rows, self._channels = on_rows, channels
+
+    def give_out(self, valid: NDArray[np.bool_], layers: Mapping[str, Tensor], left: int) -> None:
+        """Give the next rows.
+
+        Args:
+            valid: bool (h, columns of the area).
+            layers: (1, channels, h, width) from column ``left`` on; none where nothing is valid.
+            left: may be outside of the area, as may the right end.
+        """
+        area = self.area
+        for top in range(0, len(valid), ROWS_AT_ONCE):
+            rows = slice(top, top + ROWS_AT_ONCE)
+            found = {}
+            if layers and valid[rows].any():
+                found = {
+                    name: F.pad(v[0, :, rows], (left - area.x0, area.x1 - left - v.shape[3])).float()
+                    for name, v in layers.items()
+                }
+                if {name: len(values) for name, values in found.items()} != dict(self._channels):
+                    raise ValueError(f"layers are {list(found)}, expected {dict(self._channels)}")
+            self._on_rows(RowBlock(self.y, area.x0, found, valid[rows]))
+            self.y += len(valid[rows])
+
+
+def _run(
+    reader: SceneReader,
+    scene_index: int,
+    model: RowModel,
+    sink: _Sink,
+    step: int,
+    progress: Callable[[float], None],
+) -> None:
+    """Do the rows that the sink has not got yet."""
+    scene, area, network = reader.scenes[scene_index], sink.area, model.network
+    multiple = network.multiple
+    reach = -(-network.reach // multiple) * multiple
+    end = -(-scene.height // multiple) * multiple
+    top = max(0, (sink.y - reach) // multiple * multiple)
+    bottom = min(end, -(-(area.y1 + reach) // multiple) * multiple)
+    left = max(0, (area.x0 - reach) // multiple * multiple)
+    right = min(-(-scene.width // multiple) * multiple, -(-(area.x1 + reach) // multiple) * multiple)
+
+    def read() -> Iterator[Band]:
+        for y in range(top, bottom, step):
+            patch = reader.read(scene_index, y, left, min(step, bottom - y), right - left)
+            yield Band(y, patch)
+
+    stream = _Stream(model, left, right, sink)
+    with closing(prefetch(_spanned(read(), reach, right - left))) as bands:
+        for band, span in bands:
+            stream.push(band, span, band.y + step >= end)
+            progress((sink.y - area.y0) / (area.y1 - area.y0))
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows of a scene from ``y`` on, as they were read."""
+
+    y: int
+    patch: Patch
+
+    @property
+    def bottom(self) -> int:
+        """The row below."""
+        return self.y + len(self.patch.valid)
+
+
+Span = tuple[int, int] | None
+"""Columns from and to; None for none."""
+
+
+def _spanned(bands: Iterator[Band], reach: int, width: int) -> Iterator[tuple[Band, Span]]:
+    """Each band with the columns that are within reach of a valid pixel, of this and other bands."""
+    waiting: deque[tuple[Band, Span]] = deque()
+    above: deque[tuple[int, Span]] = deque()
+
+    def first() -> tuple[Band, Span]:
+        band, own = waiting.popleft()
+        above.append((band.bottom, own))
+        while above[0][0] <= band.y - reach:
+            above.popleft()
+        found = [s for s in (*(s for _, s in above), *(s for _, s in waiting)) if s is not None]
+        if not found:
+            return band, None
+        low = (min(s[0] for s in found) - reach) // _STEP * _STEP
+        high = -(-(max(s[1] for s in found) + reach) // _STEP) * _STEP
+        return band, (max(0, low), min(width, high))
+
+    for band in bands:
+        waiting.append((band, _valid_columns(band.patch.valid)))
+        while waiting and waiting[0][0].bottom + reach <= band.bottom:
+            yield first()
+    while waiting:
+        yield first()
+
+
+def _valid_columns(valid: NDArray[np.bool_]) -> Span:
+    columns = np.flatnonzero(valid.any(0))
+    return (int(columns[0]), int(columns[-1]) + 1) if len(columns) else None
+
+
+class _Stream:
+    """Bands in, rows out; the network runs only over the columns in question."""
+
+    def __init__(self, model: RowModel, left: int, right: int, sink: _Sink) -> None:
+        self._model, self._left, self._sink = model, left, sink
+        self._x0, self._x1 = sink.area.x0 - left, sink.area.x1 - left
+        self._stream: RowStream | None = None
+        self._span = (0, 0)
+        self._y = 0
+        self._valid: deque[NDArray[np.bool_]] = deque()
+
+    def push(self, band: Band, span: Span, last: bool) -> None:
+        """Take the next band, to be computed over the columns of ``span``."""
+        sink = self._sink
+        skipped = max(0, sink.y - band.y) if not self._valid else 0
+        rows = band.patch.valid[skipped : max(0, sink.area.y1 - band.y), self._x0 : self._x1]
+        if len(rows):
+            self._valid.append(rows)
+        if span is None:
+            self._stream = None
+            self._give_out(band.bottom, {})
+            return
+        if self._stream is None:
+            self._stream, self._span, self._y = self._model.network.start(), span, band.y
+        elif span != self._span:
+            if span[0] >= self._span[1] or span[1] <= self._span[0]:
+                span = min(span[0], self._span[0]), max(span[1], self._span[1])
+            width = self._span[1] - self._span[0]
+            self._stream.shift(self._span[0] - span[0], span[1] - self._span[1], width)
+            self._span = span
+        layers = self._stream.push(self._model.prepare(_batch(band.patch, *span)), last)
+        if layers:
+            y, self._y = self._y, self._y + next(iter(layers.values())).shape[2]
+            layers = {name: values[:, :, max(0, sink.y - y) :] for name, values in layers.items()}
+            self._give_out(self._y, layers)
+
+    def _give_out(self, end: int, layers: Mapping[str, Tensor]) -> None:
+        end = min(end, self._sink.area.y1)
+        missing = end - self._sink.y
+        while missing > 0:
+            rows = self._valid.popleft()
+            if len(rows) > missing:
+                self._valid.appendleft(rows[missing:])
+                rows = rows[:missing]
+            self._sink.give_out(
+                rows, {n: v[:, :, : len(rows)] for n, v in layers.items()}, self._left + self._span[0]
+            )
+            layers = {name: values[:, :, len(rows) :] for name, values in layers.items()}
+            missing -= len(rows)
+
+
+def _batch(patch: Patch, first: int, end: int) -> dict[str, Tensor]:
+    columns = slice(first, end)
+    batch = {"image": patch.image[:, :, columns], "valid": patch.valid[:, columns]}
+    if patch.height is not None:
+        batch["height"] = patch.height[:, :, columns]
+    return {name: torch.from_numpy(np.ascontiguousarray(values))[None] for name, values in batch.items()}
