@@ -87,10 +87,12 @@ def test_a_system_goes_to_its_budget(options, folder, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [pytest.param({**IMAGE_LEVEL, "active__strategy": "vaal"}, id="vaal"), pytest.param(S4AL, id="s4al")],
+    [
+        pytest.param({**IMAGE_LEVEL, "active__strategy": "vaal", "active__budget": 0.5}, id="vaal"),
+        pytest.param({**S4AL, "active__budget": 0.4}, id="s4al"),
+    ],
 )
 def test_an_interrupted_system_asks_the_same(options, folder, tmp_path, monkeypatch):
-    options = {**options, "active__budget": 0.4}
     whole = run(tmp_path / "whole", folder, **options)
     with pytest.raises(Cancelled):
         run(tmp_path / "cut", folder, QuietReporter(stop_after=2), **options)
@@ -166,7 +168,7 @@ def test_regions_that_people_labelled_supervise_where_nothing_else_would_use_the
 
 
 def test_s4al_asks_four_squares_of_each_unlabelled_chip(folder, tmp_path):
-    workspace = run(tmp_path, folder, active__budget=0.33, **S4AL)
+    workspace = run(tmp_path, folder, active__budget=0.37, **S4AL)
     queries = asked(workspace, 0)
     counts = np.unique([f"{scene}/{chip}" for chip, scene, _, _ in queries], return_counts=True)[1]
     assert queries and counts.max() <= 4 and max(pixels for *_, pixels, _ in queries) <= 16

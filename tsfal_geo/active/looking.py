@@ -23,7 +23,7 @@ from tsfal_geo.active.pools import RoundLabels
 from tsfal_geo.active.refine import Look
 from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.strategies import Strategy
-from tsfal_geo.active.strategies.coreset import pooled_features
+from tsfal_geo.active.strategies.coreset import decoder_input
 from tsfal_geo.active.strategies.qbc import committee_votes
 from tsfal_geo.active.support import CELL, cell_blocks, label_cells
 from tsfal_geo.active.training import Trained
@@ -85,11 +85,12 @@ class Watcher:
         batch = default_collate([self._read(chip.scene, w) for chip, w in zip(chips, windows, strict=True)])
         batch = {key: value.to(self._compute.device) for key, value in batch.items()}
         images = self._module.prepared(self._module.normaliser(batch))
-        with self._pooling() as pooled:
+        with self._decoder_input() as entering:
             around = self._run(images)
         votes = self._committee(images, windows) if self._strategy.passes else None
         teacher = _own_output(around, windows, self._module.predictor.encoder.stride)
         manual, valid = (own_parts(batch[key], windows, 1) for key in ("manual", "valid"))
+        pooled = own_parts(entering[0], windows, CELL).float().mean((2, 3)) if entering else None
         probs = teacher.logits.softmax(1)
         pixels = predict_pixels(probs, valid)
         look = None
@@ -110,7 +111,7 @@ class Watcher:
             outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
             outputs = replace(
                 outputs,
-                pooled=pooled[0][i] if pooled else None,
+                pooled=None if pooled is None else pooled[i],
                 difficulty=None if difficulty is None else difficulty[i],
             )
             seen.append(Seen(position, chip, outputs, askable, {k: v[i] for k, v in layers.items()}))
@@ -128,10 +129,10 @@ class Watcher:
         }
         return {"error_mask": masks, "votes": self._votes.to_dict()}
 
-    def _pooling(self) -> AbstractContextManager[list[Tensor]]:
+    def _decoder_input(self) -> AbstractContextManager[list[Tensor]]:
         if not self._strategy.needs_pooled:
             return nullcontext([])
-        return pooled_features(self._module.predictor)
+        return decoder_input(self._module.predictor)
 
     def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype

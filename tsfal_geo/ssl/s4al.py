@@ -76,7 +76,8 @@ class S4al(SegmentationModule):
         """1.5 L_sup in the cold start; then L_sup + L_u, and L_u of the replayed images as well."""
         known = self.branch.views(batch["labelled"])
         extra: dict[str, Maps] = {}
-        if self.progress >= COLD_START and "unlabelled" in batch:
+        cold = self.progress < COLD_START
+        if not cold and "unlabelled" in batch:
             extra = self._mixtures(make_views(batch["unlabelled"], self.normaliser, self.branch.augment), rng)
         images = torch.cat((known.images, *(maps[0] for maps in extra.values())))
         output = self.student(self.prepared(images))
@@ -84,7 +85,7 @@ class S4al(SegmentationModule):
             [len(known.images), *(len(maps[0]) for maps in extra.values())]
         )
         supervised = self.branch.loss(output, log_p, known.labels)
-        losses = {"supervised": supervised if extra else COLD_WEIGHT * supervised}
+        losses = {"supervised": COLD_WEIGHT * supervised if cold else supervised}
         for (name, (_, labels, confidence)), mixed in zip(extra.items(), others, strict=True):
             losses[name] = confident_loss(mixed, labels, confidence)
         self.branch.bank.update(log_p.detach(), known.labels)

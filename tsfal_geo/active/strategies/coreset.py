@@ -45,14 +45,17 @@ class CoreSet(Strategy):
 
 
 @contextmanager
-def pooled_features(segmenter: Segmenter) -> Iterator[list[Tensor]]:
-    """Collect the average of what enters the decoder, (N, D), in each forward pass (D = 304 in DEAL)."""
+def decoder_input(segmenter: Segmenter) -> Iterator[list[Tensor]]:
+    """Collect what enters the decoder in each forward pass, (N, 304, h4, w4) with 48 low-level channels.
+
+    Nothing is collected where the head has no such place.
+    """
     collected: list[Tensor] = []
     decoder = getattr(segmenter.head, "fuse", None)
     if decoder is None:
         yield collected
         return
-    hook = decoder.register_forward_pre_hook(lambda _, given: collected.append(given[0].float().mean((2, 3))))
+    hook = decoder.register_forward_pre_hook(lambda _, given: collected.append(given[0]))
     try:
         yield collected
     finally:
