@@ -34,9 +34,9 @@ class TinyHead(nn.Module):
         self.project = nn.Sequential(nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU())
         self.classifier = nn.Conv2d(WIDTH, classes, 1)
 
-    def forward(self, low, high):
-        f1 = self.project(high)
-        f2 = low + enlarge_to(f1, low.shape[-2:])
+    def forward(self, stages):
+        f1 = self.project(stages.high)
+        f2 = stages.low + enlarge_to(f1, stages.low.shape[-2:])
         return self.classifier(f2), f1, f2
 
 
@@ -51,5 +51,5 @@ class TinyNetwork(nn.Module):
 
     def forward(self, x, features=False, perturb=None):
         stages = self.encoder(x) if perturb is None else perturb(self.encoder(x))
-        logits, f1, f2 = self.head(stages.low, stages.high)
+        logits, f1, f2 = self.head(stages)
         return SegmenterOutput(logits, f1 if features else None, f2 if features else None)

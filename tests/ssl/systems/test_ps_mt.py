@@ -51,7 +51,8 @@ class TestPsMt(MethodTester):
         heads = [copy.deepcopy(teacher.model.head).double() for teacher in module.teachers]
 
         def said(deepest):
-            return (heads[0](low.double(), deepest)[0] + heads[1](low.double(), deepest)[0]) / 2
+            features = EncoderFeatures(low.double(), deepest, deepest)
+            return (heads[0](features)[0] + heads[1](features)[0]) / 2
 
         away = (1e-3 * direction).requires_grad_()
         before = said(high.double()).softmax(1).detach()

@@ -5,13 +5,19 @@ from tsfal_geo.raster.stats import compute
 from tsfal_geo.ssl.build import build_module
 from tsfal_geo.ssl.parts import METHODS
 
+CONVOLUTIONS, TRANSFORMER = "tu-mobilenetv2_035", "tu-vit_tiny_patch16_dinov3_qkvb"
+OF_FEATURES = ("ps_mt", "u2pl", "unimatch", "unimatch_v2")
 
-@pytest.mark.parametrize("method", sorted(METHODS))
-def test_a_step_with_a_real_network(make_data, batch_of, method):
+
+@pytest.mark.parametrize(
+    ("method", "encoder"),
+    [*((name, CONVOLUTIONS) for name in sorted(METHODS)), *((name, TRANSFORMER) for name in OF_FEATURES)],
+)
+def test_a_step_with_a_real_network(make_data, batch_of, method, encoder):
     config = Config.model_validate(
         {
             "data": {"chip_size": 64},
-            "model": {"encoder": "tu-mobilenetv2_035", "weights": None},
+            "model": {"encoder": encoder, "weights": None},
             "train": {"method": method, "steps": 10, "accelerator": "cpu", "num_workers": 0},
         }
     )
