@@ -34,10 +34,9 @@ class TinyHead(nn.Module):
         self.project = nn.Sequential(nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU())
         self.classifier = nn.Conv2d(WIDTH, classes, 1)
 
-    def forward(self, features):
-        low, _, high = features
-        f1 = self.project(high)
-        f2 = low + enlarge_to(f1, low.shape[-2:])
+    def forward(self, stages):
+        f1 = self.project(stages.high)
+        f2 = stages.low + enlarge_to(f1, stages.low.shape[-2:])
         return self.classifier(f2), f1, f2
 
 

@@ -62,8 +62,8 @@ class TestPsMt(MethodTester):
 
     def test_the_first_pass_is_on_labels_alone(self, step):
         module, losses = step()
-        assert set(losses) == {"total", "labelled"} and module.warmup_steps == 1
-        assert set(step(progress=0.5)[1]) == {"total", "labelled", "teachers"}
+        assert set(losses) == {"total", "labelled_student"} and module.warmup_steps == 1
+        assert set(step(progress=0.5)[1]) == {"total", "labelled_student", "teachers"}
 
 
 def test_turns():

@@ -5,9 +5,14 @@ from tsfal_geo.raster.stats import compute
 from tsfal_geo.ssl.build import build_module
 from tsfal_geo.ssl.parts import METHODS
 
+CONVOLUTIONS, TRANSFORMER = "tu-mobilenetv2_035", "tu-test_vit"
+OF_FEATURES = ("ps_mt", "u2pl", "unimatch", "unimatch_v2")
 
-@pytest.mark.parametrize("encoder", ["tu-mobilenetv2_035", "tu-test_vit"])
-@pytest.mark.parametrize("method", sorted(METHODS))
+
+@pytest.mark.parametrize(
+    ("method", "encoder"),
+    [*((name, CONVOLUTIONS) for name in sorted(METHODS)), *((name, TRANSFORMER) for name in OF_FEATURES)],
+)
 def test_a_step_with_a_real_network(make_data, batch_of, method, encoder):
     config = Config.model_validate(
         {

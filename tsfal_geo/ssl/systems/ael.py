@@ -28,7 +28,7 @@ class Ael(AdaptiveTeacher):
         seen = joint.rest.detach().argmax(dim=1)
         weight = rise(self.progress, self.config.tsf.ramp or 0.0)
         losses = {
-            "labelled": self.supervised(joint, labelled),
+            "labelled_student": self.supervised(joint, labelled),
             "teacher": weight * self.teacher_loss(joint.rest, seen, taught),
         }
         self.remember(joint, labelled)

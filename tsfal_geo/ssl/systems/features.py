@@ -14,7 +14,7 @@ from tsfal_geo.models.segmenter import Segmenter
 
 def each(features: EncoderFeatures, change: Callable[[Tensor], Tensor]) -> EncoderFeatures:
     """Change every map alike."""
-    return features._make(change(part) for part in features)
+    return type(features)(*(change(part) for part in features))
 
 
 def head_logits(network: Segmenter, features: EncoderFeatures) -> Tensor:

@@ -110,7 +110,7 @@ class PsMt(SemiSupervised):
         joint = Joint(output, log_p[:known], log_p[known:])
         weight = WEIGHT * cosine_rise(self.progress, RAMP)
         losses = {
-            "labelled": self.supervised(joint, labelled),
+            "labelled_student": self.supervised(joint, labelled),
             "teachers": weight * strict_loss(joint.rest, labels, confidence),
         }
         self.remember(joint, labelled)
@@ -122,13 +122,13 @@ class PsMt(SemiSupervised):
         rest = [part[known:].detach().float() for part in stages]
 
         def said(deepest: Tensor) -> Tensor:
-            features = stages._make([*rest[:-1], deepest])
+            features = type(stages)(*rest[:-1], deepest)
             return ensemble([head_logits(head, features) for head in heads])  # type: ignore[arg-type]
 
         own, others = stages[-1][:known], stages[-1][known:]
         with torch.autocast(self.device.type, enabled=False):
             disturbed = adversarial(others.float(), said)
-        return stages._make([*stages[:-1], torch.cat((own, disturbed.to(own.dtype)))])
+        return type(stages)(*stages[:-1], torch.cat((own, disturbed.to(own.dtype))))
 
 
 def teacher_turn(step: int, epoch: int) -> int:

@@ -95,7 +95,7 @@ class U2pl(AdaptiveTeacher):
         kept = valid & (doubt < bounds[1])
         student = self.projector(joint.output.f2).float()
         losses = {
-            "labelled": self.supervised(joint, labelled),
+            "labelled_student": self.supervised(joint, labelled),
             "reliable": reliable_loss(joint.rest, labels, kept, valid),
         }
         with torch.autocast(self.device.type, enabled=False):
