@@ -8,6 +8,7 @@ theirs on the decoder's input of all images.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -120,15 +121,16 @@ class PsMt(SemiSupervised):
         """The student's features, the deepest ones of unlabelled images with the noise that teachers fear."""
         heads = [teacher.model for teacher in self.teachers]
         rest = [part[known:].detach().float() for part in stages]
+        again: Callable[..., EncoderFeatures] = type(stages)
 
         def said(deepest: Tensor) -> Tensor:
-            features = type(stages)(*rest[:-1], deepest)
+            features = again(*rest[:-1], deepest)
             return ensemble([head_logits(head, features) for head in heads])  # type: ignore[arg-type]
 
         own, others = stages[-1][:known], stages[-1][known:]
         with torch.autocast(self.device.type, enabled=False):
             disturbed = adversarial(others.float(), said)
-        return type(stages)(*stages[:-1], torch.cat((own, disturbed.to(own.dtype))))
+        return again(*stages[:-1], torch.cat((own, disturbed.to(own.dtype))))
 
 
 def teacher_turn(step: int, epoch: int) -> int:
