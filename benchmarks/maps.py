@@ -1,7 +1,7 @@
 """Wall-to-wall maps: memory, seams, time beside the network alone and beside other pipelines.
 
 ``python benchmarks/maps.py memory``   peak memory over the raster's area, a process each, 1 × 1 network
-``python benchmarks/maps.py seams``    streamed against one pass over a whole 2048² raster; ``--model FOLDER``
+``python benchmarks/maps.py seams``    maps against one pass over a whole raster; ``--model FOLDER``
 ``python benchmarks/maps.py network``  export against the network alone on windows that are in memory
 ``python benchmarks/maps.py peers``    torchgeo's gridded sampler and a stitched array, the same windows and
                                        network; ``--geoai PYTHON`` adds geoai from an environment of its own
@@ -34,11 +34,12 @@ from torch.utils.data import DataLoader
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.mapping.export import Settings, export_scene
-from tsfal_geo.mapping.network import Compute, Network, choose_compute, probabilities
-from tsfal_geo.mapping.predict import predict_scene
+from tsfal_geo.mapping.export import export_scene
+from tsfal_geo.mapping.network import Compute, Network, choose_compute, probabilities, row_model
+from tsfal_geo.mapping.scene import Settings, map_scene
+from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
-from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
@@ -61,12 +62,11 @@ class OneByOne:
             return {"probabilities": self.layer(batch["image"].float().div_(255)).softmax(1)}
 
 
-def mobilenet(dtype: torch.dtype | None = None) -> Callable:
+def mobilenet() -> Segmenter:
     """DeepLabv3+ on MobileNetV2, untrained, with weights that make classes differ."""
     segmenter = build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0)
     torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
-    compute = choose_compute()
-    return probabilities(segmenter, Normaliser(STATISTICS), type(compute)(compute.device, dtype))
+    return segmenter
 
 
 def export(folder: Path, predict: Callable, out: Path) -> Path:
@@ -102,93 +102,99 @@ def one(options: argparse.Namespace) -> None:
 
 
 def seams(options: argparse.Namespace) -> None:
-    """Probabilities and classes of the streamed map against one pass over the whole raster.
+    """Probabilities and classes of the map against the same network on the whole raster at once.
 
-    DeepLabv3+ averages over its whole input (image pooling), so its answer depends on the window's size by
-    design; "pooling held" gives every window the whole raster's average, which leaves the seams alone.
+    ``scene`` is compared with the network whose image pooling averages over a chip's surroundings, which is
+    what it computes; windows with the network as it was trained, which averages over all that it is given.
     """
-    size, float32 = 2048, Compute(torch.device("cpu"), None)
-    segmenter, statistics = build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0), STATISTICS
+    size, float32 = options.size, Compute(torch.device("cpu"), None)
+    torch.set_num_threads(1)
+    segmenter, statistics, chip = (
+        build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0),
+        STATISTICS,
+        WINDOW,
+    )
     if options.model:
         segmenter, card = load_model(options.model)
-        statistics = Normalisation.from_dict(card.normalisation)
+        statistics, chip = Normalisation.from_dict(card.normalisation), card.chip_size
     predict = probabilities(segmenter, Normaliser(statistics), float32)
+    rows = row_model(segmenter, Normaliser(statistics), float32, chip)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_town(folder / "town.tif", size)
         reader = SceneReader(discover(folder), None, False)
         patch = reader.read(0, 0, 0, size, size)
         whole = {"image": torch.from_numpy(patch.image)[None], "valid": torch.from_numpy(patch.valid)[None]}
-        pooled: list[torch.Tensor] = []
-        hook = segmenter.head.aspp.pool.register_forward_hook(lambda *given: pooled.append(given[-1]))
-        single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
-        hook.remove()
         print("\n| window, overlap | largest difference of probabilities | mean | class map differs |")
         print("|-|-:|-:|-:|")
-        for held, window, overlap in ((0, 512, 0.25), (1, 512, 0.25), (1, 512, 0.5), (1, 1024, 0.25)):
-            if held:
-                segmenter.head.aspp.pool.register_forward_hook(lambda *given: pooled[0].expand_as(given[-1]))
-            streamed = streamed_probabilities(reader, predict, window, overlap, single.shape)
+        local = LocalMean(chip // segmenter.encoder.stride // 2 * 2 + 1)
+        for window, mean in ((None, local), (512, ImageMean())):
+            segmenter.head.aspp.mean = mean
+            single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
+            streamed = mapped(reader, Network(predict, None, VAIHINGEN, rows=rows), window, single.shape)
             gap = np.abs(streamed - single)
             differ = (streamed.argmax(0) != single.argmax(0)).mean()
-            name = f"{window}, {overlap}{', pooling held' if held else ''}"
-            print(f"| {name} | {gap.max():.4f} | {gap.mean():.5f} | {differ:.3%} |", flush=True)
+            name = "scene" if window is None else f"{window}, {OVERLAP}"
+            print(f"| {name} | {gap.max():.2g} | {gap.mean():.2g} | {differ:.4%} |", flush=True)
 
 
-def streamed_probabilities(
-    reader: SceneReader, predict: Callable, window: int, overlap: float, shape: tuple
-) -> np.ndarray:
-    """The blended probabilities of a scene, (C, h, w)."""
-    streamed = np.zeros(shape, np.float32)
+def mapped(reader: SceneReader, network: Network, window: int | None, shape: tuple) -> np.ndarray:
+    """The probabilities of a scene's map, (C, h, w)."""
+    found = np.zeros(shape, np.float32)
 
     def collect(block: object) -> None:
         values = block.layers["probabilities"].numpy()
         height, width = values.shape[1:]
-        streamed[:, block.y : block.y + height, block.x : block.x + width] = values
+        found[:, block.y : block.y + height, block.x : block.x + width] = values
 
-    predict_scene(
-        reader, 0, predict, window=window, overlap=overlap, batch=1,
-        channels={"probabilities": len(streamed)}, on_rows=collect,
-    )  # fmt: skip
-    return streamed
+    map_scene(reader, 0, network, Settings(window, OVERLAP, 1), collect)
+    return found
 
 
 def network(options: argparse.Namespace) -> None:
-    """CPU time of an export beside that of the network on the same number of pixels in memory."""
+    """CPU time of exports beside that of the network on the same number of pixels in memory, each once."""
     torch.set_num_threads(1)
-    predict = mobilenet(choose_compute().dtype)
+    segmenter, normaliser, compute = mobilenet(), Normaliser(STATISTICS), choose_compute()
+    predict = probabilities(segmenter, normaliser, compute)
+    rows = row_model(segmenter, normaliser, compute, WINDOW)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_raster(folder / "town.tif", options.size)
         reader = SceneReader(discover(folder), None, False)
-        windows = 0
-
-        def counted(batch: dict) -> dict:
-            nonlocal windows
-            windows += len(batch["image"])
-            return predict(batch)
-
-        export(folder, counted, folder / "warm-up")
         patch = reader.read(0, 0, 0, WINDOW, WINDOW)
         batch = {
             "image": torch.from_numpy(patch.image)[None].repeat(BATCH, 1, 1, 1),
             "valid": torch.from_numpy(patch.valid)[None].repeat(BATCH, 1, 1),
         }
-        pixels = windows * WINDOW**2
+        whole = reader.read(0, 0, 0, options.size, options.size)
+        band = {"image": torch.from_numpy(whole.image)[None], "valid": torch.from_numpy(whole.valid)[None]}
 
         def alone() -> None:
-            for _ in range(windows // BATCH):
+            for _ in range(options.size**2 // (BATCH * WINDOW**2)):
                 predict(batch)
 
-        sides = {"network alone": alone, "export": lambda: export(folder, predict, folder / "maps")}
+        def alone_by_rows() -> None:
+            stream, step = rows.network.start(), 2**20 // options.size // 32 * 32
+            for y in range(0, options.size, step):
+                part = {name: values[..., y : y + step, :] for name, values in band.items()}
+                stream.push(rows.prepare(part), y + step >= options.size)
+
+        def exported(window: int | None) -> Callable:
+            made = Network(predict, None, VAIHINGEN, rows=rows)
+            return lambda: export_scene(reader, 0, made, folder / "maps", Settings(window, OVERLAP, BATCH))
+
+        sides = {
+            "network alone, windows of 512 in memory, none overlap": alone,
+            "the same network by rows, in memory": alone_by_rows,
+            "export, scene": exported(None),
+            "export, windows of 512, overlap 0.25": exported(WINDOW),
+        }
         times = in_turns(sides, options.rounds)
-    scaled = times["network alone"] * windows / (windows // BATCH * BATCH)
-    needed = scaled * options.size**2 / pixels
-    print(f"\n{options.size}² pixels, {windows} windows of {WINDOW}, overlap {OVERLAP}; medians; {load()}\n")
+    base = times[next(iter(times))]
+    print(f"\n{options.size}² pixels; medians of {options.rounds}; {load()}\n")
     print("| side | CPU s | ratio |\n|-|-:|-:|")
-    print(f"| network alone, the windows | {scaled:.1f} | 1.00 |")
-    print(f"| network alone, each pixel once | {needed:.1f} | {needed / scaled:.2f} |")
-    print(f"| export, COG included | {times['export']:.1f} | {times['export'] / scaled:.3f} |")
+    for side, seconds in times.items():
+        print(f"| {side} | {seconds:.1f} | {seconds / base:.2f} |")
 
 
 def peers(options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rasterio
 import torch
 from torch.nn.functional import interpolate
 
@@ -8,15 +9,21 @@ from tsfal_geo.config import Config, ModelConfig, load_config
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.errors import UserError
 from tsfal_geo.mapping import streamed
-from tsfal_geo.mapping.network import Compute, Network, row_model
+from tsfal_geo.mapping.blocks import Job, assemble, run_here
+from tsfal_geo.mapping.export import export_scene
+from tsfal_geo.mapping.network import Compute, Network, open_network, row_model
 from tsfal_geo.mapping.predict import Part
-from tsfal_geo.mapping.scene import settings_of
+from tsfal_geo.mapping.scene import Settings, settings_of
 from tsfal_geo.mapping.streamed import RowModel, stream_scene
 from tsfal_geo.models.head import LocalMean
+from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
 
 from .fakes import Collect, MemoryReader
+from .test_export import write
 from .test_network import card
 
 STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
@@ -129,3 +136,29 @@ def test_which_scenes_are_seen_in_one_piece(model):
     with pytest.raises(UserError, match=r"export\.window"):
         window(512, None, window="scene")
     assert Config().export.window is None
+
+
+def test_blocks_of_a_scene_in_one_piece_make_the_map_of_one_pass(segmenter, tmp_path):
+    save_model(tmp_path / "model", segmenter, card(model=CONFIG, chip_size=CHIP))
+    image = (
+        np.random.default_rng(0).integers(0, 255, (3, 10, 30)).astype(np.uint8).repeat(20, 1).repeat(20, 2)
+    )
+    write(tmp_path / "town" / "town.tif", image)
+    (found,) = discover(tmp_path / "town")
+    settings = Settings(None, layers=("probabilities",))
+    job, other = (
+        Job(tmp_path / "model", found, "uint8", tmp_path / out, settings, threads=1, side=512)
+        for out in ("blocks", "shards")
+    )
+    assert len(list(run_here(job))) == 2
+    files = assemble(job)
+    for shard in (1, 0):
+        list(run_here(other, shard, 2))
+    assert assemble(other).classes.read_bytes() == files.classes.read_bytes()
+    reader = SceneReader([found], None, False)
+    whole = export_scene(reader, 0, open_network(tmp_path / "model"), tmp_path / "whole", settings)
+    with (
+        rasterio.open(files.layers["probabilities"]) as made,
+        rasterio.open(whole.layers["probabilities"]) as single,
+    ):
+        assert np.abs(made.read().astype(int) - single.read()).mean() < 1
