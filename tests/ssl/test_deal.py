@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit, softmax
-
 from systems.base import MethodTester
+
 from tsfal_geo.ssl.deal import Deal, DifficultyBranch
 from tsfal_geo.ssl.losses import log_probabilities
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-
 from systems.base import MethodTester
+
 from tsfal_geo.ssl import s4al
 from tsfal_geo.ssl.losses import cross_entropy, log_probabilities
 from tsfal_geo.ssl.views import make_views
