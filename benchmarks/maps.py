@@ -31,7 +31,7 @@ from chips import write_raster
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
-from tsfal_geo.classes import VAIHINGEN
+from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.mapping.export import export_scene
@@ -117,6 +117,7 @@ def seams(options: argparse.Namespace) -> None:
     if options.model:
         segmenter, card = load_model(options.model)
         statistics, chip = Normalisation.from_dict(card.normalisation), card.chip_size
+        classes = ClassMap.from_specs(card.classes)
     predict = probabilities(segmenter, Normaliser(statistics), float32)
     rows = row_model(segmenter, Normaliser(statistics), float32, chip)
     with tempfile.TemporaryDirectory() as name:
@@ -131,7 +132,7 @@ def seams(options: argparse.Namespace) -> None:
         for window, mean in ((None, local), (512, ImageMean())):
             segmenter.head.aspp.mean = mean
             single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
-            streamed = mapped(reader, Network(predict, None, VAIHINGEN, rows=rows), window, single.shape)
+            streamed = mapped(reader, Network(predict, None, classes, rows=rows), window, single.shape)
             gap = np.abs(streamed - single)
             differ = (streamed.argmax(0) != single.argmax(0)).mean()
             name = "scene" if window is None else f"{window}, {OVERLAP}"
@@ -174,7 +175,7 @@ def network(options: argparse.Namespace) -> None:
                 predict(batch)
 
         def alone_by_rows() -> None:
-            stream, step = rows.network.start(), 2**20 // options.size // 32 * 32
+            stream, step = rows.network.start(), 2**18 // options.size // 32 * 32
             for y in range(0, options.size, step):
                 part = {name: values[..., y : y + step, :] for name, values in band.items()}
                 stream.push(rows.prepare(part), y + step >= options.size)

@@ -133,7 +133,7 @@ def row_model(
     def prepare(batch: dict[str, Tensor]) -> Tensor:
         return normaliser({name: _to(tensor, compute.device) for name, tensor in batch.items()})
 
-    return RowModel(network, prepare, 2**23 if compute.device.type == "cuda" else 2**20)
+    return RowModel(network, prepare, 2**23 if compute.device.type == "cuda" else 2**18)
 
 
 @dataclass(frozen=True)

@@ -227,14 +227,19 @@ class _Compiler:
         if norm is not None:
             self._folded[node] = norm
             module = fuse_conv_bn_eval(module, norm)
-        (above, beside), (dilation, _) = module.padding, module.dilation
+        above, beside = _pair(module.padding)
+        dilation = module.dilation[0]
         extent = dilation * (module.kernel_size[0] - 1) + 1
         self._window(node, self._kernel(module, (0, beside)), extent, module.stride[0], above, 0)
 
     def _kernel(self, module: nn.Conv2d, padding: tuple[int, int]) -> Callable[[Tensor], Tensor]:
         weight = module.weight.detach().to(self._dtype, memory_format=torch.channels_last)
         bias = None if module.bias is None else module.bias.detach()
-        shape = {"stride": module.stride, "dilation": module.dilation, "groups": module.groups}
+        shape: dict[str, Any] = {
+            "stride": module.stride,
+            "dilation": module.dilation,
+            "groups": module.groups,
+        }
         if self._half_on_cpu(weight):
             # oneDNN adds a float32 bias before it rounds; a rounded one would shift whole channels.
             return partial(torch.mkldnn_convolution, weight=weight, bias=bias, padding=padding, **shape)

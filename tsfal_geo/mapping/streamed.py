@@ -20,7 +20,7 @@ from tsfal_geo.mapping.rowstream import RowNetwork, RowStream
 from tsfal_geo.raster.reader import Patch, SceneReader
 from tsfal_geo.raster.write import BLOCK
 
-_WIDEST = 24576
+_WIDEST = 12288
 _STEP = 256
 _TALLEST = 512
 
@@ -37,7 +37,7 @@ class RowModel:
 
     network: RowNetwork
     prepare: Callable[[dict[str, Tensor]], Tensor]
-    pixels: int = 2**20
+    pixels: int = 2**18
 
 
 def stream_scene(
@@ -52,7 +52,7 @@ def stream_scene(
 ) -> None:
     """Predict every pixel of a scene as one image and give each to ``on_rows`` exactly once.
 
-    Only columns and rows within the network's reach of a valid pixel are computed. Scenes wider than 24576
+    Only columns and rows within the network's reach of a valid pixel are computed. Scenes wider than 12288
     pixels are done in strips, and parts on their own, each with a margin as wide as the network's reach.
 
     Args:
