@@ -56,7 +56,7 @@ class Started:
     def alive(self):
         try:
             state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            threads = os.listdir(f"/proc/{self.pid}/task")
+            threads = list(Path(f"/proc/{self.pid}/task").iterdir())
         except FileNotFoundError:
             return False
         # A first thread that has ended looks like a dead process while others still hold its files.
