@@ -89,10 +89,20 @@ _SSL_ROWS = tuple(
 )
 
 
+# SGD of DEAL and S4AL, without the adaptive augmentation that came later.
+_OWN_TRAINING = {
+    "train.lr": 0.01,
+    "train.head_lr_mult": 10.0,
+    "train.weight_decay": 5e-4,
+    "tsf.copy_paste": False,
+}
+
+
 def _image_level(name: str, strategy: str, steps: float, method: str = "supervised") -> Row:
     """A system under the protocol of DEAL: 10 % of the images, 5 % more six times, from scratch each time."""
     changes = {
         "train.method": method,
+        **_OWN_TRAINING,
         "data.labelled": 0.10,
         "active.strategy": strategy,
         "active.granularity": "chips",
@@ -123,6 +133,7 @@ def _active_rows(image_steps: float, s4al_steps: float) -> tuple[Row, ...]:
             "S4AL",
             {
                 "train.method": "s4al",
+                **_OWN_TRAINING,
                 "data.labelled": 0.10,
                 "active.strategy": "s4al",
                 "active.retrain": "scratch",
@@ -140,6 +151,8 @@ def _active_rows(image_steps: float, s4al_steps: float) -> tuple[Row, ...]:
         _same_trainer("TSF + core-set", "coreset"),
         _same_trainer("TSF + VAAL", "vaal"),
         _same_trainer("TSF + QBC", "qbc"),
+        # With TSF the error mask decoder's probability is DEAL's difficulty.
+        Row("TSF + DEAL", {"active.strategy": "deal_ds", "plar.enabled": False}, shares_first=True),
         _same_trainer("TSF + S4AL's cells", "s4al"),
         Row("ours", {}, shares_first=True),
         Row("all labels", dict(MODES["full supervision"]), image_steps),
