@@ -16,6 +16,7 @@ CELLS = 5
 
 def segmenter_of(encoder, **values):
     segmenter = build_segmenter(ModelConfig(encoder=encoder, weights=None, **values), 3, 4, seed=0).eval()
+    torch.manual_seed(0)
     nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
     with torch.no_grad():
         for module in segmenter.modules():
@@ -93,6 +94,7 @@ def test_only_as_many_rows_are_held_as_are_needed_again():
 
 def test_half_precision_stays_near():
     segmenter = segmenter_of("tu-mobilenetv2_035")
+    segmenter.head.classifier.weight.data.mul_(0.1)
     image = torch.randn(1, 3, 128, 96, generator=torch.Generator().manual_seed(1))
     exact, half = (
         streamed(row_network(_Layers(segmenter, None).eval(), ("p",), 32, t, CELLS).start(), image, 32)["p"]

@@ -34,6 +34,7 @@ CHIP = 64
 @pytest.fixture(scope="module")
 def segmenter():
     segmenter = build_segmenter(CONFIG, 3, 6, seed=0).eval()
+    torch.manual_seed(0)
     torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
     return segmenter
 
