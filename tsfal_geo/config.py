@@ -211,6 +211,12 @@ class PlarConfig(_Frozen):
     min_class_cells: int = 16
     reliable_confidence: float = 0.9
     purity: float = 0.75
+    min_margin: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="votes less clear go to the query pool; ½ is an image's median agreed vote",
+    )
     lambda_mode: Literal["learned", "fixed"] = "learned"
     lambda_init: float = 0.3
     weight_lr: float = 1e-3
@@ -260,14 +266,14 @@ _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "augment": {"colour": 0.0},
         "tsf": {"cps_view": "mixed", "absent_as_zero": True, "ramp": 0.0, "peer_weighting": "none"},
         "emd": {"hold_out": 0.0, "manual_pixels": False},
-        "plar": {"refined_weight": "one", "unresolved": "keep"},
+        "plar": {"min_margin": 0.0, "refined_weight": "one", "unresolved": "keep"},
         "active": {"ranking": "paper"},
     },
     "strong": {
         "augment": {"colour": 0.5},
         "tsf": {"cps_view": "unmixed", "absent_as_zero": False, "ramp": 0.5, "peer_weighting": "confidence"},
         "emd": {"hold_out": 0.0, "manual_pixels": True},
-        "plar": {"refined_weight": "margin", "unresolved": "conf"},
+        "plar": {"min_margin": 0.5, "refined_weight": "margin", "unresolved": "conf"},
         "active": {"ranking": "strong"},
     },
 }
