@@ -6,15 +6,20 @@ F1 on F2's grid, class means and pooled Ledoit-Wolf covariance from the support,
 distances at both levels, medians, mixture, vote. Once the support is all cells outside the mask (an image
 that nobody has labelled yet), once manual cells alone (``--manual``, 3 % of the image).
 
-- loop: a cell and a class at a time with ``scipy.spatial.distance.euclidean`` and ``mahalanobis``;
-- cdist: all cells at once with ``scipy.spatial.distance.cdist`` (``mahalanobis`` with ``VI``);
+- loop: what one writes down first. Per level, once and vectorised: class means by ``mean``, pooled
+  ``sklearn.covariance.LedoitWolf``, one ``inv``; then for each cell of the mask and each class a call of
+  ``scipy.spatial.distance.euclidean`` and one of ``mahalanobis``. Nothing in it is slowed down; statistics in
+  Python loops would make it slower still;
+- cdist: the same statistics, all cells at once with ``cdist`` (``mahalanobis`` with ``VI``);
 - whitened: as cdist, but whitened by NumPy first, so that ``cdist`` is Euclidean: the best we could do in
   NumPy;
-- tsfal-geo: ``tsfal_geo.active.plar.plar``.
+- tsfal-geo: ``tsfal_geo.active.plar.plar``, votes, margins and masks included.
 
+NumPy's sides work in float64, which is what ``cdist`` and the loop compute in whatever they are given.
 The sides must vote alike (cells whose two nearest classes are as far within rounding may differ). Then they
-run in turns (A B C A B C …) in one process after a warm-up. The table gives medians; CPU time counts, wall
-time suffers from whatever else the machine does.
+run in turns (A B C A B C …) in one process after a warm-up. The table gives medians. With one thread the
+ratios are of CPU time, since wall time suffers from whatever else the machine does; with ``--threads`` they
+are of wall time, and mean something only on a machine that has these cores to itself.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from tsfal_geo.config import PlarConfig
 
 CLASSES, CHANNELS, CELLS, COARSE = 6, 256, 128, 32
 LAMBDAS = (0.3, 0.3)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def make_chip(share: float, manual: float, layout: str) -> dict[str, torch.Tensor]:
@@ -171,28 +177,38 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mask", type=float, default=0.2, help="share of cells in the error mask")
     parser.add_argument("--manual", type=float, default=0.03, help="share of manual cells in the image")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch and of NumPy's BLAS")
     parser.add_argument("--layout", choices=["channels_last", "channels_first"], default="channels_last")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    _use_threads(options.threads)
+    kind = 0 if options.threads == 1 else 1
     sides = {"loop": loop, "cdist": vectorised, "whitened": whitened, "tsfal-geo": ours}
     rows = []
     for support, manual in (("reliable", 0.0), ("manual", options.manual)):
         chip = make_chip(options.mask, manual, options.layout)
         check_alike(sides, chip)
         found = measure(sides, chip, options.rounds)
-        best = found["tsfal-geo"][0]
+        best = found["tsfal-geo"]
         rows += [
-            f"| {support} | {n} | {cpu:.3f} | {wall:.3f} | {cpu / best:.1f} |"
-            for n, (cpu, wall) in found.items()
+            f"| {support} | {n} | {times[0]:.3f} | {times[1]:.3f} | {times[kind] / best[kind]:.1f} |"
+            for n, times in found.items()
         ]
-    print(f"\nOne thread, load {os.getloadavg()[0]:.1f}, medians of {options.rounds} rounds in turns\n")
-    print("| support | side | CPU s | wall s | times tsfal-geo's CPU |\n|---|---|---|---|---|")
+    print(
+        f"\n{options.threads} thread(s), load {os.getloadavg()[0]:.1f}, "
+        f"medians of {options.rounds} rounds in turns\n"
+    )
+    print(f"| support | side | CPU s | wall s | times tsfal-geo's {('CPU', 'wall')[kind]} |")
+    print("|---|---|---|---|---|")
     print("\n".join(rows))
 
 
-if __name__ == "__main__":
-    # BLAS reads this once, when it starts: NumPy's side must have one thread as well.
-    if os.environ.get("OMP_NUM_THREADS") != "1":
-        os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+def _use_threads(count: int) -> None:
+    torch.set_num_threads(count)
+    # BLAS reads this once, when it starts: NumPy's side must have as many.
+    if os.environ.get("OMP_NUM_THREADS") != str(count):
+        os.environ.update(dict.fromkeys(_THREADS, str(count)))
         os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+if __name__ == "__main__":
     main()

@@ -21,6 +21,19 @@ def test_vaihingen_is_in_the_papers_order():
     assert VAIHINGEN.index_of_name("clutter") == 5
 
 
+def test_ids_that_are_ignored_are_no_classes():
+    assert ODD_IDS.ignoring((7, 11)) == ClassMap((ClassInfo(0, "roof", (4, 5, 6)),), ignore_ids=(7, 11))
+    assert ODD_IDS.ignoring((7, 11)).lut_ids_to_index()[[0, 7, 11, 12, 255]].tolist() == [
+        0,
+        255,
+        255,
+        -1,
+        255,
+    ]
+    with pytest.raises(ConfigError, match="id 7 twice"):
+        ClassMap(ODD_IDS.classes, ignore_ids=(7,))
+
+
 def test_json_and_specs_round_trip():
     assert ClassMap.from_json(ODD_IDS.to_json()) == ODD_IDS
     assert ClassMap.from_specs(ODD_IDS.to_specs()) == ODD_IDS

@@ -41,7 +41,8 @@ class ClassMap:
 
     Attributes:
         classes: in the order of class indices.
-        ignore_colours: colours that mean "no class" in RGB label files. The id 255 is always ignore.
+        ignore_colours: colours that mean "no class" in RGB label files.
+        ignore_ids: ids that mean "no class" in label files; 255 always does.
 
     Raises:
         ConfigError: no class, or an id, name or colour that occurs twice or is out of range.
@@ -49,13 +50,14 @@ class ClassMap:
 
     classes: tuple[ClassInfo, ...]
     ignore_colours: tuple[Colour, ...] = ()
+    ignore_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.classes:
             raise ConfigError("the class map is empty; give at least one class with id, name and colour")
         if len(self.classes) > _MOST:
             raise ConfigError(f"the class map has {len(self.classes)} classes, expected {_MOST} at most")
-        _check_unique("id", [c.id for c in self.classes])
+        _check_unique("id", [*(c.id for c in self.classes), *self.ignore_ids])
         _check_unique("name", [c.name for c in self.classes])
         _check_unique("colour", [*(c.colour for c in self.classes), *self.ignore_colours])
         for info in self.classes:
@@ -83,8 +85,9 @@ class ClassMap:
         return np.array([info.colour for info in self.classes], np.uint8)
 
     def lut_ids_to_index(self) -> NDArray[np.int16]:
-        """Table from class id to class index, (256,) int16; -1 for unknown ids, 255 for 255."""
+        """Table from class id to class index, (256,) int16; -1 for unknown ids, 255 for those ignored."""
         table = np.full(256, -1, np.int16)
+        table[list(self.ignore_ids)] = IGNORE
         table[self.ids] = np.arange(len(self))
         table[IGNORE] = IGNORE
         return table
@@ -94,6 +97,11 @@ class ClassMap:
         table = np.full(256, IGNORE, np.uint8)
         table[: len(self)] = self.ids
         return table
+
+    def ignoring(self, ids: Sequence[int]) -> ClassMap:
+        """The same without the classes of these ids, which mean "no class" in label files."""
+        kept = tuple(info for info in self.classes if info.id not in ids)
+        return ClassMap(kept, self.ignore_colours, tuple(ids))
 
     def index_of_name(self, name: str) -> int:
         """The class index of ``name``.
@@ -106,12 +114,15 @@ class ClassMap:
         return self.names.index(name)
 
     @classmethod
-    def from_specs(cls, specs: Sequence[ClassSpec]) -> ClassMap:
-        """The class map of a configuration's ``classes``."""
-        return cls(tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs))
+    def from_specs(
+        cls, specs: Sequence[ClassSpec], ignore_colours: Sequence[Colour] = (), ignore_ids: Sequence[int] = ()
+    ) -> ClassMap:
+        """The class map of a configuration's ``classes``, ``ignore_colours`` and ``ignore_ids``."""
+        infos = tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs)
+        return cls(infos, tuple(ignore_colours), tuple(ignore_ids))
 
     def to_specs(self) -> tuple[ClassSpec, ...]:
-        """As a configuration's ``classes``; ignore colours are not part of it."""
+        """As a configuration's ``classes``; what is ignored is not part of it."""
         return tuple(ClassSpec(id=c.id, name=c.name, colour=c.colour) for c in self.classes)
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -14,6 +14,39 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tsfal_geo.errors import ConfigError
 
+Method = Literal[
+    "tsf",
+    "supervised",
+    "mean_teacher",
+    "cutmix",
+    "cct",
+    "gct",
+    "cps",
+    "ael",
+    "ps_mt",
+    "u2pl",
+    "unimatch",
+    "unimatch_v2",
+    "deal",
+    "s4al",
+]
+"""Ways to train; each is a module in ``tsfal_geo.ssl`` that registers itself under this name."""
+
+QueryStrategy = Literal[
+    "plar",
+    "emd",
+    "random",
+    "entropy",
+    "margin",
+    "coreset",
+    "qbc",
+    "vaal",
+    "deal_ds",
+    "deal_de",
+    "s4al",
+]
+"""Ways to choose queries; each is a class in ``tsfal_geo.active.strategies``."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -37,6 +70,9 @@ class DataConfig(_Frozen):
     chip_size: int = Field(512, ge=64, description="pixels a side; a multiple of 32")
     edge: Literal["shift", "pad"] = Field("shift", description="last row/column of chips: shift back or pad")
     labelled: float | None = Field(None, gt=0, le=1, description="share of chips whose labels are used")
+    labelled_list: Path | None = Field(
+        None, description="text file with the names of the scenes whose labels are used, a line each"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
@@ -44,6 +80,8 @@ class DataConfig(_Frozen):
             raise ValueError(f"chip_size is {self.chip_size}, expected a multiple of 32")
         if self.bands is not None and (not self.bands or min(self.bands) < 1):
             raise ValueError("bands are counted from 1")
+        if self.labelled is not None and self.labelled_list is not None:
+            raise ValueError("labelled and labelled_list exclude each other; give one of them")
         return self
 
 
@@ -51,11 +89,18 @@ class ModelConfig(_Frozen):
     """The segmentation network."""
 
     encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
+    architecture: Literal["deeplabv3plus", "dpt"] | None = Field(
+        None, description="head; None: dpt where the encoder is a vision transformer (tu-vit_…)"
+    )
     weights: str | None = Field(
-        "imagenet", description="'imagenet', a torchgeo weights name, or a file; None: random initialisation"
+        "imagenet",
+        description="'imagenet' (what the library has), a torchgeo weights name, or a file; None: random",
     )
     allow_random_init: bool = Field(
         False, description="go on with random weights where `weights` can't be had"
+    )
+    normalisation: Literal["scenes", "weights"] = Field(
+        "scenes", description="mean and deviation of the training scenes, or those that `weights` expect"
     )
     freeze_encoder_bn: bool = Field(False, description="encoder batch norm keeps its pretrained statistics")
     output_stride: Literal[8, 16] = 16
@@ -76,7 +121,9 @@ class AugmentConfig(_Frozen):
     """Weak augmentation of batches (kornia), and the colour part of the strong one."""
 
     scale: tuple[float, float] = (0.5, 2.0)
-    flip: bool = True
+    flip: bool | Literal["horizontal"] = Field(
+        True, description="horizontal: pictures with an up and a down are only mirrored"
+    )
     rotate90: bool = True
     colour: float | None = Field(
         None, ge=0, le=1, description="strength of colour jitter on the mixed images"
@@ -86,13 +133,19 @@ class AugmentConfig(_Frozen):
 class TrainConfig(_Frozen):
     """Optimisation."""
 
-    method: Literal["tsf", "supervised"] = "tsf"
+    method: Method = "tsf"
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
     batch_labelled: int = Field(2, ge=1)
     batch_unlabelled: int = Field(2, ge=1)
+    optimiser: Literal["sgd", "adamw"] = Field(
+        "sgd", description="adamw: what vision transformers are fine-tuned with, at a far lower lr"
+    )
     lr: float = Field(0.001, gt=0)
     head_lr_mult: float = Field(10.0, gt=0)
-    momentum: float = 0.9
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="vision transformers: a block's rate, in rates of the next block"
+    )
+    momentum: float = Field(0.9, description="of sgd")
     weight_decay: float = 1e-4
     poly_power: float = 0.9
     ohem: bool = False
@@ -158,6 +211,12 @@ class PlarConfig(_Frozen):
     min_class_cells: int = 16
     reliable_confidence: float = 0.9
     purity: float = 0.75
+    min_margin: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="votes less clear go to the query pool; ½ is an image's median agreed vote",
+    )
     lambda_mode: Literal["learned", "fixed"] = "learned"
     lambda_init: float = 0.3
     weight_lr: float = 1e-3
@@ -168,13 +227,20 @@ class PlarConfig(_Frozen):
 class ActiveConfig(_Frozen):
     """Rounds, budget and queries."""
 
-    strategy: Literal["plar", "emd", "random", "entropy", "margin", "coreset", "qbc"] = "plar"
+    strategy: QueryStrategy = "plar"
     budget: float | None = Field(
         None, gt=0, le=1, description="labelled share at the end; None: 0.09 more than at the start"
     )
     rounds: int = Field(3, ge=0, description="rounds of queries over which the budget is spread; 0: none")
-    round_steps: float = Field(0.5, gt=0, description="length of each later round, in lengths of the first")
-    granularity: Literal["pixels", "regions"] = "regions"
+    round_steps: float = Field(
+        0.5, gt=0, description="length of each later round that goes on, in lengths of the first"
+    )
+    retrain: Literal["continue", "scratch"] = Field(
+        "continue", description="later rounds go on with the networks, or start from the pretrained weights"
+    )
+    granularity: Literal["pixels", "regions", "chips"] = Field(
+        "regions", description="what one query is; chips: the image-level protocol"
+    )
     min_region: int = Field(64, ge=1, description="pixels; smaller candidate regions are merged or dropped")
     max_region: int = Field(4096, ge=16, description="pixels; larger candidate regions are cut")
     ranking: Literal["paper", "strong"] | None = None
@@ -200,14 +266,14 @@ _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "augment": {"colour": 0.0},
         "tsf": {"cps_view": "mixed", "absent_as_zero": True, "ramp": 0.0, "peer_weighting": "none"},
         "emd": {"hold_out": 0.0, "manual_pixels": False},
-        "plar": {"refined_weight": "one", "unresolved": "keep"},
+        "plar": {"min_margin": 0.0, "refined_weight": "one", "unresolved": "keep"},
         "active": {"ranking": "paper"},
     },
     "strong": {
         "augment": {"colour": 0.5},
         "tsf": {"cps_view": "unmixed", "absent_as_zero": False, "ramp": 0.5, "peer_weighting": "confidence"},
         "emd": {"hold_out": 0.0, "manual_pixels": True},
-        "plar": {"refined_weight": "margin", "unresolved": "conf"},
+        "plar": {"min_margin": 0.5, "refined_weight": "margin", "unresolved": "conf"},
         "active": {"ranking": "strong"},
     },
 }
@@ -222,6 +288,9 @@ class Config(_Frozen):
     )
     ignore_colours: tuple[tuple[int, int, int], ...] = Field(
         (), description="colours of RGB label files that mean no class; of use with `classes`"
+    )
+    ignore_ids: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (), description="ids in label files that mean no class, besides 255"
     )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()

@@ -1,6 +1,7 @@
 """Workspaces for the plugin's tests, made and read by the engine's own code in the engine's Python.
 
 make_workspace.py make FOLDER [STORE]   two rounds over three scenes: upright, rotated, without CRS
+make_workspace.py pictures FOLDER       the same over three JPEGs of two sizes without georeference
 make_workspace.py pixels FOLDER         JSON on stdout: what the engine reads there
 """
 
@@ -32,6 +33,7 @@ SCENES = {
     "unplaced": (Affine.identity(), None),
 }
 SHAPE = (90, 120)
+PICTURES = {"first": SHAPE, "second": (60, 200), "third": SHAPE}
 ROUNDS = 2
 QUERIES = 12
 AUTHORS = ("anna", "ben")
@@ -43,18 +45,32 @@ def make(folder, store=None):
     for name, (transform, crs) in only.items():
         image = np.random.default_rng(0).integers(1, 255, (3, *SHAPE)).astype(np.uint8)
         write(data / "images" / f"{name}.tif", image, transform, crs)
+    _make(folder, data, store)
+
+
+def pictures(folder):
+    data = folder.parent / f"{folder.name}-data"
+    for number, (name, shape) in enumerate(PICTURES.items()):
+        image = np.full((3, *shape), 60 * (number + 1), np.uint8)
+        image[:, :, shape[1] // 2 :] = 250
+        write(data / "images" / f"{name}.jpg", image, Affine.identity(), None, driver="JPEG")
+    _make(folder, data)
+
+
+def _make(folder, data, store=None):
     state = State(data, None, CLASSES, tuple(discover(data)), round=0, status="waiting", store=store)
     workspace = Workspace.create(folder, state, Config())
     for number in range(ROUNDS):
-        for name, (transform, crs) in only.items():
+        for scene in workspace.scenes:
+            crs = scene.grid.crs
             for kind, value in (("prediction", 3), ("confidence", 60), ("error_mask", 50), ("refined", 255)):
-                pixels = np.full((1, *SHAPE), value, np.uint8)
-                path = workspace.round_dir(number) / name / f"{kind}.tif"
-                write(path, pixels, transform, crs, nodata=255)
+                pixels = np.full((1, *scene.shape), value, np.uint8)
+                path = workspace.round_dir(number) / scene.name / f"{kind}.tif"
+                write(path, pixels, scene.grid.affine, crs and f"EPSG:{crs.epsg}", nodata=255)
         metrics = {
             "round": number,
             "labelled_share": 0.1 + 0.05 * number,
-            "valid_pixels": len(only) * SHAPE[0] * SHAPE[1],
+            "valid_pixels": sum(scene.height * scene.width for scene in workspace.scenes),
             "budget": 0.3,
             "queries": QUERIES,
             "miou": 0.4 + 0.1 * number,
@@ -78,9 +94,10 @@ def asked(workspace, number):
     return found
 
 
-def write(path, array, transform, crs, nodata=None):
+def write(path, array, transform, crs, nodata=None, driver="GTiff"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    profile = {"driver": "GTiff", "height": SHAPE[0], "width": SHAPE[1], "count": len(array)}
+    count, height, width = array.shape
+    profile = {"driver": driver, "height": height, "width": width, "count": count}
     profile |= {"dtype": "uint8", "crs": crs, "nodata": nodata}
     if crs is not None:
         profile["transform"] = transform
@@ -107,6 +124,8 @@ def pixels(folder):
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]), *sys.argv[3:])
+    elif sys.argv[1] == "pictures":
+        pictures(Path(sys.argv[2]))
     else:
         for line in sys.stdin:
             print(json.dumps(pixels(Path(line.strip()))), flush=True)

@@ -52,7 +52,7 @@ class Desk(QObject):
     def begin(self, session: Session) -> None:
         """Work on a session."""
         self.session = session
-        self.canvas.avoid_overlaps(session.store.labels)
+        self.canvas.avoid_overlaps(session.layers.apart(session.store.labels))
         session.moved.connect(self.show_query)
         session.changed.connect(self.show_progress)
         session.said.connect(self._dock.say)

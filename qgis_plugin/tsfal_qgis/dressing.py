@@ -8,6 +8,7 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsExpressionContextUtils,
     QgsFillSymbol,
     QgsPalettedRasterRenderer,
     QgsPalLayerSettings,
@@ -29,6 +30,9 @@ from .workspace import ClassInfo
 
 STATUS_FIELD = "tsfal_status"
 OPACITY = {"prediction": 0.5, "refined": 0.8, "confidence": 0.7, "error_mask": 0.5}
+
+SCENE_VARIABLE = "tsfal_scene"
+_ON_TOP = f"coalesce(@{SCENE_VARIABLE}, \"scene\", '') = coalesce(\"scene\", @{SCENE_VARIABLE}, '')"
 
 _STATUS = f"coalesce(\"{STATUS_FIELD}\", '{OPEN}')"
 _QUERY_LINES = (
@@ -67,7 +71,9 @@ def labels(layer: QgsVectorLayer, classes: Sequence[ClassInfo]) -> None:
         red, green, blue = info.colour
         symbol = _fill(f"{red},{green},{blue},60", f"{red},{green},{blue},255", "0.5", "solid")
         categories.append(QgsRendererCategory(info.id, symbol, info.name))
-    layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
+    has_scene = "scene" in layer.fields().names()
+    value = f'if({_ON_TOP}, "class_id", NULL)' if has_scene else "class_id"
+    layer.setRenderer(QgsCategorizedSymbolRenderer(value, categories))
 
 
 def queries(layer: QgsVectorLayer) -> None:
@@ -75,13 +81,13 @@ def queries(layer: QgsVectorLayer) -> None:
     root = QgsRuleBasedRenderer.Rule(None)
     for status, outline, width, style in _QUERY_LINES:
         rule = QgsRuleBasedRenderer.Rule(_fill("0,0,0,0", outline, width, style))
-        rule.setFilterExpression(f"{_STATUS} = '{status}'")
+        rule.setFilterExpression(f"{_STATUS} = '{status}' AND {_ON_TOP}")
         rule.setLabel(status)
         root.appendChild(rule)
     layer.setRenderer(QgsRuleBasedRenderer(root))
     settings = QgsPalLayerSettings()
     settings.isExpression = True
-    settings.fieldName = f"if({_STATUS} = '{OPEN}', \"rank\", '')"
+    settings.fieldName = f"if({_STATUS} = '{OPEN}' AND {_ON_TOP}, \"rank\", '')"
     settings.fitInPolygonOnly = True  # seen from afar the ranks would hide everything
     text = QgsTextFormat()
     text.setSize(8)
@@ -97,7 +103,17 @@ def queries(layer: QgsVectorLayer) -> None:
 
 def chips(layer: QgsVectorLayer) -> None:
     """Dress the outlines of chips."""
-    layer.renderer().setSymbol(_fill("0,0,0,0", "255,255,255,150", "0.2", "dot"))
+    root = QgsRuleBasedRenderer.Rule(None)
+    rule = QgsRuleBasedRenderer.Rule(_fill("0,0,0,0", "255,255,255,150", "0.2", "dot"))
+    rule.setFilterExpression(_ON_TOP)
+    root.appendChild(rule)
+    layer.setRenderer(QgsRuleBasedRenderer(root))
+
+
+def show_only(layer: QgsVectorLayer, scene: str) -> None:
+    """Show nothing but one scene's features in a layer of pictures that lie on one another."""
+    QgsExpressionContextUtils.setLayerVariable(layer, SCENE_VARIABLE, scene)
+    layer.triggerRepaint()
 
 
 def colour(info: ClassInfo) -> QColor:

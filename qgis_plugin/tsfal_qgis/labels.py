@@ -121,6 +121,7 @@ class LabelStore(QObject):
         class_id: int | None,
         source: str,
         query: Query | None = None,
+        top: Scene | None = None,
     ) -> QgsGeometry:
         """Save a label.
 
@@ -130,6 +131,7 @@ class LabelStore(QObject):
             class_id: id of the class.
             source: ``drawn`` or ``brushed``.
             query: the query that it answers, if it lies on one.
+            top: the scene that is meant of those that lie on one another.
 
         Returns:
             The polygon as it was saved.
@@ -137,7 +139,7 @@ class LabelStore(QObject):
         Raises:
             Refused: no class, no polygon, outside every scene, or the store refused it.
         """
-        row = self._label(geometry, crs, class_id, source, query)
+        row = self._label(geometry, crs, class_id, source, query, top)
         self._do(Change(added=(row,), qid=query.qid if query else None))
         return row.feature.geometry()
 
@@ -245,6 +247,7 @@ class LabelStore(QObject):
         class_id: int | None,
         source: str,
         query: Query | None,
+        top: Scene | None = None,
     ) -> Row:
         if class_id is None:
             raise Refused("Choose a class first: press its number, or click it.")
@@ -252,7 +255,7 @@ class LabelStore(QObject):
             raise Refused(f"Class {class_id} is not in the class map of this workspace.")
         layer = self.layer_for(crs)
         shape = mended(geometry)
-        scene = query.scene if query else self._scene_below(shape, crs)
+        scene = query.scene if query else self._scene_below(shape, crs, top)
         values = {
             "class_id": class_id,
             "scene": scene,
@@ -263,10 +266,13 @@ class LabelStore(QObject):
         }
         return Row(layer, _feature(layer, shape, values))
 
-    def _scene_below(self, shape: QgsGeometry, crs: QgsCoordinateReferenceSystem) -> str | None:
+    def _scene_below(
+        self, shape: QgsGeometry, crs: QgsCoordinateReferenceSystem, top: Scene | None
+    ) -> str | None:
+        meant = self.frame.scenes if top is None or crs.isValid() else (top,)
         below = [
             scene
-            for scene in self.frame.scenes
+            for scene in meant
             if same_crs(self.layer_of(scene).crs(), crs) and footprint(scene).intersects(shape)
         ]
         if not below:

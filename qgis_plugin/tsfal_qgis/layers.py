@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from qgis.core import (
     Qgis,
@@ -16,7 +17,6 @@ from qgis.core import (
     QgsMapLayer,
     QgsPointXY,
     QgsProject,
-    QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
@@ -25,7 +25,9 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
 from . import dressing
+from .pile import Pile
 from .queue import Query
+from .rasters import Rasters
 from .scratch import chips_layer, status_layer
 from .spotlight import Spotlight, to_canvas
 from .stores import query_sources, settle_crs
@@ -60,7 +62,10 @@ class LayerSet(QObject):
         self.queries: list[QgsVectorLayer] = []
         self._canvas = canvas
         self._project = QgsProject.instance()
-        self._rasters: dict[tuple[str, str], str] = {}  # ids: the user may remove any layer
+        self._rasters = Rasters(workspace.classes)
+        self._pile = Pile(workspace.scenes)
+        self._piled: set[str] = set()
+        self._prediction = workspace.round
         self._hidden: list[str] = []
         self._spotlight = Spotlight(canvas)
         self._statuses = status_layer()
@@ -78,13 +83,12 @@ class LayerSet(QObject):
         for layer in labels:
             layer.setName(author)
             dressing.labels(layer, self.workspace.classes)
+            self._uncover(layer)
             self._add(layer, "labels")
         for kind, title in TITLES.items():
             self._add_group(kind, title, shown=kind in _SHOWN).setExpanded(False)
-        for scene in self.workspace.scenes:
-            self._add(
-                QgsRasterLayer(str(scene.path), scene.name, "gdal", _raw()), "orthophoto", collapsed=True
-            )
+        for scene in self._pile.visible(self.workspace.scenes):
+            self._show_raster(scene.path, scene, "orthophoto")
         self._add_chips()
         self.show_round(self.workspace)
 
@@ -93,6 +97,7 @@ class LayerSet(QObject):
         for layer in layers:
             if layer.isSpatial():
                 dressing.labels(layer, self.workspace.classes)
+                self._uncover(layer)
                 self._add(layer, "labels", collapsed=True)
             else:
                 self._hold(layer)
@@ -100,15 +105,17 @@ class LayerSet(QObject):
     def show_round(self, workspace: Workspace) -> None:
         """Move every layer to a round; the view, the order and what the user made visible stay."""
         self.workspace = workspace
-        for kind in KINDS:
-            for scene in workspace.scenes:
-                self._show_raster(workspace.round, scene, kind)
+        self._pile = Pile(workspace.scenes, self._pile.top)
+        self._prediction = workspace.round
+        for scene in self._pile.visible(workspace.scenes):
+            self._show_seen(scene)
         self._show_queries()
 
     def show_prediction(self, number: int) -> None:
         """Show a round's predictions, for comparing."""
-        for scene in self.workspace.scenes:
-            self._show_raster(number, scene, "prediction")
+        self._prediction = number
+        for scene in self._pile.visible(self.workspace.scenes):
+            self._show_seen(scene, ("prediction",))
         group = self._group("prediction")
         if group is not None:
             group.setItemVisibilityChecked(True)
@@ -133,7 +140,8 @@ class LayerSet(QObject):
             spot = QgsGeometry.fromPointXY(here)
             box = QgsRectangle(here.x(), here.y(), here.x(), here.y())
             for feature in layer.getFeatures(QgsFeatureRequest().setFilterRect(box)):
-                if feature.geometry().intersects(spot):
+                hidden = self._pile.hides(str(feature["scene"]))
+                if not hidden and feature.geometry().intersects(spot):
                     return str(feature["qid"])
         return None
 
@@ -167,11 +175,16 @@ class LayerSet(QObject):
             return
         region = self.region(query)
         scene = next((scene for scene in self.workspace.scenes if scene.name == query.scene), None)
+        if scene is not None and self._pile.bring_up(scene):
+            self._show_raster(scene.path, scene, "orthophoto")
+            self._show_seen(scene)
+            for layer in filter(None, map(self._project.mapLayer, self._piled)):
+                dressing.show_only(layer, scene.name)
         self._spotlight.show(region.geometry, region.crs, scene)
 
     def zoom_to_all(self) -> None:
-        """Show every scene."""
-        self._spotlight.show_all(self.workspace.scenes)
+        """Show every scene; of pictures that lie on one another, the one on top."""
+        self._spotlight.show_all(self._pile.visible(self.workspace.scenes))
 
     def hide_overlays(self, hidden: bool) -> None:
         """Show the orthophoto alone, or what was shown before."""
@@ -186,6 +199,15 @@ class LayerSet(QObject):
         if not hidden:
             self._hidden = []
 
+    @property
+    def top(self) -> Scene | None:
+        """The picture that is shown of those that lie on one another; None where none do."""
+        return self._pile.top
+
+    def apart(self, layers: Iterable[QgsVectorLayer]) -> list[QgsVectorLayer]:
+        """Those of some layers in which no scenes lie on one another."""
+        return [layer for layer in layers if layer.id() not in self._piled]
+
     def layer_ids(self) -> set[str]:
         """Ids of the layers of queries and statuses, which the work cannot do without."""
         return {layer.id() for layer in (*self.queries, self._statuses)}
@@ -198,20 +220,22 @@ class LayerSet(QObject):
         self._project.removeMapLayers(ids)
         self._drop_held()
 
-    def _show_raster(self, number: int, scene: Scene, kind: str) -> None:
-        path = self.workspace.raster(number, scene.name, kind)
-        layer = self._project.mapLayer(self._rasters.get((kind, scene.name), ""))
-        if not path.is_file():
-            if layer is not None:
-                self._project.removeMapLayer(self._rasters.pop((kind, scene.name)))
-        elif layer is None:
-            layer = QgsRasterLayer(str(path), scene.name, "gdal", _raw())
-            dressing.raster(layer, kind, self.workspace.classes)
-            self._rasters[kind, scene.name] = layer.id()
-            self._add(layer, kind, collapsed=True)
-        elif layer.source() != str(path):
-            layer.setDataSource(str(path), scene.name, "gdal", QgsDataProvider.ProviderOptions())
-            layer.triggerRepaint()
+    def _show_seen(self, scene: Scene, kinds: Sequence[str] = KINDS) -> None:
+        """What the round saw of a scene."""
+        for kind in kinds:
+            number = self._prediction if kind == "prediction" else self.workspace.round
+            self._show_raster(self.workspace.raster(number, scene.name, kind), scene, kind)
+
+    def _show_raster(self, path: Path, scene: Scene, kind: str) -> None:
+        new = self._rasters.show(path, self._pile.slot(scene), scene.name, kind)
+        if new is not None:
+            self._add(new, kind, collapsed=True)
+
+    def _uncover(self, layer: QgsVectorLayer) -> None:
+        """Show in a layer of scenes that lie on one another only what is on the top one, now and later."""
+        if self._pile.top is not None and not layer.crs().isValid():
+            self._piled.add(layer.id())
+            dressing.show_only(layer, self._pile.top.name)
 
     def _show_queries(self) -> None:
         sources = query_sources(self.workspace, self.workspace.round)
@@ -231,6 +255,7 @@ class LayerSet(QObject):
                 self.queries.append(layer)
                 self._add(layer, "queries")
             settle_crs(layer, self.workspace)
+            self._uncover(layer)
             layer.setName(f"queries of round {self.workspace.round}")
 
     def _join(self, layer: QgsVectorLayer) -> None:
@@ -246,6 +271,7 @@ class LayerSet(QObject):
     def _add_chips(self) -> None:
         layer = chips_layer(self.workspace)
         if layer is not None:
+            self._uncover(layer)
             self._add_group("chips", "Chips", shown=False).setExpanded(False)
             self._add(layer, "chips")
 
@@ -287,12 +313,6 @@ class LayerSet(QObject):
                 ids = [node.layerId() for node in group.findLayers()]
                 root.removeChildNode(group)
                 self._project.removeMapLayers(ids)
-
-
-def _raw() -> QgsRasterLayer.LayerOptions:
-    options = QgsRasterLayer.LayerOptions()
-    options.loadDefaultStyle = False
-    return options
 
 
 def _query(feature: QgsFeature, layer: int) -> Query:

@@ -21,7 +21,7 @@ def chips_layer(workspace: Workspace) -> QgsVectorLayer | None:
     size = workspace.chip_size()
     if size is None or not workspace.scenes:
         return None
-    layer = _memory("MultiPolygon?field=chip:string", "chips")
+    layer = _memory("MultiPolygon?field=chip:string&field=scene:string", "chips")
     layer.setCrs(scene_crs(workspace.scenes[0]))
     layer.dataProvider().addFeatures(list(_chips(layer, workspace, size)))
     dressing.chips(layer)
@@ -47,5 +47,5 @@ def _chip(layer: QgsVectorLayer, scene: Scene, row: int, column: int, size: int)
     corners = ((column, row), (right, row), (right, bottom), (column, bottom))
     feature = QgsFeature(layer.fields())
     feature.setGeometry(QgsGeometry.fromPolygonXY([[QgsPointXY(*scene.corner(*at)) for at in corners]]))
-    feature.setAttributes([f"{scene.name} {row // size}-{column // size}"])
+    feature.setAttributes([f"{scene.name} {row // size}-{column // size}", scene.name])
     return feature

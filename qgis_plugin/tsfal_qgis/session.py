@@ -64,11 +64,10 @@ class Session(QObject):
 
     @property
     def scene(self) -> Scene:
-        """The scene of the current query, else the first."""
+        """The scene of the current query, else the one on top, else the first."""
         name = self.current.scene if self.current else ""
-        return next(
-            (scene for scene in self.workspace.scenes if scene.name == name), self.workspace.scenes[0]
-        )
+        found = next((scene for scene in self.workspace.scenes if scene.name == name), None)
+        return found or self.layers.top or self.workspace.scenes[0]
 
     def next(self) -> None:
         """Save, and go to the next open query."""
@@ -129,7 +128,8 @@ class Session(QObject):
             region = self.layers.region(query)
             if not same_crs(region.crs, crs) or not region.geometry.intersects(geometry):
                 query = None
-        self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query))
+        top = self.layers.top
+        self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query, top))
         self._know(query.qid if query else None)
 
     def reopen(self) -> None:

@@ -50,6 +50,11 @@ class Scene:
     transform: tuple[float, float, float, float, float, float]
     crs: str | None
 
+    @property
+    def unplaced(self) -> bool:
+        """Whether nothing says where it lies: QGIS shows it from (0, 0) downwards."""
+        return self.crs is None and self.transform == (1, 0, 0, 0, -1, 0)
+
     def corner(self, column: float, row: float) -> tuple[float, float]:
         """Map coordinates of a point of the grid, float64."""
         a, b, c, d, e, f = self.transform

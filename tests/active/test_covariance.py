@@ -16,6 +16,7 @@ from tsfal_geo.active.covariance import (
     whitening,
 )
 from tsfal_geo.active.features import DenseLevel
+from tsfal_geo.errors import ConfigError
 
 CLASSES = 3
 COUNTS = (200, 40, 7)
@@ -35,8 +36,8 @@ def data():
     index = torch.from_numpy(labels)
     return (
         residuals,
-        level.moments(index, CLASSES, per_class=False),
-        level.moments(index, CLASSES, per_class=True),
+        level.moments(index, level.means(index, CLASSES), per_class=False),
+        level.moments(index, level.means(index, CLASSES), per_class=True),
     )
 
 
@@ -57,9 +58,8 @@ def test_shrinkage_is_scikit_learns(data, ours, theirs):
 def test_single_precision_is_near_enough(data):
     residuals, _, _ = data
     own = np.concatenate(residuals).astype(np.float32)
-    moments = DenseLevel.centred(torch.from_numpy(own)).moments(
-        torch.zeros(len(own), dtype=torch.int64), 1, False
-    )
+    level, labels = DenseLevel.centred(torch.from_numpy(own)), torch.zeros(len(own), dtype=torch.int64)
+    moments = level.moments(labels, level.means(labels, 1), False)
     expected = LedoitWolf(assume_centered=True).fit(own - own.mean(0, dtype=np.float64)).covariance_
     np.testing.assert_allclose(ledoit_wolf(moments)[0][0], expected, rtol=1e-4, atol=1e-4)
 
@@ -122,12 +122,22 @@ def test_a_matrix_that_rounding_made_indefinite_is_repaired():
     assert matrix.isfinite().all()
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_features_of_a_network_that_diverged_are_an_error_and_no_endless_repair(value):
+    covariance = torch.eye(4).repeat(2, 1, 1)
+    covariance[1, 2, 2] = value
+    with pytest.raises(ConfigError, match="diverged"):
+        factorise(covariance)
+
+
 @pytest.mark.parametrize("option", ["per_class_lw", "per_class_oas"])
 def test_a_class_of_one_cell_takes_the_spread_of_all(option):
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(size=(51, 4)))
     labels = torch.tensor([0] * 50 + [1])
-    moments = DenseLevel.centred(values.clone()).moments(labels, 2, per_class=True)
+    level = DenseLevel.centred(values.clone())
+    moments = level.moments(labels, level.means(labels, 2), per_class=True)
     factor = whitening(option, moments)
     own = values[:50] - values[:50].mean(0)
     pooled = torch.cat([own, torch.zeros(1, 4, dtype=own.dtype)])

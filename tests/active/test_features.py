@@ -54,7 +54,7 @@ def test_means(level):
 
 def test_pooled_moments(level):
     built, values, labels, classes = level
-    moments = built.moments(labels, classes, per_class=False)
+    moments = built.moments(labels, built.means(labels, classes), per_class=False)
     residuals = values - built.means(labels, classes).numpy()[labels.numpy()]
     assert moments.counts.tolist() == [len(values)]
     np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-10)
@@ -63,7 +63,7 @@ def test_pooled_moments(level):
 
 def test_moments_of_classes(level):
     built, values, labels, classes = level
-    moments = built.moments(labels, classes, per_class=True)
+    moments = built.moments(labels, built.means(labels, classes), per_class=True)
     residuals = values - built.means(labels, classes).numpy()[labels.numpy()]
     for c in range(classes):
         own = residuals[labels.numpy() == c]
@@ -108,5 +108,6 @@ def test_looking_leaves_the_features_as_they_are(layout, side):
     before = features.clone()
     looked = level_map(features, (16, 16))
     for cells in (torch.arange(256), torch.arange(7)):
-        looked.at(cells).moments(torch.zeros(len(cells), dtype=torch.int64), 1, per_class=False)
+        level, labels = looked.at(cells), torch.zeros(len(cells), dtype=torch.int64)
+        level.moments(labels, level.means(labels, 1), per_class=False)
     assert torch.equal(features, before)

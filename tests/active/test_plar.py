@@ -191,6 +191,31 @@ def test_an_absent_class_never_wins(make_town):
     assert mask[found.refined != 255].all()
 
 
+def test_a_pseudo_label_of_a_class_that_cannot_win_is_not_voted_away(make_town):
+    town = make_town(spread=0.05)
+    mask = random_mask(town)
+    pseudo = torch.where(mask, town.truth, torch.where(town.truth == 2, 255, town.truth)).to(torch.uint8)
+    found = refine(town, mask, pseudo=pseudo)
+    assert found.available.tolist() == [True, True, False, True]
+    absent = mask & (town.truth == 2)
+    assert absent.any() and (found.refined[absent] == 255).all() and found.disagree[absent].all()
+    others = mask & (town.truth != 2)
+    assert torch.equal(found.refined[others], town.truth[others])
+
+
+def test_votes_below_the_margin_go_to_the_query_pool_and_the_rest_stays(make_town):
+    town = make_town(spread=4.0)
+    mask = random_mask(town)
+    every, clear = refine(town, mask), refine(town, mask, min_margin=0.5)
+    kept = every.margin >= 0.5
+    voted = every.refined != 255
+    assert 0.4 < (kept & voted).sum() / voted.sum() < 0.6
+    assert torch.equal(clear.refined != 255, kept & voted)
+    assert torch.equal(clear.refined[kept], every.refined[kept])
+    assert torch.equal(clear.disagree, mask & (clear.refined == 255))
+    assert (clear.margin[~kept] == 0).all() and torch.equal(clear.margin[kept], every.margin[kept])
+
+
 @pytest.mark.parametrize("present", [0, 1])
 def test_with_fewer_than_two_classes_there_is_no_vote(make_town, present):
     town = make_town()
@@ -256,7 +281,9 @@ def test_pooled_mahalanobis_is_invariant_to_linear_maps():
     found = []
     for matrix in (np.eye(8), rng.normal(size=(8, 8))):
         level = DenseLevel.centred(torch.from_numpy(values @ matrix.T + rng.normal(size=8)))
-        factor = factorise(empirical(level.moments(labels, 3, per_class=False)), jitter=0.0)
+        factor = factorise(
+            empirical(level.moments(labels, level.means(labels, 3), per_class=False)), jitter=0.0
+        )
         found.append(mahalanobis(level, level.means(labels, 3), factor, logdet=False))
     torch.testing.assert_close(found[0], found[1], rtol=1e-7, atol=1e-8)
 

@@ -56,9 +56,11 @@ class Started:
     def alive(self):
         try:
             state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            threads = list(Path(f"/proc/{self.pid}/task").iterdir())
         except FileNotFoundError:
             return False
-        return state != "Z"
+        # A first thread that has ended looks like a dead process while others still hold its files.
+        return state != "Z" or len(threads) > 1
 
     def wait(self):
         until = time.monotonic() + LONG

@@ -74,6 +74,16 @@ def test_switches_are_obeyed():
     assert torch.equal(labels, mask)
 
 
+def test_pictures_with_an_up_and_a_down_are_only_mirrored():
+    image, mask = blocks(len(SEEDS))
+    street = AugmentConfig(scale=(1, 1), flip="horizontal", rotate90=False)
+    _, labels = WeakAugment(street)(image, mask, generator=SEEDS)
+    kept = [torch.equal(after, before) for after, before in zip(labels, mask, strict=True)]
+    mirrored = [torch.equal(after, before.flip(1)) for after, before in zip(labels, mask, strict=True)]
+    assert all(one or other for one, other in zip(kept, mirrored, strict=True))
+    assert 6 <= sum(mirrored) <= 18
+
+
 @pytest.mark.parametrize("scale", [0.5, 0.8, 1.3, 2.0])
 def test_reduced_chips_are_whole_and_enlarged_ones_fill_the_result(scale):
     valid = torch.ones(len(SEEDS), SIZE, SIZE, dtype=torch.bool)

@@ -1,11 +1,12 @@
 """Labelled chips are drawn whole, by seed, with every class among them."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tsfal_geo.data.split import class_counts, draw_held_out, draw_labelled
+from tsfal_geo.data.split import class_counts, draw_held_out, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.chips import scene_chips
 
@@ -23,6 +24,50 @@ def test_counts_are_those_of_the_chips(make_scene, random_labels):
     counts = class_counts(chips, labels, 6)
     assert counts[0].tolist() == [0, 0, 100, 0, 0, 0]
     assert counts.sum() == (labels.arrays[0] != 255).sum()
+
+
+@pytest.fixture
+def streets(make_scene, tmp_path):
+    names = ["ulm_000000_000019", "ulm_000001_000019", "bonn 7"]
+    return [replace(make_scene(name, bands=1, shape=(8, 9)), labels=tmp_path / "x.png") for name in names]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ulm_000000_000019\n\nbonn 7\n",
+        "train/ulm/ulm_000000_000019_leftImg8bit.png gtFine/ulm_000000_000019_gtFine_labelIds.png\nbonn 7",
+        "  ulm_000000_000019.jpg\r\nbonn_07_leftImg8bit.png\r\n",
+    ],
+    ids=["names", "a paper's list", "files"],
+)
+def test_a_list_names_labelled_scenes(streets, tmp_path, lines):
+    path = tmp_path / "list.txt"
+    path.write_text(lines.replace("bonn 7", "bonn 7"))
+    assert listed_scenes(path, streets) == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "empty"), ("ulm_000002_000019\n", "names no scene"), (None, "not readable"), ("bonn_8", "bonn_8")],
+)
+def test_a_list_that_does_not_fit_is_told(streets, tmp_path, text, said):
+    path = tmp_path / "list.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(LabelError, match=said):
+        listed_scenes(path, streets)
+
+
+def test_a_listed_scene_needs_labels_and_an_ambiguous_name_is_none(streets, make_scene, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("town")
+    with pytest.raises(LabelError, match=r"town\.tif is listed and has no label file"):
+        listed_scenes(path, [*streets, make_scene(bands=1, shape=(8, 9))])
+    path.write_text("ulm_0_19")
+    twins = [streets[0], replace(streets[0], name="ulm_0_0019", path=tmp_path / "ulm_0_0019.tif")]
+    with pytest.raises(LabelError, match="names 2 scenes"):
+        listed_scenes(path, twins)
 
 
 def test_share_of_the_papers_chips():

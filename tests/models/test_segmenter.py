@@ -70,6 +70,16 @@ class TestTimmMobileNet(SegmenterTester):
         assert changed == {key for key in before if key.startswith("head.")}
 
 
+class TestVisionTransformer(SegmenterTester):
+    encoder = "tu-test_vit"
+    options: ClassVar[dict] = {"separable": False}
+
+
+class TestVisionTransformerOfDinoV3(SegmenterTester):
+    encoder = "tu-vit_tiny_patch16_dinov3_qkvb"
+    bands = 3
+
+
 class TestConvNext(SegmenterTester):
     encoder = "tu-convnext_atto"
     bands = 1
@@ -121,7 +131,7 @@ def test_cut_grid_keeps_its_cells_in_place():
         ("mobilenet_v9", {}, "no such encoder"),
         ("tu-nothing_like_it", {}, "tu-nothing_like_it"),
         ("mobilenet_v2", {"multi_grid": (2, 2, 4)}, "multi_grid"),
-        ("tu-vit_tiny_patch16_224", {}, "choose another encoder"),
+        ("tu-vit_tiny_r_s16_p8_224", {}, "choose another encoder"),
     ],
 )
 def test_unusable_encoder_is_told_in_one_line(name, options, says):

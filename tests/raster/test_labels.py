@@ -40,6 +40,13 @@ def test_nodata_is_ignored(scene_with, dtype, nodata):
     assert read_all(scene_with(ids, nodata=nodata)).tolist() == [[0, 255, 1]]
 
 
+def test_ids_that_mean_no_class_are_ignored_and_others_stay_unknown(scene_with):
+    void = ClassMap(MAP.classes, ignore_ids=(11,))
+    assert read_all(scene_with(np.array([[3, 11, 9]], np.uint8)), void).tolist() == [[0, 255, 1]]
+    with pytest.raises(LabelError, match="id 12 on 1 pixel"):
+        check_labels(scene_with(np.array([[3, 11, 12]], np.uint8)), void)
+
+
 def vaihingen_colours(labels):
     colours = np.concatenate([VAIHINGEN.colours, np.zeros((1, 3), np.uint8)])
     return colours[np.where(labels == 255, 6, labels)].transpose(2, 0, 1)

@@ -1,11 +1,14 @@
 """A little town on disk whose classes are colours, and modules that learn it in seconds."""
 
+import threading
+
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
 from tiny_network import TinyNetwork
 
+import tsfal_geo.ssl.build  # noqa: F401  # fills the register
 from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
@@ -16,8 +19,8 @@ from tsfal_geo.raster.labels import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import compute
 from tsfal_geo.ssl.labelled import LabelledBranch
-from tsfal_geo.ssl.supervised import Supervised
-from tsfal_geo.ssl.tsf import Tsf
+from tsfal_geo.ssl.parts import Parts, method_named
+from tsfal_geo.ssl.trainer import fit
 
 CLASSES = ClassMap(
     (ClassInfo(0, "ground", (0, 0, 0)), ClassInfo(1, "roof", (255, 0, 0)), ClassInfo(2, "car", (0, 255, 0)))
@@ -99,19 +102,17 @@ def make_module(make_data):
         statistics = compute(data.labelled.reader, data.labelled.chips)
         normaliser = Normaliser(statistics)
         branch = LabelledBranch(config, normaliser, data, (40_000, 20_000, 3_000), len(data.labelled.chips))
-        names = CLASSES.names
-        if config.train.method == "supervised":
-            return Supervised(config, TinyNetwork(), normaliser, names, branch)
-        return Tsf(
-            config,
-            (TinyNetwork(seed=1), TinyNetwork(seed=2)),
-            normaliser,
-            names,
-            branch,
+        parts = Parts(
+            config=config,
+            normaliser=normaliser,
+            class_names=CLASSES.names,
+            branch=branch,
+            network=lambda number: TinyNetwork(seed=1 + number),
             bands=3,
             unlabelled_chips=len(data.unlabelled.chips) if data.unlabelled else 0,
             refiner=refiner,
         )
+        return method_named(config.train.method)(parts)
 
     return make
 
@@ -124,3 +125,22 @@ def batch_of():
         return next(iter(data.train_dataloader())) if step == 0 else list(data.train_dataloader())[step]
 
     return read
+
+
+@pytest.fixture
+def run(make_module, make_data, tmp_path):
+    """Train; returns the module, the result and the events."""
+
+    def train(config, folder="run", steps=6, disturb=None, **data_options):
+        data = make_data(config, **data_options)
+        module = make_module(config, data)
+        events, stop = [], threading.Event()
+        if disturb:
+            disturb(module, stop)
+        where = tmp_path / folder
+        result = fit(
+            module, data, folder=where, steps=steps, config=config, on_event=events.append, stop=stop
+        )
+        return module, result, events
+
+    return train

@@ -16,11 +16,11 @@ NAMES = ("ground", "roof", "car")
 
 @pytest.fixture
 def build(make_data):
-    def make(**train):
+    def make(encoder="tu-mobilenetv2_035", **train):
         config = Config.model_validate(
             {
                 "data": {"chip_size": 64},
-                "model": {"encoder": "tu-mobilenetv2_035", "weights": None},
+                "model": {"encoder": encoder, "weights": None},
                 "train": {"steps": 4, "accelerator": "cpu", "num_workers": 0, **train},
                 "tsf": {"warmup_steps": 1},
             }
@@ -44,11 +44,25 @@ def test_methods_and_their_networks(build):
     assert tsf.branch.tail == (2,)
 
 
-def test_the_real_network_resumes_to_the_bit(build, tmp_path):
-    """In bf16 and with a validation after each step, from which train mode has to come back whole."""
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "bf16-mixed"},
+        {
+            "precision": "32-true",
+            "encoder": "tu-test_vit",
+            "optimiser": "adamw",
+            "layer_decay": 0.8,
+            "lr": 1e-4,
+        },
+    ],
+    ids=["convolutional", "transformer"],
+)
+def test_the_real_network_resumes_to_the_bit(build, tmp_path, options):
+    """In bf16 too, and with a validation after each step, from which train mode has to come back whole."""
 
     def run(folder, stop=None):
-        config, data, module = build(precision="bf16-mixed", steps=3)
+        config, data, module = build(steps=3, **options)
         if stop is not None:
             module.after_step = lambda: (Tsf.after_step(module), module.steps_done == 1 and stop.set())
         fit(module, data, folder=tmp_path / folder, steps=3, config=config, stop=stop)

@@ -1,53 +1,18 @@
 import csv
 import math
 import signal
-import threading
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import jaccard_score
 from torch.nn.functional import interpolate
+from trained import ask_to_stop, same
 
 from tsfal_geo.errors import Cancelled, ConfigError, UserError, WorkspaceError
 from tsfal_geo.ssl import precision
 from tsfal_geo.ssl.base import intersection_over_union
-from tsfal_geo.ssl.trainer import choose_strategy, fit, load_best, warm_start
-
-
-@pytest.fixture
-def run(make_module, make_data, tmp_path):
-    """Train; returns the module, the result and the events."""
-
-    def train(config, folder="run", steps=6, disturb=None, **data_options):
-        data = make_data(config, **data_options)
-        module = make_module(config, data)
-        events, stop = [], threading.Event()
-        if disturb:
-            disturb(module, stop)
-        where = tmp_path / folder
-        result = fit(
-            module, data, folder=where, steps=steps, config=config, on_event=events.append, stop=stop
-        )
-        return module, result, events
-
-    return train
-
-
-def ask_to_stop(after):
-    """Set the stop signal while step ``after`` is being done."""
-
-    def disturb(module, stop):
-        done = module.after_step
-
-        def after_step():
-            done()
-            if module.steps_done + 1 == after:
-                stop.set()
-
-        module.after_step = after_step
-
-    return disturb
+from tsfal_geo.ssl.trainer import choose_strategy, load_best, warm_start
 
 
 def terminate(module, stop):
@@ -83,14 +48,6 @@ def crash(module, stop):
         return losses(batch, rng)
 
     module.losses = failing
-
-
-def same(first, second):
-    one, two = first.state_dict(), second.state_dict()
-    return one.keys() == two.keys() and all(
-        torch.equal(value, two[key]) or (value.isnan().all() and two[key].isnan().all())
-        for key, value in one.items()
-    )
 
 
 @pytest.mark.parametrize("method", ["tsf", "supervised"])

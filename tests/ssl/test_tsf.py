@@ -2,22 +2,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from trained import Corner
 
 from tsfal_geo.ssl import tsf as tsf_module
 from tsfal_geo.ssl.banks import ConfidenceBank
 from tsfal_geo.ssl.cutmix import Box, mix
+from tsfal_geo.ssl.systems import adaptive
 from tsfal_geo.ssl.views import pseudo_labels
 
 PRESETS = ["paper", "strong"]
-
-
-class Corner:
-    """Somebody labelled the top left quarter of every chip as class 2."""
-
-    def read(self, scene, y, x, height, width):
-        labels = np.full((height, width), 255, np.uint8)
-        labels[: height // 2, : width // 2] = 2
-        return labels
 
 
 class Spy(nn.Module):
@@ -126,8 +119,8 @@ def test_the_friend_learns_manual_labels_in_strong_only(step, make_config, monke
 
 def test_manual_pixels_are_always_kept(step, make_config, monkeypatch):
     kept = []
-    original = tsf_module.teacher_loss
-    monkeypatch.setattr(tsf_module, "teacher_loss", lambda *args: kept.append(args[3]) or original(*args))
+    original = adaptive.teacher_loss
+    monkeypatch.setattr(adaptive, "teacher_loss", lambda *args: kept.append(args[3]) or original(*args))
     monkeypatch.setattr(ConfidenceBank, "keep_probabilities", lambda bank: torch.zeros(3))
     _, _, extra = step(make_config(), manual=Corner())
     assert torch.equal(kept[0], extra.manual != 255) and kept[0].any()
@@ -140,8 +133,8 @@ def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypat
         calls.append((base, partner))
         return mix(base, partner, inside)
 
-    monkeypatch.setattr(tsf_module, "mix", note)
-    monkeypatch.setattr(tsf_module, "draw_boxes", lambda *args: [Box(8, 16, 24, 32), Box(0, 0, 5, 7)])
+    monkeypatch.setattr(adaptive, "mix", note)
+    monkeypatch.setattr(adaptive, "draw_boxes", lambda *args: [Box(8, 16, 24, 32), Box(0, 0, 5, 7)])
     _, _, extra = step(make_config(augment={"colour": 0.0}), manual=Corner())
     inside = torch.zeros(2, 64, 64, dtype=torch.bool)
     inside[0, 8:32, 16:48] = inside[1, :5, :7] = True

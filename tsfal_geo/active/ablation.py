@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from tsfal_geo.active.branching import branch_off
 from tsfal_geo.active.loop import Reporter, Request, train
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import ConfigError
@@ -27,6 +29,9 @@ MODES: dict[str, dict[str, Any]] = {
     "full supervision": {"active.rounds": 0, "data.labelled": 1.0, "train.method": "supervised"},
 }
 """What each row changes. Rows without queries get all steps in one round: no row trains longer."""
+
+FIRST = "all"
+"""The row whose first training the other rows with queries share: modules join in only after it."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,15 @@ def run_ablation(
     points: list[Point] = []
     for seed in seeds:
         for mode in modes:
-            root = out / "runs" / f"{_slug(mode)}-{seed}"
+            changed = mode_config(config, mode, seed)
+            root = out / "runs" / f"{slug(mode)}-{seed}"
+            request = Request(root, raster_dir, val_dir, changed)
             reporter.say(f"— {mode}, seed {seed} —")
-            train(Request(root, raster_dir, val_dir, mode_config(config, mode, seed)), reporter)
+            if changed.active.rounds:
+                alone = load_config(None, {"active.oracle": False}, mode_config(config, FIRST, seed))
+                first = Request(out / "runs" / f"first-{seed}", raster_dir, val_dir, alone)
+                branch_off(request, first, reporter)
+            train(request, reporter)
             points += read_points(root, mode, seed)
             write_results(points, out)
     return points
@@ -84,15 +95,17 @@ def mode_config(config: Config, mode: str, seed: int) -> Config:
 
 
 def read_points(root: Path, mode: str, seed: int) -> list[Point]:
-    """The rounds of a run."""
+    """The rounds of a run that trained, counted from 0."""
     workspace = Workspace.open(root)
-    points = []
+    points: list[Point] = []
     for number in range(workspace.current_round + 1):
         text = (workspace.round_dir(number) / "metrics.json").read_text(encoding="utf-8")
         values = json.loads(text)
-        points.append(
-            Point(mode, seed, number, values["labelled_share"], values["miou"], values["class_iou"])
-        )
+        if "miou" in values:
+            trained = len(points)
+            points.append(
+                Point(mode, seed, trained, values["labelled_share"], values["miou"], values["class_iou"])
+            )
     return points
 
 
@@ -104,11 +117,11 @@ def write_results(points: Sequence[Point], out: Path) -> None:
         + [f"{p.class_iou.get(name, float('nan')):.6f}" for name in classes]
         for p in points
     ]
-    write_text(out / "curve.csv", _csv(["mode", "seed", "round", "labelled_share", "miou", *classes], rows))
+    columns = ["mode", "seed", "round", "labelled_share", "miou", *classes]
+    write_text(out / "curve.csv", csv_text(columns, rows))
     header, table = summary(points, classes)
-    write_text(out / "table.csv", _csv(header, table))
-    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *table)]
-    write_text(out / "table.md", "\n".join(lines) + "\n")
+    write_text(out / "table.csv", csv_text(header, table))
+    write_text(out / "table.md", markdown(header, table))
     _plot(points, out / "curve.png")
 
 
@@ -125,9 +138,9 @@ def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str],
             [
                 mode,
                 f"{100 * mean(p.labelled_share for p in last):.2f} %",
-                _spread(values),
+                spread(values),
                 share,
-                *(_spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
+                *(spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
                 str(len(last)),
             ]
         )
@@ -139,12 +152,20 @@ def _ends(points: Sequence[Point], mode: str) -> list[Point]:
     return list(last.values())
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation."""
     deviation = stdev(values) if len(values) > 1 else 0.0
     return f"{mean(values):.2f} ± {deviation:.2f}"
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table as CSV."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
     return buffer.getvalue()
@@ -176,5 +197,6 @@ def _plot(points: Sequence[Point], path: Path) -> None:
     plt.close(figure)
 
 
-def _slug(mode: str) -> str:
-    return mode.lower().replace("+", "-").replace(" ", "-").strip("-")
+def slug(mode: str) -> str:
+    """A row's name as part of a folder's."""
+    return "-".join(re.findall("[a-z0-9]+", mode.lower()))

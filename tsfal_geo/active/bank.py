@@ -59,7 +59,7 @@ class ClassBank(nn.Module):
             at = level_map(features.float(), (f2.shape[1], f2.shape[2])).at(cells)
             classes = flat[cells].long()
             means = at.means(classes, len(self.seen))
-            covariance = ledoit_wolf(at.moments(classes, len(self.seen), per_class=False))[0][0]
+            covariance = ledoit_wolf(at.moments(classes, means, per_class=False))[0][0]
             old = self.get_buffer(f"mean{level}")
             blended = torch.where(self.seen[:, None], torch.lerp(means, old, self.momentum), means)
             old.copy_(torch.where(present[:, None], blended, old))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tsfal_geo.active.features import Moments
+from tsfal_geo.errors import ConfigError
 
 Option = Literal["pinv", "per_class_lw", "per_class_oas", "rda", "pooled_lw", "diag"]
 
@@ -125,16 +126,22 @@ def factorise(covariance: Tensor, jitter: float = JITTER) -> Whitening:
         covariance: (G, D, D), symmetric, positive semi-definite.
         jitter: added to the diagonal in mean variances; ten times more, again and again, where rounding has
             left the matrix indefinite. A matrix of zeros (no spread at all) counts as the identity.
+
+    Raises:
+        ConfigError: NaN or infinity, which no jitter repairs: the network has diverged.
     """
     mean = _mean_variance(covariance)
     flat = mean <= torch.finfo(covariance.dtype).tiny
     unit = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
-    covariance = torch.where(flat[:, None, None], unit, covariance)
-    mean = torch.where(flat, torch.ones_like(mean), mean)
-    factor, info = torch.linalg.cholesky_ex(covariance + (jitter * mean)[:, None, None] * unit)
+    factor, info = torch.linalg.cholesky_ex(_lifted(covariance, jitter * mean + flat))
     while bool(info.any()):
+        if not bool(torch.isfinite(covariance).all()):
+            raise ConfigError(
+                "train.lr: the network's features are no longer finite numbers, the training has diverged; "
+                "lower train.lr (and train.head_lr_mult) and start over with --fresh"
+            )
         jitter = 10 * max(jitter, JITTER)
-        factor, info = torch.linalg.cholesky_ex(covariance + (jitter * mean)[:, None, None] * unit)
+        factor, info = torch.linalg.cholesky_ex(_lifted(covariance, jitter * mean + flat))
     matrix = torch.linalg.solve_triangular(factor, unit.expand_as(factor), upper=False)
     return Whitening(matrix, 2 * factor.diagonal(dim1=1, dim2=2).log().sum(1))
 
@@ -150,6 +157,12 @@ def pseudo_inverse(covariance: Tensor) -> Whitening:
     safe = torch.where(kept, values, torch.ones_like(values))
     scale = torch.where(kept, safe.rsqrt(), torch.zeros_like(values))
     return Whitening(scale[:, :, None] * vectors.mT, safe.log().sum(1))
+
+
+def _lifted(covariance: Tensor, by: Tensor) -> Tensor:
+    result = covariance.clone()
+    result.diagonal(dim1=1, dim2=2).add_(by[:, None])
+    return result
 
 
 def _mean_variance(covariance: Tensor) -> Tensor:

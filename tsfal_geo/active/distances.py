@@ -96,13 +96,12 @@ def _level(
     count = len(support.available)
     cells, labels = _members(support.spread)
     spread = level.at(cells)
-    if support.means is support.spread:
-        means = spread.means(labels, count)
-    else:
+    means = centres = spread.means(labels, count)
+    if support.means is not support.spread:
         cells, means_labels = _members(support.means)
         means = level.at(cells).means(means_labels, count)
     per_class = is_per_class(config.covariance)
-    factor = whitening(config.covariance, spread.moments(labels, count, per_class))
+    factor = whitening(config.covariance, spread.moments(labels, centres, per_class))
     if per_class:
         factor = Whitening(factor.matrix[classes], factor.logdet[classes])
     return _measure(level.at(queries), means[classes], factor, config.logdet)

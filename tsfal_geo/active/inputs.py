@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from tsfal_geo.active.budget import owned_part
 from tsfal_geo.active.labelled import ChipLabels
 from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
 from tsfal_geo.config import Config
-from tsfal_geo.data.split import class_counts, draw_labelled
+from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
 from tsfal_geo.raster.chips import Chip, scene_chips
 from tsfal_geo.raster.discovery import discover
@@ -33,7 +33,7 @@ class Inputs:
         scenes: training scenes.
         classes: the class map.
         reader: reads their pixels.
-        normalisation: from the training scenes.
+        normalisation: from the training scenes, or what the weights expect.
         chips: all chips of all scenes, scene by scene, row by row.
         labelled: positions in ``chips`` of the chips whose folder labels are used.
         valid: valid pixels of each scene (no nodata; with an oracle, no void either), each counted once.
@@ -66,8 +66,8 @@ class Inputs:
 def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
     """The class map from the configuration, else from the label files' own tables, else Vaihingen's."""
     if config.classes:
-        return replace(ClassMap.from_specs(config.classes), ignore_colours=config.ignore_colours)
-    return infer_class_map(scenes) or VAIHINGEN
+        return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids)
+    return (infer_class_map(scenes) or VAIHINGEN).ignoring(config.ignore_ids)
 
 
 def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:
@@ -93,6 +93,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
 
     Raises:
         RasterError, LabelError: what the folder holds cannot be trained on.
+        ConfigError, WeightsError: the weights' own normalisation does not suit it.
     """
     scenes, reader = open_scenes(raster_dir, config)
     classes = class_map(config, scenes)
@@ -102,22 +103,35 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
             check_labels(scene, classes)
     chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
     counts = class_counts(chips, truth, len(classes))
-    labelled = _choose(chips, counts, config.data.labelled, config.train.seed)
+    labelled = _choose(scenes, chips, counts, config)
     void = truth if config.active.oracle else None
     return Inputs(
         scenes=scenes,
         classes=classes,
         reader=reader,
-        normalisation=compute(reader, chips),
+        normalisation=_normalisation(reader, chips, config),
         chips=chips,
         labelled=labelled,
         valid=_count_valid(reader, chips, void),
     )
 
 
+def _normalisation(reader: SceneReader, chips: Sequence[Chip], config: Config) -> Normalisation:
+    statistics = compute(reader, chips)
+    if config.model.normalisation == "scenes":
+        return statistics
+    from tsfal_geo.models.normalisation import own_normalisation
+
+    return own_normalisation(config.model, statistics, reader.bands, str(reader.band_dtype))
+
+
 def _choose(
-    chips: Sequence[Chip], counts: NDArray[np.int64], share: float | None, seed: int
+    scenes: Sequence[Scene], chips: Sequence[Chip], counts: NDArray[np.int64], config: Config
 ) -> tuple[int, ...]:
+    share, path = config.data.labelled, config.data.labelled_list
+    if path is not None:
+        listed = listed_scenes(path, scenes)
+        return tuple(i for i, chip in enumerate(chips) if chip.scene in listed and counts[i].any())
     if share is None:
         return tuple(int(i) for i in np.flatnonzero(counts.sum(1)))
     if not counts.any():
@@ -125,7 +139,7 @@ def _choose(
             f"--labelled {share}: found no labels in the folder, expected label rasters in labels/; "
             "add them, or leave --labelled out to start from queries"
         )
-    return tuple(draw_labelled(counts, share, seed))
+    return tuple(draw_labelled(counts, share, config.train.seed))
 
 
 def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels | None) -> tuple[int, ...]:

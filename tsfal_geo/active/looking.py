@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,26 @@ from torch.utils.data import default_collate
 from tsfal_geo.active.budget import askable_pixels, owned_part
 from tsfal_geo.active.diagnostics import VoteCounts
 from tsfal_geo.active.error_mask import MaskCounts, Prediction, emd_pixels, emd_target, predict_pixels
+from tsfal_geo.active.halo import Surround, own_parts, surround
 from tsfal_geo.active.outputs import ChipOutputs
 from tsfal_geo.active.plar import PlarResult
 from tsfal_geo.active.pools import RoundLabels
 from tsfal_geo.active.refine import Look
 from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.strategies import Strategy
+from tsfal_geo.active.strategies.coreset import decoder_input
 from tsfal_geo.active.strategies.qbc import committee_votes
-from tsfal_geo.active.support import cell_blocks, label_cells
+from tsfal_geo.active.support import CELL, cell_blocks, label_cells
 from tsfal_geo.active.training import Trained
 from tsfal_geo.active.writing import Source
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.data.dataset import OrthoDataset, Sample
 from tsfal_geo.mapping.network import choose_compute
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
-from tsfal_geo.ssl.banks import ConfidenceBank
-from tsfal_geo.ssl.base import SegmentationModule
-from tsfal_geo.ssl.supervised import Supervised
-from tsfal_geo.ssl.tsf import Tsf
+from tsfal_geo.ssl.deal import Deal
+
+HALO = 32
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Watcher:
 
     def __init__(self, context: Context, trained: Trained, labels: RoundLabels, strategy: Strategy) -> None:
         self._compute = choose_compute()
-        self._module = trained.module.to(self._compute.device).eval()
+        layout = torch.channels_last if context.config.train.channels_last else torch.contiguous_format
+        self._module = trained.module.to(self._compute.device, memory_format=layout).eval()  # type: ignore[call-overload]
         self._refiner = trained.refiner
         self._strategy = strategy
         self._config = context.config
@@ -79,18 +82,27 @@ class Watcher:
     def look(self, positions: Sequence[int]) -> list[Seen]:
         """Look at a batch of chips."""
         chips = [self._inputs.chips[i] for i in positions]
-        batch = default_collate([self._dataset.read_chip(chip) for chip in chips])
+        windows = [surround(chip, self._inputs.scenes[chip.scene], HALO) for chip in chips]
+        batch = default_collate([self._read(chip.scene, w) for chip, w in zip(chips, windows, strict=True)])
         batch = {key: value.to(self._compute.device) for key, value in batch.items()}
         images = self._module.prepared(self._module.normaliser(batch))
-        teacher = self._run(images)
-        votes = self._committee(images) if self._strategy.passes else None
-        manual, valid = batch["manual"], batch["valid"]
+        with self._decoder_input() as entering:
+            around = self._run(images)
+        votes = self._committee(images, windows) if self._strategy.passes else None
+        teacher = _own_output(around, windows, self._module.predictor.encoder.stride)
+        manual, valid = (own_parts(batch[key], windows, 1) for key in ("manual", "valid"))
+        pooled = own_parts(entering[0], windows, CELL).float().mean((2, 3)) if entering else None
         probs = teacher.logits.softmax(1)
         pixels = predict_pixels(probs, valid)
         look = None
         if self._refiner is not None:
             with self._autocast():
-                look = self._refiner.look(teacher, valid, manual, pixels.conf)
+                logit = self._refiner.decode(around)
+                logit = None if logit is None else own_parts(logit, windows, CELL)
+                look = self._refiner.look(teacher, valid, manual, pixels.conf, logit)
+        difficulty = None
+        if isinstance(self._module, Deal):
+            difficulty = self._module.difficulty(teacher.logits)
         layers = self._layers(pixels, look, valid, manual)
         seen = []
         for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
@@ -98,6 +110,11 @@ class Watcher:
             part = owned_part(chip, scene.height, scene.width)
             askable = askable_pixels(valid[i].cpu().numpy(), manual[i].cpu().numpy(), part)
             outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
+            outputs = replace(
+                outputs,
+                pooled=None if pooled is None else pooled[i],
+                difficulty=None if difficulty is None else difficulty[i],
+            )
             seen.append(Seen(position, chip, outputs, askable, {k: v[i] for k, v in layers.items()}))
             if self._truth is not None and look is not None:
                 self._count(chip, i, look, askable)
@@ -113,19 +130,29 @@ class Watcher:
         }
         return {"error_mask": masks, "votes": self._votes.to_dict()}
 
+    def _decoder_input(self) -> AbstractContextManager[list[Tensor]]:
+        if not self._strategy.needs_pooled:
+            return nullcontext([])
+        return decoder_input(self._module.predictor)
+
     def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype
         return torch.autocast(self._compute.device.type, dtype, enabled=dtype is not None)
 
     def _run(self, images: Tensor) -> SegmenterOutput:
         with self._autocast():
-            output = self._module.predictor(images, features=True)
-        aux = None if output.aux is None else output.aux.float()
-        return SegmenterOutput(output.logits.float(), output.f1.float(), output.f2.float(), aux)
+            output: SegmenterOutput = self._module.predictor(images, features=True)
+        return output
 
-    def _committee(self, images: Tensor) -> Tensor:
+    def _read(self, scene: int, window: Surround) -> Sample:
+        return self._dataset.read_window(scene, window.y, window.x, window.height, window.width)
+
+    def _committee(self, images: Tensor, windows: Sequence[Surround]) -> Tensor:
         with self._autocast():
-            return committee_votes(self._module.predictor, images, self._strategy.passes, self._strategy.seed)
+            votes = committee_votes(
+                self._module.predictor, images, self._strategy.passes, self._strategy.seed
+            )
+        return own_parts(votes, windows, CELL)
 
     def _outputs(
         self,
@@ -152,7 +179,7 @@ class Watcher:
             mask=probs[i].amax(0) < self._config.plar.confidence if look is None else look.mask[i],
             plar=plar,
             askable=cells,
-            class_confidence=_bank(self._module).confidence,
+            class_confidence=self._module.branch.bank.confidence,
             votes=None if votes is None else votes[i],
         )
 
@@ -193,10 +220,11 @@ class Watcher:
         self._votes += VoteCounts.of(votes, pseudo, cells, look.mask[i], len(self._inputs.classes))
 
 
-def _bank(module: SegmentationModule) -> ConfidenceBank:
-    """The confidence bank of a training module."""
-    assert isinstance(module, Tsf | Supervised)
-    return module.branch.bank
+def _own_output(output: SegmenterOutput, windows: Sequence[Surround], stride: int) -> SegmenterOutput:
+    assert output.f1 is not None
+    assert output.f2 is not None
+    parts = ((output.logits, CELL), (output.f1, stride), (output.f2, CELL))
+    return SegmenterOutput(*(own_parts(values, windows, step).float() for values, step in parts))
 
 
 def _number(value: float) -> float | None:

@@ -24,7 +24,7 @@ from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.workspace.layout import State, Workspace, scenes_changed
 from tsfal_geo.workspace.lock import engine_lock
 
-_FIXED = ("classes", "ignore_colours", "data", "model")
+_FIXED = ("classes", "ignore_colours", "ignore_ids", "data", "model")
 _INPUTS = "inputs.json"
 
 
@@ -155,12 +155,24 @@ def _tell_waiting(context: Context) -> None:
 
 
 def _context(request: Request, reporter: Reporter) -> Context:
+    _check_strategy(request.config)
     if Workspace.exists(request.root):
         workspace = Workspace.open(request.root)
         inputs = _reopen(workspace, request, reporter)
     else:
         workspace, inputs = _create(request, reporter)
     return Context(workspace, inputs, workspace.store(), request.config, reporter)
+
+
+def _check_strategy(config: Config) -> None:
+    """DEAL asks what is difficult: something must learn that."""
+    method, strategy = config.train.method, config.active.strategy
+    decoder = method == "tsf" and config.emd.enabled
+    if strategy.startswith("deal") and config.active.rounds and method != "deal" and not decoder:
+        raise ConfigError(
+            f"active.strategy {strategy}: with train.method {method} nothing learns what is difficult; "
+            "train with --method deal, or with tsf and emd.enabled"
+        )
 
 
 def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:

@@ -26,6 +26,8 @@ class ChipOutputs:
         askable: (h, w) int64, pixels of each cell that are valid, unlabelled and owned by this chip.
         class_confidence: (C,) confidence bank of the training.
         votes: (C, h, w) hard votes of a committee; None unless the strategy asked for passes.
+        pooled: (D,) mean of what enters the decoder; None unless the strategy wants it.
+        difficulty: (h, w) in 0..1, of DEAL's branch; None where none is trained.
     """
 
     key: ChipKey
@@ -38,3 +40,5 @@ class ChipOutputs:
     askable: Tensor
     class_confidence: Tensor
     votes: Tensor | None = None
+    pooled: Tensor | None = None
+    difficulty: Tensor | None = None

@@ -20,7 +20,7 @@ class PlarResult:
     """What PLAR says about the cells of one image, all (h, w), or (N, h, w) from ``stack_results``.
 
     Attributes:
-        refined: the class both distances agree on, uint8; 255 where they disagree and outside the mask.
+        refined: the class both distances clearly agree on, uint8; 255 where they do not and outside the mask.
         disagree: cells of the mask without a vote, bool: the query pool.
         margin: how clear the agreed vote is, float32 in 0..1, by the weaker of the two votes; 0 elsewhere.
         euclid: nearest class by Euclid, uint8; 255 outside the mask and where there is no support.
@@ -52,7 +52,8 @@ def plar(
     """Refine the pseudo-labels of one image inside its error mask.
 
     A class without support is infinitely far. With fewer than two available classes a vote would be trivially
-    unanimous, so there is none: all cells of the mask go to the query pool.
+    unanimous, and a vote against a pseudo-label whose class cannot win says nothing: there is none, and such
+    cells go to the query pool. So do cells whose vote is less clear than ``config.min_margin``.
 
     Args:
         f1: (D₁, h₁, w₁); taken as enlarged bilinearly to F2's grid.
@@ -72,7 +73,17 @@ def plar(
         distances = _distances((f1.float(), f2.float()), support, queries, config, bank)
         if distances is None:
             return _no_vote(error_mask, support.available)
-        return _vote(distances, lambdas.float(), queries, error_mask, support.available)
+        heard = torch.isin(pseudo.flatten()[queries], distances.classes.to(pseudo.dtype))
+        ballots = [_ballot(mixed) for mixed in distances.mixed(lambdas.float())]
+        return _vote(
+            ballots,
+            distances.classes,
+            queries,
+            heard,
+            config.min_margin or 0.0,
+            error_mask,
+            support.available,
+        )
 
 
 def stack_results(results: Sequence[PlarResult]) -> PlarResult:
@@ -109,15 +120,22 @@ def _no_vote(error_mask: Tensor, available: Tensor) -> PlarResult:
 
 
 def _vote(
-    distances: Distances, lambdas: Tensor, queries: Tensor, error_mask: Tensor, available: Tensor
+    ballots: Sequence[tuple[Tensor, Tensor]],
+    classes: Tensor,
+    queries: Tensor,
+    heard: Tensor,
+    least: float,
+    error_mask: Tensor,
+    available: Tensor,
 ) -> PlarResult:
-    ballots = [_ballot(mixed) for mixed in distances.mixed(lambdas)]
     (nearest_e, gap_e), (nearest_m, gap_m) = ballots
-    agreed = nearest_e == nearest_m
+    agreed = (nearest_e == nearest_m) & heard
     gap = torch.minimum(gap_e, gap_m)
-    names = distances.classes.to(torch.uint8)
-    ignore = torch.full_like(nearest_e, IGNORE, dtype=torch.uint8)
     margin = torch.where(agreed, _weight(gap, agreed), torch.zeros_like(gap))
+    agreed &= margin >= least
+    margin = margin.masked_fill(~agreed, 0.0)
+    names = classes.to(torch.uint8)
+    ignore = torch.full_like(nearest_e, IGNORE, dtype=torch.uint8)
 
     def scatter(values: Tensor, fill: float) -> Tensor:
         plane = torch.full(error_mask.shape, fill, dtype=values.dtype, device=values.device)

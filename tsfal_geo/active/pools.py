@@ -28,6 +28,7 @@ class RoundLabels:
         manual: people's polygons alone.
         by_chip: labelled share of each chip's window, (chips,) float64.
         by_hand: the same of people's polygons alone.
+        own: chips whose own pixels, those that no earlier chip holds, people labelled some of; (chips,) bool.
         spent: valid pixels with a label, each counted once.
     """
 
@@ -35,6 +36,7 @@ class RoundLabels:
     manual: PolygonLabels
     by_chip: NDArray[np.float64]
     by_hand: NDArray[np.float64]
+    own: NDArray[np.bool_]
     spent: int
 
 
@@ -60,6 +62,7 @@ def read_labels(inputs: Inputs, taken: LabelSnapshot, earlier: PolygonLabels | N
     manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes, earlier)
     every = StackedLabels(manual, inputs.base)
     by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
+    own = np.zeros(len(inputs.chips), bool)
     spent = 0
     for i, chip in enumerate(inputs.chips):
         scene = inputs.scenes[chip.scene]
@@ -68,21 +71,26 @@ def read_labels(inputs: Inputs, taken: LabelSnapshot, earlier: PolygonLabels | N
         if (said == IGNORE).all():
             continue
         by_chip[i] = (said != IGNORE).mean()
-        by_hand[i] = (manual.read(*window) != IGNORE).mean()
         part = owned_part(chip, scene.height, scene.width)
+        hand = manual.read(*window) != IGNORE
+        by_hand[i], own[i] = hand.mean(), hand[part].any()
         spent += int(np.count_nonzero(inputs.reader.read(*window).valid[part] & (said[part] != IGNORE)))
-    return RoundLabels(every, manual, by_chip, by_hand, spent)
+    return RoundLabels(every, manual, by_chip, by_hand, own, spent)
 
 
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:
     """Sort chips into pools.
 
     Chips of the folder's labels supervise, and so do chips that people labelled by half or more; where the
-    folder has no labels, every chip with a label does. All chips that are not fully labelled are unlabelled
-    too: what is said about them overrides their pseudo-labels. Which chips are held out for the error mask
-    decoder changes with the round, so that none is lost to the segmenter for good.
+    folder has no labels, or training uses no unlabelled chips, every chip that people labelled does. All
+    chips that are not fully labelled are unlabelled too: what is said about them overrides their
+    pseudo-labels. Which chips are held out for the error mask decoder changes with the round, so that none is
+    lost to the segmenter for good.
     """
-    dense = np.flatnonzero(labels.by_hand >= DENSE)
+    from tsfal_geo.ssl.build import method_named  # a filled register
+
+    sparse_too = not method_named(config.train.method).uses_unlabelled
+    dense = np.flatnonzero((labels.by_hand >= DENSE) | (labels.own & sparse_too))
     supervising = sorted({*inputs.labelled, *dense.tolist()})
     if not supervising:
         supervising = np.flatnonzero(labels.by_chip > 0).tolist()

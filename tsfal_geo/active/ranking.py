@@ -77,11 +77,18 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     candidate = _array(scores.candidate)
     predicted = _array(outputs.probs.argmax(0).to(torch.uint8))
     askable = _array(outputs.askable)
-    if config.granularity == "pixels":
+    own = strategy.regions(askable)
+    if own is not None:
+        labels = own
+    elif config.granularity == "pixels":
         labels = cell_regions(candidate, askable)
     else:
         labels = connected_regions(candidate, predicted, askable, config.min_region, config.max_region)
     regions = describe(labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key)))
+    if strategy.per_chip:
+        first = np.zeros(len(regions), bool)
+        first[np.argsort(-regions.score, kind="stable")[: strategy.per_chip]] = True
+        return ChipQueries(outputs.key, regions, first, strategy.describe(outputs))
     capped = strategy.order == "score" or (strategy.order == "ranking" and config.ranking == "strong")
     if not capped:
         return ChipQueries(outputs.key, regions, np.ones(len(regions), bool), strategy.describe(outputs))

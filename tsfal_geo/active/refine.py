@@ -144,7 +144,7 @@ class ActiveRefiner(nn.Module):
         if not self.refining:
             said = manual != IGNORE
             return torch.where(said, manual.long(), pseudo), conf.masked_fill(said, 1.0)
-        look = self.look(teacher, pseudo != IGNORE, manual, conf)
+        look = self.look(teacher, pseudo != IGNORE, manual, conf, self.decode(teacher))
         written = self.write(look, Prediction(pseudo.to(torch.uint8), conf), manual)
         weight = written.weight * written.conf
         if self.config.tsf.teacher_weighting == "ael":
@@ -154,7 +154,20 @@ class ActiveRefiner(nn.Module):
         return written.labels.long(), weight
 
     @torch.no_grad()
-    def look(self, teacher: SegmenterOutput, valid: Tensor, manual: Tensor, conf: Tensor) -> Look:
+    def decode(self, teacher: SegmenterOutput) -> Tensor | None:
+        """The decoder's logits (N, 1, h, w) float32; None while it is untrained or off."""
+        if not self.config.emd.enabled or int(self.trained) < _READY:
+            return None
+        training = self.emd.training
+        self.emd.eval()
+        logit: Tensor = self.emd(teacher.f1, teacher.f2, teacher.logits.softmax(1)).float()
+        self.emd.train(training)
+        return logit
+
+    @torch.no_grad()
+    def look(
+        self, teacher: SegmenterOutput, valid: Tensor, manual: Tensor, conf: Tensor, logit: Tensor | None
+    ) -> Look:
         """Error mask and votes of images.
 
         Args:
@@ -162,13 +175,13 @@ class ActiveRefiner(nn.Module):
             valid: (N, H, W) bool.
             manual: (N, H, W) uint8, 255 where no person labelled.
             conf: (N, H, W) the teacher's confidence on pixels.
+            logit: from ``decode``.
         """
         assert teacher.f1 is not None
         assert teacher.f2 is not None
         probs = teacher.logits.softmax(1)
         cell_valid = cell_share(valid) >= 0.5
         cells = predict(probs, cell_valid)
-        logit = self._decode(teacher, probs)
         score = None if logit is None else logit[:, 0].sigmoid()
         by_hand = manual != IGNORE
         mask = self._mask(cells.conf, score, cell_valid & (cell_share(by_hand) == 0))
@@ -212,15 +225,6 @@ class ActiveRefiner(nn.Module):
         assert teacher.f1 is not None
         assert teacher.f2 is not None
         return self.weighting(teacher.f1.mean((2, 3)), teacher.f2.mean((2, 3)))
-
-    def _decode(self, teacher: SegmenterOutput, probs: Tensor) -> Tensor | None:
-        if not self.config.emd.enabled or int(self.trained) < _READY:
-            return None
-        training = self.emd.training
-        self.emd.eval()
-        logit = self.emd(teacher.f1, teacher.f2, probs)
-        self.emd.train(training)
-        return logit
 
     def _mask(self, conf: Tensor, score: Tensor | None, keep: Tensor) -> Tensor:
         return error_mask(conf, score, keep, self.config.plar.confidence, float(self.threshold))

@@ -116,7 +116,7 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
     clock.stage("training")
     from tsfal_geo.active.scoring import ask
 
-    budget = _budget(context, number, labels)
+    budget = _budget(context, number, labels, training)
     asked = ask(context, number, trained, labels, budget)
     clock.stage("asking")
     _complete(context, number, labels, trained.metrics, asked, clock, budget)
@@ -136,27 +136,21 @@ def _take_labels(context: Context, number: int) -> RoundLabels:
     return labels
 
 
-def _budget(context: Context, number: int, labels: RoundLabels) -> Budget:
-    """The goal is approached in even shares; what people label beyond the queries counts."""
+def _budget(context: Context, number: int, labels: RoundLabels, training: bool) -> Budget:
+    """The goal is approached in even shares, one a training; what people label beyond the queries counts.
+
+    Asking anew without training asks for the same share again.
+    """
     active = context.config.active
     total, spent = context.inputs.total, labels.spent
-    first, start = _first_round(context, number, spent / total)
+    before = [_read_metrics(context.workspace.round_dir(earlier)) for earlier in range(number)]
+    shares = [values["labelled_share"] for values in before if values["labelled_share"] > 0]
+    start = shares[0] if shares else spent / total
     goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
-    asking = min(number - first + 1, active.rounds)
-    target = start + (goal - start) * asking / max(active.rounds, 1)
-    over = number - first >= active.rounds or (
-        context.config.train.method == "supervised" and active.budget is None
-    )
+    asking = sum("steps" in values for values in before) + training
+    target = start + (goal - start) * min(asking, active.rounds) / max(active.rounds, 1)
+    over = asking > active.rounds or (context.config.train.method == "supervised" and active.budget is None)
     return Budget(total, spent, goal, 0 if over else max(0, int(target * total + 1e-6) - spent))
-
-
-def _first_round(context: Context, number: int, share: float) -> tuple[int, float]:
-    """The first round that trained, and the labelled share it had."""
-    for earlier in range(number):
-        metrics = _read_metrics(context.workspace.round_dir(earlier))
-        if metrics["labelled_share"] > 0:
-            return earlier, metrics["labelled_share"]
-    return number, share
 
 
 def _read_metrics(folder: Path) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from tsfal_geo.active.budget import askable_pixels, owned_part
 from tsfal_geo.active.layers import RoundRasters, write_query_raster
 from tsfal_geo.active.looking import Seen, Watcher
+from tsfal_geo.active.material import material
 from tsfal_geo.active.pools import RoundLabels
 from tsfal_geo.active.ranking import ChipQueries, chip_cap, propose, select
 from tsfal_geo.active.regions import Regions, region_pixels
 from tsfal_geo.active.rounds import Budget, Context
 from tsfal_geo.active.strategies import Strategy, build_strategy
 from tsfal_geo.active.training import Trained
+from tsfal_geo.active.whole_chips import propose_chip, select_chips
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.store import Query
 from tsfal_geo.raster.chips import Chip
@@ -49,20 +51,37 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
     config = context.config
     seed = config.train.seed + number
     strategy = build_strategy(config.active.strategy, seed, config.active.qbc_passes)
+    whole = config.active.granularity == "chips"
     watcher = Watcher(context, trained, labels, strategy)
     open_chips = int(np.count_nonzero(labels.by_chip < 1))
     cap = chip_cap(budget.remaining, open_chips, config.active)
     folder = context.workspace.round_dir(number)
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
         shelf = _Shelf(Path(spool))
+        if strategy.learns and budget.remaining:
+            strategy.learn(material(context, labels, trained.steps, Path(spool)))
         known: list[NDArray[np.float32]] = []
         for seen in _walk(context, watcher, folder):
             if budget.remaining and seen.askable.any():
-                shelf.put(seen.chip, propose(seen.outputs, strategy, config.active, cap))
+                shelf.put(
+                    seen.chip,
+                    propose_chip(seen.outputs, strategy)
+                    if whole
+                    else propose(seen.outputs, strategy, config.active, cap),
+                )
             if strategy.order == "chips" and labels.by_chip[seen.position] > 0.5:
                 vector = strategy.describe(seen.outputs)
                 known += [] if vector is None else [vector]
-        chosen = select(shelf.proposals, budget.remaining, strategy, config.active.ranking, known)
+        if whole:
+            chosen = select_chips(shelf.proposals, budget.remaining, strategy, known)
+        else:
+            chosen = select(shelf.proposals, budget.remaining, strategy, config.active.ranking, known)
+        if shelf.proposals and budget.remaining and not chosen:
+            least = min(int(proposal.regions.pixels.min()) for proposal in shelf.proposals)
+            context.reporter.warning(
+                f"round {number} may ask {budget.remaining} pixels, but the smallest query has {least}; "
+                "raise active.budget or lower active.rounds"
+            )
         ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
         queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
     return Asked(queries, strategy.name, watcher.diagnostics())
@@ -91,24 +110,28 @@ class _Shelf:
 
 def _walk(context: Context, watcher: Watcher, folder: Path) -> Iterator[Seen]:
     """Every chip, once; the scenes' rasters are written on the way."""
-    inputs, batch = context.inputs, context.config.export.batch or 4
-    positions = range(len(inputs.chips))
-    done = 0
-    for index, of_scene in groupby(positions, key=lambda i: inputs.chips[i].scene):
+    inputs = context.inputs
+    for index, of_scene in groupby(_looked(context, watcher), key=lambda seen: seen.chip.scene):
         scene = inputs.scenes[index]
         with RoundRasters(folder / scene.name, scene, inputs.classes, watcher.refines) as rasters:
-            for _, of_row in groupby(of_scene, key=lambda i: inputs.chips[i].row):
-                row = list(of_row)
-                first = inputs.chips[row[0]]
-                top = first.row * first.size
-                band = rasters.band(min(first.y + first.size, scene.height) - top)
-                for some in batched(row, batch):
-                    for seen in watcher.look(some):
-                        _place(seen, band, scene.height, scene.width)
-                        yield seen
-                    done += len(some)
-                    context.reporter.progress(done / len(inputs.chips), "looking at chips")
+            for _, of_row in groupby(of_scene, key=lambda seen: seen.chip.row):
+                band: dict[str, NDArray[np.uint8]] = {}
+                for seen in of_row:
+                    chip = seen.chip
+                    top = chip.row * chip.size
+                    band = band or rasters.band(min(chip.y + chip.size, scene.height) - top)
+                    _place(seen, band, scene.height, scene.width)
+                    yield seen
                 rasters.write(top, band)
+
+
+def _looked(context: Context, watcher: Watcher) -> Iterator[Seen]:
+    """Every chip in order; pictures of one size that are a chip each fill batches together."""
+    chips, scenes = context.inputs.chips, context.inputs.scenes
+    for _, alike in groupby(range(len(chips)), key=lambda i: scenes[chips[i].scene].shape):
+        for some in batched(alike, context.config.export.batch or 4):
+            yield from watcher.look(some)
+            context.reporter.progress((some[-1] + 1) / len(chips), "looking at chips")
 
 
 def _place(seen: Seen, band: dict[str, NDArray[np.uint8]], height: int, width: int) -> None:

@@ -12,10 +12,11 @@ from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.validation import validation_set
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
-from tsfal_geo.models.io import ModelCard, save_model
+from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.build import build_module
 from tsfal_geo.ssl.callbacks import BEST_NAME, RESUME_NAME
+from tsfal_geo.ssl.parts import method_named
 from tsfal_geo.ssl.trainer import fit, warm_start
 
 _ROUND_SEEDS = 7919
@@ -30,12 +31,14 @@ class Trained:
         refiner: the module's refiner; None in supervised training.
         metrics: ``miou`` and the like; empty without validation scenes.
         earlier: the resume state of the round before, of no more use once this round is complete.
+        steps: of this round's training, done or skipped.
     """
 
     module: SegmentationModule
     refiner: ActiveRefiner | None
     metrics: dict[str, Any]
     earlier: Path | None
+    steps: int
 
     def forget_earlier(self) -> None:
         """Delete the resume state of the round before."""
@@ -46,13 +49,12 @@ class Trained:
 def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
     """Train (or go on training) a round and save its model."""
     earlier = _earlier(context, number)
-    config = _round_config(context.config, number, earlier is not None)
+    going_on = earlier is not None and context.config.active.retrain == "continue"
+    config = _round_config(context.config, number, going_on)
     folder = context.workspace.round_dir(number)
-    steps = config.train.steps
-    if earlier is not None:
-        steps = max(1, round(steps * config.active.round_steps))
+    steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
-    if earlier is not None and not (folder / RESUME_NAME).exists():
+    if earlier is not None and going_on and not (folder / RESUME_NAME).exists():
         warm_start(module, earlier)
     result = fit(
         module,
@@ -67,13 +69,13 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
     _save(context, config, number, module, refiner, metrics)
     (folder / BEST_NAME).unlink(missing_ok=True)
-    return Trained(module, refiner, metrics, earlier)
+    return Trained(module, refiner, metrics, earlier, steps)
 
 
 def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
     """The last round's networks as this round's, without training."""
     earlier = _earlier(context, number)
-    config = _round_config(context.config, number, earlier is not None)
+    config = _round_config(context.config, number, going_on=True)
     if earlier is None:
         context.workspace.current_model()  # says what is missing
     assert earlier is not None
@@ -83,16 +85,19 @@ def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools)
     target = context.workspace.round_dir(number) / RESUME_NAME
     target.unlink(missing_ok=True)
     target.hardlink_to(earlier)
-    return Trained(module, refiner, {}, earlier)
+    return Trained(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
+
+
+def _steps(config: Config, going_on: bool) -> int:
+    return max(1, round(config.train.steps * (config.active.round_steps if going_on else 1)))
 
 
 def _round_config(config: Config, number: int, going_on: bool) -> Config:
     """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
     seed = config.train.seed + _ROUND_SEEDS * number
     update: dict[str, Any] = {"train": config.train.model_copy(update={"seed": seed})}
-    if number:
-        update["model"] = config.model.model_copy(update={"weights": None})
     if going_on:
+        update["model"] = config.model.model_copy(update={"weights": None})
         # Networks that know the classes already need no time before they may teach each other.
         update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
     return config.model_copy(update=update)
@@ -101,6 +106,11 @@ def _round_config(config: Config, number: int, going_on: bool) -> Config:
 def _earlier(context: Context, number: int) -> Path | None:
     path = context.workspace.round_dir(number - 1) / RESUME_NAME
     return path if number > 0 and path.is_file() else None
+
+
+def _generation(context: Context, number: int) -> int:
+    folders = (context.workspace.round_dir(earlier) for earlier in range(number))
+    return sum((folder / CARD_NAME).is_file() for folder in folders)
 
 
 def _build(
@@ -113,7 +123,7 @@ def _build(
         inputs.reader,
         labels.every,
         [chips[i] for i in pools.labelled],
-        [chips[i] for i in pools.unlabelled],
+        [chips[i] for i in pools.unlabelled] if method_named(config.train.method).uses_unlabelled else (),
         [chips[i] for i in pools.held_out],
         manual=labels.every,
         val_reader=val.reader if val else None,
@@ -134,6 +144,7 @@ def _build(
         pools.counts.tolist(),
         bands=inputs.reader.bands,
         refiner=refiner,
+        generation=_generation(context, number),
     )
     module.total_steps = steps
     return module, datamodule, refiner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
     if not as_json:
         from rich.console import Console
 
-        console = Console()
+        # In a pipe or a file rich assumes 80 columns and would cut the figures of many classes.
+        console = Console(width=None if sys.stdout.isatty() else 1000)
         console.print(scores.table())
         console.print(scores.confusion_table())
     reporter.result({**scores.to_json(), "scenes": [scene.name for scene in scenes]})
@@ -82,7 +84,7 @@ def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scor
 
     network = open_network(workspace.current_model())
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    labels = FolderLabels(scenes, network.classes)
+    labels = FolderLabels(scenes, workspace.classes)
     settings = settings_of(workspace.config, network)
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):

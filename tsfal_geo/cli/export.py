@@ -33,12 +33,18 @@ class Wanted:
     augment: bool = False
     polygons: str | None = None
     min_area: float | None = None
+    png: bool = False
     preview: bool = False
     mosaic: str | None = None
     onnx: bool = False
     workers: int | None = None
     scheduler: str | None = None
     shard: tuple[int, int] | None = None
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Ends of the names of pictures beside the maps."""
+        return (*(("_classes.png",) if self.png else ()), *((".png",) if self.preview else ()))
 
     @property
     def in_blocks(self) -> bool:
@@ -81,6 +87,9 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
     type=click.FloatRange(0),
     help="Of a polygon, in m²; smaller ones are merged.  [default: 25 pixels]",
 )
+@click.option(
+    "--png", is_flag=True, help="Also <name>_classes.png: class ids with a palette, no georeference."
+)
 @click.option("--preview", is_flag=True, help="Also <name>.png: orthophoto and map with a legend.")
 @click.option(
     "--mosaic",
@@ -115,6 +124,7 @@ def command(
     probabilities: bool,
     polygons: str | None,
     min_area: float | None,
+    png: bool,
     preview: bool,
     mosaic: str | None,
     onnx: bool,
@@ -134,7 +144,9 @@ def command(
         "probabilities": probabilities,
     }
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
-    wanted = Wanted(layers, augment, polygons, min_area, preview, mosaic, onnx, workers, scheduler, shard)
+    wanted = Wanted(
+        layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard
+    )
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
     opened = Workspace.open(workspace)
@@ -158,7 +170,7 @@ def export_maps(
     from tsfal_geo.mapping.sources import open_scenes
 
     scenes = find_scenes(raster, reporter)
-    check_paths(out, scenes, wanted.layers)
+    check_paths(out, scenes, wanted.layers, wanted.pictures)
     folder = workspace.current_model()
     network = open_network(folder, errors="error_mask" in wanted.layers, augment=wanted.augment)
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
@@ -228,6 +240,12 @@ def _describe(
         path = files.classes.with_name(f"{files.scene}_polygons.{wanted.polygons}")
         write_polygons(path, files.classes, network.classes, wanted.min_area)
         further["polygons"] = path
+    if wanted.png:
+        from tsfal_geo.mapping.png import write_png
+
+        path = files.classes.with_name(f"{files.scene}_classes.png")
+        write_png(path, files.classes, network.classes)
+        further["png"] = path
     if wanted.preview:
         from tsfal_geo.mapping.preview import save_preview
 

@@ -37,8 +37,9 @@ def command(
 
     reporter = Reporter(as_json)
     config = load_config(config_path, {"data.bands": _numbers(bands), **parse_set(settings)})
-    classes = ClassMap.from_specs(config.classes) if config.classes else None
-    report = inspect(raster, config.data.bands, classes)
+    ignored = config.ignore_colours, config.ignore_ids
+    classes = ClassMap.from_specs(config.classes, *ignored) if config.classes else None
+    report = inspect(raster, config.data.bands, classes, config.ignore_ids)
     for line in report.survey.warnings:
         reporter.warning(line)
     if not as_json:

@@ -24,8 +24,10 @@ _COMMANDS = {
     "labels": "Import, export, compare and restore labels.",
     "queries": "List queries and hand them out.",
     "workspace": "Copy a workspace safely.",
+    "datasets": "Prepare public datasets from the files that their owners ship.",
     "plugin": "Package or install the QGIS plugin.",
     "ablation": "TSF, +AL, +EMD, +PLAR, all: a table and a curve.",
+    "bench": "The paper's tables, re-run: ours beside what was published.",
     "demo": "Train on the sample town and map it.",
 }
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from tsfal_geo.cli.options import Reporter, config_options, json_option, workspace_option
-from tsfal_geo.config import load_config, parse_set
+from tsfal_geo.config import QueryStrategy, load_config, parse_set
 
 
 @click.command("query")
 @workspace_option
-@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy, margin, coreset, qbc.")
+@click.option("--strategy", type=click.Choice(get_args(QueryStrategy)), help="How queries are chosen.")
 @click.option("--budget", type=float, help="Labelled share at the end.")
 @config_options
 @json_option

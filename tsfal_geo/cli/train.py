@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import click
 
 from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_option
 from tsfal_geo.cli.remote import remote_option
-from tsfal_geo.config import load_config, parse_set
+from tsfal_geo.config import Method, QueryStrategy, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
 
@@ -22,7 +22,12 @@ from tsfal_geo.errors import ConfigError, UserError
     help="The project's folder; default: ./<name of the raster folder>-tsfal.",
 )
 @click.option("--labelled", type=float, help="Share of the chips whose labels are used, drawn by the seed.")
-@click.option("--method", type=click.Choice(["tsf", "supervised"]), help="How to train; default tsf.")
+@click.option(
+    "--labelled-list",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Text file with the names of the scenes whose labels are used, a line each.",
+)
+@click.option("--method", type=click.Choice(get_args(Method)), help="How to train; default tsf.")
 @click.option("--bands", help="1-based band numbers in order, such as 4,1,2.")
 @click.option("--dsm", type=click.Choice(["auto", "use", "ignore"]), help="Heights as an extra channel.")
 @click.option("--weights", help="Encoder weights: a file, 'imagenet' or a torchgeo weights name.")
@@ -36,7 +41,7 @@ from tsfal_geo.errors import ConfigError, UserError
 )
 @click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
 @click.option("--rounds", type=int, help="Rounds of queries over which the budget is spread.")
-@click.option("--strategy", help="How queries are chosen: plar, emd, random, entropy, margin, coreset, qbc.")
+@click.option("--strategy", type=click.Choice(get_args(QueryStrategy)), help="How queries are chosen.")
 @click.option(
     "--oracle", is_flag=True, default=None, help="The folder's labels answer the queries by themselves."
 )
@@ -99,10 +104,12 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         numbers = [int(part) for part in bands.split(",")] if bands else None
     except ValueError:
         raise ConfigError(f"--bands {bands}: expected band numbers from 1, such as 4,1,2") from None
+    listed = options["labelled_list"]
     named = {
         "data.bands": numbers,
         "data.dsm": options["dsm"],
         "data.labelled": options["labelled"],
+        "data.labelled_list": listed and str(listed.resolve()),
         "model.weights": options["weights"],
         "train.method": options["method"],
         "train.steps": options["steps"],

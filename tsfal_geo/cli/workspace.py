@@ -20,10 +20,6 @@ def command() -> None:
 def copy(workspace: Path, destination: Path) -> None:
     """Copy a workspace to DESTINATION, label files being edited included."""
     from tsfal_geo.labels.backup import copy_workspace
-    from tsfal_geo.workspace.layout import Workspace
 
-    original = Workspace.open(workspace)
     files = copy_workspace(workspace, destination)
-    # Orthophotos lie outside, named relative to the folder: the copy's own paths to them are written anew.
-    Workspace(destination, original.state).save(original.state)
     click.echo(f"{destination}: {files} files")

@@ -76,7 +76,7 @@ class WeakAugment:
         scale = low + (high - low) * draws[0]
         turns = math.floor(4 * draws[1]) if self.config.rotate90 else 0
         mirror_x = -1.0 if self.config.flip and draws[2] < 0.5 else 1.0
-        mirror_y = -1.0 if self.config.flip and draws[3] < 0.5 else 1.0
+        mirror_y = -1.0 if self.config.flip is True and draws[3] < 0.5 else 1.0
         cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turns]
         turn = torch.tensor(
             [[mirror_x * cos, -mirror_x * sin], [mirror_y * sin, mirror_y * cos]], dtype=torch.float64

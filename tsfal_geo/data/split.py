@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.errors import LabelError
+from tsfal_geo.raster import naming
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.scene import Scene
 
 _DRAWS = 100
 
@@ -72,6 +75,47 @@ def draw_held_out(counts: NDArray[np.int64], labelled: Sequence[int], share: flo
         return []
     kept = _draw(counts, pool, number, np.random.default_rng([seed, 1]))
     return sorted(set(pool.tolist()) - set(kept))
+
+
+def listed_scenes(path: Path, scenes: Sequence[Scene]) -> set[int]:
+    """The scenes that a list names, such as the split files that come with papers.
+
+    A line names a scene by its name or by any path of its picture, and may name its labels' file after it;
+    empty lines do not count. Stems are compared as those of label files with those of scenes.
+
+    Returns:
+        Indices into ``scenes``.
+
+    Raises:
+        LabelError: no such file, an empty one, a line of no scene, or of a scene without labels.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(
+            f"{path}: not readable as a list of scenes ({error}); expected a text file with a name a line"
+        ) from None
+    if not lines:
+        raise LabelError(f"{path}: an empty list; expected the names of labelled scenes, a line each")
+    by_name = {scene.name: index for index, scene in enumerate(scenes)}
+    by_key: dict[tuple[str, ...], list[int]] = {}
+    for index, scene in enumerate(scenes):
+        by_key.setdefault(naming.key(scene.path), []).append(index)
+    found = set()
+    for line in lines:
+        picture = PurePosixPath(line if line in by_name else line.split()[0])
+        name = next((name for name in (picture.name, picture.stem) if name in by_name), None)
+        fitting = [by_name[name]] if name else by_key.get(naming.key(Path(picture.name)), [])
+        if len(fitting) != 1:
+            raise LabelError(
+                f"{path}: '{line}' names {len(fitting) or 'no'} scenes; expected names such as "
+                f"{scenes[0].name}, a line each"
+            )
+        scene = scenes[fitting[0]]
+        if scene.labels is None:
+            raise LabelError(f"{path}: {scene.path} is listed and has no label file; add it")
+        found.add(fitting[0])
+    return found
 
 
 def _draw(

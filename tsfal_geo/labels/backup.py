@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.labels.gpkg_file import reading
+from tsfal_geo.workspace.layout import Workspace
 
 _PARTS = ("-wal", "-shm", "-journal")
 
@@ -29,13 +30,14 @@ def copy_workspace(source: Path, destination: Path) -> int:
         Number of files copied.
 
     Raises:
-        WorkspaceError: the destination exists or lies inside the source.
+        WorkspaceError: there is no workspace; the destination exists or lies inside the source.
         LabelError: a GeoPackage is damaged.
     """
     if destination.exists():
         raise WorkspaceError(f"{destination}: exists already; name a folder that does not")
     if destination.resolve().is_relative_to(source.resolve()):
         raise WorkspaceError(f"{destination}: lies inside the workspace; name a folder outside {source}")
+    state = Workspace.open(source).state
     destination.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=destination.parent) as folder:
@@ -55,6 +57,8 @@ def copy_workspace(source: Path, destination: Path) -> int:
                 shutil.copy2(path, target)
             count += 1
         temporary.rename(destination)
+    # Orthophotos lie outside, named relative to the folder: the copy's own paths to them are written anew.
+    Workspace(destination, state).save(state)
     return count
 
 

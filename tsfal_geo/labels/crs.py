@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,14 @@ def layer_crs(scenes: Iterable[Scene], base: str) -> dict[str, pyproj.CRS | None
 def layer_of(crs: pyproj.CRS | None, layers: dict[str, pyproj.CRS | None]) -> str | None:
     """The layer whose CRS is ``crs``, or None."""
     return next((name for name, known in layers.items() if same_crs(crs, known)), None)
+
+
+@contextmanager
+def writing_without_crs() -> Iterator[None]:
+    """Keep pyogrio from warning a person that pictures have no CRS."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        yield
 
 
 def turned(scene: Scene) -> bool:

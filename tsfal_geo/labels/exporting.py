@@ -13,7 +13,7 @@ import shapely
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
-from tsfal_geo.labels.crs import layer_crs, to_pixels
+from tsfal_geo.labels.crs import layer_crs, to_pixels, writing_without_crs
 from tsfal_geo.labels.label_file import by_layer, stored
 from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
 from tsfal_geo.labels.schema import GPKG_OPTIONS
@@ -139,7 +139,7 @@ def _write_vector(
         for layer, group in by_layer(labels, by_name, "labels")
     } or {"labels": _frame([], by_name, classes, layers["labels"])}
     if out.suffix.lower() == ".gpkg":
-        with replace_file(out) as temporary:
+        with replace_file(out) as temporary, writing_without_crs():
             for layer, frame in frames.items():
                 options = {} if temporary.exists() else {"dataset_options": GPKG_OPTIONS}
                 frame.to_file(temporary, layer=layer, driver="GPKG", promote_to_multi=True, **options)
@@ -147,7 +147,7 @@ def _write_vector(
     paths = []
     for layer, frame in frames.items():
         path = out.with_stem(out.stem + layer.removeprefix("labels"))
-        with replace_file(path) as temporary:
+        with replace_file(path) as temporary, writing_without_crs():
             if path.suffix.lower() == ".parquet":
                 frame.to_parquet(temporary)
             else:

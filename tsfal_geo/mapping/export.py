@@ -50,8 +50,16 @@ def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
     return SceneMap(scene.name, out / f"{scene.name}.tif", files)
 
 
-def check_paths(out: Path, scenes: Sequence[Scene], layers: Sequence[str] = ()) -> None:
-    """Make sure that no map overwrites a scene's own files or another map.
+def check_paths(
+    out: Path, scenes: Sequence[Scene], layers: Sequence[str] = (), pictures: Sequence[str] = ()
+) -> None:
+    """Make sure that no map, nor a picture of it, overwrites a scene's own files or another map.
+
+    Args:
+        out: folder of the maps.
+        scenes: all scenes that are mapped.
+        layers: of ``LAYERS``.
+        pictures: ends of the names of pictures, such as ``.png`` for ``<out>/<name>.png``.
 
     Raises:
         UserError: it would.
@@ -60,7 +68,8 @@ def check_paths(out: Path, scenes: Sequence[Scene], layers: Sequence[str] = ()) 
     outputs: set[Path] = set()
     for scene in scenes:
         files = map_paths(out, scene, layers)
-        for path in (files.classes, *files.layers.values()):
+        beside = (out / f"{scene.name}{end}" for end in pictures)
+        for path in (files.classes, *files.layers.values(), *beside):
             if path.resolve() in inputs:
                 raise UserError(f"{path} is an input; expected another folder for the maps, give --out DIR")
             if path in outputs:

@@ -94,8 +94,7 @@ class _Layers(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         size = (x.shape[-2], x.shape[-1])
-        low, _, high = self.encoder(x)
-        logits, f1, f2 = self.head(low, high)
+        logits, f1, f2 = self.head(self.encoder(x))
         layers = [logits.float().softmax(1)]
         if self.decoder is not None:
             layers.append(self.decoder(f1, f2, logits.softmax(1)).float().sigmoid())

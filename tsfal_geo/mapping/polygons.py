@@ -15,6 +15,7 @@ from rasterio.features import shapes, sieve
 from shapely.geometry import shape
 
 from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.labels.crs import writing_without_crs
 from tsfal_geo.labels.styles import class_style
 from tsfal_geo.raster.files import open_raster, reading
 from tsfal_geo.raster.grids import grid_of, metres_per_pixel
@@ -57,7 +58,7 @@ def write_polygons(
         ids = _sieved(dataset, least)
     values, regions = _regions(ids, smooth)
     frame = _frame(values, regions, grid, classes, pixel)
-    with replace_file(path) as temporary:
+    with replace_file(path) as temporary, writing_without_crs():
         if path.suffix == ".parquet":
             frame.to_parquet(temporary)
         else:

@@ -30,6 +30,7 @@ from pystac.extensions.projection import ProjectionExtension
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.mapping.export import SceneMap
 from tsfal_geo.models.io import CARD_NAME, WEIGHTS_NAME, ModelCard
+from tsfal_geo.models.vit import is_vision_transformer
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.workspace.atomic import write_text
 
@@ -97,10 +98,11 @@ def write_model_item(
         max(b[3] for b in boxes),
     ]
     path = out / MODEL_ITEM
+    head = "DPT" if is_vision_transformer(card.model.encoder) else "DeepLabv3+"
     item = pystac.Item("model", shapely.geometry.mapping(shapely.box(*bounds)), bounds, datetime.now(UTC), {})
     MLMExtension.ext(item, add_if_missing=True).apply(
         name=f"tsfal-geo round {card.round}",
-        architecture=f"DeepLabv3+ with {card.model.encoder}",
+        architecture=f"{head} with {card.model.encoder}",
         tasks=[TaskType.SEMANTIC_SEGMENTATION],
         input=[_input(card, dtype)],
         output=[_output(card)],

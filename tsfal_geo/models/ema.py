@@ -56,6 +56,18 @@ class EmaTeacher(nn.Module):
         self.updates = int(state)
 
 
+_MEMORY = 0.1
+
+
+def bounded_decay(decay: float, steps: int) -> float:
+    """A decay whose memory 1 / (1 - decay) is at most a tenth of a training of ``steps`` steps.
+
+    A decay of 0.99 remembers a hundred steps: in a training of a few hundred the teacher would lag behind its
+    student to the end.
+    """
+    return min(decay, max(0.0, 1 - 1 / (_MEMORY * steps)))
+
+
 def _floating(model: nn.Module) -> list[Tensor]:
     tensors = [*model.parameters(), *model.buffers()]
     return [tensor for tensor in tensors if tensor.is_floating_point()]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.models.dropout import ByteDropout
+from tsfal_geo.models.encoders import EncoderFeatures
 
 FEATURES = 256
 
@@ -45,23 +46,15 @@ class DeepLabHead(nn.Module):
         self.fuse_dropout = ByteDropout(0.2) if light else nn.Dropout2d(0.1)
         self.classifier = nn.Conv2d(FEATURES, classes, 1)
         self.aux = _auxiliary(middle, classes) if cfg.aux_head else None
-        self._initialise()
+        initialise(self, self.classifier)
 
-    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, features: EncoderFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (N, C, h4, w4), F1 (N, 256, h, w) on the high grid and F2 (N, 256, h4, w4)."""
+        low, _, high = features
         f1 = self.project(self.aspp(high))
         context = enlarge(self.project_dropout(f1), self.factor, (low.shape[-2], low.shape[-1]))
         f2 = self.fuse(torch.cat([context, self.low(low)], dim=1))
         return self.classifier(self.fuse_dropout(f2)), f1, f2
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        # Near-uniform first probabilities: no class starts with a lead that is only chance.
-        nn.init.normal_(self.classifier.weight, std=0.01)
 
 
 class Aspp(nn.Module):
@@ -129,6 +122,17 @@ def conv_norm_relu(
     else:
         convs = [nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False)]
     return nn.Sequential(*convs, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def initialise(head: nn.Module, classifier: nn.Conv2d) -> None:
+    """Draw the weights of a head's convolutions, its classifier's among them."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    # Near-uniform first probabilities: no class starts with a lead that is only chance.
+    nn.init.normal_(classifier.weight, std=0.01)
 
 
 def enlarge(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -20,19 +21,20 @@ from torch import Tensor, nn
 
 from tsfal_geo.errors import WeightsError
 from tsfal_geo.models.encoders import Encoder
+from tsfal_geo.models.vit import ViTEncoder, is_vision_transformer, library_state
 
 _PREFIXES = ("encoder.net.", "encoder.", "backbone.", "module.", "model.", "net.")
 _PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 _REMEDY = "give a file with --set model.weights=FILE, or --set model.allow_random_init=true"
 
 
-def load_encoder_weights(encoder: Encoder, spec: str, allow_random: bool = False) -> None:
+def load_encoder_weights(encoder: Encoder | ViTEncoder, spec: str, allow_random: bool = False) -> None:
     """Load pretrained weights into an encoder, its first convolution adapted to the encoder's bands.
 
     Args:
         encoder: randomly initialised; left untouched where an error is raised.
-        spec: a file (.safetensors, or a .pth state dict), ``imagenet``, or a torchgeo weights name such as
-            ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
+        spec: a file (.safetensors, or a .pth state dict), ``imagenet`` (what the library has under the
+            encoder's name), or a torchgeo weights name such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
         allow_random: warn and keep the random weights where the weights cannot be had.
 
     Raises:
@@ -45,6 +47,8 @@ def load_encoder_weights(encoder: Encoder, spec: str, allow_random: bool = False
             raise
         warnings.warn(f"{error}; going on with random weights", stacklevel=2)
         return
+    if isinstance(encoder, ViTEncoder):
+        state = _converted(encoder, state, spec)
     wanted = encoder.net.state_dict()
     matched = match_keys(wanted, state, spec)
     stem = _stem_key(encoder.net, encoder.in_channels)
@@ -70,8 +74,8 @@ def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
         return read_file(path)
     if spec == "imagenet":
         return _library_weights(encoder_name)
-    if re.fullmatch(r"\w+_Weights\.\w+", spec):
-        return _torchgeo_weights(spec)
+    if is_torchgeo_name(spec):
+        return _torchgeo_state(spec)
     raise WeightsError(
         f"model.weights={spec}: no such file, expected a .safetensors file, 'imagenet' or a torchgeo weights "
         f"name; {_REMEDY}"
@@ -162,14 +166,28 @@ def _stem_key(net: nn.Module, in_channels: int) -> str | None:
     return None
 
 
+def _converted(encoder: ViTEncoder, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    try:
+        return encoder.converted({_stripped(key): value for key, value in state.items()})
+    except Exception as error:  # timm's converters trust the file
+        raise WeightsError(
+            f"{source}: cannot be brought onto encoder {encoder.name} ({_first_line(error)}); choose the "
+            "encoder that these weights belong to (model.encoder)"
+        ) from error
+
+
 def _canonical(key: str) -> str:
+    return _stripped(key).replace(".", "_")
+
+
+def _stripped(key: str) -> str:
     stripped = True
     while stripped:
         stripped = False
         for prefix in _PREFIXES:
             if key.startswith(prefix):
                 key, stripped = key.removeprefix(prefix), True
-    return key.replace(".", "_")
+    return key
 
 
 def _match_by_order(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -208,14 +226,16 @@ def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
 def _library_weights(encoder_name: str) -> dict[str, Tensor]:
     weights = True if encoder_name.startswith("tu-") else "imagenet"
     try:
-        with _cache_only_if_unreachable():
+        with cache_only_if_unreachable():
+            if is_vision_transformer(encoder_name):
+                return library_state(encoder_name)
             return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
     except Exception as error:  # no network, no such weights: each library and transport has its own error
-        raise _unavailable(f"ImageNet weights of encoder {encoder_name}", error) from error
+        raise _unavailable(f"pretrained weights of encoder {encoder_name}", error) from error
 
 
 @contextmanager
-def _cache_only_if_unreachable() -> Iterator[None]:
+def cache_only_if_unreachable() -> Iterator[None]:
     """Keep the hub's client from half a minute of retries where its host has no address at all."""
     before = hub.HF_HUB_OFFLINE
     try:
@@ -229,15 +249,29 @@ def _cache_only_if_unreachable() -> Iterator[None]:
         hub.HF_HUB_OFFLINE = before
 
 
-def _torchgeo_weights(name: str) -> dict[str, Tensor]:
+def is_torchgeo_name(spec: str) -> bool:
+    """Whether ``model.weights`` names weights of torchgeo."""
+    return re.fullmatch(r"\w+_Weights\.\w+", spec) is not None
+
+
+def torchgeo_weights(name: str) -> Any:
+    """The entry of a name in torchgeo: its ``transforms`` and ``meta``; nothing is downloaded.
+
+    Raises:
+        WeightsError: no weights of that name.
+    """
     from torchgeo.models import get_weight
 
     try:
-        weights = get_weight(name)
+        return get_weight(name)
     except ValueError as error:
         raise WeightsError(
             f"model.weights={name}: torchgeo has no weights of that name; {_REMEDY}"
         ) from error
+
+
+def _torchgeo_state(name: str) -> dict[str, Tensor]:
+    weights = torchgeo_weights(name)
     try:
         return dict(weights.get_state_dict(progress=False))
     except Exception as error:  # urllib, http and hub errors by transport

@@ -52,7 +52,10 @@ class FolderReport:
 
 
 def inspect(
-    folder: Path, bands: tuple[int, ...] | None = None, classes: ClassMap | None = None
+    folder: Path,
+    bands: tuple[int, ...] | None = None,
+    classes: ClassMap | None = None,
+    ignore_ids: tuple[int, ...] = (),
 ) -> FolderReport:
     """Look at every scene of a folder: headers, pixels (small scenes whole, large ones in samples), labels.
 
@@ -60,6 +63,7 @@ def inspect(
         folder: as for `tsfal_geo.raster.discovery.discover`.
         bands: 1-based numbers that are meant to be used; None for all.
         classes: the configured class map; None: what the label files bring along, else Vaihingen's.
+        ignore_ids: ids that are no class, where ``classes`` is None.
 
     Raises:
         RasterError: no such folder, or no orthophoto in it.
@@ -68,7 +72,8 @@ def inspect(
     found = survey(folder)
     source = "the configuration"
     if classes is None:
-        classes, source = _own_classes(found.scenes)
+        own, source = _own_classes(found.scenes)
+        classes = own and own.ignoring(ignore_ids)
     reports = tuple(_look_at(scene, bands, classes) for scene in found.scenes)
     return FolderReport(found, reports, classes, source)
 

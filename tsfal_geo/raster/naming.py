@@ -32,6 +32,7 @@ IMAGE_WORDS = frozenset(
         "nirrg",
         "sat",
         "aerial",
+        "leftimg8bit",
     ]
 )
 DSM_WORDS = frozenset(["dsm", "ndsm", "matching", "height"])
@@ -49,6 +50,9 @@ LABEL_WORDS = frozenset(
         "truth",
         "groundtruth",
         "noboundary",
+        "gtfine",
+        "labelids",
+        "labeltrainids",
     ]
 )
 _WORDS = IMAGE_WORDS | DSM_WORDS | LABEL_WORDS

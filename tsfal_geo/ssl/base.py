@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -13,45 +12,43 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
-from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.errors import UserError
 from tsfal_geo.models.segmenter import Segmenter, enlarge
+from tsfal_geo.ssl.optimisers import build_optimiser, parameter_groups
+from tsfal_geo.ssl.parts import Parts
 
 Losses = dict[str, Tensor]
 """Losses by name; ``total`` is the one that is minimised, the others are only logged."""
 
 
 class SegmentationModule(LightningModule):
-    """SGD with a poly learning rate, seeds by step, and mIoU from one global confusion matrix.
+    """A poly learning rate, seeds by step, and mIoU from one global confusion matrix.
 
     A step depends on the state dict, the optimisers' state and (seed, step, rank), on nothing else: training
     that is stopped and resumed gives the same weights as training that was not.
 
     Attributes:
+        uses_unlabelled: whether its losses ask for unlabelled batches.
+        branch: the labelled chips' views and loss.
         step: steps done, a buffer.
         total_steps: length of the learning rate's descent; see ``begin``.
         metrics: the newest validation's values, by name.
         best_miou: the best validation mIoU so far, a buffer; NaN before the first.
     """
 
+    uses_unlabelled: ClassVar[bool] = True
     step: Tensor
     best_miou: Tensor
 
-    def __init__(self, config: Config, normaliser: Normaliser, class_names: Sequence[str]) -> None:
-        """Set up what is common.
-
-        Args:
-            config: the whole configuration.
-            normaliser: makes network input of batches.
-            class_names: in index order.
-        """
+    def __init__(self, parts: Parts) -> None:
+        """Set up what is common."""
         super().__init__()
         self.automatic_optimization = False
-        self.config = config
-        self.normaliser = normaliser
-        self.class_names = tuple(class_names)
-        self.total_steps = config.train.steps
+        self.config = parts.config
+        self.normaliser = parts.normaliser
+        self.class_names = tuple(parts.class_names)
+        self.branch = parts.branch
+        self.total_steps = parts.config.train.steps
         self.metrics: dict[str, float] = {}
         self.confusions = nn.ModuleDict()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -65,7 +62,7 @@ class SegmentationModule(LightningModule):
         raise NotImplementedError
 
     def learners(self) -> dict[str, Segmenter]:
-        """The networks that SGD trains, by name."""
+        """The networks that learn at the poly rate, by name."""
         raise NotImplementedError
 
     def evaluated(self) -> dict[str, nn.Module]:
@@ -84,6 +81,10 @@ class SegmentationModule(LightningModule):
     def after_step(self) -> None:
         """What follows the optimisers' step, such as the EMA update."""
 
+    def extra_groups(self) -> list[dict[str, Any]]:
+        """Parameter groups for SGD besides the learners', ``params`` and ``factor`` on the rate each."""
+        return []
+
     def slow_groups(self) -> list[dict[str, Any]]:
         """Parameter groups for AdamW at a constant rate; none by default."""
         return []
@@ -94,15 +95,16 @@ class SegmentationModule(LightningModule):
         return False
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """SGD on encoders (base rate) and heads (``head_lr_mult`` times that); AdamW on ``slow_groups``."""
+        """``train.optimiser`` on the networks, AdamW on ``slow_groups``.
+
+        Raises:
+            ConfigError: layer-wise rates for an encoder that has none.
+        """
         train = self.config.train
-        groups = []
+        groups: list[dict[str, Any]] = []
         for network in self.learners().values():
-            for part, factor in ((network.encoder, 1.0), (network.head, train.head_lr_mult)):
-                groups.append({"params": list(part.parameters()), "lr": train.lr * factor, "factor": factor})
-        optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.SGD(groups, momentum=train.momentum, weight_decay=train.weight_decay)
-        ]
+            groups += parameter_groups(network, train)
+        optimisers = [build_optimiser([*groups, *self.extra_groups()], train)]
         if slow := self.slow_groups():
             optimisers.append(torch.optim.AdamW(slow))
         return optimisers

@@ -9,11 +9,11 @@ from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.stats import Normalisation
+from tsfal_geo.ssl import deal, s4al, supervised, systems, tsf  # noqa: F401  # they enter the register
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.labelled import LabelledBranch
+from tsfal_geo.ssl.parts import Parts, method_named
 from tsfal_geo.ssl.refiner import Refiner
-from tsfal_geo.ssl.supervised import Supervised
-from tsfal_geo.ssl.tsf import Tsf
 
 
 def build_module(
@@ -25,6 +25,7 @@ def build_module(
     *,
     bands: int,
     refiner: Refiner | None = None,
+    generation: int = 0,
 ) -> SegmentationModule:
     """Build what ``config.train.method`` names.
 
@@ -39,6 +40,7 @@ def build_module(
         class_counts: (C,) labelled pixels of each class.
         bands: image bands among the channels (heights come after them).
         refiner: error mask and PLAR of the active loop.
+        generation: rounds of the active loop that trained before this one.
 
     Raises:
         ConfigError: an encoder that does not exist.
@@ -46,19 +48,16 @@ def build_module(
     """
     normaliser = Normaliser(statistics)
     channels, classes, seed = len(statistics.mean), len(class_names), 2 * config.train.seed
-    branch = LabelledBranch(config, normaliser, datamodule, class_counts, len(datamodule.labelled.chips))
-    student = build_segmenter(config.model, channels, classes, seed)
-    if config.train.method == "supervised":
-        return Supervised(config, student, normaliser, class_names, branch)
-    friend = build_segmenter(config.model, channels, classes, seed + 1)
     unlabelled = datamodule.unlabelled
-    return Tsf(
-        config,
-        (student, friend),
-        normaliser,
-        class_names,
-        branch,
+    parts = Parts(
+        config=config,
+        normaliser=normaliser,
+        class_names=class_names,
+        branch=LabelledBranch(config, normaliser, datamodule, class_counts, len(datamodule.labelled.chips)),
+        network=lambda number: build_segmenter(config.model, channels, classes, seed + number),
         bands=bands,
         unlabelled_chips=len(unlabelled.chips) if unlabelled is not None else 0,
         refiner=refiner,
+        generation=generation,
     )
+    return method_named(config.train.method)(parts)

@@ -16,7 +16,6 @@ from scipy import ndimage
 from torch import Tensor
 
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
-_RANDOM_BOX_AREA = 0.5
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,17 @@ def object_box(
     return Box(y, x, min(cell * rows.stop, size[0]) - y, min(cell * columns.stop, size[1]) - x)
 
 
-def random_box(size: tuple[int, int], rng: np.random.Generator) -> Box:
-    """A box of half the image's area; its height is the share 0.5^u of the image's, u uniform in [0, 1)."""
-    share = _RANDOM_BOX_AREA ** rng.random()
-    height, width = round(size[0] * share), round(size[1] * _RANDOM_BOX_AREA / share)
+def random_box(size: tuple[int, int], rng: np.random.Generator, area: float = 0.5, scale: float = 1.0) -> Box:
+    """A box anywhere in the image; its height is the share area^u of the image's, u uniform in [0, 1).
+
+    Args:
+        size: height and width of the image in pixels.
+        rng: the step's random numbers.
+        area: share of the image's area.
+        scale: factor on both sides, after the shape is drawn.
+    """
+    share = area ** rng.random()
+    height, width = round(size[0] * share * scale), round(size[1] * area / share * scale)
     y, x = rng.integers(size[0] - height + 1), rng.integers(size[1] - width + 1)
     return Box(int(y), int(x), height, width)
 

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from tsfal_geo.config import Config
-from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.base import Losses, SegmentationModule
-from tsfal_geo.ssl.labelled import LabelledBranch
 from tsfal_geo.ssl.losses import log_probabilities
+from tsfal_geo.ssl.parts import Parts, register
 
 
+@register("supervised")
 class Supervised(SegmentationModule):
     """TSF's supervised branch alone: same views, copy-paste, loss and schedule; only the rest differs."""
 
-    def __init__(
-        self,
-        config: Config,
-        network: Segmenter,
-        normaliser: Normaliser,
-        class_names: Sequence[str],
-        branch: LabelledBranch,
-    ) -> None:
-        """Put the parts together.
+    uses_unlabelled = False
 
-        Args:
-            config: the whole configuration.
-            network: what is trained.
-            normaliser: makes network input of batches.
-            class_names: in index order.
-            branch: the labelled chips' views and loss.
-        """
-        super().__init__(config, normaliser, class_names)
-        self.network = network
-        self.branch = branch
+    def __init__(self, parts: Parts) -> None:
+        """Build the network."""
+        super().__init__(parts)
+        self.network = parts.network(0)
 
     @property
     def predictor(self) -> Segmenter:

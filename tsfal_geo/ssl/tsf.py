@@ -6,7 +6,7 @@ from the teacher too. The teacher is the student's moving average; it never teac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,96 +15,41 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
-from tsfal_geo.data.augment import ColourJitter
-from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.models.ema import EmaTeacher
 from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
-from tsfal_geo.ssl.banks import PresenceBank
-from tsfal_geo.ssl.base import Losses, SegmentationModule
-from tsfal_geo.ssl.cutmix import box_mask, draw_boxes, mix
-from tsfal_geo.ssl.labelled import LabelledBranch
-from tsfal_geo.ssl.losses import log_probabilities, peer_loss, rise, teacher_loss
-from tsfal_geo.ssl.refiner import Refiner
-from tsfal_geo.ssl.views import PseudoLabels, Views, collate, make_views, pixel_labels, pseudo_labels
-
-_WARMUP = 0.05
-_MEMORY = 0.1
+from tsfal_geo.ssl.base import Losses
+from tsfal_geo.ssl.losses import log_probabilities, peer_loss, rise
+from tsfal_geo.ssl.parts import Parts, register
+from tsfal_geo.ssl.systems.adaptive import AdaptiveTeacher, Taught
+from tsfal_geo.ssl.systems.targets import overridden
+from tsfal_geo.ssl.views import PseudoLabels, Views, pixel_labels, pseudo_labels
 
 
 @dataclass(frozen=True)
-class Unlabelled:
-    """Everything that the losses need of a step's unlabelled images; all maps are (B, H, W).
+class Unlabelled(Taught):
+    """Everything that the losses need of a step's unlabelled images; labels are those after PLAR.
 
     Attributes:
-        images: (B, C, H, W) what student and friend see: mixed, colour-jittered.
-        valid: bool.
-        teacher: int64 the teacher's labels (ŷ^t) after PLAR and manual override, 255 ignored.
-        confidence: float32 of ``teacher``.
-        manual: int64 what people said, 255 where nothing.
         peers: labels (int64) and their confidence (float32) of the student, then of the friend, from unmixed
             views; None: made from the mixed images.
         refiner_loss: loss of what refines; None without.
     """
 
-    images: Tensor
-    valid: Tensor
-    teacher: Tensor
-    confidence: Tensor
-    manual: Tensor
     peers: tuple[Tensor, ...] | None
     refiner_loss: Tensor | None
 
 
-class Tsf(SegmentationModule):
+@register("tsf")
+class Tsf(AdaptiveTeacher):
     """Three networks, their losses, adaptive augmentation, and the active loop's refiner if there is one."""
 
-    def __init__(
-        self,
-        config: Config,
-        networks: tuple[Segmenter, Segmenter],
-        normaliser: Normaliser,
-        class_names: Sequence[str],
-        branch: LabelledBranch,
-        *,
-        bands: int,
-        unlabelled_chips: int,
-        refiner: Refiner | None = None,
-    ) -> None:
-        """Put the parts together.
+    def __init__(self, parts: Parts) -> None:
+        """Build the networks; without unlabelled chips only L_sup is there.
 
-        Args:
-            config: the whole configuration.
-            networks: student and friend: same encoder weights, heads from different seeds.
-            normaliser: makes network input of batches.
-            class_names: in index order.
-            branch: the labelled chips' views and loss; its source gives partners as well.
-            bands: how many of the input's channels are image bands (colour jitter leaves heights alone).
-            unlabelled_chips: number of unlabelled chips; 0: only L_sup is there.
-            refiner: error mask and PLAR; None: manual labels override pseudo-labels, nothing else.
+        Without a refiner manual labels override pseudo-labels, nothing else.
         """
-        super().__init__(config, normaliser, class_names)
-        self.student, self.friend = networks
-        self.teacher = EmaTeacher(self.student, config.tsf.ema_decay)
-        self.branch = branch
-        self.presence = PresenceBank(len(class_names), unlabelled_chips, config.tsf.presence_min_area)
-        self.jitter = ColourJitter(config.augment.colour or 0.0, bands)
-        self.refiner = refiner
-
-    def begin(self, total_steps: int) -> None:
-        """Start anew; the teacher's memory is at most a tenth of the training.
-
-        A decay of 0.99 remembers a hundred steps: in a training of a few hundred the teacher would lag behind
-        its student to the end.
-        """
-        super().begin(total_steps)
-        self.teacher.decay = min(self.config.tsf.ema_decay, max(0.0, 1 - 1 / (_MEMORY * total_steps)))
-
-    @property
-    def predictor(self) -> Segmenter:
-        """The teacher."""
-        model: Segmenter = self.teacher.model  # type: ignore[assignment]
-        return model
+        super().__init__(parts)
+        self.friend = parts.network(1)
+        self.refiner = parts.refiner
 
     def learners(self) -> dict[str, Segmenter]:
         """Student and friend."""
@@ -123,21 +68,15 @@ class Tsf(SegmentationModule):
         """The refiner starts later than the networks."""
         return self.refiner is not None
 
-    @property
-    def warmup_steps(self) -> int:
-        """Steps before unlabelled images count."""
-        given = self.config.tsf.warmup_steps
-        return round(_WARMUP * self.total_steps) if given is None else given
-
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
         """L_sup + L_t + L_f, in the order of method, section 2.4."""
         known = self.branch.views(batch["labelled"])
         labelled = self.branch.paste(known, rng)
         extra = None
-        if self._step >= self.warmup_steps and "unlabelled" in batch:
+        if self.warm and "unlabelled" in batch:
             if "held_out" in batch:
                 known = self.branch.views(batch["held_out"])
-            extra = self._unlabelled(make_views(batch["unlabelled"], *self._maker), known, rng)
+            extra = self._unlabelled(self.views(batch["unlabelled"]), known, rng)
         images = labelled.images if extra is None else torch.cat((labelled.images, extra.images))
         outputs = [network(self.prepared(images)) for network in (self.student, self.friend)]
         log_s, log_f = (log_probabilities(output.logits, labelled.size) for output in outputs)
@@ -152,48 +91,22 @@ class Tsf(SegmentationModule):
         self.branch.bank.update(log_s[:count].detach(), labelled.labels)
         return {"total": torch.stack(list(losses.values())).sum(), **losses}
 
-    def after_step(self) -> None:
-        """The teacher follows the student."""
-        self.teacher.update(self.student)
-
     def _unlabelled(self, base: Views, known: Views, rng: np.random.Generator) -> Unlabelled:
         """Teacher, refinement and mixing; ``known`` are labelled images on which the refiner learns."""
-        wanted, views = self._with_partners(base, rng)
+        wanted, views = self.with_partners(base, rng)
         output, refiner_loss = self._teach(views, known)
         pseudo = pseudo_labels(output.logits, views.valid)
         peers = self._peer_logits(views) if self.config.tsf.cps_view == "unmixed" else None
         teacher, confidence = self._refine(output, pseudo, views)
         self.presence.mark(views.index, pseudo.cells)
-        count = len(base.images)
         maps = [views.images, views.valid, teacher, confidence, views.labels]
         if peers is not None:
             maps += [part for logits in peers for part in pixel_labels(logits, views.valid)]
-        if wanted:
-            boxes = draw_boxes(
-                pseudo.cells[count:].cpu().numpy(),
-                wanted,
-                self.config.tsf.component_min_area,
-                Segmenter.LOGIT_STRIDE,
-                base.size,
-                rng,
-            )
-            inside = box_mask(boxes, base.size, self.device)
-            maps = [mix(values[:count], values[count:], inside) for values in maps]
-        images, valid, teacher, confidence, manual, *peer_labels = maps
-        seeds = torch.from_numpy(rng.integers(2**62, size=count))
-        images = self.jitter(images, valid, generator=seeds)
+        images, valid, teacher, confidence, manual, *peer_labels = self.mixed(maps, wanted, pseudo.cells, rng)
+        images = self.strong(images, valid, rng)
         return Unlabelled(
             images, valid, teacher, confidence, manual, tuple(peer_labels) or None, refiner_loss
         )
-
-    def _with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
-        """The base images, then a partner each, and the classes that chose them; none without CutMix."""
-        if not self.config.tsf.cutmix:
-            return [], base
-        probabilities = self.branch.bank.mixing_probabilities()
-        wanted = rng.choice(len(probabilities), size=len(base.images), p=probabilities).tolist()
-        samples = [self.branch.source.partner(self.presence.draw(c, rng)) for c in wanted]
-        return wanted, base + make_views(collate(samples, rng, self.device), *self._maker)
 
     def _teach(self, views: Views, known: Views) -> tuple[SegmenterOutput, Tensor | None]:
         """The teacher's output on the unmixed views, and the refiner's loss on the known images."""
@@ -229,18 +142,12 @@ class Tsf(SegmentationModule):
         views: Views,
     ) -> tuple[Tensor, Tensor]:
         """The teacher's labels and their confidence after PLAR and manual override, on unmixed images."""
-        labels, confidence = pseudo.labels, pseudo.confidence
         if self.refiner is None:
-            manual = views.labels != IGNORE
-            labels, confidence = (
-                torch.where(manual, views.labels, labels),
-                confidence.masked_fill(manual, 1.0),
+            return overridden(pseudo.labels, pseudo.confidence, views)
+        with torch.autocast(self.device.type, enabled=False):
+            labels, confidence = self.refiner.refine(
+                output, pseudo.labels, pseudo.confidence, views.labels.to(torch.uint8), self.progress
             )
-        else:
-            with torch.autocast(self.device.type, enabled=False):
-                labels, confidence = self.refiner.refine(
-                    output, labels, confidence, views.labels.to(torch.uint8), self.progress
-                )
         return labels.masked_fill(~views.valid, IGNORE), confidence
 
     def _unlabelled_losses(self, log_s: Tensor, log_f: Tensor, extra: Unlabelled) -> Losses:
@@ -256,26 +163,14 @@ class Tsf(SegmentationModule):
         if self.config.preset == "strong":
             by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
-        keep = torch.rand_like(extra.confidence) < self.branch.bank.keep_probabilities()[seen]
         weight = rise(self.progress, tsf.ramp or 0.0)
-        by_teacher = teacher_loss(
-            log_s,
-            extra.teacher,
-            extra.confidence,
-            keep | said,
-            tsf.teacher_weighting,
-            tsf.confidence_threshold,
-        )
+        by_teacher = self.teacher_loss(log_s, seen, extra)
         weighting = tsf.peer_weighting or "none"
         by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting) + peer_loss(
             log_f, by_student, sure_student, said, weighting
         )
         losses = {"teacher": weight * by_teacher, "peers": weight * by_peers}
         return losses if extra.refiner_loss is None else {**losses, "refiner": extra.refiner_loss}
-
-    @property
-    def _maker(self) -> tuple[Normaliser, Any]:
-        return self.normaliser, self.branch.augment
 
 
 def _take(output: SegmenterOutput, which: slice | list[int]) -> SegmenterOutput:

@@ -213,6 +213,7 @@ def _state_to_json(root: Path, state: State) -> dict[str, Any]:
         "store": state.store,
         "classes": state.classes.to_json(),
         "ignore_colours": [list(colour) for colour in state.classes.ignore_colours],
+        "ignore_ids": list(state.classes.ignore_ids),
         "scenes": [_scene_to_json(root, scene) for scene in state.scenes],
         "progress": state.progress,
     }
@@ -225,6 +226,7 @@ def _state_from_json(root: Path, data: dict[str, Any]) -> State:
         classes=replace(
             ClassMap.from_json(data["classes"]),
             ignore_colours=tuple((int(r), int(g), int(b)) for r, g, b in data["ignore_colours"]),
+            ignore_ids=tuple(int(value) for value in data.get("ignore_ids", ())),
         ),
         scenes=tuple(_scene_from_json(root, item) for item in data["scenes"]),
         round=int(data["round"]),

@@ -69,6 +69,13 @@ def folder(made, tmp_path, qgis_new_project):
     return Path(shutil.copytree(made, tmp_path / "ws"))
 
 
+@pytest.fixture(scope="session")
+def made_pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "ws"
+    assert engine("pictures", folder).wait() == 0
+    return folder
+
+
 @pytest.fixture
 def canvas():
     made = QgsMapCanvas()

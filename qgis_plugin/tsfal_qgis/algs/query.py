@@ -10,7 +10,19 @@ from ..compat import tr
 from .base import WORKSPACE, EngineAlgorithm, Given, option, share_parameter, workspace_parameter
 from .train import asked
 
-_STRATEGIES = ("plar", "emd", "random", "entropy", "margin", "coreset", "qbc")
+_STRATEGIES = (
+    "plar",
+    "emd",
+    "random",
+    "entropy",
+    "margin",
+    "coreset",
+    "qbc",
+    "vaal",
+    "deal_ds",
+    "deal_de",
+    "s4al",
+)
 
 
 class Query(EngineAlgorithm):

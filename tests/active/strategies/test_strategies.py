@@ -10,7 +10,7 @@ from scipy.stats import entropy as scipy_entropy
 from tsfal_geo.active.outputs import ChipOutputs
 from tsfal_geo.active.plar import PlarResult
 from tsfal_geo.active.strategies import STRATEGIES, Strategy, build_strategy, qbc, register
-from tsfal_geo.active.strategies.coreset import greedy_k_centre
+from tsfal_geo.active.strategies.coreset import decoder_input, greedy_k_centre
 from tsfal_geo.active.strategies.qbc import committee_votes
 from tsfal_geo.config import ActiveConfig, ModelConfig
 from tsfal_geo.errors import ConfigError
@@ -172,3 +172,16 @@ def test_committee_votes_are_counts_and_leave_no_trace():
     assert rates == [m.p for m in segmenter.modules() if isinstance(m, torch.nn.Dropout)]
     for key, value in segmenter.state_dict().items():
         assert torch.equal(value, state[key])
+
+
+def test_core_set_takes_what_enters_the_decoder_where_there_is_such_a_place(outputs):
+    segmenter = build_segmenter(ModelConfig(encoder="mobilenet_v2", weights=None), 3, 4, seed=0).eval()
+    with torch.no_grad(), decoder_input(segmenter) as entering:
+        segmenter(torch.randn(2, 3, 64, 64))
+    assert [part.shape for part in entering] == [(2, 304, 16, 16)]
+    with torch.no_grad():
+        segmenter(torch.randn(1, 3, 64, 64))
+    assert len(entering) == 1
+    pooled = torch.arange(5.0)
+    described = build_strategy("coreset", 0, 0).describe(dataclasses.replace(outputs, pooled=pooled))
+    assert described.tolist() == pooled.tolist()

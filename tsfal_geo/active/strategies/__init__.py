@@ -1,6 +1,6 @@
 """Query strategies, one file each; importing this package registers them all."""
 
-from tsfal_geo.active.strategies import coreset, emd, entropy, margin, plar, qbc, random
+from tsfal_geo.active.strategies import coreset, deal, emd, entropy, margin, plar, qbc, random, s4al, vaal
 from tsfal_geo.active.strategies.base import (
     STRATEGIES,
     CellScores,
@@ -15,6 +15,7 @@ __all__ = [
     "Strategy",
     "build_strategy",
     "coreset",
+    "deal",
     "emd",
     "entropy",
     "margin",
@@ -22,4 +23,6 @@ __all__ = [
     "qbc",
     "random",
     "register",
+    "s4al",
+    "vaal",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -28,6 +29,31 @@ class CellScores:
     candidate: Tensor
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a strategy may learn from; chips are named by their positions.
+
+    Attributes:
+        pictures: normalised chips at the given positions, at most 128 pixels a side, (n, channels, s, s).
+        keys: (scene, row, col) by position.
+        labelled: chips that are labelled.
+        unlabelled: chips that are not.
+        steps: of the segmenter's training in this round.
+        batch: labelled chips, and unlabelled ones, in each of its steps.
+        device: where to train.
+        progress: to be told the share done; raises where the run shall stop.
+    """
+
+    pictures: Callable[[Sequence[int]], Tensor]
+    keys: Sequence[ChipKey]
+    labelled: Sequence[int]
+    unlabelled: Sequence[int]
+    steps: int
+    batch: int
+    device: torch.device
+    progress: Callable[[float], None]
+
+
 class Strategy(ABC):
     """Chooses what a person is asked.
 
@@ -38,12 +64,20 @@ class Strategy(ABC):
             (strategies that have a mask of candidates), by ``score``, or chip by chip as ``rank_chips`` says.
         passes: forward passes with dropout that it wants as ``ChipOutputs.votes``.
         needs_plar: whether it wants ``ChipOutputs.plar``.
+        needs_pooled: whether it wants ``ChipOutputs.pooled``.
+        learns: whether ``learn`` must come before anything is scored.
+        pool_share: share of the chips, drawn at random, among which it chooses whole chips.
+        per_chip: regions that it asks of each chip before a further one of any; 0: no such number.
     """
 
     name: ClassVar[str]
     reason: ClassVar[str]
     order: ClassVar[Literal["ranking", "score", "chips"]] = "score"
     needs_plar: ClassVar[bool] = False
+    needs_pooled: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    pool_share: ClassVar[float] = 1.0
+    per_chip: ClassVar[int] = 0
     passes: int = 0
 
     def __init__(self, seed: int = 0, passes: int = 0) -> None:
@@ -54,6 +88,17 @@ class Strategy(ABC):
             passes: for strategies that ask a committee.
         """
         self.seed = seed
+
+    def learn(self, material: Material) -> None:  # noqa: B027  # most have nothing to learn
+        """Train what the strategy itself learns, before it scores; nothing by default."""
+
+    def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32] | None:
+        """Its own regions of a chip, (h, w) numbered from 1; None: as ``active.granularity`` says.
+
+        Args:
+            askable: pixels of each cell that may be asked, (h, w).
+        """
+        return None
 
     @abstractmethod
     def score(self, outputs: ChipOutputs) -> CellScores:

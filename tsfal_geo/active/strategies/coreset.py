@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tsfal_geo.active.outputs import ChipOutputs
 from tsfal_geo.active.strategies.base import CellScores, Strategy, register
+from tsfal_geo.models.segmenter import Segmenter
 
 
 @register
@@ -19,13 +22,17 @@ class CoreSet(Strategy):
     name = "coreset"
     reason = "unlike what is labelled"
     order = "chips"
+    needs_pooled = True
+    pool_share = 0.4
 
     def score(self, outputs: ChipOutputs) -> CellScores:
         """All cells of a chip alike."""
         return CellScores(None, outputs.askable > 0)
 
     def describe(self, outputs: ChipOutputs) -> NDArray[np.float32]:
-        """Mean of F1 and of F2, each of unit length."""
+        """Mean of what enters the decoder; where a head has no such place, of F1 and F2, each of length 1."""
+        if outputs.pooled is not None:
+            return outputs.pooled.cpu().numpy()
         means = [level.float().mean((1, 2)) for level in (outputs.f1, outputs.f2)]
         unit = [torch.nn.functional.normalize(mean, dim=0) for mean in means]
         return torch.cat(unit).cpu().numpy()
@@ -35,6 +42,24 @@ class CoreSet(Strategy):
     ) -> NDArray[np.int64]:
         """Greedy k-centre order over all chips."""
         return greedy_k_centre(np.array(chips), np.array(labelled) if len(labelled) else None)
+
+
+@contextmanager
+def decoder_input(segmenter: Segmenter) -> Iterator[list[Tensor]]:
+    """Collect what enters the decoder in each forward pass, (N, 304, h4, w4) with 48 low-level channels.
+
+    Nothing is collected where the head has no such place.
+    """
+    collected: list[Tensor] = []
+    decoder = getattr(segmenter.head, "fuse", None)
+    if decoder is None:
+        yield collected
+        return
+    hook = decoder.register_forward_pre_hook(lambda _, given: collected.append(given[0]))
+    try:
+        yield collected
+    finally:
+        hook.remove()
 
 
 def greedy_k_centre(

@@ -12,6 +12,7 @@ class Entropy(Strategy):
 
     name = "entropy"
     reason = "uncertain"
+    pool_share = 0.5
 
     def score(self, outputs: ChipOutputs) -> CellScores:
         """Entropy in 0..1."""

@@ -23,6 +23,7 @@ class Committee(Strategy):
 
     name = "qbc"
     reason = "committee disagrees"
+    pool_share = 0.4
 
     def __init__(self, seed: int = 0, passes: int = 10) -> None:
         """Ask a committee of ``passes`` members."""

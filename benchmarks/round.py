@@ -1,0 +1,150 @@
+"""What a round of questions costs beside one plain forward pass of the teacher over the same chips.
+
+    python benchmarks/round.py --raster sample_tiles --weights FILE [--chip 512] [--rounds 3]
+
+A network (``model.encoder`` of the default configuration) is trained for a moment on small chips, so that its
+confidence and its error mask decoder are those of a network that knows something; then, in turns:
+
+- forward: read every chip, normalise it, one forward pass in the precision that rounds use;
+- round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every
+  chip with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
+  ``queries.gpkg``.
+
+CPU seconds of the whole process, medians; one thread. ``extra`` is (round - forward) / forward.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+import warnings
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import rasterio
+import torch
+from torch.utils.data import default_collate
+
+from tsfal_geo.active import looking, loop, rounds
+from tsfal_geo.active.loop import Request
+from tsfal_geo.active.pools import RoundLabels, label_pools
+from tsfal_geo.active.rounds import Budget, Context
+from tsfal_geo.active.scoring import Asked, ask
+from tsfal_geo.active.training import Trained, load_round
+from tsfal_geo.config import Config, load_config
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.mapping.network import choose_compute
+from tsfal_geo.workspace.layout import Workspace
+
+BATCH = 4
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+def train_a_moment(root: Path, raster: Path, config: Config) -> None:
+    """Round 0 on small chips."""
+    loop.train(Request(root, raster, None, config), Quiet())
+
+
+def open_round(root: Path, trained: Path, raster: Path, config: Config) -> Context:
+    """A workspace with large chips that has the networks of ``trained`` as its round 0."""
+    context = loop._context(Request(root, raster, None, config), Quiet())
+    shutil.copytree(trained / "rounds" / "000", root / "rounds" / "000")
+    context.workspace.update(round=0, status="waiting")
+    context.workspace.round_dir(1).mkdir()
+    return context
+
+
+def forward(context: Context, trained: Trained) -> None:
+    """Every chip once through the teacher."""
+    compute, module = choose_compute(), trained.module.eval()
+    dataset = OrthoDataset(context.inputs.reader)
+    with (
+        torch.inference_mode(),
+        torch.autocast(compute.device.type, compute.dtype, enabled=compute.dtype is not None),
+    ):
+        for chips in batched(context.inputs.chips, BATCH):
+            samples = default_collate([dataset.read_chip(chip) for chip in chips])
+            module.predictor(module.prepared(module.normaliser(samples)))
+
+
+def whole_round(context: Context, trained: Trained, labels: RoundLabels, budget: Budget) -> Asked:
+    """All that a round does after its training."""
+    asked = ask(context, 1, trained, labels, budget)
+    context.store.write_queries(1, asked.queries)
+    return asked
+
+
+def mask_share(context: Context) -> float:
+    """Share of the scenes' pixels in the error mask."""
+    inside = total = 0
+    for scene in context.inputs.scenes:
+        with rasterio.open(context.workspace.round_dir(1) / scene.name / "error_mask.tif") as dataset:
+            values = dataset.read(1)
+        inside += int(((values > 0) & (values < 255)).sum())
+        total += values.size
+    return inside / total
+
+
+def main() -> None:
+    """Train, measure in turns, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--raster", type=Path, default=Path("sample_tiles"))
+    parser.add_argument("--weights", help="file with the encoder's weights; left out: random")
+    parser.add_argument("--chip", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=80, help="of the training on 128-pixel chips")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--keep", type=Path, help="folder for the trained workspace; used again if it is there"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    common = {"data.labelled": 0.15, "model.weights": options.weights, "active.oracle": False}
+    small = {"data.chip_size": 128, "train.steps": options.steps, "train.lr": 0.01, "tsf.warmup_steps": 40}
+    with tempfile.TemporaryDirectory() as folder:
+        trained_root = options.keep or Path(folder) / "trained"
+        if not Workspace.exists(trained_root):
+            train_a_moment(trained_root, options.raster, load_config(None, {**common, **small}))
+        config = load_config(None, {**common, "data.chip_size": options.chip, "export.batch": BATCH})
+        context = open_round(Path(folder) / "round", trained_root, options.raster, config)
+        labels = rounds._take_labels(context, 1)
+        trained = load_round(context, 1, labels, label_pools(context.inputs, labels, config, 1))
+        budget = rounds._budget(context, 1, labels)
+        seconds: dict[str, list[float]] = {"forward": [], "round": []}
+        for turn in range(options.rounds + 1):
+            begin = time.process_time()
+            forward(context, trained)
+            middle = time.process_time()
+            asked = whole_round(context, trained, labels, budget)
+            end = time.process_time()
+            if turn:
+                seconds["forward"].append(middle - begin)
+                seconds["round"].append(end - middle)
+            print(f"turn {turn}: forward {middle - begin:.2f}, round {end - middle:.2f}", flush=True)
+        plain, full = (statistics.median(values) for values in seconds.values())
+        print(
+            f"\n{len(context.inputs.chips)} chips of {options.chip}, halo {looking.HALO}, "
+            f"{mask_share(context):.0%} of the pixels in the error mask, {len(asked.queries)} queries; "
+            f"load {os.getloadavg()[0]:.1f}\n\n| side | CPU s | times forward |\n|---|---|---|"
+        )
+        for name, value in (("forward", plain), ("round", full), ("extra", full - plain)):
+            print(f"| {name} | {value:.2f} | {value / plain:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The ablation's rows begin with one training and part ways with their queries."""
+
+import csv
+import json
+
+import pytest
+from loop_case import QuietReporter, tiny_config, write_scenes
+
+from tsfal_geo.active.ablation import mode_config, run_ablation
+from tsfal_geo.errors import ConfigError
+from tsfal_geo.workspace.layout import Workspace
+
+MODES = ("TSF+random", "all", "TSF")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = write_scenes(tmp_path_factory.mktemp("scenes"))
+    out = tmp_path_factory.mktemp("out")
+    config = tiny_config(active__budget=0.5)
+    return folder, out, config, run_ablation(folder, folder, config, [0], MODES, out, QuietReporter())
+
+
+def rounds(out, name):
+    workspace = Workspace.open(out / "runs" / f"{name}-0")
+    folders = [workspace.round_dir(number) for number in range(workspace.current_round + 1)]
+    return [json.loads((folder / "metrics.json").read_text()) for folder in folders]
+
+
+def test_rows_with_queries_share_their_first_training_and_ask_for_the_same_share(results):
+    _, out, _, _ = results
+    for name, strategy in (("tsf-random", "random"), ("all", "plar")):
+        first, asked, *trained = rounds(out, name)
+        assert first["miou"] == rounds(out, "first")[0]["miou"]
+        assert asked["strategy"] == strategy and "steps" not in asked
+        assert asked["query_pixels"] == pytest.approx(first["query_pixels"], rel=0.25)
+        assert [values["steps"] for values in trained] == [2, 2]
+        assert trained[-1]["labelled_share"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_row_without_queries_trains_as_long(results):
+    _, out, config, _ = results
+    assert rounds(out, "tsf")[0]["steps"] == 7
+    with pytest.raises(ConfigError, match="expected some of"):
+        mode_config(config, "nothing", 0)
+
+
+def test_curve_and_table_and_a_second_call_only_reads(results):
+    folder, out, config, points = results
+    with (out / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["mode"], int(row["round"])) for row in rows] == [
+        *(("TSF+random", n) for n in range(3)), *(("all", n) for n in range(3)), ("TSF", 0)
+    ]  # fmt: skip
+    assert (out / "curve.png").stat().st_size > 1000 and "| all |" in (out / "table.md").read_text()
+    before = (out / "runs" / "all-0" / "rounds" / "003" / "model.safetensors").stat().st_mtime_ns
+    assert run_ablation(folder, folder, config, [0], MODES, out, QuietReporter()) == points
+    assert (out / "runs" / "all-0" / "rounds" / "003" / "model.safetensors").stat().st_mtime_ns == before

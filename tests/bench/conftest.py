@@ -1,0 +1,41 @@
+"""Runs as they lie on disk after a table's trainings, without the trainings."""
+
+import json
+
+import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from tsfal_geo.active.loop import Request
+from tsfal_geo.bench.jobs import Job
+from tsfal_geo.classes import ClassInfo, ClassMap
+from tsfal_geo.config import load_config
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.workspace.layout import State, Workspace
+
+CLASSES = ClassMap((ClassInfo(0, "roof", (1, 2, 3)), ClassInfo(1, "tree & grass", (4, 5, 6))))
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """Make a job whose run ended with given figures."""
+
+    def make(row, seed, miou, share="", method="tsf", seconds=None, labelled=0.15):
+        root = tmp_path / "runs" / f"{row}-{share.replace('/', '_')}-{seed}"
+        config = load_config(None, {"train.method": method})
+        scene = Scene("a", tmp_path / "a.tif", GeoBox((4, 4), Affine.identity(), None), 3, "uint8")
+        state = State(tmp_path, None, CLASSES, (scene,), round=0, status="done")
+        workspace = Workspace.create(root, state, config)
+        workspace.round_dir(0).mkdir(parents=True)
+        values = {
+            "labelled_share": labelled,
+            "miou": miou,
+            "class_iou": {"roof": miou - 0.1, "tree & grass": miou + 0.1},
+            "steps": 10,
+        }
+        (workspace.round_dir(0) / "metrics.json").write_text(json.dumps(values))
+        if seconds is not None:
+            (root / "cost.json").write_text(json.dumps({"seconds": seconds}))
+        return Job(row, share, seed, Request(root, tmp_path, None, config), None)
+
+    return make

@@ -1,0 +1,86 @@
+"""``tsfal-geo bench`` as it is typed: on a tiny folder, on the datasets' fixtures."""
+
+import csv
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from click.testing import CliRunner
+
+from tsfal_geo.cli.bench import command
+from tsfal_geo.errors import ConfigError, UserError
+
+TINY = (
+    "data.chip_size=64", "model.encoder=tu-mobilenetv2_035", "model.weights=null", "model.output_stride=16",
+    "model.multi_grid=null", "model.aux_head=false", "model.separable=true", "model.decoder_convs=1",
+    "train.steps=2", "train.accelerator=cpu", "train.precision=32-true", "train.ohem=false",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """``train/`` and ``val/`` of one scene each, nothing else."""
+    root = tmp_path_factory.mktemp("data")
+    for number, split in enumerate(("train", "val")):
+        truth = np.random.default_rng(number).integers(0, 2, (4, 4)).repeat(32, 0).repeat(32, 1)
+        for kind, array in (("images", (truth * 90 + 60)[None].repeat(3, 0)), ("labels", truth[None])):
+            path = root / split / kind / "a.tif"
+            path.parent.mkdir(parents=True)
+            with rasterio.open(
+                path, "w", driver="GTiff", height=128, width=128, count=len(array), dtype="uint8",
+                crs="EPSG:25832", transform=Affine(0.1, 0, 500_000, 0, -0.1, 5_400_000),
+            ) as file:  # fmt: skip
+                file.write(array.astype(np.uint8))
+    return root
+
+
+def bench(*arguments):
+    return CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def settings():
+    classes = '[{"id": 0, "name": "a", "colour": [0, 0, 0]}, {"id": 1, "name": "b", "colour": [9, 9, 9]}]'
+    return [part for item in (*TINY, f"classes={classes}") for part in ("--set", item)]
+
+
+def test_a_table_on_a_folder_of_ones_own_and_again_it_only_reads(data, tmp_path):
+    arguments = [
+        "table1", "--data", data, "--out", tmp_path, "--seeds", 1, "--rows", "SupOnly,MT", "--shares", "1/2",
+        *settings(),
+    ]  # fmt: skip
+    assert bench(*arguments).exit_code == 0
+    with (tmp_path / "table.csv").open() as file:
+        rows = {row["system"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"SupOnly", "MT"} and rows["SupOnly"]["cost of a step"] == "1.00 ×"
+    assert all(0 <= float(row["1/2"].split()[0]) <= 100 for row in rows.values())
+    weights = tmp_path / "runs" / "mt-1-2-0" / "rounds" / "000" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert bench(*arguments).exit_code == 0 and weights.stat().st_mtime_ns == before
+
+
+def test_what_is_missing_or_unknown_is_said(data, tmp_path):
+    with pytest.raises(UserError, match="bench table3: no data given; expected --data FOLDER"):
+        bench("table3", "--out", tmp_path)
+    with pytest.raises(ConfigError, match="--rows XYZ: expected some of SupOnly, MT"):
+        bench("table1", "--data", data, "--out", tmp_path, "--rows", "TSF,XYZ")
+    with pytest.raises(ConfigError, match="--shares 1/3: expected some of 1/16"):
+        bench("table1", "--data", data, "--out", tmp_path, "--shares", "1/3")
+    with pytest.raises(ConfigError, match=r"none: table4 has no shares"):
+        bench("table4", "--data", data, "--out", tmp_path, "--shares", "1/3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        ("table1", ["--shares", "1/2", "--workers", 2]),
+        ("table2", ["--rows", "VAAL,DEAL,S4AL,TSF + entropy,ours"]),
+        ("table3", ["--rows", "Random,Core-Set,TSF + QBC,ours,all labels"]),
+        ("table4", []),
+    ],
+)
+def test_every_table_runs_on_its_fixture(tmp_path, table, more):
+    assert bench(table, "--quick", "--seeds", 1, "--out", tmp_path, *more).exit_code == 0
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert len(lines) == 2 + len({line.split("|")[1] for line in lines[2:]}) > 6

@@ -1,0 +1,79 @@
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from tsfal_geo.bench.jobs import Data, jobs_of
+from tsfal_geo.bench.tables import TABLES
+from tsfal_geo.config import Config, Method
+from tsfal_geo.ssl import build  # noqa: F401  # fills the register
+from tsfal_geo.ssl.parts import METHODS
+
+
+@pytest.fixture
+def data(tmp_path):
+    return Data(tmp_path / "train", tmp_path / "val", None, Config())
+
+
+def jobs(name, data, out, rows=None, changes=None, seeds=(0,), **options):
+    table = TABLES[name]
+    return jobs_of(
+        table, data, out, seeds, rows or [row.name for row in table.rows], changes or {}, **options
+    )
+
+
+def test_every_method_that_can_be_named_exists():
+    assert set(METHODS) == set(get_args(Method))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_runs_have_folders_of_their_own_and_valid_configurations(name, data, tmp_path):
+    found = jobs(name, data, tmp_path, seeds=(0, 1))
+    roots = [job.request.root for job in found]
+    assert len(set(roots)) == len(roots) == 2 * len(TABLES[name].rows) * max(1, len(TABLES[name].shares))
+    firsts = {job.first.root for job in found if job.first}
+    assert not firsts & set(roots) and len(firsts) in (0, 2)
+
+
+def test_all_systems_of_table_1_train_alike_but_for_their_rule(data, tmp_path):
+    found = jobs("table1", data, tmp_path, changes={"train.steps": 7, "train.lr": 0.3})
+    plain = {
+        job.request.config.model_copy(
+            update={"train": job.request.config.train.model_copy(update={"method": "tsf"})}
+        ).model_dump_json()
+        for job in found
+        if job.share == "1/8"
+    }
+    assert len(plain) == 1
+    assert {job.request.config.train.steps for job in found} == {7}
+    assert {job.request.config.data.labelled for job in found} == {1 / 16, 1 / 8, 1 / 4, 1 / 2}
+
+
+def test_a_datasets_own_list_of_labelled_scenes_is_used(data, tmp_path):
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "1_8.txt").write_text("a\n")
+    listed = replace(data, lists=tmp_path / "splits")
+    found = {job.share: job.request.config.data for job in jobs("table1", listed, tmp_path, ["TSF"])}
+    assert str(found["1/8"].labelled_list).endswith("1_8.txt") and found["1/8"].labelled is None
+    assert found["1/4"].labelled == 1 / 4 and found["1/4"].labelled_list is None
+
+
+def test_rows_of_one_trainer_differ_by_their_queries_and_no_row_trains_longer(data, tmp_path):
+    found = {job.row: job for job in jobs("table4", data, tmp_path)}
+    steps = {}
+    for name, job in found.items():
+        config = job.request.config
+        later = config.active.rounds * round(config.train.steps * config.active.round_steps)
+        steps[name] = config.train.steps + later
+        assert config.active.oracle and (job.first is not None) == (config.active.rounds > 0)
+    assert len(set(steps.values())) == 1
+    assert found["all"].first == found["+AL"].first and not found["all"].first.config.active.oracle
+
+
+def test_the_image_level_protocol_keeps_its_shares_and_a_quick_run_its_length(data, tmp_path):
+    (row,) = jobs("table3", data, tmp_path, ["VAAL"])
+    active = row.request.config.active
+    assert (active.granularity, active.retrain, active.rounds, active.budget) == ("chips", "scratch", 6, 0.4)
+    assert row.request.config.data.labelled == 0.1
+    (quick,) = jobs("table3", data, tmp_path, ["VAAL"], {"train.steps": 4}, most_rounds=1)
+    assert (quick.request.config.active.rounds, quick.request.config.train.steps) == (1, 1)

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+from trained import Corner
+
+from systems.base import MethodTester
+from tsfal_geo.models.ema import bounded_decay
+
+
+def fine_softmax(logits):
+    fine = interpolate(logits.double(), scale_factor=4, mode="bilinear", align_corners=False)
+    return fine.softmax(1).numpy()
+
+
+class TestMeanTeacher(MethodTester):
+    method = "mean_teacher"
+
+    @pytest.mark.parametrize("progress", [0.0, 0.5])
+    @pytest.mark.parametrize("manual", [None, Corner()])
+    def test_squared_error_of_softmax_with_a_ramp(
+        self, make_config, make_module, make_data, batch_of, progress, manual
+    ):
+        config = make_config(
+            train={"method": "mean_teacher"}, augment={"colour": 0.0}, tsf={"copy_paste": False}
+        )
+        data = make_data(config, manual=manual)
+        module, batch = make_module(config, data), batch_of(data)
+        torch.nn.init.normal_(module.student.head.classifier.weight)  # else student and teacher are one
+        module._step = round(progress * module.total_steps)
+        loss = module.losses(batch, module._seed())["consistency"]
+        views, labelled = module.views(batch["unlabelled"]), module.branch.views(batch["labelled"])
+        with torch.no_grad():
+            target = fine_softmax(module.teacher(views.images).logits)
+            p = fine_softmax(module.student(torch.cat((labelled.images, views.images))).logits[2:])
+        labels, valid = views.labels.numpy(), views.valid.numpy()
+        for c in range(3):
+            target[:, c][labels != 255] = labels[labels != 255] == c
+        squares = ((p - target) ** 2).mean(1)[valid]
+        done = min(1, progress / (5 / 45))
+        assert loss.item() == pytest.approx(100 * np.exp(-5 * (1 - done) ** 2) * squares.mean(), rel=1e-4)
+        assert (labels != 255).any() == (manual is not None)
+
+    def test_the_teacher_is_the_students_moving_average(self, step):
+        module, _ = step()
+        module.begin(1000)
+        assert module.teacher.decay == 0.99
+        w = module.student.head.classifier.bias
+        seen = []
+        for k in range(4):
+            with torch.no_grad():
+                w.fill_(2.0**k)
+            module.after_step()
+            seen.append(module.predictor.head.classifier.bias[0].item())
+        # Decays 0, 1/2, 2/3, 3/4: the plain mean as long as 1 - 1/(t + 1) is the smaller one.
+        assert seen == pytest.approx([1, 1.5, 7 / 3, 15 / 4])
+
+    def test_short_trainings_forget_sooner(self):
+        assert bounded_decay(0.99, 100_000) == 0.99 and bounded_decay(0.99, 100) == pytest.approx(0.9)

@@ -1,0 +1,81 @@
+"""What a strategy learns from at the end of a round: small pictures of the chips, each read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from tsfal_geo.active.pools import RoundLabels
+from tsfal_geo.active.rounds import Context
+from tsfal_geo.active.strategies.base import Material
+from tsfal_geo.active.vaal_networks import shrink
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.mapping.network import choose_compute
+
+
+class Thumbnails:
+    """Pictures by position, made when first asked for; memory holds none of them."""
+
+    def __init__(self, folder: Path, count: int, make: Callable[[int], Tensor]) -> None:
+        """Keep them in ``folder``.
+
+        Args:
+            folder: of a file of ``count`` pictures in half precision.
+            count: pictures.
+            make: (channels, s, s) of a position; the same shape for all.
+        """
+        self._path = folder / "thumbnails.npy"
+        self._made = np.zeros(count, bool)
+        self._make = make
+        self._file: np.memmap | None = None
+
+    def __call__(self, positions: Sequence[int]) -> Tensor:
+        """Pictures at the given positions, (n, channels, s, s) float32 on the CPU."""
+        return torch.stack([self._one(position) for position in positions])
+
+    def _one(self, position: int) -> Tensor:
+        if not self._made[position]:
+            picture = self._make(position).cpu().numpy()
+            if self._file is None:
+                shape = (len(self._made), *picture.shape)
+                self._file = np.lib.format.open_memmap(self._path, "w+", np.float16, shape)
+            self._file[position] = picture
+            self._made[position] = True
+        assert self._file is not None
+        return torch.from_numpy(self._file[position].astype(np.float32))
+
+
+def material(context: Context, labels: RoundLabels, steps: int, folder: Path) -> Material:
+    """Chips that are labelled by more than half, and the others; without such chips, those with any label.
+
+    Args:
+        context: the workspace.
+        labels: of the round.
+        steps: of the segmenter's training.
+        folder: for the pictures.
+    """
+    inputs, train = context.inputs, context.config.train
+    dataset, normalise = OrthoDataset(inputs.reader), Normaliser(inputs.normalisation)
+    known = labels.by_chip > 0.5
+    known = known if known.any() else labels.by_chip > 0
+
+    def picture(position: int) -> Tensor:
+        batch = default_collate([dataset.read_chip(inputs.chips[position])])
+        return shrink(normalise(batch))[0]
+
+    return Material(
+        pictures=Thumbnails(folder, len(inputs.chips), picture),
+        keys=[(chip.scene, chip.row, chip.col) for chip in inputs.chips],
+        labelled=np.flatnonzero(known).tolist(),
+        unlabelled=np.flatnonzero(~known).tolist(),
+        steps=steps,
+        batch=train.batch_labelled,
+        device=choose_compute().device,
+        progress=lambda share: context.reporter.progress(share, "learning what to ask"),
+    )

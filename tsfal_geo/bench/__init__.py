@@ -1,0 +1,1 @@
+"""The paper's tables, re-runnable: what is run, by whom it is compared, how it is written down."""

@@ -1,0 +1,163 @@
+"""``tsfal-geo bench``: the paper's tables, on its data or on one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tsfal_geo.cli.options import Reporter, config_options, json_option
+from tsfal_geo.config import Config, load_config, parse_set
+from tsfal_geo.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from tsfal_geo.bench.jobs import Data
+    from tsfal_geo.bench.tables import Table
+
+
+@click.command("bench")
+@click.argument("name", metavar="TABLE", type=click.Choice(["table1", "table2", "table3", "table4"]))
+@click.option(
+    "--data",
+    "source",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The dataset as its owners ship it, or a folder that `datasets prepare` made (train/, val/, test/).",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Tables and runs; default: ./bench-TABLE. The same folder again goes on where it stopped.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Number of seeds, from 0."
+)
+@click.option("--rows", help="Some of the systems, comma-separated; default: all of them.")
+@click.option("--shares", help="Some of table1's labelled shares, comma-separated; default: all of them.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Trainings at a time; default: one a GPU, one without a GPU."
+)
+@click.option("--quick", is_flag=True, help="Tiny made-up data and networks: shows that everything runs.")
+@config_options
+@json_option
+def command(
+    name: str,
+    source: Path | None,
+    out: Path | None,
+    seeds: int,
+    rows: str | None,
+    shares: str | None,
+    workers: int | None,
+    quick: bool,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run a table of the paper and write ours beside what was published.
+
+    table1: semi-supervised systems on Cityscapes; table2: active learning on Cityscapes; table3: the same on
+    ISPRS Vaihingen; table4: what each module adds, on Vaihingen. With --data any dataset can stand in.
+    """
+    reporter = Reporter(as_json)
+    from tsfal_geo.bench.jobs import jobs_of, run_jobs
+    from tsfal_geo.bench.results import write
+    from tsfal_geo.bench.tables import QUICK, TABLES
+
+    if source is None and not quick:
+        raise UserError(
+            f"bench {name}: no data given; expected --data FOLDER ({TABLES[name].dataset} as its owners ship "
+            "it: see `tsfal-geo datasets list`), or --quick"
+        )
+    table = _with_shares(TABLES[name], shares)
+    out = out or Path(f"bench-{name}")
+    data = _prepared(table, source, out, quick, reporter)
+    changes = {**(QUICK if quick else {}), **_flat(config_path), **parse_set(settings)}
+    jobs = jobs_of(
+        table, data, out, range(seeds), _chosen(table, rows), changes, most_rounds=1 if quick else None
+    )
+    finished = []
+    try:
+        for job in run_jobs(jobs, workers or _devices(), reporter):
+            finished.append(job)
+            write(table, finished, out)
+    finally:
+        reporter.finish()
+    for kind in ("csv", "md", "tex"):
+        reporter.artefact("table", out / f"table.{kind}")
+    reporter.result({"runs": len(finished), "out": str(out)})
+
+
+def _chosen(table: Table, rows: str | None) -> list[str]:
+    known = [row.name for row in table.rows]
+    chosen = known if rows is None else [part.strip() for part in rows.split(",")]
+    if wrong := [name for name in chosen if name not in known]:
+        raise ConfigError(f"--rows {wrong[0]}: expected some of {', '.join(known)}")
+    return chosen
+
+
+def _with_shares(table: Table, shares: str | None) -> Table:
+    from dataclasses import replace
+
+    if shares is None:
+        return table
+    chosen = [part.strip() for part in shares.split(",")]
+    if wrong := [name for name in chosen if name not in table.shares]:
+        known = ", ".join(table.shares) or f"none: {table.name} has no shares"
+        raise ConfigError(f"--shares {wrong[0]}: expected some of {known}")
+    return replace(table, shares={name: table.shares[name] for name in chosen})
+
+
+def _prepared(table: Table, source: Path | None, out: Path, quick: bool, reporter: Reporter) -> Data:
+    """The folders to train on and to report on; made once, under ``out/data``, of what the owners ship."""
+    from tsfal_geo.bench.jobs import Data
+    from tsfal_geo.datasets.frame import CONFIG, open_prepared
+    from tsfal_geo.datasets.register import DATASETS
+
+    adapter = DATASETS[table.dataset]
+    made = out / "data"
+    options: dict[str, Any] = dict(table.options)
+    if source is None:
+        source = out / "fixture"
+        options |= adapter.fixture_options
+        if not source.exists():
+            adapter.fixture(source, 0)
+    if (source / "train").is_dir() and any((source / split).is_dir() for split in ("val", "test")):
+        folder = source
+    elif made.exists():
+        folder = open_prepared(made).config.parent
+    else:
+        prepared = adapter.prepare(source, made, reporter.progress, **options)
+        for note in prepared.notes:
+            reporter.say(note)
+        folder = made
+    report = folder / table.report_on
+    if not report.is_dir():
+        report = folder / ("test" if table.report_on == "val" else "val")
+        reporter.warning(f"{folder}: no {table.report_on}/; figures are of {report.name}/")
+    lists = folder / "splits"
+    config = folder / CONFIG
+    base = load_config(config) if config.exists() else Config()
+    return Data(folder / "train", report, lists if lists.is_dir() and not quick else None, base)
+
+
+def _flat(path: Path | None) -> dict[str, Any]:
+    """A YAML file's sections as dotted keys, to be laid over a table's own configuration."""
+    if path is None:
+        return {}
+    import yaml
+
+    load_config(path)  # says what is wrong with it
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    flat: dict[str, Any] = {}
+    for section, content in values.items():
+        if isinstance(content, dict):
+            flat |= {f"{section}.{key}": value for key, value in content.items()}
+        else:
+            flat[section] = content
+    return flat
+
+
+def _devices() -> int:
+    import torch
+
+    return max(1, torch.cuda.device_count())

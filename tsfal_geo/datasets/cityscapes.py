@@ -1,0 +1,200 @@
+"""Cityscapes: 2975 street pictures for training and 500 for validation, 2048x1024, 19 classes.
+
+Two protocols (method, section 6). ``ssl``: the official training pictures, of which a share is labelled, and
+the official validation pictures. ``al``: 300 training pictures are kept for validation, the official
+validation pictures are the test, and everything is 688x688. Labels keep the owners' ids, so that maps have
+the ids that the benchmark wants; the order of the classes is that of the train ids.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tsfal_geo.classes import ClassInfo, ClassMap
+from tsfal_geo.datasets import streets
+from tsfal_geo.datasets.frame import (
+    Adapter,
+    Option,
+    Prepared,
+    Progress,
+    building,
+    open_prepared,
+    silent,
+    write_config,
+)
+from tsfal_geo.datasets.lists import shuffled, write_lists
+from tsfal_geo.datasets.pairs import Pair, bring_pairs, check, pairs
+from tsfal_geo.datasets.shipped import Shipped, shipped
+from tsfal_geo.errors import UserError
+
+_VOID = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30)
+
+CLASSES = ClassMap(
+    (
+        ClassInfo(7, "road", (128, 64, 128)),
+        ClassInfo(8, "sidewalk", (244, 35, 232)),
+        ClassInfo(11, "building", (70, 70, 70)),
+        ClassInfo(12, "wall", (102, 102, 156)),
+        ClassInfo(13, "fence", (190, 153, 153)),
+        ClassInfo(17, "pole", (153, 153, 153)),
+        ClassInfo(19, "traffic light", (250, 170, 30)),
+        ClassInfo(20, "traffic sign", (220, 220, 0)),
+        ClassInfo(21, "vegetation", (107, 142, 35)),
+        ClassInfo(22, "terrain", (152, 251, 152)),
+        ClassInfo(23, "sky", (70, 130, 180)),
+        ClassInfo(24, "person", (220, 20, 60)),
+        ClassInfo(25, "rider", (255, 0, 0)),
+        ClassInfo(26, "car", (0, 0, 142)),
+        ClassInfo(27, "truck", (0, 0, 70)),
+        ClassInfo(28, "bus", (0, 60, 100)),
+        ClassInfo(31, "train", (0, 80, 100)),
+        ClassInfo(32, "motorcycle", (0, 0, 230)),
+        ClassInfo(33, "bicycle", (119, 11, 32)),
+    ),
+    ignore_ids=_VOID,
+)
+"""The owners' ids in the order of their train ids; the ids of no train id are ignored."""
+
+TRAIN_ID_CLASSES = ClassMap(
+    tuple(ClassInfo(index, info.name, info.colour) for index, info in enumerate(CLASSES.classes))
+)
+"""For labels that hold train ids."""
+
+OFFICIAL = {"train": 2975, "val": 500}
+_KEPT = 300
+_SIDE = 688
+CHIP = {"ssl": 512, "al": 704}
+_NAME = re.compile(
+    r"(?P<name>[a-z-]+_\d{6}_\d{6})_(?P<role>leftImg8bit|gtFine_labelIds|gtFine_labelTrainIds)\.png"
+)
+
+Roles = dict[str, dict[str, dict[str, Shipped]]]
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    progress: Progress = silent,
+    *,
+    protocol: str = "ssl",
+    chip_size: int = 0,
+    side: int = _SIDE,
+    seed: int = 0,
+) -> Prepared:
+    """Make folders for training from ``leftImg8bit/`` and ``gtFine/``, or from their zips.
+
+    Args:
+        source: the folder that holds them, at any depth.
+        out: the folder to make.
+        progress: told of the progress.
+        protocol: ``ssl`` or ``al``.
+        chip_size: pixels a side; 0: 512 for ``ssl`` (eight chips a picture, none overlapping), 704 for
+            ``al`` (the whole picture, padded).
+        side: of the resized pictures of ``al``.
+        seed: of the lists of labelled pictures, and of the pictures that ``al`` keeps for validation.
+
+    Raises:
+        UserError: pictures or labels are missing, or a zip is damaged.
+        LabelError: an id that is none of the owners', or labels of another size.
+    """
+    files = shipped(source, lambda name: re.search("leftimg8bit|gtfine", name.lower()) is not None)
+    found = _by_role(files)
+    role, classes = _labels(found)
+    official = {split: _pairs(source, found, split, role) for split in OFFICIAL}
+    splits = official if protocol == "ssl" else _for_active_learning(official, seed)
+    names = [pair.name for pair in splits["train"]]
+    with building(out) as draft:
+        bring_pairs(splits, draft, progress, None if protocol == "ssl" else side)
+        check(draft, splits, classes, progress)
+        data = {"chip_size": chip_size or CHIP[protocol]}
+        write_config(draft, classes, {"data": data, "augment": streets.UPRIGHT})
+        notes = write_lists(draft, names, seed)
+    return open_prepared(out, (*notes, *_incomplete(official)))
+
+
+def _by_role(files: Sequence[Shipped]) -> Roles:
+    """Role → split → name → file; a plain file before one in a zip."""
+    found: Roles = {}
+    for file in sorted(files, key=lambda file: file.member is None):
+        match = _NAME.fullmatch(file.name.name)
+        if match is not None and len(file.name.parts) > 2:
+            split = found.setdefault(match["role"], {}).setdefault(file.name.parts[-3], {})
+            split[match["name"]] = file
+    return found
+
+
+def _labels(found: Roles) -> tuple[str, ClassMap]:
+    """The owners' ids where every picture has them, else train ids."""
+    images, ids, train_ids = (found.get(role, {}) for role in ("leftImg8bit", *_LABELS))
+    complete = all(images.get(split, {}).keys() <= ids.get(split, {}).keys() for split in OFFICIAL)
+    role = "gtFine_labelTrainIds" if train_ids and not complete else "gtFine_labelIds"
+    return role, _LABELS[role]
+
+
+_LABELS = {"gtFine_labelIds": CLASSES, "gtFine_labelTrainIds": TRAIN_ID_CLASSES}
+
+
+def _pairs(source: Path, found: Roles, split: str, role: str) -> list[Pair]:
+    images = found.get("leftImg8bit", {}).get(split, {})
+    if not images:
+        raise UserError(
+            f"{source}: found no {split}/<city>/<city>_000000_000000_leftImg8bit.png; expected leftImg8bit/ "
+            "and gtFine/, or leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, below this folder"
+        )
+    return pairs(images, found.get(role, {}).get(split, {}), source)
+
+
+def _for_active_learning(official: Mapping[str, Sequence[Pair]], seed: int) -> dict[str, list[Pair]]:
+    """300 of the 2975 for validation, in proportion where there are fewer."""
+    train = official["train"]
+    count = max(1, round(len(train) * _KEPT / OFFICIAL["train"]))
+    kept = set(shuffled((pair.name for pair in train), f"val {seed}")[:count])
+    return {
+        "train": [pair for pair in train if pair.name not in kept],
+        "val": [pair for pair in train if pair.name in kept],
+        "test": list(official["val"]),
+    }
+
+
+def _incomplete(official: Mapping[str, Sequence[Pair]]) -> tuple[str, ...]:
+    return tuple(
+        f"{split}: {len(official[split])} of the owners' {count} pictures; figures are not comparable"
+        for split, count in OFFICIAL.items()
+        if len(official[split]) != count
+    )
+
+
+def write_fixture(out: Path, seed: int = 0) -> None:
+    """Write a tiny dataset in the owners' layout: 24 and 6 synthetic pictures, 128x64, with void ids."""
+    for split, cities, count in (("train", ("aachen", "bad-ulm"), 12), ("val", ("frankfurt",), 6)):
+        for city in cities:
+            for frame in range(count):
+                name = f"{city}_{frame:06d}_000019"
+                ids = streets.scene((64, 128), CLASSES, (seed, frame, len(name), len(split)))
+                pictures = out / "leftImg8bit" / split / city
+                truth = out / "gtFine" / split / city
+                streets.save(
+                    pictures / f"{name}_leftImg8bit.png", streets.picture(ids, CLASSES, (seed, frame))
+                )
+                streets.save(truth / f"{name}_gtFine_labelIds.png", streets.with_void(ids, 4))
+                # Shipped beside the labels, and not to be taken for them.
+                streets.save(truth / f"{name}_gtFine_instanceIds.png", ids)
+
+
+ADAPTER = Adapter(
+    name="cityscapes",
+    title="Cityscapes: 2975 + 500 street pictures, 19 classes",
+    source="After registration, under the terms given there: https://www.cityscapes-dataset.com "
+    "(leftImg8bit_trainvaltest.zip, gtFine_trainvaltest.zip)",
+    prepare=prepare,
+    fixture=write_fixture,
+    options=(
+        Option("protocol", "ssl", "ssl: 2975/500; al: 2675/300/500, resized.", ("ssl", "al")),
+        Option("chip_size", 0, "Pixels a side of a chip; 0: 512 for ssl, 704 for al."),
+        Option("side", _SIDE, "Pixels a side of the pictures of al."),
+        Option("seed", 0, "Of the labelled lists, and of the pictures kept for validation by al."),
+    ),
+    fixture_options={"chip_size": 64, "side": 43},
+)

@@ -1,0 +1,155 @@
+"""Any folder of pictures and labels that `tsfal-geo info` accepts, divided for training, validation and test.
+
+Such a folder trains as it is; this draws the validation pictures, links everything where it belongs, and
+writes the classes down, to be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
+from tsfal_geo.datasets import streets
+from tsfal_geo.datasets.frame import (
+    Adapter,
+    Option,
+    Prepared,
+    Progress,
+    building,
+    open_prepared,
+    place,
+    silent,
+    write_config,
+)
+from tsfal_geo.datasets.lists import shuffled, write_lists
+from tsfal_geo.errors import UserError
+from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.labels import check_labels, infer_class_map
+from tsfal_geo.raster.scene import Scene
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    progress: Progress = silent,
+    *,
+    val: float = 0.2,
+    test: float = 0.0,
+    ignore: str = "",
+    chip_size: int = 512,
+    seed: int = 0,
+) -> Prepared:
+    """Divide a folder's scenes; those without labels go to training.
+
+    Args:
+        source: the folder, as for ``train --raster``.
+        out: the folder to make.
+        progress: told of the progress.
+        val: share of the labelled scenes for validation, rounded to whole scenes, at least one.
+        test: share of them for a test; 0: none.
+        ignore: ids in the label files that mean no class, with commas.
+        chip_size: pixels a side.
+        seed: of the division and of the lists of labelled scenes.
+
+    Raises:
+        UserError: too few labelled scenes, or shares or ids that make no sense.
+        RasterError, LabelError: as ``train``.
+    """
+    ignored = _ids(ignore)
+    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
+        raise UserError(
+            f"--val {val} --test {test}: expected shares from 0 to 1 that leave some for training"
+        )
+    scenes = {scene.name: scene for scene in discover(source)}
+    labelled = shuffled((name for name, scene in scenes.items() if scene.labels is not None), seed)
+    counts = {"val": max(1, round(val * len(labelled))), "test": round(test * len(labelled))}
+    if len(labelled) <= sum(counts.values()):
+        raise UserError(
+            f"{source}: found {len(labelled)} scenes with labels, expected more than "
+            f"{sum(counts.values())}: some for training too"
+        )
+    drawn = {"val": labelled[: counts["val"]], "test": labelled[counts["val"] : sum(counts.values())]}
+    split_of = {name: split for split, names in drawn.items() for name in names}
+    classes = (infer_class_map(list(scenes.values())) or VAIHINGEN).ignoring(ignored)
+    for number, scene in enumerate(scenes.values()):
+        progress(number / len(scenes), "checking labels")
+        check_labels(scene, classes)
+    with building(out) as draft:
+        for number, (name, scene) in enumerate(scenes.items()):
+            progress(number / len(scenes), "linking pictures")
+            _bring(scene, draft / split_of.get(name, "train"))
+        train = [name for name in labelled if name not in split_of]
+        write_config(draft, classes, {"data": {"chip_size": chip_size}})
+        notes = write_lists(draft, train, seed)
+    return open_prepared(out, notes)
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    try:
+        ids = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        ids = (-1,)
+    if not all(0 <= value <= 255 for value in ids):
+        raise UserError(f"--ignore {text}: expected ids from 0 to 255 with commas, such as 0,11")
+    return ids
+
+
+def _bring(scene: Scene, folder: Path) -> None:
+    homes = {"images": scene.path, "labels": scene.labels, "dsm": scene.dsm}
+    for home, path in homes.items():
+        if path is None:
+            continue
+        if path.suffix.lower() == ".vrt":
+            raise UserError(
+                f"{path}: a VRT finds its parts from where it lies and cannot be linked; divide the folder "
+                "by hand"
+            )
+        place(path, folder / home / f"{scene.name}{path.suffix}")
+        for sidecar, suffix in _sidecars(path):
+            place(sidecar, folder / home / f"{scene.name}{suffix}")
+
+
+def _sidecars(path: Path) -> Iterator[tuple[Path, str]]:
+    """World files and what GDAL keeps beside a raster (masks, statistics, names), with their suffixes."""
+    suffix = path.suffix
+    world = (f"{suffix[:2]}{suffix[-1:]}w", f"{suffix}w", ".wld")
+    beside = (*world, f"{suffix}.aux.xml", f"{suffix}.msk", ".aux.xml", ".prj")
+    for each in beside:
+        found = path.with_name(path.stem + each)
+        if found.is_file():
+            yield found, each
+
+
+def write_fixture(out: Path, seed: int = 0) -> None:
+    """Write ten synthetic pictures and labels of several sizes in one folder, matched by name; 5 is void."""
+    classes = ClassMap(
+        tuple(
+            ClassInfo(number, name, colour)
+            for number, (name, colour) in enumerate(
+                {"road": (90, 90, 90), "wall": (180, 120, 60), "sky": (120, 170, 230)}.items()
+            )
+        )
+    )
+    for number in range(10):
+        shape = (48 + 8 * (number % 3), 56 + 16 * (number % 2))
+        ids = streets.scene(shape, classes, (seed, number))
+        streets.save(out / f"{number:03d}_img.jpg", streets.picture(ids, classes, (seed, number)))
+        streets.save(out / f"{number:03d}_gt.png", streets.with_void(ids, 5))
+
+
+ADAPTER = Adapter(
+    name="folder",
+    title="Your own folder of pictures and labels, divided for training, validation and test",
+    source="Pictures in it or in images/, labels in labels/ or matched by name (docs/rasters.md)",
+    prepare=prepare,
+    fixture=write_fixture,
+    options=(
+        Option("val", 0.2, "Share of the labelled pictures for validation."),
+        Option("test", 0.0, "Share of them for a test."),
+        Option("ignore", "", "Ids in the label files that mean no class, with commas."),
+        Option("chip_size", 512, "Pixels a side of a chip."),
+        Option("seed", 0, "Of the division, and of the labelled lists."),
+    ),
+    fixture_options={"chip_size": 64, "ignore": "5"},
+)

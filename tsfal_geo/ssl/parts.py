@@ -1,0 +1,68 @@
+"""What every way to train is built of, and the register of the ways by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tsfal_geo.config import Config
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.errors import ConfigError
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.ssl.labelled import LabelledBranch
+from tsfal_geo.ssl.refiner import Refiner
+
+if TYPE_CHECKING:
+    from tsfal_geo.ssl.base import SegmentationModule
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a training module is put together from.
+
+    Attributes:
+        config: the whole configuration.
+        normaliser: makes network input of batches.
+        class_names: in index order.
+        branch: the labelled chips' views and loss; its source gives partners as well.
+        network: builds the run's first, second, … network (0, 1, …): same pretrained encoder, other head.
+        bands: image bands among the input's channels (colour jitter leaves heights alone).
+        unlabelled_chips: number of unlabelled chips; 0: there are no unlabelled batches.
+        refiner: error mask and PLAR of the active loop; only TSF has a place for it.
+        generation: rounds of the active loop that trained before this one.
+    """
+
+    config: Config
+    normaliser: Normaliser
+    class_names: Sequence[str]
+    branch: LabelledBranch
+    network: Callable[[int], Segmenter]
+    bands: int
+    unlabelled_chips: int
+    refiner: Refiner | None = None
+    generation: int = 0
+
+
+METHODS: dict[str, type[SegmentationModule]] = {}
+
+
+def register[M: type[SegmentationModule]](name: str) -> Callable[[M], M]:
+    """Class decorator: make a way to train known by the name that ``train.method`` gives it."""
+
+    def enter(module: M) -> M:
+        METHODS[name] = module
+        return module
+
+    return enter
+
+
+def method_named(name: str) -> type[SegmentationModule]:
+    """The training module of a name.
+
+    Raises:
+        ConfigError: no method of that name.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"train.method: found '{name}', expected one of {', '.join(sorted(METHODS))}")
+    return METHODS[name]
