@@ -178,7 +178,8 @@ def network(options: argparse.Namespace) -> None:
             stream, step = rows.network.start(), 2**18 // options.size // 32 * 32
             for y in range(0, options.size, step):
                 part = {name: values[..., y : y + step, :] for name, values in band.items()}
-                stream.push(rows.prepare(part), y + step >= options.size)
+                for _ in stream.push(rows.prepare(part), y + step >= options.size):
+                    pass
 
         def exported(window: int | None) -> Callable:
             made = Network(predict, None, VAIHINGEN, rows=rows)

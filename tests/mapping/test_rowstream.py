@@ -26,12 +26,25 @@ def segmenter_of(encoder, **values):
     return segmenter
 
 
+def pieces(stream, image, step):
+    for y in range(0, image.shape[2], step):
+        yield from stream.push(image[:, :, y : y + step], y + step >= image.shape[2])
+
+
 def streamed(stream, image, step):
     found = {}
-    for y in range(0, image.shape[2], step):
-        for name, rows in stream.push(image[:, :, y : y + step], y + step >= image.shape[2]).items():
+    for layers in pieces(stream, image, step):
+        assert len({rows.shape[2] for rows in layers.values()}) == 1
+        for name, rows in layers.items():
             found.setdefault(name, []).append(rows)
     return {name: torch.cat(rows, 2) for name, rows in found.items()}
+
+
+def pushed(line, image, step, height):
+    for y in range(0, height, step):
+        yield line.push([image[:, :, y : y + step]], y + step >= height)
+    while not line.ended:
+        yield line.push([None], True)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +82,9 @@ def test_rows_depend_on_no_more_than_the_reach_that_is_told():
     image, given, parts = torch.randn(1, 3, 512, 32), 0, []
     stream = network.start()
     for y in range(0, 512, 64):
-        for rows in stream.push(image[:, :, y : y + 64], y == 448).values():
-            parts.append(rows)
-            given += rows.shape[2]
+        for layers in stream.push(image[:, :, y : y + 64], y == 448):
+            parts.append(layers["p"])
+            given += parts[-1].shape[2]
         assert given >= y + 64 - network.reach - 32
     first = torch.cat(parts, 2)
     image[:, :, 448:] = 9.0
@@ -85,11 +98,22 @@ def test_only_as_many_rows_are_held_as_are_needed_again():
     stream = row_network(_Layers(segmenter, None).eval(), ("p",), 32, torch.float32, CELLS).start()
     sizes = []
     for _ in range(24):
-        stream.push(torch.randn(1, 3, 32, 32), False)
+        list(stream.push(torch.randn(1, 3, 32, 32), False))
         held = [getattr(line, "_held", None) for line in stream._lines]
         tensors = [t for h in held for t in (h if isinstance(h, list) else [h]) if t is not None]
         sizes.append(sum(t.untyped_storage().nbytes() for t in tensors))
     assert sizes[-1] == sizes[-6] > 0
+
+
+@pytest.mark.parametrize("height", [32, 128, 512])
+def test_rows_leave_no_faster_at_an_images_end_than_before(height):
+    segmenter = segmenter_of("tu-mobilenetv2_035")
+    layers = _Layers(segmenter, ErrorMaskDecoder(4).eval()).eval()
+    network = row_network(layers, ("p", "error"), 32, torch.float32, 33)
+    image = torch.randn(1, 3, height, 32, generator=torch.Generator().manual_seed(1))
+    counts = [layers["p"].shape[2] for layers in pieces(network.start(), image, 32)]
+    # A layer that enlarges gives what waited in it besides.
+    assert sum(counts) == height and max(counts) <= 40
 
 
 def test_half_precision_stays_near():
@@ -126,9 +150,7 @@ def test_windows_over_rows(kernel, stride, padding, step):
                     return nn.functional.max_pool2d(rows, 3, 2, (0, 1))
                 return nn.functional.conv2d(rows, conv.weight, conv.bias, stride, (0, p))
 
-            line, found = Windowed(beside, k, s, p, fill), []
-            for y in range(0, 24, step):
-                found.append(line.push([image[:, :, y : y + step]], y + step >= 24))
+            found = list(pushed(Windowed(beside, k, s, p, fill), image, step, 24))
             found = torch.cat([rows for rows in found if rows is not None], 2)
             assert torch.allclose(found, layer(image))
 

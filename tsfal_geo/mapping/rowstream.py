@@ -8,7 +8,7 @@ twice, as it is where windows overlap.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -19,7 +19,18 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tsfal_geo.mapping.lines import Averaged, Each, Enlarged, Line, Rows, Windowed
+from tsfal_geo.mapping.lines import (
+    Averaged,
+    Each,
+    Enlarged,
+    Line,
+    Rows,
+    Windowed,
+    joined,
+    kept,
+    row_count,
+    shifted,
+)
 from tsfal_geo.models.encoders import LOW_STRIDE
 from tsfal_geo.models.head import ImageMean, LocalMean, enlarge, enlarge_to, spread
 
@@ -73,33 +84,52 @@ class RowStream:
     def __init__(self, network: RowNetwork) -> None:
         self._network = network
         self._lines = [step.make() for step in network.steps]
+        self._waiting: dict[str, Rows] = dict.fromkeys(network.outputs)
 
-    @torch.inference_mode()
-    def push(self, rows: Tensor, last: bool) -> dict[str, Tensor]:
-        """Take the next rows.
+    def push(self, rows: Tensor, last: bool) -> Iterator[dict[str, Tensor]]:
+        """Take the next rows, as what this gives is iterated over.
 
         Args:
             rows: (1, bands, h, width), normalised; width, and h but for an image's last rows, multiples of
                 the network's ``multiple``.
             last: they end the image.
 
-        Returns:
+        Yields:
             The next rows of each output, (1, channels, h', width) at the input's resolution; all outputs have
-            the same number of rows, or there are none yet.
+            the same number of rows. Nothing where there are none yet; after the last rows those that the
+            layers held, bit by bit, as all of them at once would be far more than a push gives elsewhere.
         """
-        image = rows.to(self._network.dtype).contiguous(memory_format=torch.channels_last)
+        image: Rows = rows.to(self._network.dtype).contiguous(memory_format=torch.channels_last)
+        ended = False
+        while not ended:
+            found = self._pass(image, last)
+            image = None
+            ended = not last or all(line.ended for line in self._lines)
+            if found:
+                yield found
+
+    @torch.inference_mode()
+    def _pass(self, image: Rows, last: bool) -> dict[str, Tensor]:
         values: dict[int, Rows] = {-1: image}
         for index, (line, step) in enumerate(zip(self._lines, self._network.steps, strict=True)):
-            values[index] = line.push([values[i] for i in step.inputs], last)
+            # Layers above that still have rows to give end later, and this one with them.
+            over = last and all(i < 0 or self._lines[i].ended for i in step.inputs)
+            values[index] = None if line.ended else line.push([values[i] for i in step.inputs], over)
             for gone in step.done_with:
                 del values[gone]
-        found = {name: values[index] for name, index in self._network.outputs.items()}
-        return {name: value for name, value in found.items() if value is not None}
+        found = {
+            name: joined(self._waiting[name], values[index]) for name, index in self._network.outputs.items()
+        }
+        # As an image ends, outputs that come later than others fall behind.
+        count = min(row_count(rows) for rows in found.values())
+        self._waiting = {name: kept(rows, count) for name, rows in found.items()}
+        return {name: rows[:, :, :count] for name, rows in found.items() if rows is not None and count}
 
     def shift(self, left: int, right: int, width: int) -> None:
         """Go on with more (or, below 0, fewer) columns on either side of the ``width`` that there were."""
         for line in self._lines:
             line.shift(left, right, width)
+        self._waiting = {name: shifted(rows, left, right, width) for name, rows in self._waiting.items()}
 
 
 def row_network(

@@ -241,8 +241,7 @@ class _Stream:
             width = self._span[1] - self._span[0]
             self._stream.shift(self._span[0] - span[0], span[1] - self._span[1], width)
             self._span = span
-        layers = self._stream.push(self._model.prepare(_batch(band.patch, *span)), last)
-        if layers:
+        for layers in self._stream.push(self._model.prepare(_batch(band.patch, *span)), last):
             y, self._y = self._y, self._y + next(iter(layers.values())).shape[2]
             layers = {name: values[:, :, max(0, sink.y - y) :] for name, values in layers.items()}
             self._give_out(self._y, layers)
