@@ -49,6 +49,14 @@ def test_all_systems_of_table_1_train_alike_but_for_their_rule(data, tmp_path):
     assert {job.request.config.data.labelled for job in found} == {1 / 16, 1 / 8, 1 / 4, 1 / 2}
 
 
+def test_the_papers_figures_belong_to_the_papers_classes(data):
+    names = ("impervious surfaces", "building", "low vegetation", "tree", "car", "clutter")
+    classes = [{"id": i, "name": name, "colour": (i, i, i)} for i, name in enumerate(names)]
+    vaihingen = replace(data, base=Config.model_validate({"classes": classes}))
+    assert vaihingen.is_of(TABLES["table3"]) and not vaihingen.is_of(TABLES["table1"])
+    assert not data.is_of(TABLES["table3"])
+
+
 def test_a_datasets_own_list_of_labelled_scenes_is_used(data, tmp_path):
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits" / "1_8.txt").write_text("a\n")

@@ -18,7 +18,7 @@ def test_ours_stands_beside_what_was_published_with_the_difference(finished, tmp
         finished("TSF", 1, 0.77, "1/16"),
         finished("MT", 0, 0.70, "1/16"),
     ]
-    write(TABLES["table1"], jobs, tmp_path)
+    write(TABLES["table1"], jobs, tmp_path, published=True)
     rows = read(tmp_path / "table.csv")
     assert rows["TSF"]["1/16"] == "76.00 ± 1.41" and rows["TSF"]["seeds"] == "2"
     assert rows["TSF"]["1/16, paper"] == "75.59" and rows["TSF"]["difference"] == "+0.41"
@@ -27,13 +27,18 @@ def test_ours_stands_beside_what_was_published_with_the_difference(finished, tmp
 
 
 def test_tables_by_class_have_shares_and_classes_and_latex_is_escaped(finished, tmp_path):
-    write(TABLES["table3"], [finished("ours", 0, 0.6, labelled=0.24)], tmp_path)
+    write(TABLES["table3"], [finished("ours", 0, 0.6, labelled=0.24)], tmp_path, published=True)
     row = read(tmp_path / "table.csv")["ours"]
     assert row["labelled"].startswith("24.00") and row["tree & grass"].startswith("70.00")
     assert row["mIoU, paper"] == "61.47" and row["difference"] == "-1.47"
     tex = (tmp_path / "table.tex").read_text()
     assert r"tree \& grass" in tex and r"$\pm$" in tex and "±" not in tex
     assert tex.count(r"\\") == 2
+
+
+def test_other_data_stand_alone(finished, tmp_path):
+    write(TABLES["table3"], [finished("ours", 0, 0.6)], tmp_path, published=False)
+    assert not [column for column in read(tmp_path / "table.csv")["ours"] if "paper" in column]
 
 
 def test_costs_are_in_steps_of_the_supervised_row_and_left_out_where_a_run_was_cut(finished):

@@ -66,6 +66,10 @@ class Data:
     lists: Path | None
     base: Config
 
+    def is_of(self, table: Table) -> bool:
+        """Whether they have the classes of the dataset that the paper's table is about."""
+        return tuple(spec.name for spec in self.base.classes or ()) == table.classes
+
 
 def jobs_of(
     table: Table,

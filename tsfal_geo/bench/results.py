@@ -43,8 +43,16 @@ def entries(table: Table, job: Job) -> list[Entry]:
     return [Entry(job.row, column, job.seed, 100 * value) for column, value in values.items()]
 
 
-def write(table: Table, jobs: Sequence[Job], out: Path) -> None:
-    """Write ``results.csv`` (a run a line), ``table.csv``, ``table.md``, ``table.tex`` and ``notes.json``."""
+def write(table: Table, jobs: Sequence[Job], out: Path, *, published: bool) -> None:
+    """Write ``results.csv`` (a run a line), ``table.csv``, ``table.md``, ``table.tex`` and ``notes.json``.
+
+    Args:
+        table: which.
+        jobs: finished ones.
+        out: folder of the files.
+        published: set the paper's figures beside ours, which have to be of the same data then.
+    """
+    paper = {key[1:]: value for key, value in PAPER.items() if published and key[0] == table.name}
     found = [entry for job in jobs for entry in entries(table, job)]
     lines = [[e.row, e.column, e.seed, f"{e.value:.4f}"] for e in found]
     write_text(out / "results.csv", csv_text(["row", "column", "seed", "value"], lines))
@@ -53,11 +61,11 @@ def write(table: Table, jobs: Sequence[Job], out: Path) -> None:
     costs = relative_costs(jobs)
     header, body = ["system"], [[row] for row in rows]
     for column in columns:
-        published = any((table.name, row, column) in PAPER for row in rows)
-        header += [column, *([f"{column}, paper", "difference"] if published else [])]
+        compared = any((row, column) in paper for row in rows)
+        header += [column, *([f"{column}, paper", "difference"] if compared else [])]
         for row, cells in zip(rows, body, strict=True):
             values = [e.value for e in found if (e.row, e.column) == (row, column)]
-            cells += _cells(values, PAPER.get((table.name, row, column)) if published else None, published)
+            cells += _cells(values, paper.get((row, column)), compared)
     header += ["cost of a step", "seeds"]
     for row, cells in zip(rows, body, strict=True):
         seeds = {e.seed for e in found if e.row == row}
@@ -102,9 +110,9 @@ def latex(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> s
     return "\n".join(lines) + "\n"
 
 
-def _cells(values: Sequence[float], paper: float | None, published: bool) -> list[str]:
+def _cells(values: Sequence[float], paper: float | None, compared: bool) -> list[str]:
     ours = spread(values) if values else _MISSING
-    if not published:
+    if not compared:
         return [ours]
     known = paper is not None and bool(values)
     return [

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tsfal_geo.active.ablation import MODES
+from tsfal_geo.classes import VAIHINGEN
+from tsfal_geo.datasets.cityscapes import CLASSES as CITYSCAPES
 
 Changes = Mapping[str, Any]
 """Dotted configuration keys to values."""
@@ -37,6 +39,7 @@ class Table:
         name: as typed.
         title: one line.
         dataset: the adapter that the paper's data need.
+        classes: names of that dataset's classes.
         options: the adapter's.
         report_on: the split whose mIoU is reported; nothing is selected on it.
         base: the configuration, over the dataset's own.
@@ -48,6 +51,7 @@ class Table:
     name: str
     title: str
     dataset: str
+    classes: tuple[str, ...]
     options: Changes
     report_on: Literal["val", "test"]
     base: Changes
@@ -177,6 +181,7 @@ TABLES: dict[str, Table] = {
             "table1",
             "Semi-supervised systems at several labelled shares, mIoU",
             "cityscapes",
+            CITYSCAPES.names,
             {"protocol": "ssl", "chip_size": 768},
             "val",
             {
@@ -193,6 +198,7 @@ TABLES: dict[str, Table] = {
             "table2",
             "Active-learning systems on street pictures, IoU",
             "cityscapes",
+            CITYSCAPES.names,
             {"protocol": "al"},
             "test",
             {
@@ -211,6 +217,7 @@ TABLES: dict[str, Table] = {
             "table3",
             "Active-learning systems on aerial pictures, IoU",
             "vaihingen",
+            VAIHINGEN.names,
             {},
             "test",
             _AERIAL,
@@ -220,6 +227,7 @@ TABLES: dict[str, Table] = {
             "table4",
             "What each module adds, IoU",
             "vaihingen",
+            VAIHINGEN.names,
             {},
             "test",
             _AERIAL,

@@ -79,7 +79,7 @@ def command(
     try:
         for job in run_jobs(jobs, workers or _devices(), reporter):
             finished.append(job)
-            write(table, finished, out)
+            write(table, finished, out, published=not quick and data.is_of(table))
     finally:
         reporter.finish()
     for kind in ("csv", "md", "tex"):
