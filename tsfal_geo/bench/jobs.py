@@ -160,7 +160,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, reporter: Reporter) -> Iterator[
     devices = _devices()
     for number in range(workers):
         places.put(devices[number % len(devices)] if devices else None)
-    with ProcessPoolExecutor(workers, context, _take_device, (places,)) as pool:
+    with ProcessPoolExecutor(workers, context, prepare_worker, (places,)) as pool:
         for future in as_completed([pool.submit(_begin_quietly, first) for first in firsts.values()]):
             future.result()
         futures = {pool.submit(_execute_quietly, job): job for job in waiting}
@@ -242,8 +242,19 @@ def _devices() -> list[str]:
     return visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _take_device(places: Any) -> None:
-    """Give this process its GPU, before anything asks for one."""
+def prepare_worker(places: Any) -> None:
+    """Give this process its GPU before anything asks for one, and let it end with the process that began it.
+
+    A pool's worker whose parent was killed would go on training, or wait for ever.
+    """
     device = places.get()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,45 @@
+"""Workers of a table's trainings end with the process that began them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PARENT = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from tsfal_geo.bench.jobs import prepare_worker
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    places.put("7")
+    with ProcessPoolExecutor(1, context, prepare_worker, (places,)) as pool:
+        device = pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES")
+        print(pool.submit(os.getpid).result(), device.result(), flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_worker_has_its_gpu_and_ends_when_its_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    pid, device = parent.stdout.readline().split()
+    assert device == "7" and alive(int(pid))
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 60
+    while alive(int(pid)):
+        assert time.monotonic() < until, "the worker goes on without anybody"
+        time.sleep(0.05)
