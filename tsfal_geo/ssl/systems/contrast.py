@@ -169,7 +169,9 @@ def contrast(student: Tensor, teacher: Tensor, cells: Cells, queues: ClassQueues
         if not len(where) or negatives is None:
             continue
         drawn = where[torch.randint(len(where), (ANCHORS,), device=where.device)]
-        losses.append(info_nce(from_student[drawn], from_teacher[of_class].mean(dim=0), negatives))
+        # Indexing by repeated positions adds their gradients in any order; `index_select` in theirs.
+        anchors = from_student.index_select(0, drawn)
+        losses.append(info_nce(anchors, from_teacher[of_class].mean(dim=0), negatives))
     return torch.stack(losses).sum() / shown if shown > 1 else losses[0]
 
 
