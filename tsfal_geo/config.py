@@ -171,10 +171,13 @@ class TsfConfig(_Frozen):
     absent_as_zero: bool | None = None
     bank_momentum: float = 0.999
     ramp: float | None = Field(
-        None, ge=0, le=1, description="share of a round over which losses on unlabelled images rise"
+        None, ge=0, le=1, description="share of the steps after the warm-up in which unlabelled losses rise"
     )
     peer_weighting: Literal["none", "confidence"] | None = Field(
         None, description="confidence: student and friend believe each other as far as each is sure"
+    )
+    align: bool | None = Field(
+        None, description="pseudo-labels as frequent, class by class, as the labelled chips' pixels"
     )
     cutmix: bool = True
     copy_paste: bool = True
@@ -183,7 +186,7 @@ class TsfConfig(_Frozen):
     component_min_area: float = Field(0.005, description="share of the image; below it no box of the class")
     presence_min_area: float = 0.01
     warmup_steps: int | None = Field(
-        None, ge=0, description="steps before losses on unlabelled images; None: 5 %"
+        None, ge=0, description="steps of any method on labelled images alone; None: its own (TSF 5 %)"
     )
 
 
@@ -235,6 +238,9 @@ class ActiveConfig(_Frozen):
     round_steps: float = Field(
         0.5, gt=0, description="length of each later round that goes on, in lengths of the first"
     )
+    round_lr: float = Field(
+        1.0, gt=0, le=1, description="highest rate of each later round that goes on, in those of the first"
+    )
     retrain: Literal["continue", "scratch"] = Field(
         "continue", description="later rounds go on with the networks, or start from the pretrained weights"
     )
@@ -264,14 +270,26 @@ class ExportConfig(_Frozen):
 _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "augment": {"colour": 0.0},
-        "tsf": {"cps_view": "mixed", "absent_as_zero": True, "ramp": 0.0, "peer_weighting": "none"},
+        "tsf": {
+            "cps_view": "mixed",
+            "absent_as_zero": True,
+            "ramp": 0.0,
+            "peer_weighting": "none",
+            "align": False,
+        },
         "emd": {"hold_out": 0.0, "manual_pixels": False},
         "plar": {"min_margin": 0.0, "refined_weight": "one", "unresolved": "keep"},
         "active": {"ranking": "paper"},
     },
     "strong": {
         "augment": {"colour": 0.5},
-        "tsf": {"cps_view": "unmixed", "absent_as_zero": False, "ramp": 0.5, "peer_weighting": "confidence"},
+        "tsf": {
+            "cps_view": "unmixed",
+            "absent_as_zero": False,
+            "ramp": 0.5,
+            "peer_weighting": "confidence",
+            "align": True,
+        },
         "emd": {"hold_out": 0.0, "manual_pixels": True},
         "plar": {"min_margin": 0.5, "refined_weight": "margin", "unresolved": "conf"},
         "active": {"ranking": "strong"},

@@ -103,6 +103,7 @@ def make_module(make_data):
         normaliser = Normaliser(statistics)
         branch = LabelledBranch(config, normaliser, data, (40_000, 20_000, 3_000), len(data.labelled.chips))
         parts = Parts(
+            class_counts=(40_000, 20_000, 3_000),
             config=config,
             normaliser=normaliser,
             class_names=CLASSES.names,

@@ -211,7 +211,9 @@ def test_precision_follows_the_processor(make_config, monkeypatch):
     train = make_config(train={"precision": "auto"}).train
     for features, expected in (
         ({"amx_bf16": True}, "bf16-mixed"),
-        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": True, "cpu_name": "AMD EPYC"}, "bf16-mixed"),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, "32-true"),
+        ({"cpu_name": "AMD EPYC"}, "32-true"),
         ({}, "32-true"),
     ):
         monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda found=features: found)

@@ -94,12 +94,14 @@ def _steps(config: Config, going_on: bool) -> int:
 
 def _round_config(config: Config, number: int, going_on: bool) -> Config:
     """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
-    seed = config.train.seed + _ROUND_SEEDS * number
-    update: dict[str, Any] = {"train": config.train.model_copy(update={"seed": seed})}
+    train: dict[str, Any] = {"seed": config.train.seed + _ROUND_SEEDS * number}
+    update: dict[str, Any] = {}
     if going_on:
+        train["lr"] = config.train.lr * config.active.round_lr
         update["model"] = config.model.model_copy(update={"weights": None})
         # Networks that know the classes already need no time before they may teach each other.
         update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
+    update["train"] = config.train.model_copy(update=train)
     return config.model_copy(update=update)
 
 

@@ -15,6 +15,7 @@ from tsfal_geo.mapping.memory import out_of_memory
 from tsfal_geo.mapping.predict import PredictFn
 from tsfal_geo.mapping.rowstream import UnstreamableError, row_network
 from tsfal_geo.mapping.streamed import RowModel
+from tsfal_geo.models.arithmetic import cpu_bf16
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.head import enlarge
 from tsfal_geo.models.io import ModelCard, load_model, part_tensors
@@ -47,9 +48,7 @@ def choose_compute() -> Compute:
         return Compute(
             torch.device("cuda"), torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
         )
-    # Without matrix or dot-product instructions for it, bfloat16 is emulated and slower.
-    fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return Compute(torch.device("cpu"), torch.bfloat16 if fast else None)
+    return Compute(torch.device("cpu"), torch.bfloat16 if cpu_bf16()[0] else None)
 
 
 def probabilities(

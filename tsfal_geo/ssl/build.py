@@ -55,6 +55,7 @@ def build_module(
         class_names=class_names,
         branch=LabelledBranch(config, normaliser, datamodule, class_counts, len(datamodule.labelled.chips)),
         network=lambda number: build_segmenter(config.model, channels, classes, seed + number),
+        class_counts=class_counts,
         bands=bands,
         unlabelled_chips=len(unlabelled.chips) if unlabelled is not None else 0,
         refiner=refiner,

@@ -27,6 +27,7 @@ class Parts:
         class_names: in index order.
         branch: the labelled chips' views and loss; its source gives partners as well.
         network: builds the run's first, second, … network (0, 1, …): same pretrained encoder, other head.
+        class_counts: (C,) labelled pixels of each class.
         bands: image bands among the input's channels (colour jitter leaves heights alone).
         unlabelled_chips: number of unlabelled chips; 0: there are no unlabelled batches.
         refiner: error mask and PLAR of the active loop; only TSF has a place for it.
@@ -38,6 +39,7 @@ class Parts:
     class_names: Sequence[str]
     branch: LabelledBranch
     network: Callable[[int], Segmenter]
+    class_counts: Sequence[int]
     bands: int
     unlabelled_chips: int
     refiner: Refiner | None = None

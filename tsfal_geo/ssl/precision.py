@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import torch
 
 from tsfal_geo.config import TrainConfig
 from tsfal_geo.errors import ConfigError
+from tsfal_geo.models.arithmetic import cpu_bf16
 
 
 def uses_gpu(config: TrainConfig) -> bool:
@@ -24,8 +23,7 @@ def uses_gpu(config: TrainConfig) -> bool:
 def choose_precision(config: TrainConfig) -> tuple[str, str]:
     """Lightning's precision for this machine, and the reason in a few words.
 
-    bf16 needs hardware: on CUDA compute capability 8, on CPUs AMX or AVX-512-BF16 (elsewhere it is emulated,
-    and slower than float32).
+    bf16 needs hardware: on CUDA compute capability 8, on CPUs what ``cpu_bf16`` says.
     """
     if config.precision != "auto":
         return config.precision, "as configured"
@@ -33,8 +31,5 @@ def choose_precision(config: TrainConfig) -> tuple[str, str]:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16-mixed", "the GPU computes bf16"
         return "32-true", "the GPU does not compute bf16"
-    features = cast(dict[str, Any], torch.cpu.get_capabilities())
-    for name, title in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512-BF16")):
-        if features.get(name):
-            return "bf16-mixed", f"the CPU has {title}"
-    return "32-true", "the CPU has neither AMX nor AVX-512-BF16"
+    pays, reason = cpu_bf16()
+    return "bf16-mixed" if pays else "32-true", reason

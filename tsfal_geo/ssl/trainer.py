@@ -29,7 +29,7 @@ from tsfal_geo.ssl.relay import Relay
 from tsfal_geo.workspace.atomic import unsaved_work
 
 _VALIDATIONS = 10
-_REFINER = "refiner."  # where modules keep it
+_REFINER, _ALIGNMENT = "refiner.", "alignment."  # where modules keep them
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
 
     The presence bank starts anew if the number of unlabelled chips has changed, as its columns are chips. A
     refiner that the earlier round did not have starts untrained; one that is no longer wanted is left out.
+    The alignment starts from the labels that there are now.
 
     Raises:
         WorkspaceError: the checkpoint is damaged or of another network.
@@ -136,9 +137,10 @@ def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
     own = module.state_dict()
     for name in [n for n in state if n.endswith("presence.present") and state[n].shape != own[n].shape]:
         state[name] = own[name]
-    kept = {name: value for name, value in state.items() if not name.startswith(_REFINER)}
+    kept = {name: value for name, value in state.items() if not name.startswith((_REFINER, _ALIGNMENT))}
     refiner = {name: state.get(name, value) for name, value in own.items() if name.startswith(_REFINER)}
-    _fill(module, {**kept, **refiner}, checkpoint)
+    alignment = {name: value for name, value in own.items() if name.startswith(_ALIGNMENT)}
+    _fill(module, {**kept, **refiner, **alignment}, checkpoint)
     module.begin(module.total_steps)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
+from tsfal_geo.ssl.alignment import Alignment
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import log_probabilities, peer_loss, rise
 from tsfal_geo.ssl.parts import Parts, register
@@ -50,6 +51,8 @@ class Tsf(AdaptiveTeacher):
         super().__init__(parts)
         self.friend = parts.network(1)
         self.refiner = parts.refiner
+        aligns = parts.config.tsf.align and parts.unlabelled_chips
+        self.alignment = Alignment(parts.class_counts, networks=3) if aligns else None
 
     def learners(self) -> dict[str, Segmenter]:
         """Student and friend."""
@@ -95,13 +98,14 @@ class Tsf(AdaptiveTeacher):
         """Teacher, refinement and mixing; ``known`` are labelled images on which the refiner learns."""
         wanted, views = self.with_partners(base, rng)
         output, refiner_loss = self._teach(views, known)
-        pseudo = pseudo_labels(output.logits, views.valid)
+        pseudo = pseudo_labels(self._aligned(0, output.logits, views), views.valid)
         peers = self._peer_logits(views) if self.config.tsf.cps_view == "unmixed" else None
         teacher, confidence = self._refine(output, pseudo, views)
         self.presence.mark(views.index, pseudo.cells)
         maps = [views.images, views.valid, teacher, confidence, views.labels]
         if peers is not None:
-            maps += [part for logits in peers for part in pixel_labels(logits, views.valid)]
+            aligned = (self._aligned(number, logits, views) for number, logits in enumerate(peers, start=1))
+            maps += [part for logits in aligned for part in pixel_labels(logits, views.valid)]
         images, valid, teacher, confidence, manual, *peer_labels = self.mixed(maps, wanted, pseudo.cells, rng)
         images = self.strong(images, valid, rng)
         return Unlabelled(
@@ -124,6 +128,9 @@ class Tsf(AdaptiveTeacher):
             target = torch.cat((views.labels, known.labels)).to(torch.uint8)
             loss = self.refiner.training_loss(_take(output, taught), target[taught], self.progress)
             return _take(output, slice(split)), loss
+
+    def _aligned(self, network: int, logits: Tensor, views: Views) -> Tensor:
+        return logits if self.alignment is None else self.alignment(network, logits, views.valid)
 
     @torch.no_grad()
     def _peer_logits(self, views: Views) -> tuple[Tensor, Tensor]:
@@ -163,7 +170,7 @@ class Tsf(AdaptiveTeacher):
         if self.config.preset == "strong":
             by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
-        weight = rise(self.progress, tsf.ramp or 0.0)
+        weight = rise(self.since_warmup, tsf.ramp or 0.0)
         by_teacher = self.teacher_loss(log_s, seen, extra)
         weighting = tsf.peer_weighting or "none"
         by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting) + peer_loss(

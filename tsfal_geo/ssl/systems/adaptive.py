@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,14 +17,11 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.ema import bounded_decay
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.ssl.banks import PresenceBank
-from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.cutmix import box_mask, draw_boxes, mix
 from tsfal_geo.ssl.losses import teacher_loss
 from tsfal_geo.ssl.parts import Parts
 from tsfal_geo.ssl.systems.base import WithTeacher
 from tsfal_geo.ssl.views import Views, collate
-
-_WARMUP = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,8 @@ class AdaptiveTeacher(WithTeacher):
         presence: which unlabelled chips show which class.
     """
 
+    WARMUP: ClassVar[float] = 0.05
+
     def __init__(self, parts: Parts) -> None:
         """Build student, teacher and an empty presence bank."""
         super().__init__(parts)
@@ -64,22 +63,6 @@ class AdaptiveTeacher(WithTeacher):
         """Start anew; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
         self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, total_steps)
-
-    @property
-    def warmup_steps(self) -> int:
-        """Steps before unlabelled images count."""
-        given = self.config.tsf.warmup_steps
-        return round(_WARMUP * self.total_steps) if given is None else given
-
-    def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """Those of the system; in the warm-up unlabelled images are left out."""
-        known = batch if self.warm else {name: part for name, part in batch.items() if name != "unlabelled"}
-        return super().losses(known, rng)
-
-    @property
-    def warm(self) -> bool:
-        """Whether the warm-up is over."""
-        return self._step >= self.warmup_steps
 
     def with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
         """The base images, then a partner each, and the classes that chose them; none without CutMix."""

@@ -26,7 +26,7 @@ class Ael(AdaptiveTeacher):
         taught = self._taught(unlabelled, rng)
         joint = self.joint(self.student, labelled, taught.images)
         seen = joint.rest.detach().argmax(dim=1)
-        weight = rise(self.progress, self.config.tsf.ramp or 0.0)
+        weight = rise(self.since_warmup, self.config.tsf.ramp or 0.0)
         losses = {
             "labelled_student": self.supervised(joint, labelled),
             "teacher": weight * self.teacher_loss(joint.rest, seen, taught),

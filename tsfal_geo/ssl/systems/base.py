@@ -41,14 +41,34 @@ class SemiSupervised(SegmentationModule):
     from labelled ones alone.
 
     Attributes:
+        WARMUP: share of the steps on labelled images alone, where ``tsf.warmup_steps`` says nothing.
         jitter: colour jitter by ``augment.colour``, as in TSF, for what a network is to see perturbed.
     """
+
+    WARMUP: ClassVar[float] = 0.0
 
     def __init__(self, parts: Parts) -> None:
         """Set up what is common; networks are the subclass's."""
         super().__init__(parts)
         self.jitter = ColourJitter(parts.config.augment.colour or 0.0, parts.bands)
         self.unlabelled_chips = parts.unlabelled_chips
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps before unlabelled images count."""
+        given = self.config.tsf.warmup_steps
+        return round(self.WARMUP * self.total_steps) if given is None else given
+
+    @property
+    def warm(self) -> bool:
+        """Whether the warm-up is over."""
+        return self._step >= self.warmup_steps
+
+    @property
+    def since_warmup(self) -> float:
+        """Share of the steps after ``tsf.warmup_steps`` that is done, by which the authors' ramps go."""
+        given = self.config.tsf.warmup_steps or 0
+        return max(0.0, (self._step - given) / max(1, self.total_steps - given))
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """The losses of a step that are summed, by name; those on labelled images begin with ``labelled``.
@@ -61,9 +81,9 @@ class SemiSupervised(SegmentationModule):
         raise NotImplementedError
 
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """The system's losses and their sum."""
+        """The system's losses and their sum; in the warm-up unlabelled images are left out."""
         labelled = self.branch.paste(self.branch.views(batch["labelled"]), rng)
-        if "unlabelled" in batch:
+        if self.warm and "unlabelled" in batch:
             losses = self.step_losses(labelled, self.views(batch["unlabelled"]), rng)
         else:
             joints = {name: self.joint(network, labelled) for name, network in self.learners().items()}

@@ -75,7 +75,7 @@ class Cct(SemiSupervised):
     @property
     def has_idle_parameters(self) -> bool:
         """The decoders see unlabelled images only."""
-        return self.unlabelled_chips == 0
+        return self.unlabelled_chips == 0 or self.warmup_steps > 0
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """L_sup + w(t) · 30 · mean over decoders of MSE(decoder, main), and CE of what people said.
@@ -100,7 +100,7 @@ class Cct(SemiSupervised):
         manual = unlabelled.labels.masked_fill(~unlabelled.valid, IGNORE)
         losses = {
             "labelled": self.supervised(joint, labelled),
-            "consistency": WEIGHT * rise(self.progress, RAMP) * torch.stack(errors).mean(),
+            "consistency": WEIGHT * rise(self.since_warmup, RAMP) * torch.stack(errors).mean(),
             "manual": cross_entropy(joint.rest, manual),
         }
         self.remember(joint, labelled)

@@ -72,7 +72,7 @@ class Gct(SemiSupervised):
     @property
     def has_idle_parameters(self) -> bool:
         """The detector is of use for unlabelled images only."""
-        return self.unlabelled_chips == 0
+        return self.unlabelled_chips == 0 or self.warmup_steps > 0
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """L_sup of both + w(t) · 100 · dynamic consistency + flaw correction + 10 · the detector's error."""
@@ -80,7 +80,7 @@ class Gct(SemiSupervised):
         left, right = (joint.rest.exp() for joint in joints)
         flaws = self._judge(unlabelled.images, torch.cat((left, right)))
         *targets, bad = better_predictions(left.detach(), right.detach(), *handled(flaws).chunk(2))
-        ramp = CONSISTENCY * rise(self.progress, RAMP)
+        ramp = CONSISTENCY * rise(self.since_warmup, RAMP)
         consistency = [
             squared_error(p, with_manual(target, unlabelled.labels), unlabelled.valid)
             for p, target in zip((left, right), targets, strict=True)

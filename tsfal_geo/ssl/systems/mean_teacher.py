@@ -26,7 +26,7 @@ class MeanTeacher(WithTeacher):
         target = soft_targets(self.teach(unlabelled).logits, unlabelled)
         images = self.strong(unlabelled.images, unlabelled.valid, rng)
         joint = self.joint(self.student, labelled, images)
-        weight = WEIGHT * rise(self.progress, RAMP)
+        weight = WEIGHT * rise(self.since_warmup, RAMP)
         losses = {
             "labelled": self.supervised(joint, labelled),
             "consistency": weight * squared_error(joint.rest.exp(), target, unlabelled.valid),

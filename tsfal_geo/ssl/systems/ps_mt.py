@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from tsfal_geo.ssl.views import Views
 DECAY = 0.996
 THRESHOLD = 0.6
 WEIGHT = 3.0
-WARMUP, RAMP = 5 / 450, 12 / 450
+RAMP = 12 / 450
 
 
 @register("ps_mt")
@@ -44,6 +44,8 @@ class PsMt(SemiSupervised):
         teachers: its moving averages, each updated in every other pass over the unlabelled chips. The first
             one makes the map.
     """
+
+    WARMUP: ClassVar[float] = 5 / 450
 
     def __init__(self, parts: Parts) -> None:
         """Build all three."""
@@ -74,7 +76,7 @@ class PsMt(SemiSupervised):
     @property
     def warmup_steps(self) -> int:
         """Steps on labelled images alone, one at least: then the teachers are no beginners."""
-        return max(1, round(WARMUP * self.total_steps))
+        return max(1, super().warmup_steps)
 
     @property
     def turn(self) -> int:
@@ -84,16 +86,10 @@ class PsMt(SemiSupervised):
         batch = self.config.train.batch_unlabelled * world
         return teacher_turn(self._step, math.ceil(self.unlabelled_chips / batch))
 
-    def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """Those of the system; in the warm-up unlabelled images are left out."""
-        if self._step < self.warmup_steps:
-            batch = {name: part for name, part in batch.items() if name != "unlabelled"}
-        return super().losses(batch, rng)
-
     def after_step(self) -> None:
         """One teacher follows the student, in the warm-up both."""
-        warm = self._step >= self.warmup_steps and self.unlabelled_chips
-        for teacher in [self.teachers[self.turn]] if warm else self.teachers:
+        taught = self.warm and self.unlabelled_chips
+        for teacher in [self.teachers[self.turn]] if taught else self.teachers:
             teacher.update(self.student)  # type: ignore[operator]
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
@@ -109,7 +105,7 @@ class PsMt(SemiSupervised):
         output = self.student(self.prepared(images), perturb=lambda stages: self._disturbed(stages, known))
         log_p = log_probabilities(output.logits, labelled.size)
         joint = Joint(output, log_p[:known], log_p[known:])
-        weight = WEIGHT * cosine_rise(self.progress, RAMP)
+        weight = WEIGHT * cosine_rise(self.since_warmup, RAMP)
         losses = {
             "labelled_student": self.supervised(joint, labelled),
             "teachers": weight * strict_loss(joint.rest, labels, confidence),

@@ -1,0 +1,23 @@
+"""Whether bfloat16 pays on this machine's CPU."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+
+
+def cpu_bf16() -> tuple[bool, str]:
+    """Whether the CPU computes a network faster in bfloat16 than in float32, and why in a few words.
+
+    Measured (docs/benchmarks.md): with AVX-512-BF16 an AMD EPYC is faster, an Intel Xeon whose AMX is not
+    there slower, by a fifth to a third. Without either, bfloat16 is emulated.
+    """
+    features = cast(dict[str, Any], torch.cpu.get_capabilities())
+    if features.get("amx_bf16"):
+        return True, "the CPU has AMX"
+    if not features.get("avx512_bf16"):
+        return False, "the CPU has neither AMX nor AVX-512-BF16"
+    if str(features.get("cpu_name", "")).startswith("AMD"):
+        return True, "the CPU is AMD's with AVX-512-BF16"
+    return False, "AVX-512-BF16 without AMX is slower than float32 on this CPU"
