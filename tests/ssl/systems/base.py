@@ -26,8 +26,9 @@ class MethodTester:
 
     @pytest.fixture
     def config(self, make_config):
-        def make(**train):
+        def make(warmup_steps=0, **train):
             sections = {name: dict(section) for name, section in self.options.items()}
+            sections["tsf"] = {**sections.get("tsf", {}), "warmup_steps": warmup_steps}
             sections["train"] = {"method": self.method, **sections.get("train", {}), **train}
             return make_config(**sections)
 
@@ -104,6 +105,17 @@ class MethodTester:
         for optimiser in module.configure_optimizers():
             for group in optimiser.param_groups:
                 assert all(p.grad is not None and p.grad.isfinite().all() for p in group["params"])
+
+    def test_in_the_warm_up_only_labels_teach(self, config, make_module, make_data, batch_of):
+        made = config(warmup_steps=3)
+        data = make_data(made)
+        module = make_module(made, data)
+        module._step = 2
+        assert not module.warm and module.since_warmup == 0
+        losses = module.losses(batch_of(data), module._seed())
+        assert all(name == "total" or name.startswith("labelled") for name in losses)
+        module._step = 3
+        assert module.warm
 
     def test_without_unlabelled_chips_only_labels_teach(self, run, step, config):
         _, losses = step(unlabelled=0)

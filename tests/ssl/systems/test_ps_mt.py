@@ -18,7 +18,7 @@ class TestPsMt(MethodTester):
     method = "ps_mt"
 
     def test_teachers_take_turns_with_the_passes_over_the_chips(self, config, make_module, make_data):
-        made = config(tsf={"warmup_steps": None})
+        made = config(warmup_steps=None)
         module = make_module(made, make_data(made, unlabelled=6))  # three steps a pass
         module.begin(450)  # five of them to warm up
         counts = []
