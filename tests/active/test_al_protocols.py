@@ -133,7 +133,7 @@ def test_from_scratch_every_round_begins_with_the_pretrained_weights(folder, tmp
     assert [generation for _, _, generation in built] == [0, 1]
 
 
-def test_going_on_takes_half_the_steps_and_no_pretrained_weights(folder, tmp_path, built, monkeypatch):
+def test_going_on_takes_half_the_steps_its_own_rate_and_no_pretrained_weights(folder, tmp_path, built, monkeypatch):
     monkeypatch.setattr("tsfal_geo.models.segmenter.load_encoder_weights", lambda *args, **kwargs: None)
     workspace = run(
         tmp_path,
@@ -141,9 +141,12 @@ def test_going_on_takes_half_the_steps_and_no_pretrained_weights(folder, tmp_pat
         model__weights="imagenet",
         active__strategy="random",
         active__budget=0.45,
+        active__round_lr=0.25,
         train__steps=4,
     )
     assert [config.model.weights for config, _, _ in built] == ["imagenet", None]
+    first, second = (config.train.lr for config, _, _ in built)
+    assert second == first / 4
     assert [metrics(workspace, number)["steps"] for number in range(2)] == [4, 2]
 
 
