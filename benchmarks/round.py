@@ -2,7 +2,7 @@
 
     python benchmarks/round.py --raster sample_tiles --weights FILE [--chip 512] [--rounds 3]
 
-A network (``model.encoder`` of the default configuration) is trained for a moment on small chips, so that its
+A network (``model.encoder`` of the default configuration) is trained for some minutes on small chips, so that its
 confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
@@ -55,7 +55,7 @@ class Quiet:
         return lambda *_: None
 
 
-def train_a_moment(root: Path, raster: Path, config: Config) -> None:
+def train_small(root: Path, raster: Path, config: Config) -> None:
     """Round 0 on small chips."""
     loop.train(Request(root, raster, None, config), Quiet())
 
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--raster", type=Path, default=Path("sample_tiles"))
     parser.add_argument("--weights", help="file with the encoder's weights; left out: random")
     parser.add_argument("--chip", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=80, help="of the training on 128-pixel chips")
+    parser.add_argument("--steps", type=int, default=600, help="of the training on 128-pixel chips")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--keep", type=Path, help="folder for the trained workspace; used again if it is there"
@@ -115,11 +115,19 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     common = {"data.labelled": 0.15, "model.weights": options.weights, "active.oracle": False}
-    small = {"data.chip_size": 128, "train.steps": options.steps, "train.lr": 0.01, "tsf.warmup_steps": 40}
+    small = {
+        "data.chip_size": 128,
+        "train.steps": options.steps,
+        "train.lr": 0.02,
+        "train.head_lr_mult": 2.0,
+        "train.val_every": options.steps,
+        "tsf.bank_momentum": 0.99,
+        "tsf.warmup_steps": options.steps * 3 // 4,
+    }
     with tempfile.TemporaryDirectory() as folder:
         trained_root = options.keep or Path(folder) / "trained"
         if not Workspace.exists(trained_root):
-            train_a_moment(trained_root, options.raster, load_config(None, {**common, **small}))
+            train_small(trained_root, options.raster, load_config(None, {**common, **small}))
         config = load_config(None, {**common, "data.chip_size": options.chip, "export.batch": BATCH})
         context = open_round(Path(folder) / "round", trained_root, options.raster, config)
         labels = rounds._take_labels(context, 1)

@@ -206,3 +206,11 @@ def test_the_plugin_offers_the_same_strategies():
         if isinstance(node, ast.Assign) and node.targets[0].id == "_STRATEGIES"
     ]
     assert offered == get_args(QueryStrategy)
+
+
+def test_a_network_that_doubts_too_little_for_the_budget_says_so(folder, tmp_path):
+    reporter = QuietReporter()
+    options = {"active__budget": 0.45, "plar__confidence": 0.0, "emd__enabled": False}
+    workspace = run(tmp_path, folder, reporter, **options)
+    assert not asked(workspace, 0)
+    assert any("finds only 0 to ask about" in line for line in reporter.warnings)

@@ -82,6 +82,13 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
                 f"round {number} may ask {budget.remaining} pixels, but the smallest query has {least}; "
                 "raise active.budget or lower active.rounds"
             )
+        offered = sum(len(proposal.regions) for proposal in shelf.proposals)
+        asked = sum(pick.pixels for pick in chosen)
+        if offered == len(chosen) and asked < budget.remaining:
+            context.reporter.warning(
+                f"round {number} may ask {budget.remaining} pixels, but strategy {strategy.name} finds only "
+                f"{asked} to ask about; train longer, raise plar.confidence or ask by another --strategy"
+            )
         ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
         queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
     return Asked(queries, strategy.name, watcher.diagnostics())

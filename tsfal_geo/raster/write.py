@@ -44,6 +44,7 @@ class RasterWriter:
         tags: metadata of the file.
         descriptions: names of the bands.
         scale: declared factor from pixel values to what they mean.
+        level: of DEFLATE, 1 (fast) to 9 (small).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RasterWriter:
         tags: dict[str, str] | None = None,
         descriptions: tuple[str, ...] = (),
         scale: float | None = None,
+        level: int = 6,
     ) -> None:
         self.path = Path(path)
         self.grid = grid
@@ -67,6 +69,7 @@ class RasterWriter:
         self._tags = tags or {}
         self._descriptions = descriptions
         self._scale = scale
+        self._level = level
         self._profile: dict[str, Any] = {
             "driver": "GTiff",
             "dtype": np.dtype(dtype).name,
@@ -140,6 +143,7 @@ class RasterWriter:
         return {
             "BLOCKSIZE": str(BLOCK),
             "COMPRESS": "DEFLATE",
+            "LEVEL": str(self._level),
             "PREDICTOR": "FLOATING_POINT" if floating else "NO" if self._classes else "STANDARD",
             "OVERVIEW_RESAMPLING": self._overviews.upper(),
             "BIGTIFF": "IF_SAFER",
