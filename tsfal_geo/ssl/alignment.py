@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tsfal_geo.models.segmenter import Segmenter
+
 MOMENTUM = 0.99
 # A class that a network hardly sees yet gets at most this much more, or less.
 MOST = 10.0
@@ -54,8 +56,8 @@ class Alignment(nn.Module):
             (N, C, h4, w4) float32.
         """
         logits = logits.float()
-        stride = math.ceil(valid.shape[-2] / logits.shape[-2])
-        inside = valid[:, None, ::stride, ::stride].to(logits.dtype)
+        stride = Segmenter.LOGIT_STRIDE
+        inside = valid[:, None, stride // 2 :: stride, stride // 2 :: stride].to(logits.dtype)
         sums = (logits.softmax(dim=1) * inside).sum((0, 2, 3))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
