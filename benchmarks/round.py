@@ -2,8 +2,8 @@
 
     python benchmarks/round.py --raster sample_tiles --weights FILE [--chip 512] [--rounds 3]
 
-A network (``model.encoder`` of the default configuration) is trained for some minutes on small chips, so that its
-confidence and its error mask decoder are those of a network that knows something; then, in turns:
+A network (``model.encoder`` of the default configuration) is trained for some minutes on small chips, so that
+its confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
 - round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every
@@ -132,7 +132,7 @@ def main() -> None:
         context = open_round(Path(folder) / "round", trained_root, options.raster, config)
         labels = rounds._take_labels(context, 1)
         trained = load_round(context, 1, labels, label_pools(context.inputs, labels, config, 1))
-        budget = rounds._budget(context, 1, labels)
+        budget = rounds._budget(context, 1, labels, training=True)
         seconds: dict[str, list[float]] = {"forward": [], "round": []}
         for turn in range(options.rounds + 1):
             begin = time.process_time()

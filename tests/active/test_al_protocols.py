@@ -133,7 +133,7 @@ def test_from_scratch_every_round_begins_with_the_pretrained_weights(folder, tmp
     assert [generation for _, _, generation in built] == [0, 1]
 
 
-def test_going_on_takes_half_the_steps_its_own_rate_and_no_pretrained_weights(folder, tmp_path, built, monkeypatch):
+def test_going_on_has_its_own_length_and_rate_and_no_pretrained_weights(folder, tmp_path, built, monkeypatch):
     monkeypatch.setattr("tsfal_geo.models.segmenter.load_encoder_weights", lambda *args, **kwargs: None)
     workspace = run(
         tmp_path,
