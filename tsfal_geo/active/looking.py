@@ -31,6 +31,7 @@ from tsfal_geo.active.writing import Source
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.dataset import OrthoDataset, Sample
 from tsfal_geo.mapping.network import choose_compute
+from tsfal_geo.models.folding import folded
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.ssl.deal import Deal
@@ -64,7 +65,9 @@ class Watcher:
         self._compute = choose_compute()
         layout = torch.channels_last if context.config.train.channels_last else torch.contiguous_format
         self._module = trained.module.to(self._compute.device, memory_format=layout).eval()  # type: ignore[call-overload]
-        self._refiner = trained.refiner
+        # Copies: rounds to come go on with the networks as they were trained.
+        self._predictor = folded(self._module.predictor)
+        self._refiner = None if trained.refiner is None else folded(trained.refiner)
         self._strategy = strategy
         self._config = context.config
         self._inputs = context.inputs
@@ -89,7 +92,7 @@ class Watcher:
         with self._decoder_input() as entering:
             around = self._run(images)
         votes = self._committee(images, windows) if self._strategy.passes else None
-        teacher = _own_output(around, windows, self._module.predictor.encoder.stride)
+        teacher = _own_output(around, windows, self._predictor.encoder.stride)
         manual, valid = (own_parts(batch[key], windows, 1) for key in ("manual", "valid"))
         pooled = own_parts(entering[0], windows, CELL).float().mean((2, 3)) if entering else None
         probs = teacher.logits.softmax(1)
@@ -133,7 +136,7 @@ class Watcher:
     def _decoder_input(self) -> AbstractContextManager[list[Tensor]]:
         if not self._strategy.needs_pooled:
             return nullcontext([])
-        return decoder_input(self._module.predictor)
+        return decoder_input(self._predictor)
 
     def _autocast(self) -> torch.autocast:
         dtype = self._compute.dtype
@@ -141,7 +144,7 @@ class Watcher:
 
     def _run(self, images: Tensor) -> SegmenterOutput:
         with self._autocast():
-            output: SegmenterOutput = self._module.predictor(images, features=True)
+            output: SegmenterOutput = self._predictor(images, features=True)
         return output
 
     def _read(self, scene: int, window: Surround) -> Sample:
@@ -150,7 +153,7 @@ class Watcher:
     def _committee(self, images: Tensor, windows: Sequence[Surround]) -> Tensor:
         with self._autocast():
             votes = committee_votes(
-                self._module.predictor, images, self._strategy.passes, self._strategy.seed
+                self._predictor, images, self._strategy.passes, self._strategy.seed
             )
         return own_parts(votes, windows, CELL)
 

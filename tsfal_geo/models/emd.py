@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tsfal_geo.models.folding import fold
 from tsfal_geo.models.head import FEATURES, enlarge_to
 
 _HIDDEN = 64
@@ -38,6 +39,19 @@ class ErrorMaskDecoder(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(_HIDDEN, 1, 1),
         )
+
+    @torch.no_grad()
+    def fold_batch_norms(self) -> None:
+        """For inference: the first layer's batch norm goes into both of its parts."""
+        norm = self.rest[0]
+        if not isinstance(norm, nn.BatchNorm2d):
+            return
+        assert norm.running_var is not None
+        if self.coarse is not None:
+            scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+            self.coarse.weight.mul_(scale[:, None, None, None])
+        fold(self.first, norm)
+        self.rest[0] = nn.Identity()
 
     def forward(self, f1: Tensor, f2: Tensor, probabilities: Tensor) -> Tensor:
         """Logits of "the pseudo-label is wrong", (N, 1, h4, w4).
