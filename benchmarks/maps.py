@@ -36,7 +36,9 @@ from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.mapping.export import export_scene
 from tsfal_geo.mapping.network import Compute, Network, choose_compute, probabilities, row_model
+from tsfal_geo.mapping.rowstream import row_network
 from tsfal_geo.mapping.scene import Settings, map_scene
+from tsfal_geo.mapping.streamed import RowModel
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
 from tsfal_geo.models.segmenter import Segmenter, build_segmenter
@@ -62,18 +64,40 @@ class OneByOne:
             return {"probabilities": self.layer(batch["image"].float().div_(255)).softmax(1)}
 
 
+class _Probabilities(torch.nn.Module):
+    """The same on rows."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.layer(x).softmax(1),)
+
+
+def one_by_one(in_one_piece: bool) -> Network:
+    """The least network as one for exports."""
+    network = OneByOne()
+    rows = None
+    if in_one_piece:
+        made = row_network(_Probabilities(network.layer), ("probabilities",), 1, torch.float32, 1)
+        rows = RowModel(made, lambda batch: batch["image"].float().div_(255))
+    return Network(network, None, VAIHINGEN, rows=rows)
+
+
 def mobilenet() -> Segmenter:
     """DeepLabv3+ on MobileNetV2, untrained, with weights that make classes differ."""
+    torch.manual_seed(0)
     segmenter = build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0)
     torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
     return segmenter
 
 
-def export(folder: Path, predict: Callable, out: Path) -> Path:
-    """Export the only scene of a folder."""
+def export(folder: Path, network: Network, out: Path) -> Path:
+    """Export the only scene of a folder: in one piece where the network allows it, else by windows."""
     reader = SceneReader(discover(folder), None, False)
-    network = Network(predict, None, VAIHINGEN)
-    return export_scene(reader, 0, network, out, Settings(WINDOW, OVERLAP, BATCH)).classes
+    window = None if network.rows is not None else WINDOW
+    return export_scene(reader, 0, network, out, Settings(window, OVERLAP, BATCH)).classes
 
 
 def memory(options: argparse.Namespace) -> None:
@@ -97,7 +121,7 @@ def one(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     before = peak()
     cpu = time.process_time()
-    export(options.folder, OneByOne(), options.folder / "maps")
+    export(options.folder, one_by_one(False), options.folder / "maps")
     print(json.dumps({"before": before, "peak": peak(), "cpu": time.process_time() - cpu}))
 
 
@@ -206,15 +230,19 @@ def peers(options: argparse.Namespace) -> None:
         folder = Path(name)
         write_raster(folder / "town.tif", options.size)
         sides = {
-            "tsfal-geo": lambda: export(folder, OneByOne(), folder / "maps"),
+            "tsfal-geo, windows": lambda: export(folder, one_by_one(False), folder / "maps"),
+            "tsfal-geo, in one piece": lambda: export(folder, one_by_one(True), folder / "whole"),
             "torchgeo": lambda: torchgeo_pipeline(folder / "town.tif", folder / "maps" / "torchgeo.tif"),
         }
         times = in_turns(sides, options.rounds)
-        with (
-            rasterio.open(folder / "maps" / "town.tif") as ours,
-            rasterio.open(folder / "maps" / "torchgeo.tif") as other,
-        ):
-            same = (ours.read(1) == other.read(1)).mean()
+        ours = classes_of(folder / "maps" / "town.tif")
+        same = {
+            name: (ours == classes_of(path)).mean()
+            for name, path in {
+                "in one piece": folder / "whole" / "town.tif",
+                "torchgeo": folder / "maps" / "torchgeo.tif",
+            }.items()
+        }
         if options.geoai:
             script = Path(__file__).parent / "elsewhere" / "geoai_side.py"
             command = [options.geoai, script, folder / "town.tif", folder / "maps" / "geoai.tif"]
@@ -223,10 +251,18 @@ def peers(options: argparse.Namespace) -> None:
                 for _ in range(options.rounds)
             ]
             times["geoai"] = statistics.median(float(run.stdout.split()[-1]) for run in found)
-    print(f"\n{options.size}² × 3 uint8; medians of {options.rounds}; maps agree in {same:.2%}; {load()}\n")
-    print("| side | Mpx per CPU-s | tsfal-geo is faster by |\n|-|-:|-:|")
+    agreed = ", ".join(f"{name} {share:.4%}" for name, share in same.items())
+    print(f"\n{options.size}² × 3 uint8; medians of {options.rounds}; {load()}")
+    print(f"The same class as by windows: {agreed}\n")
+    print("| side | Mpx per CPU-s | windows are faster by | in one piece |\n|-|-:|-:|-:|")
     for side, seconds in times.items():
-        print(f"| {side} | {options.size**2 / 1e6 / seconds:.2f} | {seconds / times['tsfal-geo']:.1f} × |")
+        ratios = " | ".join(f"{seconds / times[f'tsfal-geo, {name}']:.1f} ×" for name in ("windows", "in one piece"))
+        print(f"| {side} | {options.size**2 / 1e6 / seconds:.2f} | {ratios} |")
+
+
+def classes_of(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read(1)
 
 
 def torchgeo_pipeline(source: Path, target: Path) -> None:
