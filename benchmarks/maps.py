@@ -256,7 +256,9 @@ def peers(options: argparse.Namespace) -> None:
     print(f"The same class as by windows: {agreed}\n")
     print("| side | Mpx per CPU-s | windows are faster by | in one piece |\n|-|-:|-:|-:|")
     for side, seconds in times.items():
-        ratios = " | ".join(f"{seconds / times[f'tsfal-geo, {name}']:.1f} ×" for name in ("windows", "in one piece"))
+        ratios = " | ".join(
+            f"{seconds / times[f'tsfal-geo, {name}']:.1f} ×" for name in ("windows", "in one piece")
+        )
         print(f"| {side} | {options.size**2 / 1e6 / seconds:.2f} | {ratios} |")
 
 

@@ -13,7 +13,8 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.mapping.memory import out_of_memory
 from tsfal_geo.mapping.predict import PredictFn
-from tsfal_geo.mapping.rowstream import UnstreamableError, row_network
+from tsfal_geo.mapping.rowgraph import UnstreamableError
+from tsfal_geo.mapping.rowstream import row_network
 from tsfal_geo.mapping.streamed import RowModel
 from tsfal_geo.models.arithmetic import cpu_bf16
 from tsfal_geo.models.emd import ErrorMaskDecoder
