@@ -119,7 +119,8 @@ def row_model(
         chip_size: pixels a side of the images of the training.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
     """
-    layers = _Layers(segmenter, decoder).eval().to(compute.device)
+    layers: nn.Module = _Layers(segmenter, decoder).eval()
+    layers = layers.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     names = (PROBABILITIES,) if decoder is None else (PROBABILITIES, ERROR)
     cells = chip_size // segmenter.encoder.stride // 2 * 2 + 1
     try:
@@ -131,7 +132,8 @@ def row_model(
     normaliser = normaliser.to(compute.device)
 
     def prepare(batch: dict[str, Tensor]) -> Tensor:
-        return normaliser({name: _to(tensor, compute.device) for name, tensor in batch.items()})
+        image = normaliser({name: _to(tensor, compute.device) for name, tensor in batch.items()})
+        return image.to(network.dtype, memory_format=torch.channels_last)
 
     return RowModel(network, prepare, 2**23 if compute.device.type == "cuda" else 2**18)
 

@@ -176,7 +176,7 @@ class Compiler:
         self._window(node, self._kernel(module, (0, beside)), extent, module.stride[0], above, 0)
 
     def _kernel(self, module: nn.Conv2d, padding: tuple[int, int]) -> Callable[[Tensor], Tensor]:
-        weight = module.weight.detach().to(self._dtype, memory_format=torch.channels_last)
+        weight = module.weight.detach().to(self._dtype)
         bias = None if module.bias is None else module.bias.detach()
         shape: dict[str, Any] = {
             "stride": module.stride,

@@ -51,7 +51,7 @@ class RowStream:
 
         Args:
             rows: (1, bands, h, width), normalised; width, and h but for an image's last rows, multiples of
-                the network's ``multiple``.
+                the network's ``multiple``. Fastest in the memory format that suits the network.
             last: they end the image.
 
         Yields:
@@ -59,7 +59,7 @@ class RowStream:
             the same number of rows. Nothing where there are none yet; after the last rows those that the
             layers held, bit by bit, as all of them at once would be far more than a push gives elsewhere.
         """
-        image: Rows = rows.to(self._network.dtype).contiguous(memory_format=torch.channels_last)
+        image: Rows = rows.to(self._network.dtype)
         ended = False
         while not ended:
             found = self._pass(image, last)
