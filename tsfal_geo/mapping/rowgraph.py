@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,6 +75,22 @@ def traced(network: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
     return module.graph, dict(module.named_modules())
 
 
+def norm_after(node: fx.Node, modules: Mapping[str, nn.Module]) -> _BatchNorm | None:
+    """The batch norm that alone takes a convolution's output; None where there is none."""
+    users = list(node.users)
+    if node.op != "call_module" or type(modules[str(node.target)]) is not nn.Conv2d:
+        return None
+    if len(users) != 1 or users[0].op != "call_module":
+        return None
+    module = modules[str(users[0].target)]
+    return module if isinstance(module, _BatchNorm) and module.track_running_stats else None
+
+
+def activation_of(norm: _BatchNorm) -> nn.Module:
+    """What a batch norm does beside normalising: those of timm bring an activation."""
+    return nn.Sequential(*(getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)))
+
+
 class Compiler:
     """Collects the steps of a graph, node by node.
 
@@ -128,11 +144,11 @@ class Compiler:
         source = node.args[0]
         assert isinstance(source, fx.Node)
         if source in self._folded and self._folded[source] is module:
-            # The convolution before has it; a timm norm brings an activation.
-            rest = [getattr(module, name) for name in ("drop", "act") if hasattr(module, name)]
-            self._each(node, nn.Sequential(*rest))
+            # The convolution before has it.
+            self._each(node, activation_of(self._folded[source]))
         elif type(module) is nn.Conv2d:
-            self._convolution(node, module, self._norm_after(node))
+            norm = norm_after(node, self._modules) if self._folds(module.weight) else None
+            self._convolution(node, module, norm)
         elif isinstance(module, nn.MaxPool2d):
             self._pooling(node, module)
         elif isinstance(module, (ImageMean, LocalMean)):
@@ -204,15 +220,8 @@ class Compiler:
         extent = dilation[0] * (kernel[0] - 1) + 1
         self._window(node, function, extent, stride[0], padding[0], -torch.inf)
 
-    def _norm_after(self, node: fx.Node) -> _BatchNorm | None:
-        users = list(node.users)
-        if len(users) != 1 or users[0].op != "call_module":
-            return None
-        weight = cast(nn.Conv2d, self._modules[str(node.target)]).weight
-        if self._dtype != torch.float32 and not self._half_on_cpu(weight):
-            return None
-        module = self._modules[str(users[0].target)]
-        return module if isinstance(module, _BatchNorm) and module.track_running_stats else None
+    def _folds(self, weight: Tensor) -> bool:
+        return self._dtype == torch.float32 or self._half_on_cpu(weight)
 
     def _window(
         self, node: fx.Node, function: Callable[[Tensor], Tensor], extent: int, stride: int, padding: int,
