@@ -1,20 +1,21 @@
 """Wall-to-wall maps: memory, seams, time beside the network alone and beside other pipelines.
 
 ``python benchmarks/maps.py memory``   peak memory over the raster's area, a process each, 1 × 1 network
+``python benchmarks/maps.py memory-scene``  the same in one piece over width and height, MobileNetV2
 ``python benchmarks/maps.py seams``    maps against one pass over a whole raster; ``--model FOLDER``
 ``python benchmarks/maps.py network``  export against the network alone on windows that are in memory
 ``python benchmarks/maps.py peers``    torchgeo's gridded sampler and a stitched array, the same windows and
                                        network; ``--geoai PYTHON`` adds geoai from an environment of its own
+``python benchmarks/maps.py dask``     wall time of an export on one process, one worker and two
 
-Without a name: memory, seams, network, peers. Sides of one process run in turns; figures are medians of CPU
-time, as wall times suffer from whatever else the machine does. Rasters are written into a temporary folder.
+Without a name: all but dask. Sides of one process run in turns; figures but dask's are medians of CPU time,
+as wall times suffer from whatever else the machine does. Rasters are written into a temporary folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -25,67 +26,73 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import torch
 from chips import write_raster
+from common.divided import divided
+from common.load import load
+from common.networks import (
+    BATCH,
+    CLASSES,
+    OVERLAP,
+    STATISTICS,
+    WINDOW,
+    mobilenet,
+    mobilenet_both_ways,
+    one_by_one,
+)
+from common.rasters import classes_of, write_sparse, write_town
+from elsewhere import torchgeo_side
 from torch.nn.functional import interpolate
-from torch.utils.data import DataLoader
 
 from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.mapping.export import export_scene
-from tsfal_geo.mapping.network import Compute, Network, choose_compute, probabilities, row_model
+from tsfal_geo.mapping.network import (
+    Compute,
+    Network,
+    choose_compute,
+    probabilities,
+    row_model,
+)
 from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
-from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
 
-WINDOW, OVERLAP, BATCH, CLASSES = 512, 0.25, 4, 6
-PLACE = rasterio.Affine(0.09, 0, 496_000.0, 0, -0.09, 5_418_000.0)
-STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
+EVERYTHING = ("memory", "memory-scene", "seams", "network", "peers")
 
 
-class OneByOne:
-    """The least network that there is: a 1 × 1 convolution from bands to classes, softmax."""
-
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        self.layer = torch.nn.Conv2d(3, CLASSES, 1)
-
-    def __call__(self, batch: dict) -> dict:
-        """Probabilities at the raster's resolution."""
-        with torch.inference_mode():
-            return {"probabilities": self.layer(batch["image"].float().div_(255)).softmax(1)}
-
-
-def mobilenet() -> Segmenter:
-    """DeepLabv3+ on MobileNetV2, untrained, with weights that make classes differ."""
-    segmenter = build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0)
-    torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
-    return segmenter
-
-
-def export(folder: Path, predict: Callable, out: Path) -> Path:
-    """Export the only scene of a folder."""
+def export(folder: Path, network: Network, out: Path) -> Path:
+    """Export the only scene of a folder: in one piece where the network allows it, else by windows."""
     reader = SceneReader(discover(folder), None, False)
-    network = Network(predict, None, VAIHINGEN)
-    return export_scene(reader, 0, network, out, Settings(WINDOW, OVERLAP, BATCH)).classes
+    window = None if network.rows is not None else WINDOW
+    return export_scene(reader, 0, network, out, Settings(window, OVERLAP, BATCH)).classes
 
 
 def memory(options: argparse.Namespace) -> None:
     """Peak memory of one export a process, over sparse rasters."""
+    measure_memory("one", ((10_000, 10_000), (20_000, 20_000), (40_000, 20_000)))
+
+
+def memory_scene(options: argparse.Namespace) -> None:
+    """The same in one piece with DeepLabv3+ on MobileNetV2, whose layers hold rows."""
+    measure_memory("one-scene", ((10_000, 768), (20_000, 768), (10_000, 3_000)))
+
+
+def measure_memory(command: str, sizes: tuple) -> None:
+    """A table of one process a size."""
     print("\n| raster (width × height) | peak MB | before, MB | Mpx per CPU-s, COG included |\n|-|-:|-:|-:|")
-    for width, height in ((10_000, 10_000), (20_000, 20_000), (40_000, 20_000)):
+    for width, height in sizes:
         with tempfile.TemporaryDirectory() as folder:
             write_sparse(Path(folder) / "town.tif", width, height)
-            command = [sys.executable, __file__, "one", "--folder", folder]
-            found = json.loads(
-                subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1]
+            run = subprocess.run(
+                [sys.executable, __file__, command, "--folder", folder], check=True, capture_output=True
             )
+        found = json.loads(run.stdout.splitlines()[-1])
         rate = width * height / 1e6 / found["cpu"]
         print(
             f"| {width} × {height} | {found['peak']:.0f} | {found['before']:.0f} | {rate:.1f} |", flush=True
@@ -95,9 +102,10 @@ def memory(options: argparse.Namespace) -> None:
 def one(options: argparse.Namespace) -> None:
     """One export, and what it took."""
     torch.set_num_threads(1)
-    before = peak()
-    cpu = time.process_time()
-    export(options.folder, OneByOne(), options.folder / "maps")
+    scene = options.what == "one-scene"
+    network = mobilenet_both_ways(choose_compute()) if scene else one_by_one(False)
+    before, cpu = peak(), time.process_time()
+    export(options.folder, network, options.folder / "maps")
     print(json.dumps({"before": before, "peak": peak(), "cpu": time.process_time() - cpu}))
 
 
@@ -118,7 +126,6 @@ def seams(options: argparse.Namespace) -> None:
         segmenter, card = load_model(options.model)
         statistics, chip = Normalisation.from_dict(card.normalisation), card.chip_size
         classes = ClassMap.from_specs(card.classes)
-    predict = probabilities(segmenter, Normaliser(statistics), float32)
     rows = row_model(segmenter, Normaliser(statistics), float32, chip)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -131,6 +138,7 @@ def seams(options: argparse.Namespace) -> None:
         local = LocalMean(chip // segmenter.encoder.stride // 2 * 2 + 1)
         for window, mean in ((None, local), (512, ImageMean())):
             segmenter.head.aspp.mean = mean
+            predict = probabilities(segmenter, Normaliser(statistics), float32)
             single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
             streamed = mapped(reader, Network(predict, None, classes, rows=rows), window, single.shape)
             gap = np.abs(streamed - single)
@@ -206,15 +214,19 @@ def peers(options: argparse.Namespace) -> None:
         folder = Path(name)
         write_raster(folder / "town.tif", options.size)
         sides = {
-            "tsfal-geo": lambda: export(folder, OneByOne(), folder / "maps"),
-            "torchgeo": lambda: torchgeo_pipeline(folder / "town.tif", folder / "maps" / "torchgeo.tif"),
+            "tsfal-geo, windows": lambda: export(folder, one_by_one(False), folder / "maps"),
+            "tsfal-geo, in one piece": lambda: export(folder, one_by_one(True), folder / "whole"),
+            "torchgeo": lambda: torchgeo_side.pipeline(folder / "town.tif", folder / "maps" / "torchgeo.tif"),
         }
         times = in_turns(sides, options.rounds)
-        with (
-            rasterio.open(folder / "maps" / "town.tif") as ours,
-            rasterio.open(folder / "maps" / "torchgeo.tif") as other,
-        ):
-            same = (ours.read(1) == other.read(1)).mean()
+        ours = classes_of(folder / "maps" / "town.tif")
+        same = {
+            name: (ours == classes_of(path)).mean()
+            for name, path in {
+                "in one piece": folder / "whole" / "town.tif",
+                "torchgeo": folder / "maps" / "torchgeo.tif",
+            }.items()
+        }
         if options.geoai:
             script = Path(__file__).parent / "elsewhere" / "geoai_side.py"
             command = [options.geoai, script, folder / "town.tif", folder / "maps" / "geoai.tif"]
@@ -223,42 +235,15 @@ def peers(options: argparse.Namespace) -> None:
                 for _ in range(options.rounds)
             ]
             times["geoai"] = statistics.median(float(run.stdout.split()[-1]) for run in found)
-    print(f"\n{options.size}² × 3 uint8; medians of {options.rounds}; maps agree in {same:.2%}; {load()}\n")
-    print("| side | Mpx per CPU-s | tsfal-geo is faster by |\n|-|-:|-:|")
+    agreed = ", ".join(f"{name} {share:.4%}" for name, share in same.items())
+    print(f"\n{options.size}² × 3 uint8; medians of {options.rounds}; {load()}")
+    print(f"The same class as by windows: {agreed}\n")
+    print("| side | Mpx per CPU-s | windows are faster by | in one piece |\n|-|-:|-:|-:|")
     for side, seconds in times.items():
-        print(f"| {side} | {options.size**2 / 1e6 / seconds:.2f} | {seconds / times['tsfal-geo']:.1f} × |")
-
-
-def torchgeo_pipeline(source: Path, target: Path) -> None:
-    """What torchgeo's documentation leads to: gridded windows, a DataLoader, sums in memory, one write."""
-    from torchgeo.datasets import RasterDataset
-    from torchgeo.samplers import GriddedPatchSampler
-
-    from tsfal_geo.mapping.windows import window_weights
-
-    dataset, layer = RasterDataset(str(source)), OneByOne()
-    sampler = GriddedPatchSampler(dataset, size=WINDOW, stride=int(WINDOW * (1 - OVERLAP)))
-    with rasterio.open(source) as file:
-        profile, transform, (height, width) = file.profile, file.transform, file.shape
-    # The grid hangs over the raster on every side.
-    total = torch.zeros(CLASSES, height + 2 * WINDOW, width + 2 * WINDOW)
-    weights = torch.from_numpy(window_weights(WINDOW))
-    seen = torch.zeros(height + 2 * WINDOW, width + 2 * WINDOW)
-    queries = iter(list(sampler))
-    for batch in DataLoader(dataset, batch_size=BATCH, sampler=sampler):
-        for values in layer(batch)["probabilities"]:
-            # The batch's own bounds are float32, too coarse for rows of a projected raster.
-            east, north, *_ = next(queries)
-            column, row = (round(v) + WINDOW for v in ~transform * (east.start, north.stop))
-            place = slice(row, row + values.shape[1]), slice(column, column + values.shape[2])
-            part = weights[: values.shape[1], : values.shape[2]]
-            total[:, *place] += values * part
-            seen[place] += part
-    inside = slice(WINDOW, WINDOW + height), slice(WINDOW, WINDOW + width)
-    classes = total[:, *inside].div_(seen[inside].clamp_min(1e-9)).argmax(0)
-    profile.update(count=1, nodata=255, compress="deflate")
-    with rasterio.open(target, "w", **profile) as file:
-        file.write(classes.numpy().astype(np.uint8), 1)
+        ratios = " | ".join(
+            f"{seconds / times[f'tsfal-geo, {name}']:.1f} ×" for name in ("windows", "in one piece")
+        )
+        print(f"| {side} | {options.size**2 / 1e6 / seconds:.2f} | {ratios} |")
 
 
 def in_turns(sides: dict[str, Callable], rounds: int) -> dict[str, float]:
@@ -273,38 +258,9 @@ def in_turns(sides: dict[str, Callable], rounds: int) -> dict[str, float]:
     return {side: statistics.median(values) for side, values in times.items()}
 
 
-def write_sparse(path: Path, width: int, height: int) -> None:
-    """A raster of zeros that takes no room on disk."""
-    profile = {"driver": "GTiff", "width": width, "height": height, "count": 3, "dtype": "uint8"}
-    layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "sparse_ok": True}
-    with rasterio.open(path, "w", **profile, **layout, transform=PLACE, crs="EPSG:25832"):
-        pass
-
-
-def write_town(path: Path, size: int) -> None:
-    """The sample town, mirrored until it is as large as that."""
-    images = []
-    for tile in sorted((Path(__file__).parents[1] / "sample_tiles" / "images").glob("*.tif"))[:4]:
-        with rasterio.open(tile) as file:
-            images.append(file.read([1, 2, 3]))
-    side = min(min(image.shape[1:]) for image in images)
-    images = [image[:, :side, :side] for image in images]
-    town = np.concatenate([np.concatenate(images[:2], 2), np.concatenate(images[2:], 2)], 1)
-    missing = max(0, size - 2 * side)
-    town = np.pad(town, ((0, 0), (0, missing), (0, missing)), "symmetric")[:, :size, :size]
-    profile = {"driver": "GTiff", "width": size, "height": size, "count": 3, "dtype": "uint8"}
-    with rasterio.open(path, "w", **profile, crs="EPSG:25832", transform=PLACE) as file:
-        file.write(town)
-
-
 def peak() -> float:
     """Peak resident memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def load() -> str:
-    """How busy the machine is."""
-    return "load " + ", ".join(f"{value:.1f}" for value in os.getloadavg())
 
 
 def main() -> None:
@@ -312,7 +268,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = {"memory": memory, "seams": seams, "network": network, "peers": peers, "one": one}
+    commands = {
+        "memory": memory,
+        "memory-scene": memory_scene,
+        "seams": seams,
+        "network": network,
+        "peers": peers,
+        "dask": divided,
+        "one": one,
+        "one-scene": one,
+    }
     parser.add_argument("what", nargs="?", choices=list(commands))
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=4096, help="pixels a side, for network and peers")
@@ -320,7 +285,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="seams: folder of a trained model with three bands")
     parser.add_argument("--geoai", help="Python of an environment with geoai")
     options = parser.parse_args()
-    for name in [options.what] if options.what else ("memory", "seams", "network", "peers"):
+    for name in [options.what] if options.what else EVERYTHING:
         commands[name](options)
 
 

@@ -258,7 +258,7 @@ class ActiveConfig(_Frozen):
 class ExportConfig(_Frozen):
     """Wall-to-wall prediction."""
 
-    window: Annotated[int, Field(ge=64)] | Literal["scene"] | None = Field(
+    window: Annotated[int, Field(ge=64, multiple_of=4)] | Literal["scene"] | None = Field(
         None, description="pixels a side; None: the chip size; scene: no windows, the scene as one image"
     )
     overlap: float = Field(0.25, ge=0, lt=0.75, description="share of a window shared with its neighbour")

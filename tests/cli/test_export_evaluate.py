@@ -125,6 +125,25 @@ def test_everything_at_once(folder, tmp_path):
         assert set(np.unique(mask.read(1))) <= {0, *range(30, 101)}
 
 
+def test_the_window_of_one_export(folder, tmp_path):
+    made = {}
+    for window in (None, "64", "96", "scene"):
+        options = [] if window is None else ["--window", window]
+        out = tmp_path / str(window)
+        assert run(export.command, "--workspace", folder / "ws", "--out", out, *options).exit_code == 0
+        with rasterio.open(out / "east.tif") as file:
+            made[window] = file.read(1)
+    # The workspace's own window is 64.
+    assert np.array_equal(made[None], made["64"])
+    differ = [(made["64"] != made[other]).any() for other in ("96", "scene")]
+    assert all(differ) and (made["96"] != made["scene"]).any()
+    for wrong in ("32", "66", "chip", "none"):
+        refused = run(export.command, "--workspace", folder / "ws", "--window", wrong)
+        assert refused.exit_code == 2 and f"found {wrong}, expected a multiple of 4" in refused.stderr
+    with pytest.raises(UserError, match="window is scene, expected a number"):
+        run(export.command, "--workspace", folder / "ws", "--window", "scene", "--augment")
+
+
 def test_shards_are_put_together_by_the_last(folder, tmp_path):
     arguments = ("--workspace", folder / "ws", "--out", tmp_path)
     assert "1 blocks are left" in run(export.command, *arguments, "--shard", "1/2").stderr

@@ -6,7 +6,8 @@ from torch.nn.functional import interpolate
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.mapping.lines import Enlarged, Windowed
 from tsfal_geo.mapping.network import _Layers
-from tsfal_geo.mapping.rowstream import UnstreamableError, row_network
+from tsfal_geo.mapping.rowgraph import UnstreamableError
+from tsfal_geo.mapping.rowstream import row_network
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.head import LocalMean
 from tsfal_geo.models.segmenter import build_segmenter

@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 from unittest import mock
 
 import numpy as np
@@ -16,6 +14,8 @@ from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.discovery import discover, survey
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.vrt import REMOTE
+
+from .servers import serving
 
 HALVES = (Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000), Affine(0.5, 0, 500_050, 0, -0.5, 5_400_000))
 
@@ -97,51 +97,13 @@ def test_broken_and_greedy_files_are_refused(tmp_path, halves):
             discover(tmp_path / "scenes")
 
 
-# Byte ranges, which /vsicurl/ needs; in a process of its own, as GDAL opens files holding the GIL.
-SERVER = """
-import sys
-from unittest import mock
-from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
-
-class Ranges(SimpleHTTPRequestHandler):
-    def do_GET(self, body=True):
-        try:
-            content = open(self.translate_path(self.path), "rb").read()
-        except OSError:
-            return self.send_error(404)
-        asked = self.headers.get("Range")
-        start, end = 0, len(content) - 1
-        if asked:
-            first, last = asked.removeprefix("bytes=").split("-")
-            start, end = int(first), min(int(last or end), end)
-        self.send_response(206 if asked else 200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(end - start + 1))
-        if asked:
-            self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
-        self.end_headers()
-        if body:
-            self.wfile.write(content[start : end + 1])
-
-    def do_HEAD(self):
-        self.do_GET(False)
-
-server = HTTPServer(("127.0.0.1", 0), partial(Ranges, directory=sys.argv[1]))
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-
-
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    command = [sys.executable, "-c", SERVER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.kill()
+    with serving(tmp_path) as address:
+        yield f"http://{address}"
 
 
 def test_a_raster_on_the_web_is_a_scene_where_that_is_allowed(tmp_path, halves, server, monkeypatch):

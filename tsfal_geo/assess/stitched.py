@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tsfal_geo.assess.metrics import Confusion
-from tsfal_geo.mapping.finish import classes_and_confidence
+from tsfal_geo.mapping.finish import classes
 from tsfal_geo.mapping.network import Network
 from tsfal_geo.mapping.predict import RowBlock
 from tsfal_geo.mapping.scene import Settings, map_scene
@@ -35,7 +35,7 @@ def confuse_scene(
     """
 
     def compare(block: RowBlock) -> None:
-        predicted, _ = classes_and_confidence(block)
+        predicted = classes(block)
         confusion.add(labels.read(scene_index, block.y, block.x, *predicted.shape), predicted)
 
     map_scene(reader, scene_index, network, settings, compare, progress=progress)

@@ -40,6 +40,7 @@ class Wanted:
     workers: int | None = None
     scheduler: str | None = None
     shard: tuple[int, int] | None = None
+    window: int | str | None = None
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -59,6 +60,20 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
     if match is None or not int(match[1]) < int(match[2]):
         raise click.BadParameter(f"found {value}, expected I/N with I from 0 to N - 1, such as 0/8")
     return int(match[1]), int(match[2])
+
+
+def _window(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | str | None:
+    from pydantic import ValidationError
+
+    from tsfal_geo.config import ExportConfig
+
+    if value is None:
+        return None
+    given = {"window": int(value) if value.isdecimal() else value}
+    try:
+        return ExportConfig.model_validate(given).window
+    except ValidationError:
+        raise click.BadParameter(f"found {value}, expected a multiple of 4 from 64 on, or scene") from None
 
 
 @click.command("export")
@@ -96,6 +111,12 @@ def _shard(_context: click.Context, _parameter: click.Parameter, value: str | No
     type=click.Choice(["cog", "vrt"]),
     help="Also all maps as one; where scenes overlap, the first by name lies on top.",
 )
+@click.option(
+    "--window",
+    metavar="N|scene",
+    callback=_window,
+    help="Pixels a side, or scene for no windows; default: export.window in the workspace's tsfal.yaml.",
+)
 @click.option("--onnx", is_flag=True, help="Also model.onnx, for the QGIS plugin Deepness and others.")
 @click.option(
     "--augment", is_flag=True, help="Mean over eight flips and turns: steadier, eight times the work."
@@ -127,6 +148,7 @@ def command(
     png: bool,
     preview: bool,
     mosaic: str | None,
+    window: int | str | None,
     onnx: bool,
     augment: bool,
     workers: int | None,
@@ -145,7 +167,7 @@ def command(
     }
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
     wanted = Wanted(
-        layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard
+        layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard, window
     )
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
@@ -163,6 +185,7 @@ def export_maps(
     workspace: Workspace, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
 ) -> list[SceneMap]:
     """Map every scene of a folder with the workspace's model; returns the files of each."""
+    from tsfal_geo.config import load_config
     from tsfal_geo.mapping.blocks import Job
     from tsfal_geo.mapping.export import check_paths, export_scene
     from tsfal_geo.mapping.network import open_network
@@ -174,7 +197,10 @@ def export_maps(
     folder = workspace.current_model()
     network = open_network(folder, errors="error_mask" in wanted.layers, augment=wanted.augment)
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    settings = settings_of(workspace.config, network, wanted.layers)
+    config = workspace.config
+    if wanted.window is not None:
+        config = load_config(base=config, overrides={"export.window": wanted.window})
+    settings = settings_of(config, network, wanted.layers)
     onnx = _write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
     jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, wanted.augment) for scene in scenes]
     maps = []

@@ -77,5 +77,6 @@ def local_folder(raster: Path | str, folder: Path) -> Path:
         with rasterio.open(source) as dataset:
             rasterio.shutil.copy(dataset, target, driver="VRT")
     except RasterioError as error:
-        raise RasterError(f"{raster}: cannot be read ({error}); check the address") from None
+        mend = "check the address" if bucket == raster else "check the address and the credentials"
+        raise RasterError(f"{raster}: cannot be read ({error}); {mend}") from None
     return target.parent

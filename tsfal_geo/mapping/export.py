@@ -118,8 +118,9 @@ def finished(
     block: RowBlock, layers: Sequence[str], network: Network, settings: Settings
 ) -> dict[str, NDArray[np.uint8]]:
     """What rasters hold of a block: ``classes`` as class indices, and layers, (…, h, w) uint8."""
-    index, percent = finish.classes_and_confidence(block)
-    found = {CLASSES: index, "confidence": percent}
+    found = {CLASSES: finish.classes(block)}
+    if "confidence" in layers:
+        found["confidence"] = finish.confidence(block)
     if "entropy" in layers:
         found["entropy"] = finish.entropy(block)
     if "error_mask" in layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.mapping.folded import fold_norms
 from tsfal_geo.mapping.memory import out_of_memory
 from tsfal_geo.mapping.predict import PredictFn
-from tsfal_geo.mapping.rowstream import UnstreamableError, row_network
+from tsfal_geo.mapping.rowgraph import UnstreamableError
+from tsfal_geo.mapping.rowstream import row_network
 from tsfal_geo.mapping.streamed import RowModel
 from tsfal_geo.models.arithmetic import cpu_bf16
 from tsfal_geo.models.emd import ErrorMaskDecoder
@@ -57,12 +60,17 @@ def probabilities(
     """The class probabilities of a network as a ``predict_fn``: layer ``probabilities`` at stride 4.
 
     Args:
-        segmenter: put into eval mode and moved to the device.
+        segmenter: put into eval mode and moved to the device; a copy of it is used in float32 on a CPU.
         normaliser: of the training; moved to the device.
         compute: where to run.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
     """
-    network: nn.Module = segmenter.eval().to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    segmenter = segmenter.eval()
+    if compute.device.type == "cpu" and compute.dtype is None:
+        # Not in half precision: autocast would round the biases, which shifts whole channels.
+        segmenter = copy.deepcopy(segmenter)
+        fold_norms(_Layers(segmenter, None).eval())
+    network: nn.Module = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normaliser = normaliser.to(compute.device)
     if decoder is not None:
         decoder = decoder.eval().to(compute.device)
@@ -118,7 +126,8 @@ def row_model(
         chip_size: pixels a side of the images of the training.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
     """
-    layers = _Layers(segmenter, decoder).eval().to(compute.device)
+    layers: nn.Module = _Layers(segmenter, decoder).eval()
+    layers = layers.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     names = (PROBABILITIES,) if decoder is None else (PROBABILITIES, ERROR)
     cells = chip_size // segmenter.encoder.stride // 2 * 2 + 1
     try:
@@ -130,7 +139,8 @@ def row_model(
     normaliser = normaliser.to(compute.device)
 
     def prepare(batch: dict[str, Tensor]) -> Tensor:
-        return normaliser({name: _to(tensor, compute.device) for name, tensor in batch.items()})
+        image = normaliser({name: _to(tensor, compute.device) for name, tensor in batch.items()})
+        return image.to(network.dtype, memory_format=torch.channels_last)
 
     return RowModel(network, prepare, 2**23 if compute.device.type == "cuda" else 2**18)
 

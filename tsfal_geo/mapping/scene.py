@@ -45,7 +45,7 @@ def settings_of(config: Config, network: Network, layers: tuple[str, ...] = ()) 
     if window == "scene" and network.rows is None:
         raise UserError(
             "export.window is scene, expected a number for an encoder that looks at a window as a whole and "
-            "with --augment; leave export.window out"
+            "with --augment; leave export.window out, or give export --window 512"
         )
     batch = config.export.batch or network.batch
     return Settings(

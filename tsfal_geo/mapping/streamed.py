@@ -124,14 +124,16 @@ class _Sink:
             rows = slice(top, top + ROWS_AT_ONCE)
             found = {}
             if layers and valid[rows].any():
-                found = {
-                    name: F.pad(v[0, :, rows], (left - area.x0, area.x1 - left - v.shape[3])).float()
-                    for name, v in layers.items()
-                }
+                found = {name: self._columns(v[0, :, rows], left).float() for name, v in layers.items()}
                 if {name: len(values) for name, values in found.items()} != dict(self._channels):
                     raise ValueError(f"layers are {list(found)}, expected {dict(self._channels)}")
             self._on_rows(RowBlock(self.y, area.x0, found, valid[rows]))
             self.y += len(valid[rows])
+
+    def _columns(self, values: Tensor, left: int) -> Tensor:
+        pad = left - self.area.x0, self.area.x1 - left - values.shape[2]
+        # Padding by nothing would copy.
+        return F.pad(values, pad) if any(pad) else values
 
 
 def _run(

@@ -80,7 +80,8 @@ class RasterWriter:
             "tiled": True,
             "blockxsize": BLOCK,
             "blockysize": BLOCK,
-            "compress": "lzw",
+            # A draft is read once: LZW and ZSTD take two to five times as long to write.
+            "compress": "packbits",
             "bigtiff": "if_safer",
             "interleave": "band",
             **_georeference(grid),

@@ -1,0 +1,80 @@
+"""Networks that maps are measured with, and how their windows lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from tsfal_geo.classes import VAIHINGEN
+from tsfal_geo.config import ModelConfig
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.mapping.network import Compute, Network, probabilities, row_model
+from tsfal_geo.mapping.rowstream import row_network
+from tsfal_geo.mapping.streamed import RowModel
+from tsfal_geo.models.io import ModelCard, save_model
+from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.raster.stats import Normalisation
+
+WINDOW, OVERLAP, BATCH, CLASSES = 512, 0.25, 4, 6
+STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
+
+
+class OneByOne:
+    """The least network that there is: a 1 × 1 convolution from bands to classes, softmax."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.layer = torch.nn.Conv2d(3, CLASSES, 1)
+
+    def __call__(self, batch: dict) -> dict:
+        """Probabilities at the raster's resolution."""
+        with torch.inference_mode():
+            return {"probabilities": self.layer(batch["image"].float().div_(255)).softmax(1)}
+
+
+class _Probabilities(torch.nn.Module):
+    """The same on rows."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.layer(x).softmax(1),)
+
+
+def one_by_one(in_one_piece: bool) -> Network:
+    """The least network as one for exports."""
+    network = OneByOne()
+    rows = None
+    if in_one_piece:
+        made = row_network(_Probabilities(network.layer), ("probabilities",), 1, torch.float32, 1)
+        rows = RowModel(made, lambda batch: batch["image"].float().div_(255))
+    return Network(network, None, VAIHINGEN, rows=rows)
+
+
+def mobilenet() -> Segmenter:
+    """DeepLabv3+ on MobileNetV2, untrained, with weights that make classes differ."""
+    torch.manual_seed(0)
+    segmenter = build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0)
+    torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.3)
+    return segmenter
+
+
+def mobilenet_both_ways(compute: Compute) -> Network:
+    """`mobilenet` as a network for exports, by windows and in one piece."""
+    segmenter, normaliser = mobilenet(), Normaliser(STATISTICS)
+    predict = probabilities(segmenter, normaliser, compute)
+    return Network(predict, None, VAIHINGEN, rows=row_model(segmenter, normaliser, compute, WINDOW))
+
+
+def save_mobilenet(folder: Path) -> None:
+    """`mobilenet` as a model's folder."""
+    config = ModelConfig(weights=None)
+    statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [120] * 3, "std": [50] * 3}
+    card = ModelCard(
+        model=config, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=statistics,
+        bands=None, dsm=False, chip_size=WINDOW, seed=0,
+    )  # fmt: skip
+    save_model(folder, mobilenet(), card)
