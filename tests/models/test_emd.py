@@ -25,6 +25,23 @@ def test_split_first_layer_equals_one_convolution_on_everything():
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
+def test_folded_it_answers_alike(kernel):
+    torch.manual_seed(0)
+    decoder = ErrorMaskDecoder(6, first_kernel=kernel)
+    for module in decoder.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.normal_(module.weight, 1, 0.2)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+    with torch.no_grad():
+        expected = decoder.eval()(*inputs())
+        decoder.fold_batch_norms()
+        torch.testing.assert_close(decoder(*inputs()), expected, atol=1e-4, rtol=1e-4)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in decoder.modules())
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
 def test_learns_a_simple_mask_and_leaves_its_inputs_without_gradient(kernel):
     torch.set_num_threads(1)
     f1, f2, probabilities = (x.requires_grad_() for x in inputs((16, 16)))

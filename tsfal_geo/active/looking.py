@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -30,8 +31,7 @@ from tsfal_geo.active.training import Trained
 from tsfal_geo.active.writing import Source
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.dataset import OrthoDataset, Sample
-from tsfal_geo.mapping.network import choose_compute
-from tsfal_geo.models.folding import folded
+from tsfal_geo.mapping.network import choose_compute, folded
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.ssl.deal import Deal
@@ -65,9 +65,13 @@ class Watcher:
         self._compute = choose_compute()
         layout = torch.channels_last if context.config.train.channels_last else torch.contiguous_format
         self._module = trained.module.to(self._compute.device, memory_format=layout).eval()  # type: ignore[call-overload]
-        # Copies: rounds to come go on with the networks as they were trained.
-        self._predictor = folded(self._module.predictor)
-        self._refiner = None if trained.refiner is None else folded(trained.refiner)
+        self._predictor, self._refiner = self._module.predictor, trained.refiner
+        if self._compute.folds:
+            self._predictor = folded(self._predictor)
+        if self._compute.folds and self._refiner is not None:
+            # A copy: rounds to come go on with the decoder as it was trained.
+            self._refiner = copy.deepcopy(self._refiner)
+            self._refiner.emd.fold_batch_norms()
         self._strategy = strategy
         self._config = context.config
         self._inputs = context.inputs
@@ -152,9 +156,7 @@ class Watcher:
 
     def _committee(self, images: Tensor, windows: Sequence[Surround]) -> Tensor:
         with self._autocast():
-            votes = committee_votes(
-                self._predictor, images, self._strategy.passes, self._strategy.seed
-            )
+            votes = committee_votes(self._predictor, images, self._strategy.passes, self._strategy.seed)
         return own_parts(votes, windows, CELL)
 
     def _outputs(

@@ -44,6 +44,14 @@ class Compute:
     device: torch.device
     dtype: torch.dtype | None
 
+    @property
+    def folds(self) -> bool:
+        """Whether networks run with batch norms folded into their convolutions.
+
+        Not in half precision: autocast would round the biases, which shifts whole channels.
+        """
+        return self.device.type == "cpu" and self.dtype is None
+
 
 def choose_compute() -> Compute:
     """The GPU if there is one, and half precision where it is faster than float32."""
@@ -66,10 +74,9 @@ def probabilities(
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
     """
     segmenter = segmenter.eval()
-    if compute.device.type == "cpu" and compute.dtype is None:
-        # Not in half precision: autocast would round the biases, which shifts whole channels.
-        segmenter = copy.deepcopy(segmenter)
-        fold_norms(_Layers(segmenter, None).eval())
+    if compute.folds:
+        segmenter = folded(segmenter)
+        decoder = None if decoder is None else folded_decoder(decoder)
     network: nn.Module = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normaliser = normaliser.to(compute.device)
     if decoder is not None:
@@ -106,6 +113,20 @@ class _Layers(nn.Module):
         if self.decoder is not None:
             layers.append(self.decoder(f1, f2, logits.softmax(1)).float().sigmoid())
         return tuple(enlarge(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
+
+
+def folded(segmenter: Segmenter) -> Segmenter:
+    """A copy for inference, with batch norms folded into convolutions where the network can be traced."""
+    segmenter = copy.deepcopy(segmenter).eval()
+    fold_norms(_Layers(segmenter, None).eval())
+    return segmenter
+
+
+def folded_decoder(decoder: ErrorMaskDecoder) -> ErrorMaskDecoder:
+    """A copy for inference, with batch norms folded into convolutions."""
+    decoder = copy.deepcopy(decoder)
+    decoder.fold_batch_norms()
+    return decoder
 
 
 def row_model(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tsfal_geo.models.folding import fold
 from tsfal_geo.models.head import FEATURES, enlarge_to
 
 _HIDDEN = 64
@@ -42,16 +42,19 @@ class ErrorMaskDecoder(nn.Module):
 
     @torch.no_grad()
     def fold_batch_norms(self) -> None:
-        """For inference: the first layer's batch norm goes into both of its parts."""
-        norm = self.rest[0]
-        if not isinstance(norm, nn.BatchNorm2d):
-            return
+        """Take the batch norms into the convolutions before them, once, in place: for inference."""
+        self.eval()
+        norm, second, second_norm = self.rest[0], self.rest[2], self.rest[3]
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert isinstance(second, nn.Conv2d)
+        assert isinstance(second_norm, nn.BatchNorm2d)
         assert norm.running_var is not None
         if self.coarse is not None:
             scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
             self.coarse.weight.mul_(scale[:, None, None, None])
-        fold(self.first, norm)
-        self.rest[0] = nn.Identity()
+        self.first = fuse_conv_bn_eval(self.first, norm)
+        self.rest[2] = fuse_conv_bn_eval(second, second_norm)
+        self.rest[0] = self.rest[3] = nn.Identity()
 
     def forward(self, f1: Tensor, f2: Tensor, probabilities: Tensor) -> Tensor:
         """Logits of "the pseudo-label is wrong", (N, 1, h4, w4).
