@@ -13,7 +13,7 @@ from loop_case import CLASSES, IDS, QuietReporter, tiny_config
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
-from tsfal_geo.active.inputs import class_map
+from tsfal_geo.active.inputs import class_map, load, prepare, save
 from tsfal_geo.active.loop import Request, train
 from tsfal_geo.cli import evaluate, export
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -87,6 +87,22 @@ def test_only_the_listed_picture_was_labelled_at_first(trained):
     metrics = json.loads((taken / "metrics.json").read_text())
     assert metrics["valid_pixels"] == total, "void is no part of the budget of an oracle"
     assert metrics["labelled_pixels"] == share
+
+
+def test_without_an_oracle_void_counts_and_with_one_it_no_longer_does(pictures, tmp_path):
+    scenes = tuple(discover(pictures))
+    person, oracle = (
+        tiny_config(**{"active.oracle": answers, "ignore_ids": (VOID,)}) for answers in (False, True)
+    )
+    found = prepare(pictures, person)
+    save(found, tmp_path / "inputs.json", person)
+    assert load(tmp_path / "inputs.json", scenes, found.classes, person).valid == found.valid
+    again = load(tmp_path / "inputs.json", scenes, found.classes, oracle)
+    assert sum(found.valid) == sum(h * w for h, w in SIZES.values())
+    assert again.valid == prepare(pictures, oracle).valid
+    assert sum(again.valid) == sum(h * w - 4 * w for h, w in SIZES.values())
+    back = load(tmp_path / "inputs.json", scenes, found.classes, person)
+    assert back.valid == found.valid
 
 
 def test_queries_lie_on_their_pixels_with_y_downwards(trained):

@@ -64,7 +64,7 @@ def test_what_the_weights_expect_takes_the_place_of_statistics(three_bands, tmp_
     found = prepare(three_bands, config)
     # timm's entry of test_vit: mean and deviation of a half.
     assert found.normalisation.mean == found.normalisation.std == (127.5, 127.5, 127.5)
-    inputs_file.save(found, tmp_path / "inputs.json")
+    inputs_file.save(found, tmp_path / "inputs.json", config)
     scenes, _ = open_scenes(three_bands, config)
     again = inputs_file.load(tmp_path / "inputs.json", scenes, found.classes, config)
     assert again.normalisation == found.normalisation

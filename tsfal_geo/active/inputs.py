@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +104,6 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
     chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
     counts = class_counts(chips, truth, len(classes))
     labelled = _choose(scenes, chips, counts, config)
-    void = truth if config.active.oracle else None
     return Inputs(
         scenes=scenes,
         classes=classes,
@@ -112,7 +111,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         normalisation=_normalisation(reader, chips, config),
         chips=chips,
         labelled=labelled,
-        valid=_count_valid(reader, chips, void),
+        valid=_count_valid(reader, chips, truth if config.active.oracle else None),
     )
 
 
@@ -160,20 +159,21 @@ def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels
     return tuple(totals)
 
 
-def save(inputs: Inputs, path: Path) -> None:
+def save(inputs: Inputs, path: Path, config: Config) -> None:
     """Write what ``prepare`` found to ``inputs.json``, so that later runs need not look again."""
     labelled = [[inputs.chips[i].scene, inputs.chips[i].row, inputs.chips[i].col] for i in inputs.labelled]
     data = {
         "normalisation": inputs.normalisation.to_dict(),
         "labelled_chips": labelled,
         "valid_pixels": list(inputs.valid),
+        "oracle": config.active.oracle,
         "dsm": inputs.reader.channels > inputs.reader.bands,
     }
     write_text(path, json.dumps(data))
 
 
 def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Config) -> Inputs:
-    """Read ``inputs.json`` back.
+    """Read ``inputs.json`` back; valid pixels are counted anew if an oracle has come or gone since.
 
     Raises:
         WorkspaceError: missing or damaged.
@@ -182,7 +182,7 @@ def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Confi
     position = {(chip.scene, chip.row, chip.col): i for i, chip in enumerate(chips)}
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Inputs(
+        inputs = Inputs(
             scenes=scenes,
             classes=classes,
             reader=SceneReader(scenes, config.data.bands, bool(data["dsm"])),
@@ -193,3 +193,8 @@ def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Confi
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"{path}: damaged ({error!r}); start over with `train --fresh`") from None
+    oracle = config.active.oracle
+    if data.get("oracle", oracle) != oracle:
+        inputs = replace(inputs, valid=_count_valid(inputs.reader, chips, inputs.truth if oracle else None))
+        save(inputs, path, config)
+    return inputs

@@ -179,7 +179,7 @@ def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
     reporter.say(f"Looking through {request.raster_dir} …")
     inputs = prepare(request.raster_dir, request.config)
     _check_val(request, inputs)
-    inputs_file.save(inputs, request.root / _INPUTS)
+    inputs_file.save(inputs, request.root / _INPUTS, request.config)
     state = State(
         raster_dir=request.raster_dir.resolve(),
         val_dir=request.val_dir.resolve() if request.val_dir else None,
