@@ -35,7 +35,9 @@ def test_rows_with_queries_share_their_first_training_and_ask_for_the_same_share
         assert asked["strategy"] == strategy and "steps" not in asked
         assert asked["query_pixels"] == pytest.approx(first["query_pixels"], rel=0.25)
         assert [values["steps"] for values in trained] == [2, 2]
-        assert trained[-1]["labelled_share"] == pytest.approx(0.5, abs=0.01)
+        # PLAR asks where votes disagree: a network may leave less of that than the budget pays for.
+        reached = trained[-1]["labelled_share"]
+        assert reached == pytest.approx(0.5, abs=0.01 if name == "tsf-random" else 0.05) and reached < 0.501
 
 
 def test_a_row_without_queries_trains_as_long(results):

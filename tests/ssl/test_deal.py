@@ -12,6 +12,7 @@ from tsfal_geo.ssl.losses import log_probabilities
 
 class TestDeal(MethodTester):
     method = "deal"
+    test_in_the_warm_up_only_labels_teach = None  # it has a start of its own, or none
 
     def test_what_people_said_on_unlabelled_images_is_learnt(self):
         """Chips that people labelled are labelled chips to it; the loop's tests show that."""

@@ -14,6 +14,7 @@ from tsfal_geo.ssl.views import make_views
 
 class TestS4al(MethodTester):
     method = "s4al"
+    test_in_the_warm_up_only_labels_teach = None  # it has a start of its own, or none
 
 
 @pytest.fixture
