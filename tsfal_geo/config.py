@@ -176,6 +176,9 @@ class TsfConfig(_Frozen):
     peer_weighting: Literal["none", "confidence"] | None = Field(
         None, description="confidence: student and friend believe each other as far as each is sure"
     )
+    peer_weight: float | None = Field(
+        None, ge=0, description="of pseudo-labels that student and friend give each other; people's count 1"
+    )
     align: bool | None = Field(
         None, description="pseudo-labels as frequent, class by class, as the labelled chips' pixels"
     )
@@ -275,6 +278,7 @@ _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "absent_as_zero": True,
             "ramp": 0.0,
             "peer_weighting": "none",
+            "peer_weight": 1.0,
             "align": False,
         },
         "emd": {"hold_out": 0.0, "manual_pixels": False},
@@ -288,6 +292,7 @@ _PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "absent_as_zero": False,
             "ramp": 0.5,
             "peer_weighting": "confidence",
+            "peer_weight": 0.25,
             "align": True,
         },
         "emd": {"hold_out": 0.0, "manual_pixels": True},

@@ -92,7 +92,12 @@ def test_peers_believe_what_the_other_is_sure_of_and_people_wholly(scene):
     trust = np.array([1.0 if said[i] else float(confidence[i]) ** 2 for i in map(tuple, where)])
     weighted = peer_loss(log_p, target, confidence, said, "confidence")
     assert weighted.item() == pytest.approx((losses * trust).sum() / len(losses), rel=1e-5)
-    assert peer_loss(log_p, target, confidence, said, "none") == cross_entropy(log_p, target)
+    plain = peer_loss(log_p, target, confidence, said, "none")
+    assert plain.item() == pytest.approx(cross_entropy(log_p, target).item(), rel=1e-6)
+    by_hand = said.numpy()[tuple(where.T)]
+    quarter = peer_loss(log_p, target, confidence, said, "confidence", 0.25)
+    shares = np.where(by_hand, trust, 0.25 * trust)
+    assert by_hand.any() and quarter.item() == pytest.approx((losses * shares).sum() / len(losses), rel=1e-5)
     nothing = peer_loss(log_p, torch.full_like(target, 255), confidence, said, "confidence")
     assert nothing == 0
 

@@ -100,12 +100,17 @@ def teacher_loss(
 
 
 def peer_loss(
-    log_p: Tensor, target: Tensor, confidence: Tensor, said: Tensor, weighting: PeerWeighting
+    log_p: Tensor,
+    target: Tensor,
+    confidence: Tensor,
+    said: Tensor,
+    weighting: PeerWeighting,
+    share: float = 1.0,
 ) -> Tensor:
     """Half of L_f (equation 3): one network learns the other's labels.
 
-    ``none``: every label counts alike. ``confidence``: weight conf², what a person said 1, divided by all
-    valid pixels, so that an unsure network teaches little.
+    ``none``: every label counts alike. ``confidence``: weight conf², so that an unsure network teaches
+    little. What a person said has weight 1; the sum is divided by all valid pixels.
 
     Args:
         log_p: (N, C, H, W) log-probabilities on the mixed images.
@@ -113,10 +118,10 @@ def peer_loss(
         confidence: (N, H, W) the other's probability of its label.
         said: (N, H, W) bool, where ``target`` is a person's label.
         weighting: how confidence becomes a weight.
+        share: factor on the weight of what no person said.
     """
-    if weighting == "none":
-        return cross_entropy(log_p, target)
-    weight = confidence.square().masked_fill(said, 1.0)
+    sure = torch.ones_like(confidence) if weighting == "none" else confidence.square()
+    weight = (share * sure).masked_fill(said, 1.0)
     return weighted_cross_entropy(log_p, target, weight, (target != IGNORE).sum().float())
 
 

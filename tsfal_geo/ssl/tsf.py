@@ -173,8 +173,9 @@ class Tsf(AdaptiveTeacher):
         weight = rise(self.since_warmup, tsf.ramp or 0.0)
         by_teacher = self.teacher_loss(log_s, seen, extra)
         weighting = tsf.peer_weighting or "none"
-        by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting) + peer_loss(
-            log_f, by_student, sure_student, said, weighting
+        share = 1.0 if tsf.peer_weight is None else tsf.peer_weight
+        by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting, share) + peer_loss(
+            log_f, by_student, sure_student, said, weighting, share
         )
         losses = {"teacher": weight * by_teacher, "peers": weight * by_peers}
         return losses if extra.refiner_loss is None else {**losses, "refiner": extra.refiner_loss}
