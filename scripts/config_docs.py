@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from tsfal_geo.config import _PRESETS, Config
+from tsfal_geo.config import Config
+from tsfal_geo.config.presets import PRESETS
 
 _HEAD = """# Configuration
 
@@ -32,9 +33,9 @@ def render() -> str:
         else:
             parts.append(f"\n`{name}` (default `{value}`) {field.description or ''}".rstrip())
     parts.append("\n## presets\n\n| key | paper | strong |\n|---|---|---|")
-    for section, keys in _PRESETS["paper"].items():
+    for section, keys in PRESETS["paper"].items():
         parts.extend(
-            f"| `{section}.{k}` | `{v}` | `{_PRESETS['strong'][section][k]}` |" for k, v in keys.items()
+            f"| `{section}.{k}` | `{v}` | `{PRESETS['strong'][section][k]}` |" for k, v in keys.items()
         )
     return "\n".join(parts) + "\n"
 

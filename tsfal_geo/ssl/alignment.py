@@ -62,7 +62,8 @@ class Alignment(nn.Module):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
         whole = sums.sum()
-        if whole > 0:
-            self.seen[network].lerp_(sums / whole, 1 - MOMENTUM)
+        # No branch on the sum: it would wait for the device in every step.
+        weight = (1 - MOMENTUM) * (whole > 0).to(sums.dtype)
+        self.seen[network].lerp_(sums / whole.clamp_min(1), weight)
         shift = (self.prior / self.seen[network]).log().clamp(-math.log(MOST), math.log(MOST))
         return logits + shift[:, None, None]

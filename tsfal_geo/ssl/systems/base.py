@@ -66,9 +66,9 @@ class SemiSupervised(SegmentationModule):
 
     @property
     def since_warmup(self) -> float:
-        """Share of the steps after ``tsf.warmup_steps`` that is done, by which the authors' ramps go."""
-        given = self.config.tsf.warmup_steps or 0
-        return max(0.0, (self._step - given) / max(1, self.total_steps - given))
+        """Share of the steps after the warm-up that is done, by which ramps go."""
+        start = self.warmup_steps
+        return max(0.0, (self._step - start) / max(1, self.total_steps - start))
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """The losses of a step that are summed, by name; those on labelled images begin with ``labelled``.

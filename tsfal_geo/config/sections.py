@@ -1,18 +1,11 @@
-"""The whole configuration as typed, validated, frozen models: YAML in, resolved YAML out.
-
-Every key has one meaning and one default; ``preset`` chooses between the paper's literal reading and the
-values recommended for results wherever the two differ (``None`` defaults are filled in from the preset).
-"""
+"""The sections of the configuration as typed, validated, frozen models: every key with its default."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from tsfal_geo.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Method = Literal[
     "tsf",
@@ -48,11 +41,13 @@ QueryStrategy = Literal[
 """Ways to choose queries; each is a class in ``tsfal_geo.active.strategies``."""
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """A model that nobody changes and that has no other keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class ClassSpec(_Frozen):
+class ClassSpec(Frozen):
     """One class: the value it has in label files, its name and its colour."""
 
     id: int = Field(ge=0, le=254)
@@ -60,7 +55,7 @@ class ClassSpec(_Frozen):
     colour: tuple[int, int, int]
 
 
-class DataConfig(_Frozen):
+class DataConfig(Frozen):
     """What is read and how it is cut into chips."""
 
     bands: tuple[int, ...] | None = Field(None, description="1-based band numbers, in order; None: all bands")
@@ -85,7 +80,7 @@ class DataConfig(_Frozen):
         return self
 
 
-class ModelConfig(_Frozen):
+class ModelConfig(Frozen):
     """The segmentation network."""
 
     encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
@@ -117,7 +112,7 @@ class ModelConfig(_Frozen):
     aux_head: bool = False
 
 
-class AugmentConfig(_Frozen):
+class AugmentConfig(Frozen):
     """Weak augmentation of batches (kornia), and the colour part of the strong one."""
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -130,7 +125,7 @@ class AugmentConfig(_Frozen):
     )
 
 
-class TrainConfig(_Frozen):
+class TrainConfig(Frozen):
     """Optimisation."""
 
     method: Method = "tsf"
@@ -161,7 +156,7 @@ class TrainConfig(_Frozen):
     strategy: str = "auto"
 
 
-class TsfConfig(_Frozen):
+class TsfConfig(Frozen):
     """Teacher-Student-Friend (method: eqs. 1 to 4, adaptive augmentation)."""
 
     ema_decay: float = Field(0.99, ge=0, lt=1, description="at most; short trainings average over a tenth")
@@ -193,7 +188,7 @@ class TsfConfig(_Frozen):
     )
 
 
-class EmdConfig(_Frozen):
+class EmdConfig(Frozen):
     """Error mask decoder."""
 
     enabled: bool = True
@@ -205,7 +200,7 @@ class EmdConfig(_Frozen):
     manual_pixels: bool | None = Field(None, description="also supervise on manually labelled pixels")
 
 
-class PlarConfig(_Frozen):
+class PlarConfig(Frozen):
     """Pseudo-label auto-refinement."""
 
     enabled: bool = True
@@ -230,7 +225,7 @@ class PlarConfig(_Frozen):
     unresolved: Literal["keep", "ignore", "conf"] | None = None
 
 
-class ActiveConfig(_Frozen):
+class ActiveConfig(Frozen):
     """Rounds, budget and queries."""
 
     strategy: QueryStrategy = "plar"
@@ -258,7 +253,7 @@ class ActiveConfig(_Frozen):
     oracle: bool = False
 
 
-class ExportConfig(_Frozen):
+class ExportConfig(Frozen):
     """Wall-to-wall prediction."""
 
     window: Annotated[int, Field(ge=64, multiple_of=4)] | Literal["scene"] | None = Field(
@@ -268,158 +263,3 @@ class ExportConfig(_Frozen):
     batch: int | None = Field(
         None, ge=1, description="windows at a time; None: by the device; halved where memory is short"
     )
-
-
-_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "paper": {
-        "augment": {"colour": 0.0},
-        "tsf": {
-            "cps_view": "mixed",
-            "absent_as_zero": True,
-            "ramp": 0.0,
-            "peer_weighting": "none",
-            "peer_weight": 1.0,
-            "align": False,
-        },
-        "emd": {"hold_out": 0.0, "manual_pixels": False},
-        "plar": {"min_margin": 0.0, "refined_weight": "one", "unresolved": "keep"},
-        "active": {"ranking": "paper"},
-    },
-    "strong": {
-        "augment": {"colour": 0.5},
-        "tsf": {
-            "cps_view": "unmixed",
-            "absent_as_zero": False,
-            "ramp": 0.5,
-            "peer_weighting": "confidence",
-            "peer_weight": 0.25,
-            "align": True,
-        },
-        "emd": {"hold_out": 0.0, "manual_pixels": True},
-        "plar": {"min_margin": 0.5, "refined_weight": "margin", "unresolved": "conf"},
-        "active": {"ranking": "strong"},
-    },
-}
-
-
-class Config(_Frozen):
-    """Everything a run depends on."""
-
-    preset: Literal["paper", "strong"] = "strong"
-    classes: tuple[ClassSpec, ...] | None = Field(
-        None, description="the class map; None: taken from the label files, else Vaihingen's"
-    )
-    ignore_colours: tuple[tuple[int, int, int], ...] = Field(
-        (), description="colours of RGB label files that mean no class; of use with `classes`"
-    )
-    ignore_ids: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
-        (), description="ids in label files that mean no class, besides 255"
-    )
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    augment: AugmentConfig = AugmentConfig()
-    train: TrainConfig = TrainConfig()
-    tsf: TsfConfig = TsfConfig()
-    emd: EmdConfig = EmdConfig()
-    plar: PlarConfig = PlarConfig()
-    active: ActiveConfig = ActiveConfig()
-    export: ExportConfig = ExportConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_preset(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        preset = _PRESETS.get(values.get("preset", "strong"))
-        if preset is None:
-            return values
-        values = dict(values)
-        for section, defaults in preset.items():
-            given = values.get(section) or {}
-            if isinstance(given, dict):
-                filled = {k: v for k, v in defaults.items() if given.get(k) is None}
-                values[section] = {**given, **filled}
-        return values
-
-    def to_yaml(self) -> str:
-        """The resolved configuration as YAML text."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def load_config(
-    path: Path | None = None, overrides: dict[str, Any] | None = None, base: Config | None = None
-) -> Config:
-    """Read a YAML file, apply dotted overrides, validate.
-
-    Args:
-        path: YAML file; None for ``base``, or the defaults where that is None too.
-        base: configuration to start from where no file is given.
-        overrides: ``{"train.steps": 100, …}``; None is a value too (of optional keys).
-
-    Raises:
-        ConfigError: unreadable file, unknown key, value out of range.
-    """
-    values: dict[str, Any] = base.model_dump(mode="json") if base is not None and path is None else {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such configuration file; see configs/ for examples") from None
-        except yaml.YAMLError as error:
-            reason = str(error).replace("\n", " ")
-            raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
-    if (overrides or {}).get("preset") not in (None, values.get("preset")):
-        values = _without_preset(values)
-    for key, value in (overrides or {}).items():
-        _set(values, key, value)
-    return _validate(values, str(path) if path else "configuration")
-
-
-def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
-    """Turn ``--set`` items ``a.b=value`` (value in YAML) into overrides.
-
-    Raises:
-        ConfigError: an item without ``=``.
-    """
-    result = {}
-    for item in items:
-        key, found, text = item.partition("=")
-        if not found:
-            raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.01")
-        result[key.strip()] = yaml.safe_load(text)
-    return result
-
-
-def _without_preset(values: dict[str, Any]) -> dict[str, Any]:
-    filled = _PRESETS.get(str(values.get("preset")), {})
-    return {
-        section: {k: v for k, v in content.items() if k not in filled.get(section, {})}
-        if isinstance(content, dict)
-        else content
-        for section, content in values.items()
-    }
-
-
-def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
-    *path, last = dotted.split(".")
-    for part in path:
-        child = values.setdefault(part, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"{dotted}: '{part}' is not a section of the configuration")
-        values = child
-    values[last] = value
-
-
-def _validate(values: dict[str, Any], source: str) -> Config:
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "configuration"
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"{source}: unknown key '{key}'; see docs/configuration.md for the keys"
-            ) from None
-        raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {first['msg']}") from None

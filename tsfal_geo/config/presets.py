@@ -1,0 +1,36 @@
+"""What ``preset`` fills in: the paper's literal reading, or what is recommended for results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {
+        "augment": {"colour": 0.0},
+        "tsf": {
+            "cps_view": "mixed",
+            "absent_as_zero": True,
+            "ramp": 0.0,
+            "peer_weighting": "none",
+            "peer_weight": 1.0,
+            "align": False,
+        },
+        "emd": {"hold_out": 0.0, "manual_pixels": False},
+        "plar": {"min_margin": 0.0, "refined_weight": "one", "unresolved": "keep"},
+        "active": {"ranking": "paper"},
+    },
+    "strong": {
+        "augment": {"colour": 0.5},
+        "tsf": {
+            "cps_view": "unmixed",
+            "absent_as_zero": False,
+            "ramp": 0.5,
+            "peer_weighting": "confidence",
+            "peer_weight": 0.25,
+            "align": True,
+        },
+        "emd": {"hold_out": 0.0, "manual_pixels": True},
+        "plar": {"min_margin": 0.5, "refined_weight": "margin", "unresolved": "conf"},
+        "active": {"ranking": "strong"},
+    },
+}

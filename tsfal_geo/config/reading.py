@@ -1,0 +1,92 @@
+"""YAML and dotted overrides in, a validated configuration out; errors name the file and the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tsfal_geo.config.presets import PRESETS
+from tsfal_geo.config.whole import Config
+from tsfal_geo.errors import ConfigError
+
+
+def load_config(
+    path: Path | None = None, overrides: dict[str, Any] | None = None, base: Config | None = None
+) -> Config:
+    """Read a YAML file, apply dotted overrides, validate.
+
+    Args:
+        path: YAML file; None for ``base``, or the defaults where that is None too.
+        base: configuration to start from where no file is given.
+        overrides: ``{"train.steps": 100, …}``; None is a value too (of optional keys).
+
+    Raises:
+        ConfigError: unreadable file, unknown key, value out of range.
+    """
+    values: dict[str, Any] = base.model_dump(mode="json") if base is not None and path is None else {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such configuration file; see configs/ for examples") from None
+        except yaml.YAMLError as error:
+            reason = str(error).replace("\n", " ")
+            raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
+    if (overrides or {}).get("preset") not in (None, values.get("preset")):
+        values = _without_preset(values)
+    for key, value in (overrides or {}).items():
+        _set(values, key, value)
+    return _validate(values, str(path) if path else "configuration")
+
+
+def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
+    """Turn ``--set`` items ``a.b=value`` (value in YAML) into overrides.
+
+    Raises:
+        ConfigError: an item without ``=``.
+    """
+    result = {}
+    for item in items:
+        key, found, text = item.partition("=")
+        if not found:
+            raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.01")
+        result[key.strip()] = yaml.safe_load(text)
+    return result
+
+
+def _without_preset(values: dict[str, Any]) -> dict[str, Any]:
+    filled = PRESETS.get(str(values.get("preset")), {})
+    return {
+        section: {k: v for k, v in content.items() if k not in filled.get(section, {})}
+        if isinstance(content, dict)
+        else content
+        for section, content in values.items()
+    }
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    for part in path:
+        child = values.setdefault(part, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{dotted}: '{part}' is not a section of the configuration")
+        values = child
+    values[last] = value
+
+
+def _validate(values: dict[str, Any], source: str) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "configuration"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{source}: unknown key '{key}'; see docs/configuration.md for the keys"
+            ) from None
+        raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {first['msg']}") from None
