@@ -118,6 +118,7 @@ def main() -> None:
     small = {
         "data.chip_size": 128,
         "train.steps": options.steps,
+        "train.optimiser": "sgd",
         "train.lr": 0.02,
         "train.head_lr_mult": 2.0,
         "train.val_every": options.steps,

@@ -7,13 +7,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from tsfal_geo.config import Config
-from tsfal_geo.config.presets import PRESETS
+from tsfal_geo.config.presets import PRESETS, RATES
 
 _HEAD = """# Configuration
 
 Made by `python scripts/config_docs.py`; a test keeps it true. Every key can be set in a YAML file
 (`--config FILE`, examples in `configs/`) or on the command line (`--set train.lr=0.01`). Defaults are those
-of `preset: strong`; `preset: paper` changes the keys of the last table.
+of `preset: strong`; `preset: paper` and `train.optimiser: sgd` change the keys of the last two tables.
 """
 
 
@@ -37,6 +37,8 @@ def render() -> str:
         parts.extend(
             f"| `{section}.{k}` | `{v}` | `{PRESETS['strong'][section][k]}` |" for k, v in keys.items()
         )
+    parts.append("\n## optimisers\n\n| key | sgd | adamw |\n|---|---|---|")
+    parts.extend(f"| `train.{k}` | `{v}` | `{RATES['adamw'][k]}` |" for k, v in RATES["sgd"].items())
     return "\n".join(parts) + "\n"
 
 

@@ -26,6 +26,24 @@ def test_changing_the_preset_of_a_stored_configuration_changes_its_keys():
     assert load_config(None, {"preset": "paper"}, base=stored).train.steps == 7
 
 
+def rates(config):
+    return config.train.optimiser, config.train.lr, config.train.head_lr_mult, config.train.weight_decay
+
+
+@pytest.mark.parametrize("change", [{"train.optimiser": "sgd"}, {"preset": "paper"}])
+def test_an_optimiser_comes_with_its_own_rates_also_over_a_stored_configuration(change):
+    stored = load_config(None, {"train.lr": 0.002})
+    assert rates(stored) == ("adamw", 0.002, 4.0, 0.01)
+    assert rates(load_config(None, change, base=stored)) == ("sgd", 0.001, 10.0, 1e-4)
+    assert rates(load_config(None, {**change, "train.lr": 0.02}, base=stored))[1] == 0.02
+    assert rates(load_config(None, {"train.optimiser": "adamw"}, base=stored)) == rates(stored)
+
+
+def test_a_rate_for_another_optimiser_is_named():
+    with pytest.raises(ConfigError, match=r"train\.lr is 0\.02: adamw expects about .*train\.optimiser=sgd"):
+        load_config(None, {"train.lr": 0.02})
+
+
 def test_yaml_round_trip(tmp_path):
     config = load_config(None, {"data.bands": [4, 1], "train.seed": 3})
     path = tmp_path / "c.yaml"

@@ -94,6 +94,7 @@ def tiny_config(**overrides: Any) -> Config:
         "train.steps": 3,
         "train.accelerator": "cpu",
         "train.precision": "32-true",
+        "train.optimiser": "sgd",
         "train.lr": 0.01,
         "tsf.warmup_steps": 0,
         "active.min_region": 16,

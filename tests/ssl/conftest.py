@@ -62,8 +62,8 @@ def make_config():
     def make(preset="strong", **sections):
         values = {
             "data": {"chip_size": 64},
-            "train": {"steps": 6, "lr": 0.02, "head_lr_mult": 1, "precision": "32-true", "num_workers": 0,
-                      "accelerator": "cpu", "checkpoint_every": 100},
+            "train": {"steps": 6, "optimiser": "sgd", "lr": 0.02, "head_lr_mult": 1, "precision": "32-true",
+                      "num_workers": 0, "accelerator": "cpu", "checkpoint_every": 100},
             "tsf": {"warmup_steps": 0},
         }  # fmt: skip
         for name, section in sections.items():

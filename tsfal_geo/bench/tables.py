@@ -105,6 +105,7 @@ _SSL_ROWS = tuple(
 
 # SGD of DEAL and S4AL, without the adaptive augmentation that came later.
 _OWN_TRAINING = {
+    "train.optimiser": "sgd",
     "train.lr": 0.01,
     "train.head_lr_mult": 10.0,
     "train.weight_decay": 5e-4,

@@ -7,6 +7,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "augment": {"colour": 0.0},
+        "train": {"optimiser": "sgd"},
         "tsf": {
             "cps_view": "mixed",
             "absent_as_zero": True,
@@ -21,6 +22,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "strong": {
         "augment": {"colour": 0.5},
+        "train": {"optimiser": "adamw"},
         "tsf": {
             "cps_view": "unmixed",
             "absent_as_zero": False,
@@ -34,3 +36,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "active": {"ranking": "strong"},
     },
 }
+
+RATES: dict[str, dict[str, float]] = {
+    "sgd": {"lr": 0.001, "head_lr_mult": 10.0, "weight_decay": 1e-4},
+    "adamw": {"lr": 0.001, "head_lr_mult": 4.0, "weight_decay": 0.01},
+}
+"""What belongs to each optimiser, under ``train``: a rate for one is far off for the other."""

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from tsfal_geo.config.presets import PRESETS
+from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.whole import Config
 from tsfal_geo.errors import ConfigError
 
@@ -38,7 +38,10 @@ def load_config(
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
     if (overrides or {}).get("preset") not in (None, values.get("preset")):
-        values = _without_preset(values)
+        values = _without_preset(values, str((overrides or {})["preset"]))
+    optimiser = (overrides or {}).get("train.optimiser")
+    if optimiser is not None:
+        values = _without_rates(values, str(optimiser))
     for key, value in (overrides or {}).items():
         _set(values, key, value)
     return _validate(values, str(path) if path else "configuration")
@@ -59,14 +62,24 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
     return result
 
 
-def _without_preset(values: dict[str, Any]) -> dict[str, Any]:
+def _without_preset(values: dict[str, Any], new: str) -> dict[str, Any]:
     filled = PRESETS.get(str(values.get("preset")), {})
+    values = _without_rates(values, PRESETS.get(new, {}).get("train", {}).get("optimiser"))
     return {
         section: {k: v for k, v in content.items() if k not in filled.get(section, {})}
         if isinstance(content, dict)
         else content
         for section, content in values.items()
     }
+
+
+def _without_rates(values: dict[str, Any], optimiser: str | None) -> dict[str, Any]:
+    """Drop what belongs to the stored optimiser where another takes over."""
+    train = values.get("train")
+    if not isinstance(train, dict) or train.get("optimiser") in (None, optimiser):
+        return values
+    rates = RATES.get(str(train["optimiser"]), {})
+    return {**values, "train": {k: v for k, v in train.items() if k not in rates}}
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
@@ -89,4 +102,5 @@ def _validate(values: dict[str, Any], source: str) -> Config:
             raise ConfigError(
                 f"{source}: unknown key '{key}'; see docs/configuration.md for the keys"
             ) from None
-        raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {first['msg']}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {reason}") from None

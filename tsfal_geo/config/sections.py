@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from tsfal_geo.config.presets import RATES
 
 Method = Literal[
     "tsf",
@@ -125,6 +127,9 @@ class AugmentConfig(Frozen):
     )
 
 
+_SGD_ONLY = 0.01
+
+
 class TrainConfig(Frozen):
     """Optimisation."""
 
@@ -133,15 +138,15 @@ class TrainConfig(Frozen):
     batch_labelled: int = Field(2, ge=1)
     batch_unlabelled: int = Field(2, ge=1)
     optimiser: Literal["sgd", "adamw"] = Field(
-        "sgd", description="adamw: what vision transformers are fine-tuned with, at a far lower lr"
+        "adamw", description="each has an lr, head_lr_mult and weight_decay of its own where none is given"
     )
-    lr: float = Field(0.001, gt=0)
-    head_lr_mult: float = Field(10.0, gt=0)
+    lr: float = Field(RATES["adamw"]["lr"], gt=0, description="of the encoder at the first step")
+    head_lr_mult: float = Field(RATES["adamw"]["head_lr_mult"], gt=0, description="the head's rate, in lr")
     layer_decay: float | None = Field(
         None, gt=0, le=1, description="vision transformers: a block's rate, in rates of the next block"
     )
     momentum: float = Field(0.9, description="of sgd")
-    weight_decay: float = 1e-4
+    weight_decay: float = RATES["adamw"]["weight_decay"]
     poly_power: float = 0.9
     ohem: bool = False
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
@@ -154,6 +159,16 @@ class TrainConfig(Frozen):
     num_nodes: int = 1
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     strategy: str = "auto"
+
+    @field_validator("lr")
+    @classmethod
+    def _of_the_optimiser(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("optimiser") == "adamw" and value >= _SGD_ONLY:
+            raise ValueError(
+                f"adamw expects about {RATES['adamw']['lr']} and less than {_SGD_ONLY}; lower it, or set "
+                "train.optimiser=sgd, whose rate it may be"
+            )
+        return value
 
 
 class TsfConfig(Frozen):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from tsfal_geo.config.presets import PRESETS
+from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.sections import (
     ActiveConfig,
     AugmentConfig,
@@ -60,6 +60,9 @@ class Config(Frozen):
             if isinstance(given, dict):
                 filled = {k: v for k, v in defaults.items() if given.get(k) is None}
                 values[section] = {**given, **filled}
+        train = values["train"]
+        if isinstance(train, dict):
+            values["train"] = {**RATES.get(str(train["optimiser"]), {}), **train}
         return values
 
     def to_yaml(self) -> str:
