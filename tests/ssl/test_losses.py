@@ -77,6 +77,25 @@ def test_teacher_weightings_against_numpy(scene):
         assert loss.item() == pytest.approx(value, rel=1e-5), weighting
 
 
+def test_pseudo_labels_count_a_share_of_the_teachers_loss_and_people_wholly(scene):
+    log_p, target, generator = scene
+    confidence = torch.rand(target.shape, generator=generator)
+    keep = torch.rand(target.shape, generator=generator) < 0.5
+    said = keep & (torch.rand(target.shape, generator=generator) < 0.4)
+    losses, where = truth_losses(log_p, target)
+    conf, kept, by_hand = (part.numpy()[tuple(where.T)] for part in (confidence, keep, said))
+    shares = np.where(by_hand, 1, 0.25)
+    weight = conf**2 * kept
+    expected = {
+        "ael": (weight * shares * losses).sum() / weight.sum(),
+        "threshold": ((conf >= 0.6) * shares * losses).sum() / len(losses),
+    }
+    assert by_hand.any() and not by_hand.all()
+    for weighting, value in expected.items():
+        loss = teacher_loss(log_p, target, confidence, keep, weighting, 0.6, said, 0.25)
+        assert loss.item() == pytest.approx(value, rel=1e-5), weighting
+
+
 def test_log_probabilities_are_at_pixels_and_in_float32():
     logits = torch.randn(1, 3, 4, 5).bfloat16()
     log_p = log_probabilities(logits, (15, 18))

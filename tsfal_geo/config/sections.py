@@ -186,8 +186,10 @@ class TsfConfig(Frozen):
     peer_weighting: Literal["none", "confidence"] | None = Field(
         None, description="confidence: student and friend believe each other as far as each is sure"
     )
-    peer_weight: float | None = Field(
-        None, ge=0, description="of pseudo-labels that student and friend give each other; people's count 1"
+    pseudo_weight: float | None = Field(
+        None,
+        ge=0,
+        description="of TSF's pseudo-labels, the teacher's and the peers'; people's labels count 1",
     )
     align: bool | None = Field(
         None, description="pseudo-labels as frequent, class by class, as the labelled chips' pixels"

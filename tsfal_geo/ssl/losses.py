@@ -74,6 +74,8 @@ def teacher_loss(
     keep: Tensor,
     weighting: TeacherWeighting,
     threshold: float,
+    said: Tensor | None = None,
+    share: float = 1.0,
 ) -> Tensor:
     """L_t (equation 2): the student learns the teacher's labels.
 
@@ -88,6 +90,8 @@ def teacher_loss(
         keep: (N, H, W) bool, which pixels ``ael`` uses.
         weighting: how confidence becomes a weight.
         threshold: confidence that ``threshold`` asks for.
+        said: (N, H, W) bool, where ``target`` is a person's label; None: nowhere.
+        share: factor on the weight of what no person said; what the sum is divided by is as without it.
     """
     valid = target != IGNORE
     if weighting == "ael":
@@ -96,6 +100,8 @@ def teacher_loss(
         weight = (confidence >= threshold if weighting == "threshold" else confidence > 0).float()
     weight = weight * valid
     whole = valid.sum().float() if weighting == "threshold" else weight.sum()
+    if said is not None:
+        weight = torch.where(said, weight, share * weight)
     return weighted_cross_entropy(log_p, target, weight, whole)
 
 

@@ -171,9 +171,9 @@ class Tsf(AdaptiveTeacher):
             by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
         weight = rise(self.since_warmup, tsf.ramp or 0.0)
-        by_teacher = self.teacher_loss(log_s, seen, extra)
+        share = 1.0 if tsf.pseudo_weight is None else tsf.pseudo_weight
+        by_teacher = self.teacher_loss(log_s, seen, extra, share)
         weighting = tsf.peer_weighting or "none"
-        share = 1.0 if tsf.peer_weight is None else tsf.peer_weight
         by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting, share) + peer_loss(
             log_f, by_student, sure_student, said, weighting, share
         )

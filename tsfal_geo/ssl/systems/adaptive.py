@@ -102,14 +102,20 @@ class AdaptiveTeacher(WithTeacher):
             for values in maps
         ]
 
-    def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught) -> Tensor:
-        """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``)."""
+    def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught, share: float = 1.0) -> Tensor:
+        """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``).
+
+        Pseudo-labels count ``share``, what people said 1.
+        """
+        said = taught.manual != IGNORE
         keep = torch.rand_like(taught.confidence) < self.branch.bank.keep_probabilities()[seen]
         return teacher_loss(
             log_p,
             taught.teacher,
             taught.confidence,
-            keep | (taught.manual != IGNORE),
+            keep | said,
             self.config.tsf.teacher_weighting,
             self.config.tsf.confidence_threshold,
+            said,
+            share,
         )
