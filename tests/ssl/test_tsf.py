@@ -162,6 +162,14 @@ def test_losses_on_unlabelled_images_rise_with_the_training(step, make_config, n
     assert quarter["student"] == whole["student"]
 
 
+@pytest.mark.parametrize("name", ["teacher", "peers"])
+def test_pseudo_labels_count_the_configured_share(step, make_config, name):
+    whole, quarter = (
+        step(make_config(tsf={"ramp": 0.0, "pseudo_weight": share}))[1][name].item() for share in (1.0, 0.25)
+    )
+    assert whole > 0 and quarter == pytest.approx(whole / 4, rel=1e-5)
+
+
 def test_presence_bank_notes_what_the_teacher_sees(step, make_config):
     module, _, _ = step(make_config())
     columns = module.presence.present.any(0).sum()
