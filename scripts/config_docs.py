@@ -12,7 +12,7 @@ from tsfal_geo.config.presets import PRESETS, RATES
 _HEAD = """# Configuration
 
 Made by `python scripts/config_docs.py`; a test keeps it true. Every key can be set in a YAML file
-(`--config FILE`, examples in `configs/`) or on the command line (`--set train.lr=0.01`). Defaults are those
+(`--config FILE`, examples in `configs/`) or on the command line (`--set train.lr=0.0005`). Defaults are those
 of `preset: strong`; `preset: paper` and `train.optimiser: sgd` change the keys of the last two tables.
 """
 

@@ -46,7 +46,7 @@ def config_options[F: Callable[..., Any]](function: F) -> F:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A configuration key, such as train.lr=0.01.",
+        help="A configuration key, such as train.lr=0.0005.",
     )(function)
     return click.option(
         "--config",

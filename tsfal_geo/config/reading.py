@@ -57,7 +57,7 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
     for item in items:
         key, found, text = item.partition("=")
         if not found:
-            raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.01")
+            raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.0005")
         result[key.strip()] = yaml.safe_load(text)
     return result
 
