@@ -6,7 +6,7 @@ import json
 import pytest
 from loop_case import QuietReporter, tiny_config, write_scenes
 
-from tsfal_geo.active.ablation import mode_config, run_ablation
+from tsfal_geo.active.ablation import Point, miou_at, mode_config, run_ablation, summary
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.workspace.layout import Workspace
 
@@ -58,3 +58,36 @@ def test_curve_and_table_and_a_second_call_only_reads(results):
     before = (out / "runs" / "all-0" / "rounds" / "003" / "model.safetensors").stat().st_mtime_ns
     assert run_ablation(folder, folder, config, [0], MODES, out, QuietReporter()) == points
     assert (out / "runs" / "all-0" / "rounds" / "003" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def point(mode, seed, number, share, miou):
+    return Point(mode, seed, number, share, miou, {"roof": miou})
+
+
+def test_the_table_says_what_part_of_full_supervision_is_reached_at_which_share():
+    points = [
+        point("all", 0, 0, 0.148, 0.30), point("all", 0, 1, 0.19, 0.38), point("all", 0, 2, 0.235, 0.47),
+        point("all", 1, 0, 0.152, 0.34), point("all", 1, 1, 0.20, 0.40), point("all", 1, 2, 0.24, 0.43),
+        point("TSF", 0, 0, 0.15, 0.30),
+        point("full supervision", 0, 0, 1.0, 0.48), point("full supervision", 1, 0, 1.0, 0.52),
+    ]  # fmt: skip
+    header, rows = summary(points, ["roof"])
+    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    first = 0.30 + 0.08 * (0.15 - 0.148) / (0.19 - 0.148)
+    half = 0.38 + 0.09 * (0.20 - 0.19) / (0.235 - 0.19)
+    assert table["all"]["at 15%"] == f"{100 * (first + 0.34) / 2 / 0.5:.1f} %"
+    assert table["all"]["at 20%"] == f"{100 * (half + 0.40) / 2 / 0.5:.1f} %"
+    assert table["all"]["at 24%"] == table["all"]["of full"] == "90.0 %"
+    assert (table["all"]["mIoU"], table["all"]["roof"]) == ("45.00 ± 2.83", "45.00 ± 2.83")
+    assert (table["TSF"]["of full"], table["TSF"]["at 15%"], table["TSF"]["at 24%"]) == (
+        "60.0 %",
+        "60.0 %",
+        "–",
+    )
+    assert summary(points[:7], ["roof"])[1][0][3:7] == ["–"] * 4
+
+
+def test_nothing_is_said_about_shares_far_from_those_of_a_run():
+    run = [point("all", 0, 0, 0.15, 0.3), point("all", 0, 1, 0.2, 0.4)]
+    assert miou_at(run, 0.175) == pytest.approx(0.35) and miou_at(run, 0.209) == 0.4
+    assert miou_at(run, 0.24) is None and miou_at(run, 0.13) is None

@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+
 from tsfal_geo.active.branching import branch_off
 from tsfal_geo.active.loop import Reporter, Request, train
 from tsfal_geo.config import Config, load_config
@@ -29,6 +31,11 @@ MODES: dict[str, dict[str, Any]] = {
     "full supervision": {"active.rounds": 0, "data.labelled": 1.0, "train.method": "supervised"},
 }
 """What each row changes. Rows without queries get all steps in one round: no row trains longer."""
+
+SHARES = (0.15, 0.20, 0.24)
+"""Labelled shares at which rows are compared with full supervision."""
+
+_NEAR = 0.01
 
 FIRST = "all"
 """The row whose first training the other rows with queries share: modules join in only after it."""
@@ -126,25 +133,49 @@ def write_results(points: Sequence[Point], out: Path) -> None:
 
 
 def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table: the last round of each run, mean ± standard deviation over seeds."""
+    """Header and rows of the table: the last round of each run, mean ± standard deviation over seeds.
+
+    ``of full`` is the mean mIoU in per cent of full supervision's, at the end and at each of ``SHARES``.
+    """
     ends = {mode: _ends(points, mode) for mode in dict.fromkeys(p.mode for p in points)}
     full = [p.miou for p in ends.get("full supervision", [])]
-    header = ["mode", "labelled", "mIoU", "of full", *classes, "seeds"]
+    header = ["mode", "labelled", "mIoU", "of full", *(f"at {share:.0%}" for share in SHARES)]
+    header += [*classes, "seeds"]
     rows = []
     for mode, last in ends.items():
         values = [100 * p.miou for p in last]
-        share = f"{mean(values) / mean(full):.1f} %" if full else "–"
+        runs = [[p for p in points if (p.mode, p.seed) == (mode, end.seed)] for end in last]
         rows.append(
             [
                 mode,
                 f"{100 * mean(p.labelled_share for p in last):.2f} %",
                 spread(values),
-                share,
+                _of_full([p.miou for p in last], full),
+                *(_of_full([miou_at(run, share) for run in runs], full) for share in SHARES),
                 *(spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
                 str(len(last)),
             ]
         )
     return header, rows
+
+
+def miou_at(run: Sequence[Point], share: float) -> float | None:
+    """One run's mIoU at a labelled share, between its rounds by a straight line.
+
+    Args:
+        run: its rounds, in order; shares grow.
+        share: in 0..1. Up to a hundredth beyond the ends counts as the end (regions do not come in every
+            size, void pixels have no answer); farther off there is nothing to say: None.
+    """
+    shares = [p.labelled_share for p in run]
+    if not shares[0] - _NEAR <= share <= shares[-1] + _NEAR:
+        return None
+    return float(np.interp(share, shares, [p.miou for p in run]))
+
+
+def _of_full(values: Sequence[float | None], full: Sequence[float]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{100 * mean(known) / mean(full):.1f} %" if full and len(known) == len(values) else "–"
 
 
 def _ends(points: Sequence[Point], mode: str) -> list[Point]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 from torch.utils.data import default_collate
 
-from tsfal_geo.active.budget import owned_part
-from tsfal_geo.active.rounds import Context
+from tsfal_geo.active.budget import owned_part, take
+from tsfal_geo.active.inputs import Inputs
+from tsfal_geo.active.layers import write_query_raster
+from tsfal_geo.active.rounds import Budget, Context
 from tsfal_geo.active.scoring import Asked
 from tsfal_geo.active.strategies.coreset import greedy_k_centre
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.store import Query
 from tsfal_geo.models.batchnorm import recalibrate_batch_norm
 from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.raster.chips import Chip
 
 SHARE = 0.05
 _BATCH = 4
@@ -25,12 +31,22 @@ _CALIBRATION_BATCHES = 8
 REASON = "first labels: unlike the other chips"
 
 
-def first_queries(context: Context, number: int) -> Asked:
+def first_budget(context: Context) -> Budget:
+    """The whole budget, if there is one, is there for the first labels; they are few by themselves."""
+    total, goal = context.inputs.total, context.config.active.budget
+    goal = SHARE if goal is None else goal
+    return Budget(total, 0, goal, int(goal * total + 1e-6), last=False)
+
+
+def first_queries(context: Context, number: int, budget: Budget) -> Asked:
     """Ask for whole chips, farthest from each other in feature space first (greedy k-centre).
 
     The features are mean and spread of the untrained network's encoder output, its batch norm brought to
     these pictures: with pretrained weights they tell kinds of ground apart, and even random filters tell
     textures and brightness apart.
+
+    Raises:
+        ConfigError: the budget does not pay for one chip.
     """
     inputs = context.inputs
     asked = max(1, round(SHARE * len(inputs.chips)))
@@ -38,31 +54,54 @@ def first_queries(context: Context, number: int) -> Asked:
     vectors = _describe(context)
     seen = np.flatnonzero(np.isfinite(vectors).all(1))
     order = seen[greedy_k_centre(vectors[seen], None, asked)]
-    queries: list[Query] = []
-    for position in order.tolist():
-        chip = inputs.chips[position]
-        scene = inputs.scenes[chip.scene]
-        part = owned_part(chip, scene.height, scene.width)
-        valid = inputs.reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size).valid[part]
-        if not valid.any():
-            continue
-        rank = len(queries) + 1
-        y, x = chip.y + part[0].start, chip.x + part[1].start
-        queries.append(
-            Query(
-                qid=f"{number:03d}-{rank:06d}",
-                round=number,
-                scene=scene.name,
-                chip=f"{chip.row}-{chip.col}",
-                rank=rank,
-                score=1.0 / rank,
-                reason=REASON,
-                suggested=int(inputs.classes.ids[0]),
-                pixels=int(np.count_nonzero(valid)),
-                geometry=region_polygon(valid, scene.grid, y, x),
-            )
+    pieces = [_piece(inputs, position) for position in order.tolist()]
+    chosen = take(np.array([np.count_nonzero(piece.mask) for piece in pieces]), budget.remaining)
+    if not len(chosen):
+        least = min(np.count_nonzero(piece.mask) for piece in pieces)
+        raise ConfigError(
+            f"active.budget: {budget.goal:.2%} are {budget.remaining} pixels, but the smallest of the first "
+            f"chips has {least}; raise --budget, or take a smaller data.chip_size"
         )
+    pieces = [pieces[i] for i in sorted(chosen.tolist())]
+    queries = [
+        Query(
+            qid=f"{number:03d}-{rank:06d}",
+            round=number,
+            scene=inputs.scenes[piece.chip.scene].name,
+            chip=f"{piece.chip.row}-{piece.chip.col}",
+            rank=rank,
+            score=1.0 / rank,
+            reason=REASON,
+            suggested=int(inputs.classes.ids[0]),
+            pixels=int(np.count_nonzero(piece.mask)),
+            geometry=region_polygon(piece.mask, inputs.scenes[piece.chip.scene].grid, piece.y, piece.x),
+        )
+        for rank, piece in enumerate(pieces, start=1)
+    ]
+    folder = context.workspace.round_dir(number)
+    for index, scene in enumerate(inputs.scenes):
+        mine = [(rank, piece) for rank, piece in enumerate(pieces, start=1) if piece.chip.scene == index]
+        parts = [(piece.y, piece.x, piece.mask * np.uint32(rank)) for rank, piece in mine]
+        write_query_raster(folder / scene.name / "queries.tif", scene, parts)
     return Asked(queries, "coreset")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What of a chip is asked: its own valid pixels, (h, w) bool, from row ``y`` and column ``x`` on."""
+
+    chip: Chip
+    y: int
+    x: int
+    mask: NDArray[np.bool_]
+
+
+def _piece(inputs: Inputs, position: int) -> _Piece:
+    chip = inputs.chips[position]
+    scene = inputs.scenes[chip.scene]
+    part = owned_part(chip, scene.height, scene.width)
+    valid = inputs.reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size).valid[part]
+    return _Piece(chip, chip.y + part[0].start, chip.x + part[1].start, valid)
 
 
 def _spread(chips: int) -> range:

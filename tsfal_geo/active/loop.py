@@ -106,7 +106,12 @@ def query(request: Request, reporter: Reporter) -> None:
                 f"{request.root}: round {number} is half trained; finish it first with "
                 f"`tsfal-geo train --workspace {request.root}`"
             )
-        run_round(context, number, training=False)
+        try:
+            run_round(context, number, training=False)
+        finally:
+            if context.workspace.current_round < number:
+                # Nothing of it is worth going on with, and a round begun would be taken for a training.
+                shutil.rmtree(context.workspace.round_dir(number), ignore_errors=True)
         _tell_waiting(context)
 
 
@@ -133,7 +138,13 @@ def _tell_waiting(context: Context) -> None:
     workspace, reporter = context.workspace, context.reporter
     root = workspace.root
     folder = workspace.round_dir(workspace.current_round)
-    if workspace.state.status == "waiting":
+    progress = workspace.state.progress
+    if workspace.state.status == "waiting" and not context.store.read_queries(workspace.current_round):
+        reporter.say(
+            f"Round {workspace.current_round} is complete and asked nothing. "
+            f"Go on with: tsfal-geo train --workspace {root}"
+        )
+    elif workspace.state.status == "waiting":
         count = len(context.store.open_queries(workspace.current_round))
         reporter.say(
             f"Round {workspace.current_round} is complete; {count} queries wait for labels in "
@@ -141,15 +152,17 @@ def _tell_waiting(context: Context) -> None:
         )
     else:
         reporter.say(
-            f"Round {workspace.current_round} is complete and nothing is left to ask. "
-            f"Write the map with: tsfal-geo export --workspace {root}"
+            f"Round {workspace.current_round} is complete and nothing is left to ask: "
+            f"{progress['labelled_share']:.2%} labelled of {progress['budget']:.2%}. "
+            f"Write the map with: tsfal-geo export --workspace {root}; "
+            f"or ask for more with: tsfal-geo query --workspace {root} --budget SHARE"
         )
     reporter.result(
         {
             "round": workspace.current_round,
             "status": workspace.state.status,
             "workspace": str(root),
-            **workspace.state.progress,
+            **progress,
         }
     )
 
@@ -176,6 +189,12 @@ def _check_strategy(config: Config) -> None:
 
 
 def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
+    active, data = request.config.active, request.config.data
+    if active.oracle and active.rounds and data.labelled is None and data.labelled_list is None:
+        raise ConfigError(
+            f"--oracle: all labels of {request.raster_dir} are in use from the start, so that nothing is "
+            "left to ask; say how many to begin with, such as --labelled 0.15"
+        )
     reporter.say(f"Looking through {request.raster_dir} …")
     inputs = prepare(request.raster_dir, request.config)
     _check_val(request, inputs)

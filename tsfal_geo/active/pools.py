@@ -85,7 +85,7 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
     folder has no labels, or training uses no unlabelled chips, every chip that people labelled does. All
     chips that are not fully labelled are unlabelled too: what is said about them overrides their
     pseudo-labels. Which chips are held out for the error mask decoder changes with the round, so that none is
-    lost to the segmenter for good.
+    lost to the segmenter for good; in their round its networks see nothing of them.
     """
     from tsfal_geo.ssl.build import method_named  # a filled register
 
@@ -102,10 +102,10 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
     if asks and config.emd.enabled and config.emd.hold_out:
         held_out = draw_held_out(counts, supervising, config.emd.hold_out, config.train.seed + number)
     kept = tuple(i for i in supervising if i not in set(held_out))
-    open_chips = np.flatnonzero(labels.by_chip < FULL).tolist()
+    open_chips = [i for i in np.flatnonzero(labels.by_chip < FULL).tolist() if i not in set(held_out)]
     return Pools(
         labelled=kept,
-        unlabelled=tuple(open_chips or supervising),
+        unlabelled=tuple(open_chips) or kept,
         held_out=tuple(held_out),
         counts=counts[list(kept)].sum(0),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsfal_geo.active.inputs import Inputs
@@ -40,14 +39,29 @@ class Context:
     rasterised: list[PolygonLabels] = field(default_factory=list)
 
     def news(self) -> bool:
-        """Whether there are labels that the last round did not train on, or nothing is left to answer."""
-        before = read_taken(self.store, self.workspace.current_round)
+        """Whether there is reason to train: other labels than the last training's, or nothing to wait for."""
+        workspace = self.workspace
+        if workspace.state.status == "waiting" and not self.store.read_queries(workspace.current_round):
+            return True
+        before = read_taken(self.store, self._last_training())
         now = self.store.snapshot()
         change = difference(before, now)
         if change.added or change.removed:
             return True
         new_decisions = {item.key for item in now.decisions} - {item.key for item in before.decisions}
-        return bool(new_decisions) and not self.store.open_queries(self.workspace.current_round)
+        return bool(new_decisions) and not self.store.open_queries(workspace.current_round)
+
+    def _last_training(self) -> int:
+        """The last round that trained; what later ones took in, nobody has learnt. Without one the last."""
+        current = self.workspace.current_round
+        trained = (n for n in range(current, -1, -1) if "steps" in self.metrics(n))
+        return next(trained, current)
+
+    def metrics(self, number: int) -> dict[str, Any]:
+        """A complete round's ``metrics.json``."""
+        path = self.workspace.round_dir(number) / "metrics.json"
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return values
 
 
 @dataclass
@@ -77,12 +91,14 @@ class Budget:
         spent: labelled ones among them, each counted once.
         goal: labelled share at the end.
         remaining: pixels that this round's queries may have.
+        last: whether no later round will ask for more.
     """
 
     total: int
     spent: int
     goal: float
     remaining: int
+    last: bool
 
 
 def run_round(context: Context, number: int, *, training: bool = True) -> None:
@@ -99,9 +115,10 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
     clock = Clock()
     labels = _take_labels(context, number)
     if labels.spent == 0:
-        from tsfal_geo.active.cold import first_queries
+        from tsfal_geo.active.cold import first_budget, first_queries
 
-        _complete(context, number, labels, None, first_queries(context, number), clock)
+        first = first_budget(context)
+        _complete(context, number, labels, None, first_queries(context, number, first), clock, first)
         return
     pools = label_pools(context.inputs, labels, context.config, number)
     reporter.say(
@@ -117,6 +134,11 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
     from tsfal_geo.active.scoring import ask
 
     budget = _budget(context, number, labels, training)
+    if number == 0 and context.config.active.rounds and context.config.active.budget and not budget.remaining:
+        reporter.warning(
+            f"active.budget: {budget.goal:.2%} of the pixels, but {budget.spent / budget.total:.2%} are "
+            "labelled from the start; nothing is asked unless --budget is raised"
+        )
     asked = ask(context, number, trained, labels, budget)
     clock.stage("asking")
     _complete(context, number, labels, trained.metrics, asked, clock, budget)
@@ -143,19 +165,18 @@ def _budget(context: Context, number: int, labels: RoundLabels, training: bool) 
     """
     active = context.config.active
     total, spent = context.inputs.total, labels.spent
-    before = [_read_metrics(context.workspace.round_dir(earlier)) for earlier in range(number)]
+    before = [context.metrics(earlier) for earlier in range(number)]
     shares = [values["labelled_share"] for values in before if values["labelled_share"] > 0]
     start = shares[0] if shares else spent / total
     goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
     asking = sum("steps" in values for values in before) + training
     target = start + (goal - start) * min(asking, active.rounds) / max(active.rounds, 1)
-    over = asking > active.rounds or (context.config.train.method == "supervised" and active.budget is None)
-    return Budget(total, spent, goal, 0 if over else max(0, int(target * total + 1e-6) - spent))
-
-
-def _read_metrics(folder: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return values
+    # Whoever asks without training after the last round wants more than was planned.
+    over = training and asking > active.rounds
+    over |= context.config.train.method == "supervised" and active.budget is None
+    remaining = 0 if over else max(0, int(target * total + 1e-6) - spent)
+    spent_all = spent >= int(goal * total + 1e-6)
+    return Budget(total, spent, goal, remaining, over or spent_all or asking >= active.rounds)
 
 
 def _complete(
@@ -165,7 +186,7 @@ def _complete(
     training: dict[str, Any] | None,
     asked: Asked,
     clock: Clock,
-    budget: Budget | None = None,
+    budget: Budget,
 ) -> None:
     """Write queries and metrics, then let ``workspace.json`` name the round: from here on nothing changes."""
     workspace = context.workspace
@@ -179,7 +200,7 @@ def _complete(
         "labelled_share": share,
         "labelled_pixels": labels.spent,
         "valid_pixels": context.inputs.total,
-        "budget": budget.goal if budget else share,
+        "budget": budget.goal,
         "queries": len(asked.queries),
         "query_pixels": sum(query.pixels for query in asked.queries),
         **(training or {}),
@@ -190,7 +211,7 @@ def _complete(
     shown = ("labelled_share", "budget", "queries", "query_pixels", "miou")
     workspace.update(
         round=number,
-        status="waiting" if asked.queries else "done",
+        status="waiting" if asked.queries or not budget.last else "done",
         progress={key: metrics.get(key) for key in shown},
     )
     note = "" if metrics.get("miou") is None else f", mIoU {metrics['miou']:.4f}"

@@ -12,6 +12,7 @@ from tsfal_geo.active.rounds import Context
 from tsfal_geo.active.validation import validation_set
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
+from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
 from tsfal_geo.ssl.base import SegmentationModule
 from tsfal_geo.ssl.build import build_module
@@ -30,7 +31,7 @@ class Trained:
         module: teacher, student, friend and refiner.
         refiner: the module's refiner; None in supervised training.
         metrics: ``miou`` and the like; empty without validation scenes.
-        earlier: the resume state of the round before, of no more use once this round is complete.
+        earlier: the resume state that this round began from, of no more use once it has one of its own.
         steps: of this round's training, done or skipped.
     """
 
@@ -41,7 +42,7 @@ class Trained:
     steps: int
 
     def forget_earlier(self) -> None:
-        """Delete the resume state of the round before."""
+        """Delete the resume state of the training before."""
         if self.earlier is not None:
             self.earlier.unlink(missing_ok=True)
 
@@ -73,18 +74,21 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
 
 
 def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
-    """The last round's networks as this round's, without training."""
+    """The last round's networks as this round's, without training.
+
+    Raises:
+        WorkspaceError: no earlier round's training is there.
+    """
     earlier = _earlier(context, number)
     config = _round_config(context.config, number, going_on=True)
     if earlier is None:
-        context.workspace.current_model()  # says what is missing
-    assert earlier is not None
+        raise WorkspaceError(
+            f"{context.workspace.root / 'rounds'}: found no {RESUME_NAME} of a training, which queries are "
+            "made with; restore it from a copy of the workspace, or start over with `train --fresh`"
+        )
     module, _, refiner = _build(context, config, number, labels, pools, 1)
     warm_start(module, earlier)
     _save(context, config, number, module, refiner, {})
-    target = context.workspace.round_dir(number) / RESUME_NAME
-    target.unlink(missing_ok=True)
-    target.hardlink_to(earlier)
     return Trained(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
 
 
@@ -106,8 +110,9 @@ def _round_config(config: Config, number: int, going_on: bool) -> Config:
 
 
 def _earlier(context: Context, number: int) -> Path | None:
-    path = context.workspace.round_dir(number - 1) / RESUME_NAME
-    return path if number > 0 and path.is_file() else None
+    """The resume state of the last round that trained: rounds that only asked have none of their own."""
+    paths = (context.workspace.round_dir(before) / RESUME_NAME for before in reversed(range(number)))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _generation(context: Context, number: int) -> int:
@@ -137,7 +142,7 @@ def _build(
     refiner = None
     learns = config.emd.enabled or config.plar.enabled
     if config.train.method == "tsf" and config.active.rounds and learns:
-        refiner = ActiveRefiner(config, len(inputs.classes), refining=number > 0)
+        refiner = ActiveRefiner(config, len(inputs.classes), refining=_generation(context, number) > 0)
     module = build_module(
         config,
         datamodule,

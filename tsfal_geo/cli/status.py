@@ -37,7 +37,8 @@ def collect(workspace: Workspace) -> dict[str, Any]:
         WorkspaceError: a round's ``metrics.json`` is missing or damaged.
     """
     rounds = [_metrics(workspace.round_dir(number)) for number in range(workspace.current_round + 1)]
-    running = workspace.round_dir(workspace.current_round + 1)
+    # A round takes its labels in before anything else.
+    interrupted = (workspace.round_dir(workspace.current_round + 1) / "taken.gpkg").is_file()
     open_queries = len(workspace.store().open_queries(workspace.current_round)) if rounds else 0
     return {
         "workspace": str(workspace.root),
@@ -45,8 +46,8 @@ def collect(workspace: Workspace) -> dict[str, Any]:
         "round": workspace.current_round,
         "rounds": rounds,
         "open_queries": open_queries,
-        "interrupted": (running / "resume.ckpt").is_file(),
-        "next": next_step(workspace, open_queries, (running / "resume.ckpt").is_file()),
+        "interrupted": interrupted,
+        "next": next_step(workspace, open_queries, interrupted),
     }
 
 
@@ -59,7 +60,7 @@ def next_step(workspace: Workspace, open_queries: int, interrupted: bool) -> str
         if open_queries:
             folder = workspace.round_dir(workspace.current_round)
             return f"label the {open_queries} open queries of {folder / 'queries.gpkg'}, then: {command}"
-        return f"all queries are answered; train on the answers: {command}"
+        return f"no query is open; go on with training: {command}"
     return f"write the map: tsfal-geo export --workspace {workspace.root}"
 
 
