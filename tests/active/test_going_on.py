@@ -12,11 +12,12 @@ from loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.active import loop, rounds, training
 from tsfal_geo.active.inputs import prepare
 from tsfal_geo.active.loop import Request, query, train
+from tsfal_geo.active.oracle import query_mask
 from tsfal_geo.active.pools import label_pools, read_labels
 from tsfal_geo.cli.status import collect
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import read_taken
-from tsfal_geo.labels.store import Label, LabelSnapshot
+from tsfal_geo.labels.store import Decision, Label, LabelSnapshot
 from tsfal_geo.workspace.layout import Workspace
 
 
@@ -100,6 +101,41 @@ def test_labels_that_a_query_saw_are_trained_on_afterwards(waiting, folder):
     assert (workspace.round_dir(2) / "resume.ckpt").exists()
     workspace, reporter = go(train, waiting, folder)
     assert workspace.current_round == 2 and "wait for labels" in reporter.lines[-1]
+
+
+def test_what_was_skipped_or_unsure_is_not_asked_again(waiting, folder):
+    workspace = Workspace.open(waiting)
+    store = workspace.store()
+    answered, skipped, unsure, doubted, *_ = store.read_queries(0)
+    label = Label(answered.scene, 7, answered.geometry, answered.qid, 0, "ann")
+    said = [(skipped, "skipped"), (unsure, "unsure"), (doubted, "skipped"), (doubted, "done")]
+    store.add("ann", [label], [Decision(query.qid, 0, status, "ann") for query, status in said])
+    workspace, _ = go(
+        train, waiting, folder, active__strategy="random", active__budget=0.95, active__rounds=1
+    )
+    workspace, _ = go(
+        query, waiting, folder, active__strategy="random", active__budget=0.95, active__rounds=1
+    )
+    drawn = {}
+    for scene in workspace.scenes:
+        with rasterio.open(workspace.round_dir(2) / scene.name / "queries.tif") as dataset:
+            drawn[scene.name] = dataset.read(1)
+    scenes = {scene.name: scene for scene in workspace.scenes}
+    asked = []
+    for question in (skipped, unsure, doubted):
+        mask, y, x = query_mask(question, scenes[question.scene])
+        ranks = drawn[question.scene][y : y + mask.shape[0], x : x + mask.shape[1]]
+        asked.append((ranks[mask] > 0).any())
+    assert asked == [False, False, True]
+
+
+def test_answers_from_before_a_fresh_start_are_not_taken_for_answers_to_new_queries(waiting, folder):
+    answer(Workspace.open(waiting), 0)
+    reporter = QuietReporter()
+    train(Request(waiting, folder, None, tiny_config(active__budget=0.5), fresh=True), reporter)
+    store = Workspace.open(waiting).store()
+    assert len(store.snapshot().labels) == 1
+    assert len(store.open_queries(0)) == len(store.read_queries(0)) > 1
 
 
 def test_a_round_that_asks_nothing_does_not_end_the_loop(folder, tmp_path):

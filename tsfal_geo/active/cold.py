@@ -63,9 +63,10 @@ def first_queries(context: Context, number: int, budget: Budget) -> Asked:
             f"chips has {least}; raise --budget, or take a smaller data.chip_size"
         )
     pieces = [pieces[i] for i in sorted(chosen.tolist())]
+    prefix = context.query_prefix(number)
     queries = [
         Query(
-            qid=f"{number:03d}-{rank:06d}",
+            qid=f"{prefix}{rank:06d}",
             round=number,
             scene=inputs.scenes[piece.chip.scene].name,
             chip=f"{piece.chip.row}-{piece.chip.col}",

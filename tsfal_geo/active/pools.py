@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
 from tsfal_geo.data.split import class_counts, draw_held_out
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
-from tsfal_geo.labels.store import LabelSnapshot
+from tsfal_geo.labels.store import Label, LabelSnapshot, Query
 
 DENSE = 0.5
 FULL = 0.99
@@ -26,6 +27,7 @@ class RoundLabels:
     Attributes:
         every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
         manual: people's polygons alone.
+        settled: as ``every``, and not 255 either where people said that they skip a query or are unsure.
         by_chip: labelled share of each chip's window, (chips,) float64.
         by_hand: the same of people's polygons alone.
         own: chips whose own pixels, those that no earlier chip holds, people labelled some of; (chips,) bool.
@@ -34,6 +36,7 @@ class RoundLabels:
 
     every: StackedLabels
     manual: PolygonLabels
+    settled: StackedLabels
     by_chip: NDArray[np.float64]
     by_hand: NDArray[np.float64]
     own: NDArray[np.bool_]
@@ -57,10 +60,22 @@ class Pools:
     counts: NDArray[np.int64]
 
 
-def read_labels(inputs: Inputs, taken: LabelSnapshot, earlier: PolygonLabels | None = None) -> RoundLabels:
-    """Put people's labels over the folder's and count; blocks that are as ``earlier`` are not made again."""
+def read_labels(
+    inputs: Inputs, taken: LabelSnapshot, aside: Sequence[Query] = (), earlier: PolygonLabels | None = None
+) -> RoundLabels:
+    """Put people's labels over the folder's and count.
+
+    Args:
+        inputs: the workspace's.
+        taken: what people said.
+        aside: queries that nobody wants to see again.
+        earlier: labels of the last round; blocks that are as they were are not made again.
+    """
     manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes, earlier)
     every = StackedLabels(manual, inputs.base)
+    some_class = int(inputs.classes.ids[0])
+    hidden = [Label(query.scene, some_class, query.geometry) for query in aside]
+    settled = StackedLabels(PolygonLabels(hidden, inputs.scenes, inputs.classes), every)
     by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
     own = np.zeros(len(inputs.chips), bool)
     spent = 0
@@ -75,7 +90,7 @@ def read_labels(inputs: Inputs, taken: LabelSnapshot, earlier: PolygonLabels | N
         hand = manual.read(*window) != IGNORE
         by_hand[i], own[i] = hand.mean(), hand[part].any()
         spent += int(np.count_nonzero(inputs.reader.read(*window).valid[part] & (said[part] != IGNORE)))
-    return RoundLabels(every, manual, by_chip, by_hand, own, spent)
+    return RoundLabels(every, manual, settled, by_chip, by_hand, own, spent)
 
 
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:

@@ -13,7 +13,7 @@ from tsfal_geo.config import Config
 from tsfal_geo.labels.history import difference, read_taken
 from tsfal_geo.labels.intake import take
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.labels.store import LabelSnapshot, LabelStore, Query
 from tsfal_geo.workspace.atomic import write_text
 from tsfal_geo.workspace.layout import Workspace
 
@@ -56,6 +56,11 @@ class Context:
         current = self.workspace.current_round
         trained = (n for n in range(current, -1, -1) if "steps" in self.metrics(n))
         return next(trained, current)
+
+    def query_prefix(self, number: int) -> str:
+        """How the names of a round's queries begin: labels from before a ``--fresh`` answer none of them."""
+        begun_anew = len(list((self.workspace.root / "archive").glob("*")))
+        return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"
 
     def metrics(self, number: int) -> dict[str, Any]:
         """A complete round's ``metrics.json``."""
@@ -153,9 +158,19 @@ def _take_labels(context: Context, number: int) -> RoundLabels:
         for line in taken.lines():
             tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
             tell(line)
-    labels = read_labels(context.inputs, taken.snapshot, next(iter(context.rasterised), None))
+    aside = put_aside(context.store, taken.snapshot)
+    labels = read_labels(context.inputs, taken.snapshot, aside, next(iter(context.rasterised), None))
     context.rasterised[:] = [labels.manual]
     return labels
+
+
+def put_aside(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
+    """Queries that were skipped or that somebody was unsure about, by the last word on each."""
+    last = {decision.qid: decision for decision in snapshot.decisions}
+    unwanted = [decision for decision in last.values() if decision.status != "done"]
+    names = {decision.qid for decision in unwanted}
+    rounds = sorted({decision.round for decision in unwanted})
+    return [query for number in rounds for query in store.read_queries(number) if query.qid in names]
 
 
 def _budget(context: Context, number: int, labels: RoundLabels, training: bool) -> Budget:

@@ -164,6 +164,7 @@ def _queries(
     by_scene: dict[int, list[int]] = {}
     for position in sorted({position for _, position, _ in ranked}):
         by_scene.setdefault(shelf.chips[position].scene, []).append(position)
+    prefix = context.query_prefix(number)
     queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
         parts = []
@@ -171,8 +172,8 @@ def _queries(
             chip, regions = shelf.chips[position], shelf.regions(position)
             part = owned_part(chip, scene.height, scene.width)
             window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-            valid, said = inputs.reader.read(*window).valid, labels.every.read(*window)
-            pixels = region_pixels(regions.labels, askable_pixels(valid, said, part))[part]
+            valid, settled = inputs.reader.read(*window).valid, labels.settled.read(*window)
+            pixels = region_pixels(regions.labels, askable_pixels(valid, settled, part))[part]
             top, left = chip.y + part[0].start, chip.x + part[1].start
             ranks = np.zeros(len(regions) + 1, np.uint32)
             for region in range(1, len(regions) + 1):
@@ -186,7 +187,7 @@ def _queries(
                 cut = mask[y : rows[-1] + 1, x : columns[-1] + 1]
                 queries.append(
                     Query(
-                        qid=f"{number:03d}-{rank:06d}",
+                        qid=f"{prefix}{rank:06d}",
                         round=number,
                         scene=scene.name,
                         chip=f"{chip.row}-{chip.col}",
