@@ -7,8 +7,8 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from tsfal_geo.active.budget import askable_pixels, owned_part, take
-from tsfal_geo.raster.chips import scene_chips
+from tsfal_geo.active.budget import askable_pixels, take
+from tsfal_geo.raster.chips import owned_part, scene_chips
 from tsfal_geo.raster.scene import Scene
 
 

@@ -114,6 +114,21 @@ def test_validation_reads_every_chip_once(make_module):
     assert sum(len(batch["mask"]) for batch in batches) == 11
 
 
+@pytest.mark.parametrize("edge", ["shift", "pad"])
+def test_validation_counts_each_pixel_once_where_chips_overlap(make_scene, random_labels, edge):
+    scene = make_scene(shape=(150, 200))
+    labels = random_labels(scene)
+    chips = scene_chips([scene], 64, edge)
+    config = TrainConfig(num_workers=0, accelerator="cpu")
+    reader = SceneReader([scene], None, False)
+    module = TsfDataModule(reader, labels, chips[:1], val_labels=labels, val_chips=chips, config=config)
+    masks = torch.cat([batch["mask"] for batch in module.val_dataloader()])
+    once = torch.from_numpy(labels.arrays[0]).flatten().long()
+    assert torch.equal(
+        torch.bincount(masks.flatten().long(), minlength=256)[:255], torch.bincount(once, minlength=256)[:255]
+    )
+
+
 def test_no_labelled_chip_is_an_error(make_module, make_scene, random_labels):
     scene = make_scene("other")
     with pytest.raises(LabelError, match="no labelled chip"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 from torch.utils.data import default_collate
 
-from tsfal_geo.active.budget import owned_part, take
+from tsfal_geo.active.budget import take
 from tsfal_geo.active.inputs import Inputs
 from tsfal_geo.active.layers import write_query_raster
 from tsfal_geo.active.rounds import Budget, Context
@@ -23,7 +23,7 @@ from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.store import Query
 from tsfal_geo.models.batchnorm import recalibrate_batch_norm
 from tsfal_geo.models.segmenter import build_segmenter
-from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.chips import Chip, owned_part
 
 SHARE = 0.05
 _BATCH = 4

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.active.budget import owned_part
 from tsfal_geo.active.labelled import ChipLabels
 from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
 from tsfal_geo.config import Config
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
-from tsfal_geo.raster.chips import Chip, scene_chips
+from tsfal_geo.raster.chips import Chip, owned_part, scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.labels import FolderLabels, check_labels, infer_class_map
 from tsfal_geo.raster.reader import SceneReader

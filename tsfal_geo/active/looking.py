@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from tsfal_geo.active.budget import askable_pixels, owned_part
+from tsfal_geo.active.budget import askable_pixels
 from tsfal_geo.active.diagnostics import VoteCounts
 from tsfal_geo.active.error_mask import MaskCounts, Prediction, emd_pixels, emd_target, predict_pixels
 from tsfal_geo.active.halo import Surround, own_parts, surround
@@ -33,7 +33,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.dataset import OrthoDataset, Sample
 from tsfal_geo.mapping.network import choose_compute, folded
 from tsfal_geo.models.segmenter import SegmenterOutput
-from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.ssl.deal import Deal
 
 HALO = 32

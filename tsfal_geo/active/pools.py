@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.active.budget import owned_part
 from tsfal_geo.active.inputs import Inputs
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
 from tsfal_geo.data.split import class_counts, draw_held_out
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.labels.store import Label, LabelSnapshot, Query
+from tsfal_geo.raster.chips import owned_part
 
 DENSE = 0.5
 FULL = 0.99

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.active.budget import askable_pixels, owned_part
+from tsfal_geo.active.budget import askable_pixels
 from tsfal_geo.active.layers import RoundRasters, write_query_raster
 from tsfal_geo.active.looking import Seen, Watcher
 from tsfal_geo.active.material import material
@@ -25,7 +25,7 @@ from tsfal_geo.active.training import Trained
 from tsfal_geo.active.whole_chips import propose_chip, select_chips
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.store import Query
-from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.chips import Chip, owned_part
 
 
 @dataclass(frozen=True)

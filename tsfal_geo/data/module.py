@@ -11,12 +11,13 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import TrainConfig
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.samplers import FixedSampler, Stream
 from tsfal_geo.data.steps import Part, StepBatches, StepLoader
 from tsfal_geo.errors import LabelError
-from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.raster.labels import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 
@@ -25,13 +26,19 @@ _VAL_BATCH = 4
 
 
 class _ChipItems(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """The chips of a dataset by number."""
+    """The chips of a dataset by number; a pixel that several chips hold has its label in the first alone."""
 
     def __init__(self, dataset: OrthoDataset) -> None:
         self.dataset = dataset
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.dataset.read_chip(self.dataset.chips[index])
+        chip = self.dataset.chips[index]
+        scene = self.dataset.scenes[chip.scene]
+        sample = self.dataset.read_chip(chip)
+        own = owned_part(chip, scene.height, scene.width)
+        mask = torch.full_like(sample["mask"], IGNORE)
+        mask[own] = sample["mask"][own]
+        return {**sample, "mask": mask}
 
 
 class TsfDataModule(LightningDataModule):

@@ -55,6 +55,17 @@ def scene_chips(scenes: Sequence[Scene], size: int, edge: Edge) -> list[Chip]:
     ]
 
 
+def owned_part(chip: Chip, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of a chip's own array that no earlier chip of its scene holds.
+
+    Chips of the last row and column are shifted back over their neighbours. Giving every pixel to the first
+    chip that holds it makes the chips a partition of the scene: no pixel is asked or counted twice.
+    """
+    top, left = chip.row * chip.size - chip.y, chip.col * chip.size - chip.x
+    bottom, right = min(chip.size, height - chip.y), min(chip.size, width - chip.x)
+    return slice(top, bottom), slice(left, right)
+
+
 def _starts(length: int, size: int, edge: Edge) -> list[int]:
     last = max(length - size, 0) if edge == "shift" else length
     return [min(start, last) for start in range(0, length, size)]
