@@ -9,6 +9,7 @@ from sklearn.metrics import jaccard_score
 from torch.nn.functional import interpolate
 from trained import ask_to_stop, same
 
+from tsfal_geo.active.refine import ActiveRefiner
 from tsfal_geo.errors import Cancelled, ConfigError, UserError, WorkspaceError
 from tsfal_geo.ssl import precision
 from tsfal_geo.ssl.base import intersection_over_union
@@ -197,6 +198,23 @@ def test_warm_start_takes_weights_and_banks_but_not_the_step(
     assert same(first.student, second.student) and same(first.teacher, second.teacher)
     assert torch.equal(first.branch.bank.confidence, second.branch.bank.confidence)
     assert second.steps_done == 0 and second.step == 0 and not second.presence.present.any()
+
+
+def test_warm_start_leaves_the_refiner_s_configuration(make_config, make_module, tmp_path):
+    """Also from a checkpoint of before it counted steps without the decoder."""
+    modules = []
+    for threshold in (0.5, 0.7):
+        config = make_config(emd={"threshold": threshold})
+        modules.append(make_module(config, refiner=ActiveRefiner(config, 3, refining=True)))
+    first, second = modules
+    first.refiner.trained.fill_(43)
+    state = first.state_dict()
+    del state["refiner.without_decoder"]
+    torch.save({"state_dict": state}, tmp_path / "resume.ckpt")
+    warm_start(second, tmp_path / "resume.ckpt")
+    assert float(second.refiner.threshold) == pytest.approx(0.7)
+    assert (int(second.refiner.trained), int(second.refiner.without_decoder)) == (43, 0)
+    assert same(first.refiner.emd, second.refiner.emd)
 
 
 def test_learning_rate_is_poly_with_faster_heads(run, make_config):

@@ -51,10 +51,12 @@ class ActiveRefiner(nn.Module):
 
     Attributes:
         trained: steps that the decoder has been trained; below 20 it has no say.
-        threshold: of the decoder's error probability.
+        without_decoder: steps of training without one.
+        threshold: of the decoder's error probability; kept with the model, yet always the configured one.
     """
 
     trained: Tensor
+    without_decoder: Tensor
     threshold: Tensor
 
     def __init__(self, config: Config, classes: int, *, refining: bool) -> None:
@@ -77,6 +79,7 @@ class ActiveRefiner(nn.Module):
             self.weighting = DistanceWeights(config.plar.lambda_init)
         self.bank = ClassBank(classes, (FEATURES, FEATURES))
         self.register_buffer("trained", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("without_decoder", torch.zeros((), dtype=torch.int64))
         self.register_buffer("threshold", torch.tensor(config.emd.threshold))
 
     def parameters_to_train(self) -> list[dict[str, Any]]:
@@ -103,7 +106,7 @@ class ActiveRefiner(nn.Module):
         assert teacher.f1 is not None
         assert teacher.f2 is not None
         labels = label_cells(target, self.config.plar.purity)
-        if int(self.trained) % _BANK_EVERY == 0:
+        if int(self.trained + self.without_decoder) % _BANK_EVERY == 0:
             self._update_bank(teacher, labels)
         probs = teacher.logits.softmax(1)
         pseudo = probs.argmax(1).to(torch.uint8)
@@ -114,6 +117,8 @@ class ActiveRefiner(nn.Module):
             logit = self.emd(teacher.f1, teacher.f2, probs)
             losses.append(emd_loss(logit, wrong.bool(), known))
             self.trained += 1
+        else:
+            self.without_decoder += 1
         if self._learns_weights:
             score = None if logit is None else logit.detach()[:, 0].sigmoid()
             mask = self._mask(probs.amax(1), score, known)
@@ -194,6 +199,12 @@ class ActiveRefiner(nn.Module):
     def write(self, look: Look, pixels: Prediction, manual: Tensor) -> RefinedLabels:
         """Manual over agreed votes over pseudo-labels."""
         return write_labels(pixels, look.pixel_mask, look.votes, manual, self.config.plar)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Load, but for the threshold; a state of before steps without the decoder were counted has none."""
+        count = f"{prefix}without_decoder"
+        own = {count: state_dict.get(count, self.without_decoder), f"{prefix}threshold": self.threshold}
+        super()._load_from_state_dict({**state_dict, **own}, prefix, *rest)
 
     @property
     def _learns_weights(self) -> bool:
