@@ -172,6 +172,24 @@ def test_a_budget_that_is_spent_from_the_start_is_said(folder, tmp_path):
     assert any("active.budget: 10.00%" in line for line in reporter.warnings)
 
 
+def test_with_validation_scenes_masks_and_votes_are_judged_on_them(waiting, folder, tmp_path):
+    assert "error_mask" not in metrics(Workspace.open(waiting), 0)
+    val = write_scenes(tmp_path / "val", shape=(100, 90))
+    config = tiny_config(active__budget=0.5, plar__confidence=1.0)
+    query(Request(waiting, folder, val, config), QuietReporter())
+    masks = metrics(Workspace.open(waiting), 1)["error_mask"]
+    # Who doubts everything finds every error.
+    assert masks["confidence"]["recall"] == 1.0 and 0 < masks["confidence"]["precision"] < 1
+    with rasterio.open(folder / "labels" / "s0.tif") as dataset:
+        elsewhere = dataset.read(1)
+    for name in ("s0", "s1"):
+        with rasterio.open(val / "labels" / f"{name}.tif", "r+") as dataset:
+            dataset.write(np.full(dataset.shape, elsewhere[0, 0]), 1)
+    query(Request(waiting, folder, val, config), QuietReporter())
+    changed = metrics(Workspace.open(waiting), 2)["error_mask"]
+    assert changed["confidence"]["precision"] != masks["confidence"]["precision"]
+
+
 def test_an_oracle_with_nothing_to_answer_is_a_mistake(folder, tmp_path):
     with pytest.raises(ConfigError, match=r"--oracle: all labels .* --labelled 0\.15"):
         go(train, tmp_path / "ws", folder, active__oracle=True, data__labelled=None)

@@ -52,18 +52,19 @@ ASKABLE[12:, 4:8] = False
 def watch(monkeypatch):
     """Make a watcher of no more than it needs to count."""
 
-    def make(oracle=True, **sections):
+    def make(known=True, **sections):
         monkeypatch.setattr(looking, "OrthoDataset", lambda *args, **options: None)
         monkeypatch.setattr(looking, "choose_compute", lambda: Compute(torch.device("cpu"), torch.bfloat16))
-        config = Config.model_validate({"active": {"oracle": oracle}, **sections})
+        config = Config.model_validate(sections)
         module = nn.Module()
         module.predictor = None
-        inputs = SimpleNamespace(reader=None, truth=Truth(), classes=("a", "b", "c"))
+        inputs = SimpleNamespace(reader=None, classes=("a", "b", "c"))
         return Watcher(
             SimpleNamespace(config=config, inputs=inputs),
             SimpleNamespace(module=module, refiner=ActiveRefiner(config, 3, refining=True)),
-            SimpleNamespace(every=None),
+            SimpleNamespace(every=None, settled=None),
             None,
+            truth=Truth() if known else None,
         )
 
     return make
@@ -109,4 +110,4 @@ def test_without_a_decoder_the_mask_is_that_of_confidence(watch):
 
 
 def test_nothing_is_told_where_only_people_know_the_truth(watch):
-    assert watch(oracle=False).diagnostics() == {}
+    assert watch(known=False).diagnostics() == {}

@@ -34,6 +34,7 @@ from tsfal_geo.data.dataset import OrthoDataset, Sample
 from tsfal_geo.mapping.network import choose_compute, folded
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Chip, owned_part
+from tsfal_geo.raster.labels import LabelReader
 from tsfal_geo.ssl.deal import Deal
 
 HALO = 32
@@ -61,7 +62,24 @@ class Seen:
 class Watcher:
     """Runs teacher, decoder and PLAR over chips and counts, where the truth is known, what they are worth."""
 
-    def __init__(self, context: Context, trained: Trained, labels: RoundLabels, strategy: Strategy) -> None:
+    def __init__(
+        self,
+        context: Context,
+        trained: Trained,
+        labels: RoundLabels,
+        strategy: Strategy,
+        *,
+        truth: LabelReader | None,
+    ) -> None:
+        """Take the networks as they are.
+
+        Args:
+            context: whose chips are looked at.
+            trained: the round's networks.
+            labels: what is said about these chips.
+            strategy: what it needs to know of a chip is gathered.
+            truth: what masks and votes are counted against; None: they are not.
+        """
         self._compute = choose_compute()
         layout = torch.channels_last if context.config.train.channels_last else torch.contiguous_format
         self._module = trained.module.to(self._compute.device, memory_format=layout).eval()  # type: ignore[call-overload]
@@ -77,7 +95,7 @@ class Watcher:
         self._inputs = context.inputs
         self._dataset = OrthoDataset(context.inputs.reader, labels.every, label_key="manual")
         self._settled = labels.settled
-        self._truth = context.inputs.truth if context.config.active.oracle else None
+        self._truth = truth
         self._masks = {name: MaskCounts() for name in ("confidence", "emd", "either")}
         self._votes = VoteCounts.empty(len(context.inputs.classes))
 

@@ -16,15 +16,16 @@ from tsfal_geo.active.budget import askable_pixels
 from tsfal_geo.active.layers import RoundRasters, write_query_raster
 from tsfal_geo.active.looking import Seen, Watcher
 from tsfal_geo.active.material import material
-from tsfal_geo.active.pools import RoundLabels
+from tsfal_geo.active.pools import RoundLabels, read_labels
 from tsfal_geo.active.ranking import ChipQueries, chip_cap, propose, select
 from tsfal_geo.active.regions import Regions, region_pixels
 from tsfal_geo.active.rounds import Budget, Context
 from tsfal_geo.active.strategies import Strategy, build_strategy
 from tsfal_geo.active.training import Trained
+from tsfal_geo.active.validation import validation_set
 from tsfal_geo.active.whole_chips import propose_chip, select_chips
 from tsfal_geo.labels.polygonise import region_polygon
-from tsfal_geo.labels.store import Query
+from tsfal_geo.labels.store import LabelSnapshot, Query
 from tsfal_geo.raster.chips import Chip, owned_part
 
 
@@ -52,7 +53,8 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
     seed = config.train.seed + number
     strategy = build_strategy(config.active.strategy, seed, config.active.qbc_passes)
     whole = config.active.granularity == "chips"
-    watcher = Watcher(context, trained, labels, strategy)
+    truth = context.inputs.truth if config.active.oracle else None
+    watcher = Watcher(context, trained, labels, strategy, truth=truth)
     open_chips = int(np.count_nonzero(labels.by_chip < 1))
     cap = chip_cap(budget.remaining, open_chips, config.active)
     folder = context.workspace.round_dir(number)
@@ -91,7 +93,24 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
             )
         ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
         queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
-    return Asked(queries, strategy.name, watcher.diagnostics())
+    return Asked(queries, strategy.name, watcher.diagnostics() if truth else _on_validation(context, trained))
+
+
+def _on_validation(context: Context, trained: Trained) -> dict[str, Any]:
+    """What masks and votes are worth on the validation scenes; empty without them or without a refiner."""
+    folder = context.workspace.state.val_dir
+    if folder is None or trained.refiner is None:
+        return {}
+    val = validation_set(folder, context.inputs, context.config)
+    there = replace(
+        context.inputs, scenes=val.labels.scenes, reader=val.reader, chips=val.chips, labelled=(), valid=()
+    )
+    nothing = read_labels(there, LabelSnapshot((), ()))
+    elsewhere = replace(context, inputs=there)
+    watcher = Watcher(elsewhere, trained, nothing, build_strategy("random", 0, 0), truth=val.labels)
+    for _ in _looked(elsewhere, watcher):
+        pass
+    return watcher.diagnostics()
 
 
 class _Shelf:
