@@ -52,11 +52,31 @@ def test_a_table_on_a_folder_of_ones_own_and_again_it_only_reads(data, tmp_path)
     assert bench(*arguments).exit_code == 0
     with (tmp_path / "table.csv").open() as file:
         rows = {row["system"]: row for row in csv.DictReader(file)}
-    assert set(rows) == {"SupOnly", "MT"} and rows["SupOnly"]["cost of a step"] == "1.00 ×"
+    assert set(rows) == {"SupOnly", "MT"} and rows["SupOnly"]["cost of a step (SupOnly = 1)"] == "1.00 ×"
     assert all(0 <= float(row["1/2"].split()[0]) <= 100 for row in rows.values())
     weights = tmp_path / "runs" / "mt-1-2-0" / "rounds" / "000" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     assert bench(*arguments).exit_code == 0 and weights.stat().st_mtime_ns == before
+    # A call for other rows, from another machine say, keeps the finished ones in the table.
+    arguments[arguments.index("SupOnly,MT")] = "CutMix"
+    assert bench(*arguments).exit_code == 0
+    assert [line.split("|")[1].strip() for line in (tmp_path / "table.md").read_text().splitlines()[2:]] == [
+        "SupOnly", "MT", "CutMix",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"cutmix-1-2-0: train\.steps was 2 and would be 3 now"):
+        bench(*arguments, "--set", "train.steps=3")
+    with pytest.raises(
+        UserError, match=r"holds runs of `bench table1 --data .*`, asked for `bench table1 --quick`"
+    ):
+        bench("table1", "--quick", "--out", tmp_path)
+
+
+def test_quick_runs_have_a_folder_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = []
+    monkeypatch.setattr("tsfal_geo.bench.running.run_jobs", lambda jobs, *_: made.extend(jobs))
+    assert bench("table3", "--quick", "--seeds", 1, "--rows", "ours").exit_code == 0
+    assert [str(job.request.root) for job in made] == ["bench-table3-quick/runs/ours-0"]
 
 
 def test_what_is_missing_or_unknown_is_said(data, tmp_path):

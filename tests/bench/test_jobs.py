@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from tsfal_geo.bench.jobs import Data, jobs_of
+from tsfal_geo.bench.jobs import Data, Plan, begun_jobs, jobs_of
 from tsfal_geo.bench.tables import TABLES
 from tsfal_geo.config import Config, Method
 from tsfal_geo.ssl import build  # noqa: F401  # fills the register
@@ -15,11 +15,9 @@ def data(tmp_path):
     return Data(tmp_path / "train", tmp_path / "val", None, Config())
 
 
-def jobs(name, data, out, rows=None, changes=None, seeds=(0,), **options):
-    table = TABLES[name]
-    return jobs_of(
-        table, data, out, seeds, rows or [row.name for row in table.rows], changes or {}, **options
-    )
+def jobs(name, data, out, rows=None, changes=None, seeds=(0,), shares=None, **options):
+    plan = Plan(TABLES[name], data, out, changes or {}, **options)
+    return jobs_of(plan, seeds, rows or [row.name for row in plan.table.rows], shares)
 
 
 def test_every_method_that_can_be_named_exists():
@@ -85,3 +83,29 @@ def test_the_image_level_protocol_keeps_its_shares_and_a_quick_run_its_length(da
     assert row.request.config.data.labelled == 0.1
     (quick,) = jobs("table3", data, tmp_path, ["VAAL"], {"train.steps": 4}, most_rounds=1)
     assert (quick.request.config.active.rounds, quick.request.config.train.steps) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["table2", "table3"])
+def test_the_bound_with_all_labels_trains_as_long_as_ours_in_all_its_rounds(name, data, tmp_path):
+    ours, bound = (job.request.config for job in jobs(name, data, tmp_path, ["ours", "all labels"]))
+    later = round(ours.train.steps * ours.active.round_steps)
+    assert bound.train.steps == ours.train.steps + ours.active.rounds * later
+    assert bound.active.rounds == 0 and bound.data.labelled == 1
+
+
+def test_runs_in_the_folder_are_found_whoever_began_them_in_the_tables_order(data, tmp_path, finished):
+    finished("TSF", 1, 0.5, "1/2")
+    finished("MT", 4, 0.5, "1/8")
+    finished("TSF", 1, 0.5, "1/16")
+    (tmp_path / "runs" / "mt-1-4-0").mkdir()  # begun by nobody
+    finished("ours", 0, 0.5)  # of another table
+    found = begun_jobs(Plan(TABLES["table1"], data, tmp_path, {}))
+    assert [(job.row, job.share, job.seed) for job in found] == [
+        ("TSF", "1/16", 1), ("TSF", "1/2", 1), ("MT", "1/8", 4),
+    ]  # fmt: skip
+    assert all(job.done for job in found)
+
+
+def test_some_shares(data, tmp_path):
+    found = jobs("table1", data, tmp_path, ["TSF"], shares=["1/8", "1/2"])
+    assert [job.share for job in found] == ["1/8", "1/2"]

@@ -1,4 +1,4 @@
-"""Workers of a table's trainings end with the process that began them."""
+"""Workers of a table's trainings stop and end with the process that began them."""
 
 import os
 import subprocess
@@ -7,17 +7,28 @@ import time
 from pathlib import Path
 
 PARENT = """
-import multiprocessing, os, time
+import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from tsfal_geo.bench.jobs import prepare_worker
+from tsfal_geo.bench.running import prepare_worker, work
+from tsfal_geo.errors import Cancelled
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     places = context.Queue()
     places.put("7")
-    with ProcessPoolExecutor(1, context, prepare_worker, (places,)) as pool:
+    stop = context.Event()
+    with ProcessPoolExecutor(1, context, prepare_worker, (places, stop)) as pool:
         device = pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES")
         print(pool.submit(os.getpid).result(), device.result(), flush=True)
+        if sys.argv[1:] == ["stop"]:
+            stop.set()
+            while True:
+                try:
+                    pool.submit(work, None).result()
+                except Cancelled:
+                    sys.exit(4)
+                except AttributeError:  # begun: None is no task
+                    time.sleep(0.05)
         pool.submit(time.sleep, 600)
         time.sleep(600)
 """
@@ -43,3 +54,9 @@ def test_a_worker_has_its_gpu_and_ends_when_its_parent_is_killed(tmp_path):
     while alive(int(pid)):
         assert time.monotonic() < until, "the worker goes on without anybody"
         time.sleep(0.05)
+
+
+def test_a_worker_that_is_told_to_stop_begins_nothing(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    assert subprocess.run([sys.executable, script, "stop"], capture_output=True, timeout=300).returncode == 4

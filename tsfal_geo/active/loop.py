@@ -302,14 +302,15 @@ def _at_work(request: Request, reporter: Reporter) -> Iterator[str | None]:
             told.add(str(message))
             reporter.warning(str(message))
 
-    with _stop_on_signals(reporter.stop), engine_lock(request.root) as note, warnings.catch_warnings():
+    with stop_on_signals(reporter.stop), engine_lock(request.root) as note, warnings.catch_warnings():
         warnings.simplefilter("always", RasterWarning)
         warnings.showwarning = tell
         yield note
 
 
 @contextmanager
-def _stop_on_signals(stop: threading.Event) -> Iterator[None]:
+def stop_on_signals(stop: threading.Event) -> Iterator[None]:
+    """Ask to stop on the first SIGINT or SIGTERM; the second one interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

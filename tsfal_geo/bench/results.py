@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import Any
+
+import yaml
 
 from tsfal_geo.active.ablation import csv_text, markdown, read_points, spread
-from tsfal_geo.bench.jobs import Job, cost
+from tsfal_geo.bench.cost import machine_of, relative_costs
+from tsfal_geo.bench.jobs import Job
 from tsfal_geo.bench.paper import PAPER
 from tsfal_geo.bench.tables import Table
 from tsfal_geo.workspace.atomic import write_text
@@ -47,7 +51,7 @@ def write(table: Table, jobs: Sequence[Job], out: Path, *, published: bool) -> N
     """Write ``results.csv`` (a run a line), ``table.csv``, ``table.md``, ``table.tex`` and ``notes.json``.
 
     Args:
-        table: which.
+        table: which; rows and labelled shares keep its order.
         jobs: finished ones.
         out: folder of the files.
         published: set the paper's figures beside ours, which have to be of the same data then.
@@ -56,41 +60,37 @@ def write(table: Table, jobs: Sequence[Job], out: Path, *, published: bool) -> N
     found = [entry for job in jobs for entry in entries(table, job)]
     lines = [[e.row, e.column, e.seed, f"{e.value:.4f}"] for e in found]
     write_text(out / "results.csv", csv_text(["row", "column", "seed", "value"], lines))
-    rows = list(dict.fromkeys(e.row for e in found))
-    columns = list(dict.fromkeys(e.column for e in found))
-    costs = relative_costs(jobs)
+    rows = [row.name for row in table.rows if any(e.row == row.name for e in found)]
+    columns = [
+        column
+        for column in table.shares or dict.fromkeys(e.column for e in found)
+        if any(e.column == column for e in found)
+    ]
+    compared = [column for column in columns if any((row, column) in paper for row in rows)]
     header, body = ["system"], [[row] for row in rows]
     for column in columns:
-        compared = any((row, column) in paper for row in rows)
-        header += [column, *([f"{column}, paper", "difference"] if compared else [])]
+        header.append(column)
+        if column in compared:
+            header += [f"{column}, paper", f"{column}, difference" if len(compared) > 1 else "difference"]
         for row, cells in zip(rows, body, strict=True):
             values = [e.value for e in found if (e.row, e.column) == (row, column)]
-            cells += _cells(values, paper.get((row, column)), compared)
-    header += ["cost of a step", "seeds"]
+            cells += _cells(values, paper.get((row, column)), column in compared)
+    reference, costs = relative_costs(jobs, rows)
+    header += [f"cost of a step ({reference} = 1)" if reference else "cost of a step", "seeds"]
     for row, cells in zip(rows, body, strict=True):
         seeds = {e.seed for e in found if e.row == row}
         cells += [f"{costs[row]:.2f} ×" if row in costs else _MISSING, str(len(seeds))]
     write_text(out / "table.csv", csv_text(header, body))
     write_text(out / "table.md", markdown(header, body))
     write_text(out / "table.tex", latex(table.title, header, body))
-    configs = {job.request.root.name: job.request.config.model_dump(mode="json") for job in jobs}
-    write_text(out / "notes.json", json.dumps({"table": table.name, "runs": configs}, indent=1))
+    runs = {job.request.root.name: _note(job) for job in jobs}
+    write_text(out / "notes.json", json.dumps({"table": table.name, "runs": runs}, indent=1))
 
 
-def relative_costs(jobs: Sequence[Job]) -> Mapping[str, float]:
-    """Each row's cost of a step in those of the supervised one; empty where that was not measured whole."""
-    seconds: dict[str, list[float]] = {}
-    for job in jobs:
-        value = cost(job)
-        if value is not None:
-            seconds.setdefault(job.row, []).append(value)
-    plain = [
-        value
-        for job in jobs
-        if job.request.config.train.method == "supervised" and job.row in seconds
-        for value in seconds[job.row]
-    ]
-    return {row: mean(values) / mean(plain) for row, values in seconds.items()} if plain else {}
+def _note(job: Job) -> dict[str, Any]:
+    """The machine, the configuration and the package versions that a finished run had."""
+    kept = yaml.safe_load((job.request.root / "tsfal.yaml").read_text(encoding="utf-8"))
+    return {"machine": machine_of(job), **kept}
 
 
 def latex(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

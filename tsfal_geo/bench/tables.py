@@ -22,7 +22,8 @@ class Row:
         name: as printed.
         changes: what distinguishes it from the table's configuration.
         steps: its optimisation steps (a round's, where it starts from scratch), in those of the table.
-        shares_first: its first training is that of ``ours``, so that the rows differ by their queries alone.
+        shares_first: its first training is that of ``ours``, so that the rows differ by their queries alone;
+            without queries it trains as long as ``ours`` does in all its rounds.
     """
 
     name: str
@@ -170,7 +171,7 @@ def _active_rows(image_steps: float, s4al_steps: float) -> tuple[Row, ...]:
         Row("TSF + DEAL", {"active.strategy": "deal_ds", "plar.enabled": False}, shares_first=True),
         _same_trainer("TSF + S4AL's cells", "s4al"),
         Row("ours", {}, shares_first=True),
-        Row("all labels", dict(MODES["full supervision"]), image_steps),
+        Row("all labels", dict(MODES["full supervision"]), shares_first=True),
     ]
     return (*own, *fair)
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Tables and runs; default: ./bench-TABLE. The same folder again goes on where it stopped.",
+    help="Tables and runs; default: ./bench-TABLE (with --quick ./bench-TABLE-quick). The same folder again "
+    "goes on where it stopped.",
 )
 @click.option(
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Number of seeds, from 0."
@@ -59,52 +60,58 @@ def command(
     ISPRS Vaihingen; table4: what each module adds, on Vaihingen. With --data any dataset can stand in.
     """
     reporter = Reporter(as_json)
-    from tsfal_geo.bench.jobs import jobs_of, run_jobs
+    from tsfal_geo.bench.folder import Source, check, claimed, table_lock
+    from tsfal_geo.bench.jobs import Job, Plan, begun_jobs, jobs_of
     from tsfal_geo.bench.results import write
+    from tsfal_geo.bench.running import run_jobs
     from tsfal_geo.bench.tables import QUICK, TABLES
 
+    table = TABLES[name]
     if source is None and not quick:
         raise UserError(
-            f"bench {name}: no data given; expected --data FOLDER ({TABLES[name].dataset} as its owners ship "
+            f"bench {name}: no data given; expected --data FOLDER ({table.dataset} as its owners ship "
             "it: see `tsfal-geo datasets list`), or --quick"
         )
-    table = _with_shares(TABLES[name], shares)
-    out = out or Path(f"bench-{name}")
-    data = _prepared(table, source, out, quick, reporter)
-    changes = {**(QUICK if quick else {}), **_flat(config_path), **parse_set(settings)}
-    jobs = jobs_of(
-        table, data, out, range(seeds), _chosen(table, rows), changes, most_rounds=1 if quick else None
-    )
-    finished = []
+    out = out or Path(f"bench-{name}-quick" if quick else f"bench-{name}")
+    wanted = range(seeds), _rows(table, rows), _shares(table, shares)
     try:
-        for job in run_jobs(jobs, workers or _devices(), reporter):
-            finished.append(job)
-            write(table, finished, out, published=not quick and data.is_of(table))
+        with claimed(out, Source(name, str(source.resolve()) if source else None, quick), reporter):
+            data = _prepared(table, source, out, quick, reporter)
+        changes = {**(QUICK if quick else {}), **_flat(config_path), **parse_set(settings)}
+        plan = Plan(table, data, out, changes, most_rounds=1 if quick else None)
+        jobs, begun = jobs_of(plan, *wanted), begun_jobs(plan)
+        check([*jobs, *begun])
+
+        def write_tables(_ended: Job | None = None) -> None:
+            # Other calls, also on other machines, may have finished rows of this table.
+            with table_lock(out, reporter):
+                finished = [job for job in begun_jobs(plan) if job.done]
+                write(table, finished, out, published=not quick and data.is_of(table))
+
+        if any(job.done for job in begun):
+            write_tables()
+        run_jobs(jobs, workers or _devices(), reporter, write_tables)
     finally:
         reporter.finish()
     for kind in ("csv", "md", "tex"):
         reporter.artefact("table", out / f"table.{kind}")
-    reporter.result({"runs": len(finished), "out": str(out)})
+    reporter.result({"runs": len(jobs), "out": str(out)})
 
 
-def _chosen(table: Table, rows: str | None) -> list[str]:
-    known = [row.name for row in table.rows]
-    chosen = known if rows is None else [part.strip() for part in rows.split(",")]
-    if wrong := [name for name in chosen if name not in known]:
-        raise ConfigError(f"--rows {wrong[0]}: expected some of {', '.join(known)}")
-    return chosen
+def _rows(table: Table, chosen: str | None) -> list[str]:
+    return _some("--rows", chosen, [row.name for row in table.rows], table)
 
 
-def _with_shares(table: Table, shares: str | None) -> Table:
-    from dataclasses import replace
+def _shares(table: Table, chosen: str | None) -> list[str]:
+    return _some("--shares", chosen, list(table.shares), table)
 
-    if shares is None:
-        return table
-    chosen = [part.strip() for part in shares.split(",")]
-    if wrong := [name for name in chosen if name not in table.shares]:
-        known = ", ".join(table.shares) or f"none: {table.name} has no shares"
-        raise ConfigError(f"--shares {wrong[0]}: expected some of {known}")
-    return replace(table, shares={name: table.shares[name] for name in chosen})
+
+def _some(option: str, chosen: str | None, known: list[str], table: Table) -> list[str]:
+    names = known if chosen is None else [part.strip() for part in chosen.split(",")]
+    if wrong := [name for name in names if name not in known]:
+        there = f"some of {', '.join(known)}" if known else f"none: {table.name} has no {option[2:]}"
+        raise ConfigError(f"{option} {wrong[0]}: expected {there}")
+    return names
 
 
 def _prepared(table: Table, source: Path | None, out: Path, quick: bool, reporter: Reporter) -> Data:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -82,29 +83,18 @@ class Workspace:
             WorkspaceError: not a workspace, damaged, or written by a newer version.
         """
         root = Path(root)
-        path = root / _INDEX
-        if not path.is_file():
-            raise WorkspaceError(
-                f"{root}: found no {_INDEX}, expected a workspace; make one with "
-                "`tsfal-geo train --raster DIR --workspace WS`"
-            )
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            schema = int(data["schema"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(
-                f"{path}: damaged ({error}); restore it from a copy of the workspace"
-            ) from None
-        if schema > SCHEMA:
-            raise WorkspaceError(
-                f"{path}: schema {schema} is newer than this tsfal-geo knows ({SCHEMA}); upgrade tsfal-geo"
-            )
-        try:
+        with _reading(root) as data:
             return cls(root, _state_from_json(root, data))
-        except (KeyError, TypeError, ValueError) as error:
-            raise WorkspaceError(
-                f"{path}: damaged ({error!r}); restore it from a copy of the workspace"
-            ) from None
+
+    @staticmethod
+    def standing(root: Path) -> tuple[int, str]:
+        """Last complete round and status, without the scenes, which take long where there are thousands.
+
+        Raises:
+            WorkspaceError: as ``open`` raises.
+        """
+        with _reading(Path(root)) as data:
+            return int(data["round"]), str(data["status"])
 
     def save(self, state: State) -> None:
         """Make ``state`` the workspace's state, on disk whole or not at all."""
@@ -201,6 +191,31 @@ class Workspace:
         from tsfal_geo.labels.store import open_store
 
         return open_store(self.root, self.classes, list(self.scenes), self.state.store)
+
+
+@contextmanager
+def _reading(root: Path) -> Iterator[dict[str, Any]]:
+    path = root / _INDEX
+    if not path.is_file():
+        raise WorkspaceError(
+            f"{root}: found no {_INDEX}, expected a workspace; make one with "
+            "`tsfal-geo train --raster DIR --workspace WS`"
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        schema = int(data["schema"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{path}: damaged ({error}); restore it from a copy of the workspace") from None
+    if schema > SCHEMA:
+        raise WorkspaceError(
+            f"{path}: schema {schema} is newer than this tsfal-geo knows ({SCHEMA}); upgrade tsfal-geo"
+        )
+    try:
+        yield data
+    except (KeyError, TypeError, ValueError) as error:
+        raise WorkspaceError(
+            f"{path}: damaged ({error!r}); restore it from a copy of the workspace"
+        ) from None
 
 
 def _state_to_json(root: Path, state: State) -> dict[str, Any]:
