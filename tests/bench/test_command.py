@@ -74,13 +74,13 @@ def test_what_is_missing_or_unknown_is_said(data, tmp_path):
 FEW = {
     "table1": ("SupOnly", "TSF"),
     "table2": ("ours",),
-    "table3": ("Random", "ours"),
-    "table4": ("TSF", "all"),
+    "table3": ("Random",),
+    "table4": ("TSF",),
 }
 
 
 def others():
-    """All other rows of each table, halved: an hour's limit is near for all in one."""
+    """All other rows of each table, half of them at a time for the sake of the time limit of a test."""
     for name, table in TABLES.items():
         rows = [row.name for row in table.rows if row.name not in FEW[name]]
         yield from ((name, rows[: len(rows) // 2], 2), (name, rows[len(rows) // 2 :], 1))
@@ -95,10 +95,11 @@ def others():
 )
 def test_every_row_of_every_table_runs_on_its_fixture(tmp_path, table, rows, workers):
     arguments = ["--quick", "--seeds", 1, "--out", tmp_path, "--rows", ",".join(rows), "--workers", workers]
-    shares = ["--shares", "1/2"] if table == "table1" else []
-    assert bench(table, *arguments, *shares).exit_code == 0
+    arguments += ["--set", "train.val_every=100"]  # validations on the way take longer than the steps
+    arguments += ["--shares", "1/2"] if table == "table1" else []
+    assert bench(table, *arguments).exit_code == 0
     with (tmp_path / "table.csv").open() as file:
         found = list(csv.DictReader(file))
-    assert [row["system"] for row in found] == [row.name for row in TABLES[table].rows if row.name in rows]
+    assert sorted(row["system"] for row in found) == sorted(rows)
     column = "1/2" if table == "table1" else "mIoU"
     assert all(0 <= float(row[column].split()[0]) <= 100 for row in found)
