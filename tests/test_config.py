@@ -12,18 +12,29 @@ ROOT = Path(__file__).parents[1]
 def test_presets_fill_only_what_is_not_given():
     paper = load_config(None, {"preset": "paper", "tsf.absent_as_zero": False})
     assert (paper.tsf.cps_view, paper.tsf.absent_as_zero, paper.active.ranking) == ("mixed", False, "paper")
+    assert (paper.plar.covariance, paper.active.granularity) == ("per_class_lw", "pixels")
     strong = load_config(None)
     assert (strong.tsf.cps_view, strong.emd.manual_pixels, strong.plar.unresolved) == (
         "unmixed",
         True,
         "conf",
     )
+    assert (strong.plar.covariance, strong.active.granularity) == ("pooled_lw", "regions")
 
 
 def test_changing_the_preset_of_a_stored_configuration_changes_its_keys():
     stored = load_config(None, {"train.steps": 7})
     assert load_config(None, {"preset": "paper"}, base=stored).tsf.cps_view == "mixed"
     assert load_config(None, {"preset": "paper"}, base=stored).train.steps == 7
+
+
+def test_changing_the_preset_of_a_file_leaves_what_the_file_chose():
+    change = {"preset": "strong", "train.optimiser": "sgd"}
+    changed = load_config(ROOT / "configs/al_image_level.yaml", change)
+    assert (changed.active.granularity, changed.active.ranking) == ("chips", "strong")
+    stored = load_config(None, {"active.granularity": "chips", "tsf.ramp": 0.25})
+    paper = load_config(None, {"preset": "paper"}, base=stored)
+    assert (paper.active.granularity, paper.tsf.ramp, paper.tsf.cps_view) == ("chips", 0.25, "mixed")
 
 
 def rates(config):

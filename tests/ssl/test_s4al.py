@@ -19,8 +19,8 @@ class TestS4al(MethodTester):
 
 @pytest.fixture
 def build(make_config, make_data, make_module):
-    def make(generation=0, progress=0.5, **train):
-        config = make_config(train={"method": "s4al", **train})
+    def make(generation=0, progress=0.5, **sections):
+        config = make_config(train={"method": "s4al"}, **sections)
         data = make_data(config)
         module = make_module(config, data).train()
         module.adaptive = generation > 0
@@ -120,6 +120,21 @@ def test_replay_begins_in_the_second_generation_after_three_tenths(build, batch_
     assert "replay" in second.losses(batch, np.random.default_rng(0))
     second.begin(100)
     assert (second.replay < 0).all()
+
+
+@pytest.mark.parametrize("copy_paste", [True, False])
+def test_the_rare_classes_are_those_of_the_labels_with_copy_paste_or_without(
+    build, batch_of, monkeypatch, copy_paste
+):
+    tails, original = [], s4al.paste_rare
+    monkeypatch.setattr(
+        s4al,
+        "paste_rare",
+        lambda base, donors, tail, *rest: tails.append(tail) or original(base, donors, tail, *rest),
+    )
+    module, data = build(generation=1, tsf={"copy_paste": copy_paste})
+    module.losses(batch_of(data), np.random.default_rng(0))
+    assert tails == [(1, 2)]  # 20 000 and 3 000 of 63 000 labelled pixels; a third is 21 000
 
 
 def test_the_buffer_gives_what_it_holds_once_and_never_holds_too_many(build):

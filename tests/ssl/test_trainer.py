@@ -51,23 +51,14 @@ def crash(module, stop):
     module.losses = failing
 
 
-@pytest.mark.parametrize("method", ["tsf", "supervised"])
-def test_two_runs_of_a_seed_are_equal_and_of_two_are_not(run, make_config, method):
-    config = make_config(train={"method": method})
-    first, again = (run(config, folder)[0] for folder in ("a", "b"))
-    other, _, _ = run(make_config(train={"method": method, "seed": 1}), "c")
-    assert same(first, again) and not same(first.predictor, other.predictor)
-
-
 def test_sigterm_leaves_a_checkpoint_of_the_step(run, make_config):
     with pytest.raises(Cancelled, match="after step 3 of 6"):
         run(make_config(), disturb=terminate)
     assert run(make_config())[1].resumed_from == 3
 
 
-@pytest.mark.parametrize("preset", ["paper", "strong"])
-def test_stopped_and_resumed_is_bitwise_what_was_never_stopped(run, make_config, preset):
-    config = make_config(preset, train={"val_every": 2})
+def test_stopped_and_resumed_has_the_weights_and_figures_of_what_was_never_stopped(run, make_config):
+    config = make_config("paper", train={"val_every": 2})
     whole, result, _ = run(config, "whole")
     with pytest.raises(Cancelled, match="after step 3 of 6"):
         run(config, "cut", disturb=ask_to_stop(3))
@@ -85,14 +76,6 @@ def test_killed_between_checkpoints_is_bitwise_what_was_never_killed(run, make_c
     resumed, second, _ = run(config, "cut")
     assert second.resumed_from == 3 and same(whole, resumed)
     assert second.best_miou == result.best_miou
-
-
-def test_loss_falls_and_the_classes_are_learnt(run, make_config):
-    config = make_config(train={"lr": 0.1, "val_every": 20}, augment={"scale": (1, 1)})
-    _, result, events = run(config, steps=20)
-    losses = [event["loss"] for event in events if "loss" in event]
-    assert losses[-1] < 0.7 * losses[0]
-    assert result.miou > 0.5  # one class everywhere has at most 0.25
 
 
 def test_validation_against_scikit_learn(run, make_config, make_data):
@@ -122,6 +105,7 @@ def test_progress_logs_and_best_weights(run, make_config, tmp_path):
     assert "precision 32-true" in events[0]["message"]
     last = [event for event in events if event.get("stage") == "training"][-1]
     assert (last["step"], last["steps"], last["fraction"], last["eta_s"]) == (6, 6, 1.0, 0.0)
+    assert last["loss"] == pytest.approx(float(module._loss), abs=1e-4)
     rows = list(csv.DictReader((tmp_path / "run/logs/from-000000/metrics.csv").open()))
     assert [row["step"] for row in rows if row["val/miou"]] == ["3", "6"]
     assert sum(bool(row["loss/total"]) for row in rows) == 6
@@ -249,12 +233,3 @@ def test_strategy(make_config, make_module, monkeypatch):
     assert choose_strategy(two, module) == "ddp_spawn"
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert choose_strategy(two, module) == "ddp"
-
-
-@pytest.mark.slow
-def test_two_processes_share_the_work(run, make_config):
-    config = make_config(train={"devices": 2, "steps": 4, "val_every": 2})
-    module, result, events = run(config, steps=4)
-    assert result.steps == 4 and module.steps_done == 4 and 0 < result.miou <= 1
-    assert [e["step"] for e in events if e.get("stage") == "training"][-1] == 4
-    assert module.presence.present.any(0).sum() > 4  # both ranks' chips

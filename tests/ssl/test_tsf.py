@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from systems.base import MethodTester
 from torch import nn
 from trained import Corner
 
@@ -11,6 +12,15 @@ from tsfal_geo.ssl.systems import adaptive
 from tsfal_geo.ssl.views import pseudo_labels
 
 PRESETS = ["paper", "strong"]
+
+
+class TestTsf(MethodTester):
+    method = "tsf"
+    labelled = ("student", "friend")
+
+    def test_two_processes_learn_as_one(self, two_processes):
+        module = two_processes()
+        assert module.presence.present.any(0).sum() > 4  # both ranks' chips
 
 
 class Spy(nn.Module):

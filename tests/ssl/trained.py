@@ -35,3 +35,21 @@ def same(first, second):
         torch.equal(value, two[key]) or (value.isnan().all() and two[key].isnan().all())
         for key, value in one.items()
     )
+
+
+def gradients(module):
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+class Notes:
+    """Writes down what a process has after each step; made to be sent to spawned processes."""
+
+    def __init__(self, module, folder):
+        self.module, self.folder = module, folder
+        module.after_step = self
+
+    def __call__(self):
+        type(self.module).after_step(self.module)
+        weights = {name: p.detach() for name, p in self.module.named_parameters()}
+        content = {"gradients": gradients(self.module), "weights": weights}
+        torch.save(content, self.folder / f"{self.module.steps_done}-{self.module.global_rank}.pt")

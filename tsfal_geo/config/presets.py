@@ -17,8 +17,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "align": False,
         },
         "emd": {"hold_out": 0.0, "manual_pixels": False},
-        "plar": {"min_margin": 0.0, "refined_weight": "one", "unresolved": "keep"},
-        "active": {"ranking": "paper"},
+        "plar": {
+            "covariance": "per_class_lw",
+            "min_margin": 0.0,
+            "refined_weight": "one",
+            "unresolved": "keep",
+        },
+        "active": {"granularity": "pixels", "ranking": "paper"},
     },
     "strong": {
         "augment": {"colour": 0.5},
@@ -32,8 +37,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "align": True,
         },
         "emd": {"hold_out": 0.0, "manual_pixels": True},
-        "plar": {"min_margin": 0.5, "refined_weight": "margin", "unresolved": "conf"},
-        "active": {"ranking": "strong"},
+        "plar": {
+            "covariance": "pooled_lw",
+            "min_margin": 0.5,
+            "refined_weight": "margin",
+            "unresolved": "conf",
+        },
+        "active": {"granularity": "regions", "ranking": "strong"},
     },
 }
 

@@ -63,10 +63,11 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _without_preset(values: dict[str, Any], new: str) -> dict[str, Any]:
+    """Drop what the old preset filled in; a value other than the preset's was somebody's choice and stays."""
     filled = PRESETS.get(str(values.get("preset")), {})
     values = _without_rates(values, PRESETS.get(new, {}).get("train", {}).get("optimiser"))
     return {
-        section: {k: v for k, v in content.items() if k not in filled.get(section, {})}
+        section: dict(item for item in content.items() if item not in filled.get(section, {}).items())
         if isinstance(content, dict)
         else content
         for section, content in values.items()

@@ -18,6 +18,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.augment import ColourJitter
 from tsfal_geo.models.ema import EmaTeacher
 from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.ssl import copypaste
 from tsfal_geo.ssl.base import Losses, SegmentationModule
 from tsfal_geo.ssl.cutmix import mix
 from tsfal_geo.ssl.losses import log_probabilities, weighted_cross_entropy
@@ -44,10 +45,12 @@ class S4al(SegmentationModule):
     replay: Tensor
 
     def __init__(self, parts: Parts) -> None:
-        """Build the networks; the labelled branch's tail classes are those that are pasted."""
+        """Build the networks."""
         super().__init__(parts)
         self.student = parts.network(0)
         self.teacher = EmaTeacher(self.student, DECAY)
+        # Not the labelled branch's: that has none without copy-paste, which the authors do not use.
+        self.tail = copypaste.tail_classes(parts.class_counts)
         self.jitter = ColourJitter(parts.config.augment.colour or 0.0, parts.bands)
         self.adaptive = parts.generation > 0
         self.unlabelled_chips = parts.unlabelled_chips
@@ -101,7 +104,7 @@ class S4al(SegmentationModule):
         if self.adaptive:
             if self.progress >= REPLAY_START:
                 older = self._taught(self._replayed(len(base.images), rng))
-                pasted = paste_rare(own, older, self.branch.tail, len(self.class_names), rng)
+                pasted = paste_rare(own, older, self.tail, len(self.class_names), rng)
                 extra["replay"] = self._jittered(pasted, rng)
             self._remember(base.index.tolist(), rng)
         return extra

@@ -5,10 +5,12 @@ from typing import ClassVar
 
 import pytest
 import torch
+from lightning import LightningModule
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from trained import Corner, ask_to_stop, same
+from trained import Corner, Notes, ask_to_stop, gradients, same
 
+from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import Cancelled
 
 STEPS = 30
@@ -17,11 +19,12 @@ STEPS = 30
 class MethodTester:
     """What every way to train must do, shown with a tiny network on a tiny town.
 
-    Losses on labelled images have names that begin with ``labelled``: the others may rise, as their weights
-    do.
+    Losses on labelled images have names that begin with one of ``labelled``: the others may rise, as their
+    weights do.
     """
 
     method = ""
+    labelled: ClassVar[tuple[str, ...]] = ("labelled",)
     options: ClassVar[dict] = {}
 
     @pytest.fixture
@@ -51,7 +54,7 @@ class MethodTester:
         _, result, _ = run(config(lr=0.05, val_every=STEPS), steps=STEPS)
         rows = list(csv.DictReader((tmp_path / "run/logs/from-000000/metrics.csv").open()))
         rows = [row for row in rows if row["loss/total"]]
-        names = [name for name in rows[0] if name.startswith("loss/labelled")]
+        names = [name for name in rows[0] if name.removeprefix("loss/").startswith(self.labelled)]
         losses = [sum(float(row[name]) for name in names) for row in rows]
         assert names and len(losses) == STEPS
         assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -89,8 +92,8 @@ class MethodTester:
     def test_gradients_reach_every_trained_parameter_and_no_other(self, step):
         module, losses = step(progress=0.5)
         assert all(value.isfinite() for value in losses.values())
-        parts = torch.stack([value for name, value in losses.items() if name != "total"])
-        torch.testing.assert_close(losses["total"], parts.sum())
+        parts = [value for name, value in losses.items() if name != "total"] or [losses["total"]]
+        torch.testing.assert_close(losses["total"], torch.stack(parts).sum())
         losses["total"].backward()
         trained = {p for optimiser in module.configure_optimizers() for g in optimiser.param_groups
                    for p in g["params"]}  # fmt: skip
@@ -113,13 +116,13 @@ class MethodTester:
         module._step = 2
         assert not module.warm and module.since_warmup == 0
         losses = module.losses(batch_of(data), module._seed())
-        assert all(name == "total" or name.startswith("labelled") for name in losses)
+        assert all(name == "total" or name.startswith(self.labelled) for name in losses)
         module._step = 3
         assert module.warm
 
     def test_without_unlabelled_chips_only_labels_teach(self, run, step, config):
         _, losses = step(unlabelled=0)
-        assert all(name == "total" or name.startswith("labelled") for name in losses)
+        assert all(name == "total" or name.startswith(self.labelled) for name in losses)
         module, _, _ = run(config(), steps=2, unlabelled=0)
         assert module.steps_done == 2
 
@@ -144,9 +147,36 @@ class MethodTester:
             torch.distributed.destroy_process_group()
 
     @pytest.mark.slow
-    def test_two_processes_share_the_work(self, run, config):
-        module, result, _ = run(config(devices=2, val_every=2), steps=4)
-        assert result.steps == 4 and module.steps_done == 4 and 0 < result.miou <= 1
+    def test_two_processes_learn_as_one(self, two_processes):
+        two_processes()
+
+    @pytest.fixture
+    def two_processes(self, run, config, make_module, make_data, tmp_path, monkeypatch):
+        """Train in two processes; their gradients must be the mean of the ranks', their weights the same."""
+
+        def alone(made, rank):
+            monkeypatch.setattr(TsfDataModule, "_place", lambda data: (rank, 2))
+            monkeypatch.setattr(LightningModule, "global_rank", rank)
+            data = make_data(made)
+            module = make_module(made, data).train()
+            module.begin(3)
+            module.losses(next(iter(data.train_dataloader())), module._seed())["total"].backward()
+            return gradients(module)
+
+        def train():
+            made = config(devices=2, val_every=2)
+            module, result, events = run(made, steps=3, disturb=lambda module, _: Notes(module, tmp_path))
+            assert result.steps == 3 and module.steps_done == 3 and 0 < result.miou <= 1
+            assert [e["step"] for e in events if e.get("stage") == "training"][-1] == 3
+            first, second = ([torch.load(tmp_path / f"{n}-{rank}.pt") for n in range(3)] for rank in range(2))
+            torch.testing.assert_close(first, second, rtol=0, atol=0)
+            own, other = alone(made, 0), alone(made, 1)
+            assert not all(torch.allclose(value, other[name]) for name, value in own.items())
+            mean = {name: (value + other[name]) / 2 for name, value in own.items()}
+            torch.testing.assert_close(first[0]["gradients"], mean, rtol=1e-4, atol=1e-6)
+            return module
+
+        return train
 
 
 class _Total(nn.Module):

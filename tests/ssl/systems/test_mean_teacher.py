@@ -6,6 +6,7 @@ from trained import Corner
 
 from systems.base import MethodTester
 from tsfal_geo.models.ema import bounded_decay
+from tsfal_geo.ssl.systems import mean_teacher
 
 
 def fine_softmax(logits):
@@ -19,8 +20,9 @@ class TestMeanTeacher(MethodTester):
     @pytest.mark.parametrize("progress", [0.0, 0.5])
     @pytest.mark.parametrize("manual", [None, Corner()])
     def test_squared_error_of_softmax_with_a_ramp(
-        self, make_config, make_module, make_data, batch_of, progress, manual
+        self, make_config, make_module, make_data, batch_of, monkeypatch, progress, manual
     ):
+        monkeypatch.setattr(mean_teacher, "NOISE", 0.0)
         config = make_config(
             train={"method": "mean_teacher"}, augment={"colour": 0.0}, tsf={"copy_paste": False}
         )
@@ -40,6 +42,32 @@ class TestMeanTeacher(MethodTester):
         done = min(1, progress / (5 / 45))
         assert loss.item() == pytest.approx(100 * np.exp(-5 * (1 - done) ** 2) * squares.mean(), rel=1e-4)
         assert (labels != 255).any() == (manual is not None)
+
+    @pytest.mark.parametrize("preset", ["paper", "strong"])
+    def test_the_student_sees_other_images_than_the_teacher(
+        self, make_config, make_module, make_data, batch_of, preset
+    ):
+        config = make_config(preset, train={"method": "mean_teacher"})
+        data = make_data(config)
+        module, batch, seen = make_module(config, data), batch_of(data), {}
+        for name in ("teacher", "student"):
+            getattr(module, name).register_forward_pre_hook(
+                lambda _, args, name=name: seen.update({name: args[0]})
+            )
+        module.losses(batch, module._seed())
+        valid = module.views(batch["unlabelled"]).valid
+        assert (seen["teacher"] != seen["student"][2:]).any(1)[valid].float().mean() > 0.99
+
+    def test_without_jitter_the_student_sees_noise_on_bands_where_the_image_is(
+        self, make_config, make_module
+    ):
+        module = make_module(make_config("paper", train={"method": "mean_teacher"}))
+        module.bands = 2  # the third channel is heights
+        images, valid = torch.rand(2, 3, 64, 64), torch.rand(2, 64, 64) < 0.7
+        first, again = (module.perturbed(images, valid, module._seed()) for _ in range(2))
+        noise = (first - images).movedim(1, -1)
+        assert torch.equal(first, again) and noise[..., 2].eq(0).all() and noise[~valid].eq(0).all()
+        assert noise[valid][:, :2].std().item() == pytest.approx(0.15, rel=0.05)
 
     def test_the_teacher_is_the_students_moving_average(self, step):
         module, _ = step()

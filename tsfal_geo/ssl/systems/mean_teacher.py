@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tsfal_geo.ssl.base import Losses
 from tsfal_geo.ssl.losses import rise
-from tsfal_geo.ssl.parts import register
+from tsfal_geo.ssl.parts import Parts, register
 from tsfal_geo.ssl.systems.base import WithTeacher
 from tsfal_geo.ssl.systems.targets import soft_targets, squared_error
 from tsfal_geo.ssl.views import Views
@@ -15,16 +17,23 @@ from tsfal_geo.ssl.views import Views
 WEIGHT = 100.0
 # PixelSSL's: 5 of 45 epochs.
 RAMP = 5 / 45
+# Tarvainen and Valpola's deviation of the input's Gaussian noise, in those of the normalised pixels.
+NOISE = 0.15
 
 
 @register("mean_teacher")
 class MeanTeacher(WithTeacher):
-    """Student and teacher see the same unlabelled images, the student's colours jittered."""
+    """Student and teacher see the same unlabelled images, the student's perturbed."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Build both."""
+        super().__init__(parts)
+        self.bands = parts.bands
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """L_sup + w(t) · 100 · MSE(student, teacher)."""
         target = soft_targets(self.teach(unlabelled).logits, unlabelled)
-        images = self.strong(unlabelled.images, unlabelled.valid, rng)
+        images = self.perturbed(unlabelled.images, unlabelled.valid, rng)
         joint = self.joint(self.student, labelled, images)
         weight = WEIGHT * rise(self.since_warmup, RAMP)
         losses = {
@@ -33,3 +42,19 @@ class MeanTeacher(WithTeacher):
         }
         self.remember(joint, labelled)
         return losses
+
+    def perturbed(self, images: Tensor, valid: Tensor, rng: np.random.Generator) -> Tensor:
+        """What the student sees: jittered colours; where the configuration has none, noise on the bands.
+
+        Without either, nothing but the average would tell student and teacher apart.
+
+        Args:
+            images: (B, C, H, W) float, normalised.
+            valid: (B, H, W) bool; other pixels are left alone.
+            rng: the step's random numbers; PyTorch's, which the noise is drawn from, are seeded as well.
+        """
+        if self.jitter.strength:
+            return self.strong(images, valid, rng)
+        noise = NOISE * torch.randn_like(images) * valid[:, None]
+        noise[:, self.bands :] = 0
+        return images + noise
