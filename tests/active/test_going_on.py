@@ -209,6 +209,8 @@ def test_first_queries_keep_to_the_budget_and_are_drawn(tmp_path):
         assert drawn == asked
     with pytest.raises(ConfigError, match="raise --budget"):
         go(train, tmp_path / "less", folder, data__labelled=None, active__budget=0.01)
+    workspace, _ = go(train, tmp_path / "less", folder, data__labelled=None, active__budget=0.1)
+    assert workspace.store().read_queries(0)
 
 
 def test_networks_that_never_learnt_do_not_refine(tmp_path, monkeypatch):

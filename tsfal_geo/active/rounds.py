@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tsfal_geo.active.inputs import Inputs
 from tsfal_geo.active.pools import RoundLabels, label_pools, read_labels
 from tsfal_geo.config import Config
+from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import difference, read_taken
 from tsfal_geo.labels.intake import take
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -123,7 +125,13 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
         from tsfal_geo.active.cold import first_budget, first_queries
 
         first = first_budget(context)
-        _complete(context, number, labels, None, first_queries(context, number, first), clock, first)
+        try:
+            asked = first_queries(context, number, first)
+        except ConfigError:
+            # A round that has begun would hold on to the very option that is to be changed.
+            shutil.rmtree(folder)
+            raise
+        _complete(context, number, labels, None, asked, clock, first)
         return
     pools = label_pools(context.inputs, labels, context.config, number)
     reporter.say(
