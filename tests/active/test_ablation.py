@@ -43,6 +43,9 @@ def test_rows_with_queries_share_their_first_training_and_ask_for_the_same_share
 def test_a_row_without_queries_trains_as_long(results):
     _, out, config, _ = results
     assert rounds(out, "tsf")[0]["steps"] == 7
+    bound = mode_config(config, "full supervision", 0)
+    assert bound.train.steps == 7 and bound.train.batch_labelled == 4
+    assert mode_config(config, "TSF", 0).train.batch_labelled == 2
     with pytest.raises(ConfigError, match="expected some of"):
         mode_config(config, "nothing", 0)
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -16,7 +16,7 @@ import numpy as np
 
 from tsfal_geo.active.branching import branch_off
 from tsfal_geo.active.loop import Reporter, Request, train
-from tsfal_geo.config import Config, load_config
+from tsfal_geo.config import Config, TrainConfig, load_config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.workspace.atomic import replace_file, write_text
 from tsfal_geo.workspace.layout import Workspace
@@ -98,7 +98,15 @@ def mode_config(config: Config, mode: str, seed: int) -> Config:
     if changes.get("active.rounds") == 0:
         steps = config.train.steps
         changes["train.steps"] = steps + active.rounds * max(1, round(steps * active.round_steps))
+    changes |= filled_batch(changes, config.train)
     return load_config(None, {"active.oracle": True, "train.seed": seed, **changes}, config)
+
+
+def filled_batch(changes: Mapping[str, Any], train: TrainConfig) -> dict[str, int]:
+    """What a row of full supervision changes beside: its steps have as many images as the other rows' have."""
+    if changes.get("train.method") != "supervised" or changes.get("data.labelled") != 1.0:
+        return {}
+    return {"train.batch_labelled": train.batch_labelled + train.batch_unlabelled}
 
 
 def read_points(root: Path, mode: str, seed: int) -> list[Point]:

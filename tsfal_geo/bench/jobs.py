@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tsfal_geo.active.ablation import FIRST, MODES, slug
+from tsfal_geo.active.ablation import FIRST, MODES, filled_batch, slug
 from tsfal_geo.active.loop import Request
 from tsfal_geo.bench.tables import Changes, Row, Table
 from tsfal_geo.config import Config, load_config
@@ -149,6 +149,7 @@ def _row_config(base: Config, row: Row, seed: int, most_rounds: int | None) -> C
         # A row without queries trains as long as those that go on after them.
         steps += base.active.rounds * max(1, round(steps * base.active.round_steps))
     changes["train.steps"] = max(1, round(steps * row.steps))
+    changes |= filled_batch(changes, base.train)
     if most_rounds is not None and changes.get("active.rounds", 0) > most_rounds:
         changes["active.rounds"] = most_rounds
     return load_config(None, {"active.oracle": True, "train.seed": seed, **changes}, base)
