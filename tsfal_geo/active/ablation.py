@@ -103,7 +103,7 @@ def mode_config(config: Config, mode: str, seed: int) -> Config:
 
 
 def filled_batch(changes: Mapping[str, Any], train: TrainConfig) -> dict[str, int]:
-    """What a row of full supervision changes beside: its steps have as many images as the other rows' have."""
+    """What a row of full supervision changes beside: as many images a step as the other rows have."""
     if changes.get("train.method") != "supervised" or changes.get("data.labelled") != 1.0:
         return {}
     return {"train.batch_labelled": train.batch_labelled + train.batch_unlabelled}
