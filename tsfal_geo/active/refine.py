@@ -80,7 +80,7 @@ class ActiveRefiner(nn.Module):
         self.bank = ClassBank(classes, (FEATURES, FEATURES))
         self.register_buffer("trained", torch.zeros((), dtype=torch.int64))
         self.register_buffer("without_decoder", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("threshold", torch.tensor(config.emd.threshold))
+        self.register_buffer("threshold", torch.tensor(config.emd.threshold or 0.5))
 
     def parameters_to_train(self) -> list[dict[str, Any]]:
         """AdamW's groups: decoder, and the weight module where λ is learned."""

@@ -16,7 +16,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "pseudo_weight": 1.0,
             "align": False,
         },
-        "emd": {"hold_out": 0.0, "manual_pixels": False},
+        "emd": {"hold_out": 0.0, "manual_pixels": False, "threshold": 0.5},
         "plar": {
             "covariance": "per_class_lw",
             "min_margin": 0.0,
@@ -36,7 +36,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "pseudo_weight": 0.25,
             "align": True,
         },
-        "emd": {"hold_out": 0.0, "manual_pixels": True},
+        "emd": {"hold_out": 0.0, "manual_pixels": True, "threshold": 0.8},
         "plar": {
             "covariance": "pooled_lw",
             "min_margin": 0.5,

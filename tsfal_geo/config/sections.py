@@ -212,7 +212,9 @@ class EmdConfig(Frozen):
     lr: float = 1e-3
     weight_decay: float = 1e-4
     start: float = Field(0.1, description="share of the round's steps before it trains")
-    threshold: float = 0.5
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="error probability from which on the decoder puts a cell into the mask"
+    )
     hold_out: float | None = Field(None, ge=0, lt=1, description="share of labelled chips kept for EMD alone")
     manual_pixels: bool | None = Field(None, description="also supervise on manually labelled pixels")
 
