@@ -1,11 +1,23 @@
-"""Small images whose features are drawn around known class means."""
+"""Small images whose features are drawn around known class means, and a tiny folder to run rounds on."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from loop_case import write_scenes
 from torch import Tensor
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Scenes with labels that no test changes."""
+    return write_scenes(tmp_path_factory.mktemp("rasters"))
 
 
 @dataclass(frozen=True)
@@ -39,3 +51,8 @@ def make_town():
         )
 
     return make
+
+
+@pytest.fixture
+def towns(make_town):
+    return [make_town(4, channels=256, spread=0.02, seed=seed) for seed in (0, 1)]

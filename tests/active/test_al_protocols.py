@@ -7,7 +7,6 @@ from typing import get_args
 
 import numpy as np
 import pytest
-import torch
 from loop_case import QuietReporter, tiny_config, write_scenes
 
 from tsfal_geo.active import rounds, training, vaal_networks
@@ -25,14 +24,8 @@ HOME = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    torch.set_num_threads(1)
     monkeypatch.setattr(vaal_networks, "SIDE", 32)
     monkeypatch.setattr(vaal_networks, "WIDTH", 4)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_scenes(tmp_path_factory.mktemp("rasters"))
 
 
 @pytest.fixture
@@ -57,10 +50,6 @@ def run(root, folder, reporter=None, **overrides):
     return Workspace.open(root)
 
 
-def metrics(workspace, number):
-    return json.loads((workspace.round_dir(number) / "metrics.json").read_text())
-
-
 def asked(workspace, number):
     return [(q.chip, q.scene, q.pixels, q.score) for q in workspace.store().read_queries(number)]
 
@@ -80,7 +69,7 @@ S4AL = {"active__strategy": "s4al", "train__method": "s4al", "active__retrain": 
 )
 def test_a_system_goes_to_its_budget(options, folder, tmp_path):
     workspace = run(tmp_path, folder, **options)
-    before, after = (metrics(workspace, number) for number in range(2))
+    before, after = (workspace.metrics(number) for number in range(2))
     assert after["labelled_pixels"] == before["labelled_pixels"] + before["query_pixels"]
     assert before["labelled_share"] < after["labelled_share"] <= options.get("active__budget", BUDGET)
 
@@ -129,7 +118,7 @@ def test_from_scratch_every_round_begins_with_the_pretrained_weights(folder, tmp
     monkeypatch.setattr("tsfal_geo.models.segmenter.load_encoder_weights", lambda *args, **kwargs: None)
     workspace = run(tmp_path, folder, **options)
     assert [config.model.weights for config, _, _ in built] == ["imagenet"] * 2
-    assert [metrics(workspace, number)["steps"] for number in range(2)] == [3, 3]
+    assert [workspace.metrics(number)["steps"] for number in range(2)] == [3, 3]
     assert [generation for _, _, generation in built] == [0, 1]
 
 
@@ -147,7 +136,7 @@ def test_going_on_has_its_own_length_and_rate_and_no_pretrained_weights(folder, 
     assert [config.model.weights for config, _, _ in built] == ["imagenet", None]
     first, second = (config.train.lr for config, _, _ in built)
     assert second == first / 4
-    assert [metrics(workspace, number)["steps"] for number in range(2)] == [4, 2]
+    assert [workspace.metrics(number)["steps"] for number in range(2)] == [4, 2]
 
 
 def test_the_first_training_after_queries_alone_begins_with_the_pretrained_weights(

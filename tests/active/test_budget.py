@@ -29,15 +29,17 @@ def test_chips_own_every_pixel_once(height, width, edge):
 
 
 def test_overlapping_chips_ask_a_pixel_once():
-    """What the chips may ask adds up to all valid unlabelled pixels of the scene, each once."""
+    """What the chips may ask adds up to all valid pixels without a label that nobody put aside, each once."""
     rng = np.random.default_rng(0)
     valid = rng.random((150, 200)) < 0.9
     labels = np.where(rng.random((150, 200)) < 0.3, rng.integers(0, 6, (150, 200)), 255).astype(np.uint8)
+    aside = np.where(rng.random((150, 200)) < 0.1, 0, 255).astype(np.uint8)
     asked = np.zeros((150, 200), int)
     for chip in chips(150, 200, "shift"):
         window = np.s_[chip.y : chip.y + 64, chip.x : chip.x + 64]
-        asked[window] += askable_pixels(valid[window], labels[window], owned_part(chip, 150, 200))
-    assert np.array_equal(asked, valid & (labels == 255))
+        own = owned_part(chip, 150, 200)
+        asked[window] += askable_pixels(valid[window], labels[window], aside[window], own)
+    assert np.array_equal(asked, valid & (labels == 255) & (aside == 255))
 
 
 def greedy(pixels, allowance):

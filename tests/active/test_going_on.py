@@ -1,12 +1,10 @@
 """Rounds that only ask, ask nothing, or were stopped: what comes after them."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 import rasterio
-import torch
 from loop_case import QuietReporter, tiny_config, write_scenes
 
 from tsfal_geo.active import loop, rounds, training
@@ -21,20 +19,9 @@ from tsfal_geo.labels.store import Decision, Label, LabelSnapshot
 from tsfal_geo.workspace.layout import Workspace
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_scenes(tmp_path_factory.mktemp("rasters"))
-
-
 @pytest.fixture(scope="module")
 def once(folder, tmp_path_factory):
     """A workspace whose first round waits for labels."""
-    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("once")
     go(train, root, folder)
     return root
@@ -52,10 +39,6 @@ def go(command, root, folder, **overrides):
     config = tiny_config(**{"active__budget": 0.5, **overrides})
     command(Request(root, folder, None, config), reporter)
     return Workspace.open(root), reporter
-
-
-def metrics(workspace, number):
-    return json.loads((workspace.round_dir(number) / "metrics.json").read_text())
 
 
 def die(*args, **kwargs):
@@ -87,16 +70,16 @@ def test_after_a_query_that_was_killed_the_next_round_really_trains(waiting, fol
     assert collect(before)["interrupted"] and "go on with training" in collect(before)["next"]
     weights = (before.round_dir(0) / "model.safetensors").read_bytes()
     workspace, _ = go(train, waiting, folder)
-    assert metrics(workspace, 1)["steps"] > 0
+    assert workspace.metrics(1)["steps"] > 0
     assert (workspace.round_dir(1) / "model.safetensors").read_bytes() != weights
 
 
 def test_labels_that_a_query_saw_are_trained_on_afterwards(waiting, folder):
     answer(Workspace.open(waiting), 0)
     workspace, _ = go(query, waiting, folder)
-    assert len(read_taken(workspace.store(), 1).labels) == 1 and "steps" not in metrics(workspace, 1)
+    assert len(read_taken(workspace.store(), 1).labels) == 1 and "steps" not in workspace.metrics(1)
     workspace, _ = go(train, waiting, folder)
-    assert workspace.current_round == 2 and metrics(workspace, 2)["steps"] > 0
+    assert workspace.current_round == 2 and workspace.metrics(2)["steps"] > 0
     assert not (workspace.round_dir(0) / "resume.ckpt").exists()
     assert (workspace.round_dir(2) / "resume.ckpt").exists()
     workspace, reporter = go(train, waiting, folder)
@@ -141,7 +124,7 @@ def test_answers_from_before_a_fresh_start_are_not_taken_for_answers_to_new_quer
 def test_a_round_that_asks_nothing_does_not_end_the_loop(folder, tmp_path):
     nothing = {"plar__confidence": 0.0, "emd__enabled": False}
     workspace, _ = go(train, tmp_path, folder, active__oracle=True, **nothing)
-    assert [metrics(workspace, n)["queries"] for n in range(2)] == [0, 0]
+    assert [workspace.metrics(n)["queries"] for n in range(2)] == [0, 0]
     assert (workspace.current_round, workspace.state.status) == (1, "done")
 
 
@@ -158,9 +141,9 @@ def test_when_all_rounds_are_done_more_can_be_asked_for(folder, tmp_path):
     workspace, reporter = go(train, tmp_path, folder, active__oracle=True, active__rounds=1)
     assert workspace.state.status == "done" and "ask for more with" in reporter.lines[-1]
     workspace, _ = go(query, tmp_path, folder, active__rounds=1)
-    assert metrics(workspace, 2)["query_pixels"] < 0.01 * metrics(workspace, 2)["valid_pixels"]
+    assert workspace.metrics(2)["query_pixels"] < 0.01 * workspace.metrics(2)["valid_pixels"]
     workspace, _ = go(query, tmp_path, folder, active__rounds=1, active__budget=0.7)
-    values = metrics(workspace, 3)
+    values = workspace.metrics(3)
     reached = values["labelled_pixels"] + values["query_pixels"]
     assert 0.6 * values["valid_pixels"] < reached <= 0.7 * values["valid_pixels"]
     assert workspace.state.status == "waiting"
@@ -173,11 +156,11 @@ def test_a_budget_that_is_spent_from_the_start_is_said(folder, tmp_path):
 
 
 def test_with_validation_scenes_masks_and_votes_are_judged_on_them(waiting, folder, tmp_path):
-    assert "error_mask" not in metrics(Workspace.open(waiting), 0)
+    assert "error_mask" not in Workspace.open(waiting).metrics(0)
     val = write_scenes(tmp_path / "val", shape=(100, 90))
     config = tiny_config(active__budget=0.5, plar__confidence=1.0)
     query(Request(waiting, folder, val, config), QuietReporter())
-    masks = metrics(Workspace.open(waiting), 1)["error_mask"]
+    masks = Workspace.open(waiting).metrics(1)["error_mask"]
     # Who doubts everything finds every error.
     assert masks["confidence"]["recall"] == 1.0 and 0 < masks["confidence"]["precision"] < 1
     with rasterio.open(folder / "labels" / "s0.tif") as dataset:
@@ -186,7 +169,7 @@ def test_with_validation_scenes_masks_and_votes_are_judged_on_them(waiting, fold
         with rasterio.open(val / "labels" / f"{name}.tif", "r+") as dataset:
             dataset.write(np.full(dataset.shape, elsewhere[0, 0]), 1)
     query(Request(waiting, folder, val, config), QuietReporter())
-    changed = metrics(Workspace.open(waiting), 2)["error_mask"]
+    changed = Workspace.open(waiting).metrics(2)["error_mask"]
     assert changed["confidence"]["precision"] != masks["confidence"]["precision"]
 
 
@@ -199,7 +182,7 @@ def test_an_oracle_with_nothing_to_answer_is_a_mistake(folder, tmp_path):
 def test_first_queries_keep_to_the_budget_and_are_drawn(tmp_path):
     folder = write_scenes(tmp_path / "bare", labels=False)
     workspace, _ = go(train, tmp_path / "ws", folder, data__labelled=None, active__budget=0.1)
-    values = metrics(workspace, 0)
+    values = workspace.metrics(0)
     assert 0 < values["query_pixels"] <= 0.1 * values["valid_pixels"] and values["budget"] == 0.1
     for scene in workspace.scenes:
         with rasterio.open(workspace.round_dir(0) / scene.name / "queries.tif") as dataset:

@@ -62,7 +62,7 @@ def watch(monkeypatch):
         return Watcher(
             SimpleNamespace(config=config, inputs=inputs),
             SimpleNamespace(module=module, refiner=ActiveRefiner(config, 3, refining=True)),
-            SimpleNamespace(every=None, settled=None),
+            SimpleNamespace(every=None, aside=None),
             None,
             truth=Truth() if known else None,
         )

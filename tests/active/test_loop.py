@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-import torch
 from loop_case import IDS, QuietReporter, tiny_config, write_scenes
 
 from tsfal_geo.active import rounds, training
@@ -21,25 +20,11 @@ from tsfal_geo.labels.store import Decision, Label
 from tsfal_geo.workspace.layout import Workspace
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_scenes(tmp_path_factory.mktemp("rasters"))
-
-
 def run(root, folder, reporter=None, **overrides):
     fresh = overrides.pop("fresh", False)
     reporter = reporter or QuietReporter()
     train(Request(root, folder, None, tiny_config(**overrides), fresh=fresh), reporter)
     return Workspace.open(root)
-
-
-def metrics(workspace, number):
-    return json.loads((workspace.round_dir(number) / "metrics.json").read_text())
 
 
 def asked(workspace, number):
@@ -50,13 +35,12 @@ def asked(workspace, number):
 @pytest.fixture(scope="module")
 def whole(folder, tmp_path_factory):
     """An oracle run without interruption."""
-    torch.set_num_threads(1)
     return run(tmp_path_factory.mktemp("whole"), folder, active__oracle=True, active__budget=0.5)
 
 
 def test_the_oracle_loop_goes_to_the_budget_and_not_beyond(whole):
     assert (whole.current_round, whole.state.status) == (2, "done")
-    steps = [metrics(whole, n) for n in range(3)]
+    steps = [whole.metrics(n) for n in range(3)]
     shares = [m["labelled_share"] for m in steps]
     assert shares[0] < shares[1] < shares[2] <= 0.5
     assert shares[2] > 0.49
@@ -82,7 +66,7 @@ def test_spent_pixels_are_the_labelled_valid_pixels_counted_by_hand(whole, folde
                 labelled[y : y + 64, x : x + 64] = True
         spent += np.count_nonzero(labelled & valid)
         total += np.count_nonzero(valid)
-    assert (metrics(whole, 2)["labelled_pixels"], metrics(whole, 2)["valid_pixels"]) == (spent, total)
+    assert (whole.metrics(2)["labelled_pixels"], whole.metrics(2)["valid_pixels"]) == (spent, total)
 
 
 def test_the_oracle_says_the_truth_on_exactly_the_queries(whole):
@@ -146,7 +130,7 @@ def test_a_run_stopped_again_and_again_asks_and_spends_the_same(whole, folder, t
     assert again.current_round == whole.current_round
     for number in range(3):
         assert asked(again, number) == asked(whole, number)
-        assert metrics(again, number)["labelled_pixels"] == metrics(whole, number)["labelled_pixels"]
+        assert again.metrics(number)["labelled_pixels"] == whole.metrics(number)["labelled_pixels"]
 
 
 def test_without_an_oracle_it_waits_and_takes_labels_in_once(folder, tmp_path):
@@ -154,7 +138,7 @@ def test_without_an_oracle_it_waits_and_takes_labels_in_once(folder, tmp_path):
     workspace = run(tmp_path, folder, reporter, active__budget=0.5)
     assert (workspace.current_round, workspace.state.status) == (0, "waiting")
     assert "queries wait for labels" in reporter.lines[-1]
-    before = metrics(workspace, 0)["labelled_pixels"]
+    before = workspace.metrics(0)["labelled_pixels"]
     reporter = QuietReporter()
     assert run(tmp_path, folder, reporter).current_round == 0
     assert "wait for labels" in reporter.lines[-1]
@@ -175,7 +159,7 @@ def test_without_an_oracle_it_waits_and_takes_labels_in_once(folder, tmp_path):
     assert workspace.current_round == 1
     manual = PolygonLabels(read_taken(workspace.store(), 1).labels, workspace.scenes, workspace.classes)
     assert int(manual.pixels().sum()) == answered.pixels + 35
-    gained = metrics(workspace, 1)["labelled_pixels"] - before
+    gained = workspace.metrics(1)["labelled_pixels"] - before
     assert answered.pixels <= gained <= answered.pixels + 35
     assert run(tmp_path, folder).current_round == 1
 
@@ -196,9 +180,9 @@ def test_a_folder_without_labels_starts_with_queries_and_then_trains(tmp_path):
     workspace.store().add("bob", labels)
     workspace = run(tmp_path / "ws", folder, data__labelled=None, active__strategy="random")
     assert workspace.current_round == 1
-    assert metrics(workspace, 1)["labelled_pixels"] == sum(q.pixels for q in first)
+    assert workspace.metrics(1)["labelled_pixels"] == sum(q.pixels for q in first)
     assert (workspace.current_model() / "model.safetensors").is_file()
-    assert metrics(workspace, 1)["queries"] > 0
+    assert workspace.metrics(1)["queries"] > 0
 
 
 def test_starting_over_keeps_what_people_labelled(folder, tmp_path):
@@ -237,7 +221,7 @@ def test_query_asks_anew_without_training(folder, tmp_path):
     query(Request(tmp_path, folder, None, config), QuietReporter())
     workspace = Workspace.open(tmp_path)
     assert workspace.current_round == 1
-    assert metrics(workspace, 1)["strategy"] == "entropy"
+    assert workspace.metrics(1)["strategy"] == "entropy"
     assert (workspace.current_model() / "model.safetensors").read_bytes() == weights
     assert asked(workspace, 1) != asked(workspace, 0)
 
@@ -248,7 +232,7 @@ def test_a_model_that_was_trained_without_rounds_can_be_asked_for_queries(folder
     workspace = Workspace.open(tmp_path)
     assert workspace.state.status == "waiting" and asked(workspace, 1)
     run(tmp_path, folder, active__oracle=True, active__budget=0.5)
-    assert metrics(Workspace.open(tmp_path), 2)["steps"] > 0
+    assert Workspace.open(tmp_path).metrics(2)["steps"] > 0
     without = {"active__strategy": "random", "emd__enabled": False, "plar__enabled": False}
     query(
         Request(tmp_path, folder, None, tiny_config(active__budget=0.7, active__rounds=3, **without)),
@@ -261,14 +245,14 @@ def test_a_model_that_was_trained_without_rounds_can_be_asked_for_queries(folder
 @pytest.mark.parametrize("strategy", ["random", "margin", "coreset", "qbc", "emd"])
 def test_every_strategy_spends_the_same_share(strategy, folder, tmp_path):
     workspace = run(tmp_path, folder, active__strategy=strategy, active__budget=0.5, active__rounds=1)
-    values = metrics(workspace, 0)
+    values = workspace.metrics(0)
     after = values["labelled_pixels"] + values["query_pixels"]
     assert 0.49 * values["valid_pixels"] < after <= 0.5 * values["valid_pixels"]
 
 
 def test_without_rounds_nothing_is_asked(folder, tmp_path):
     workspace = run(tmp_path, folder, active__rounds=0, train__method="supervised")
-    assert (workspace.state.status, metrics(workspace, 0)["queries"]) == ("done", 0)
+    assert (workspace.state.status, workspace.metrics(0)["queries"]) == ("done", 0)
 
 
 def test_only_the_first_training_waits_before_unlabelled_images_count(folder, tmp_path, monkeypatch):

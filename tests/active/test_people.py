@@ -1,12 +1,10 @@
 """A person's answers, written by a script with geopandas, train exactly as the oracle's do."""
 
-import json
 import warnings
 
 import geopandas
 import numpy as np
 import rasterio
-import torch
 from loop_case import QuietReporter, tiny_config, write_scenes
 from rasterio.features import rasterize, shapes
 from safetensors.torch import load_file
@@ -23,10 +21,6 @@ def run(root, folder, **overrides):
     options = {"active__budget": 0.5, "active__rounds": ROUNDS, "train__lr": 0.003, **overrides}
     train(Request(root, folder, None, tiny_config(**options)), QuietReporter())
     return Workspace.open(root)
-
-
-def metrics(workspace, number):
-    return json.loads((workspace.round_dir(number) / "metrics.json").read_text())
 
 
 def answer_like_a_person(workspace, author):
@@ -56,7 +50,6 @@ def answer_like_a_person(workspace, author):
 
 
 def test_three_rounds_of_a_script_equal_three_rounds_of_the_oracle(tmp_path):
-    torch.set_num_threads(1)
     folder = write_scenes(tmp_path / "rasters")
     oracle = run(tmp_path / "oracle", folder, active__oracle=True)
     person = run(tmp_path / "person", folder)
@@ -65,7 +58,7 @@ def test_three_rounds_of_a_script_equal_three_rounds_of_the_oracle(tmp_path):
         person = run(tmp_path / "person", folder)
     assert person.current_round == oracle.current_round == ROUNDS
     for number in range(ROUNDS + 1):
-        ours, theirs = metrics(person, number), metrics(oracle, number)
+        ours, theirs = person.metrics(number), oracle.metrics(number)
         assert ours["labelled_pixels"] == theirs["labelled_pixels"]
         assert ours["query_pixels"] == theirs["query_pixels"]
     mine, other = (load_file(ws.current_model() / "model.safetensors") for ws in (person, oracle))

@@ -7,7 +7,6 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
-import torch
 from click.testing import CliRunner
 from loop_case import CLASSES, IDS, QuietReporter, tiny_config
 from PIL import Image
@@ -47,7 +46,6 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(pictures, tmp_path_factory):
-    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("ws") / "ws"
     (root.parent / "list.txt").write_text("b\n")
     overrides = {

@@ -18,11 +18,6 @@ from tsfal_geo.workspace.layout import Workspace
 VIT = {"model__encoder": "tu-test_vit", "model__decoder_convs": 2}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 @pytest.mark.slow
 def test_rounds_of_the_loop_train_refine_and_query(tmp_path):
     folder = write_scenes(tmp_path / "rasters")

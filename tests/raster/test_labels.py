@@ -130,6 +130,16 @@ def test_labels_of_another_place_are_refused(scene_with, shift, refused):
         check_labels(scene, MAP)
 
 
+def test_labels_in_another_zone_are_refused(scene_with):
+    scene = scene_with(np.full((40, 50), 3, np.uint8), crs="EPSG:25833")
+    with pytest.raises(LabelError, match=r"in EPSG:25833, its scene image\.tif in EPSG:25832"):
+        check_labels(scene, MAP)
+
+
+def test_labels_in_the_scene_s_zone_with_heights_are_taken(scene_with):
+    check_labels(scene_with(np.full((40, 50), 3, np.uint8), crs="EPSG:25832+7837"), MAP)
+
+
 def test_labels_upside_down_are_refused(scene_with):
     flipped = Affine(0.09, 0, 497_000, 0, 0.09, 5_420_000 - 40 * 0.09)
     scene = scene_with(np.full((40, 50), 3, np.uint8), transform=flipped)

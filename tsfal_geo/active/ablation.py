@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,8 +113,7 @@ def read_points(root: Path, mode: str, seed: int) -> list[Point]:
     workspace = Workspace.open(root)
     points: list[Point] = []
     for number in range(workspace.current_round + 1):
-        text = (workspace.round_dir(number) / "metrics.json").read_text(encoding="utf-8")
-        values = json.loads(text)
+        values = workspace.metrics(number)
         if "miou" in values:
             trained = len(points)
             points.append(

@@ -13,11 +13,14 @@ from tsfal_geo.classes import IGNORE
 
 
 def askable_pixels(
-    valid: NDArray[np.bool_], labels: NDArray[np.uint8], part: tuple[slice, slice]
+    valid: NDArray[np.bool_],
+    labels: NDArray[np.uint8],
+    aside: NDArray[np.uint8],
+    part: tuple[slice, slice],
 ) -> NDArray[np.bool_]:
-    """Pixels of a chip that may be asked: valid, unlabelled and its own, (H, W)."""
+    """Pixels of a chip that may be asked: valid, unlabelled, not put aside and its own, (H, W)."""
     askable = np.zeros_like(valid)
-    askable[part] = valid[part] & (labels[part] == IGNORE)
+    askable[part] = valid[part] & (labels[part] == IGNORE) & (aside[part] == IGNORE)
     return askable
 
 

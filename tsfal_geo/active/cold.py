@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -54,55 +52,50 @@ def first_queries(context: Context, number: int, budget: Budget) -> Asked:
     vectors = _describe(context)
     seen = np.flatnonzero(np.isfinite(vectors).all(1))
     order = seen[greedy_k_centre(vectors[seen], None, asked)]
-    pieces = [_piece(inputs, position) for position in order.tolist()]
-    chosen = take(np.array([np.count_nonzero(piece.mask) for piece in pieces]), budget.remaining)
+    pixels = np.array([np.count_nonzero(_asked_pixels(inputs, inputs.chips[i])[2]) for i in order])
+    chosen = take(pixels, budget.remaining)
     if not len(chosen):
-        least = min(np.count_nonzero(piece.mask) for piece in pieces)
+        least = min(pixels[pixels > 0].tolist(), default=0)
         raise ConfigError(
             f"active.budget: {budget.goal:.2%} are {budget.remaining} pixels, but the smallest of the first "
             f"chips has {least}; raise --budget, or take a smaller data.chip_size"
         )
-    pieces = [pieces[i] for i in sorted(chosen.tolist())]
+    ranked = enumerate((inputs.chips[i] for i in order[np.sort(chosen)]), start=1)
+    by_scene: dict[int, list[tuple[int, Chip]]] = {}
+    for rank, chip in ranked:
+        by_scene.setdefault(chip.scene, []).append((rank, chip))
     prefix = context.query_prefix(number)
-    queries = [
-        Query(
-            qid=f"{prefix}{rank:06d}",
-            round=number,
-            scene=inputs.scenes[piece.chip.scene].name,
-            chip=f"{piece.chip.row}-{piece.chip.col}",
-            rank=rank,
-            score=1.0 / rank,
-            reason=REASON,
-            suggested=int(inputs.classes.ids[0]),
-            pixels=int(np.count_nonzero(piece.mask)),
-            geometry=region_polygon(piece.mask, inputs.scenes[piece.chip.scene].grid, piece.y, piece.x),
-        )
-        for rank, piece in enumerate(pieces, start=1)
-    ]
-    folder = context.workspace.round_dir(number)
+    queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
-        mine = [(rank, piece) for rank, piece in enumerate(pieces, start=1) if piece.chip.scene == index]
-        parts = [(piece.y, piece.x, piece.mask * np.uint32(rank)) for rank, piece in mine]
-        write_query_raster(folder / scene.name / "queries.tif", scene, parts)
-    return Asked(queries, "coreset")
+        parts = []
+        for rank, chip in by_scene.get(index, ()):
+            y, x, mask = _asked_pixels(inputs, chip)
+            parts.append((y, x, mask * np.uint32(rank)))
+            queries.append(
+                Query(
+                    qid=f"{prefix}{rank:06d}",
+                    round=number,
+                    scene=scene.name,
+                    chip=f"{chip.row}-{chip.col}",
+                    rank=rank,
+                    score=1.0 / rank,
+                    reason=REASON,
+                    suggested=int(inputs.classes.ids[0]),
+                    pixels=int(np.count_nonzero(mask)),
+                    geometry=region_polygon(mask, scene.grid, y, x),
+                )
+            )
+        path = context.workspace.round_dir(number) / scene.name / "queries.tif"
+        write_query_raster(path, scene, parts)
+    return Asked(sorted(queries, key=lambda query: query.rank), "coreset")
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What of a chip is asked: its own valid pixels, (h, w) bool, from row ``y`` and column ``x`` on."""
-
-    chip: Chip
-    y: int
-    x: int
-    mask: NDArray[np.bool_]
-
-
-def _piece(inputs: Inputs, position: int) -> _Piece:
-    chip = inputs.chips[position]
+def _asked_pixels(inputs: Inputs, chip: Chip) -> tuple[int, int, NDArray[np.bool_]]:
+    """First row, first column and validity (h, w) of the pixels that are a chip's own."""
     scene = inputs.scenes[chip.scene]
     part = owned_part(chip, scene.height, scene.width)
     valid = inputs.reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size).valid[part]
-    return _Piece(chip, chip.y + part[0].start, chip.x + part[1].start, valid)
+    return chip.y + part[0].start, chip.x + part[1].start, valid
 
 
 def _spread(chips: int) -> range:

@@ -94,7 +94,7 @@ class Watcher:
         self._config = context.config
         self._inputs = context.inputs
         self._dataset = OrthoDataset(context.inputs.reader, labels.every, label_key="manual")
-        self._settled = labels.settled
+        self._aside = labels.aside
         self._truth = truth
         self._masks = {name: MaskCounts() for name in ("confidence", "emd", "either")}
         self._votes = VoteCounts.empty(len(context.inputs.classes))
@@ -134,8 +134,8 @@ class Watcher:
         for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
             scene = self._inputs.scenes[chip.scene]
             part = owned_part(chip, scene.height, scene.width)
-            settled = self._settled.read(chip.scene, chip.y, chip.x, chip.size, chip.size)
-            askable = askable_pixels(valid[i].cpu().numpy(), settled, part)
+            aside = self._aside.read(chip.scene, chip.y, chip.x, chip.size, chip.size)
+            askable = askable_pixels(valid[i].cpu().numpy(), manual[i].cpu().numpy(), aside, part)
             outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
             outputs = replace(
                 outputs,

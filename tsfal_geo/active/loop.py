@@ -151,11 +151,13 @@ def _tell_waiting(context: Context) -> None:
             f"{folder / 'queries.gpkg'}. Label them, then run: tsfal-geo train --workspace {root}"
         )
     else:
+        more = f"; or ask for more with: tsfal-geo query --workspace {root} --budget SHARE"
+        if progress["labelled_share"] >= 1:
+            more = ""
         reporter.say(
             f"Round {workspace.current_round} is complete and nothing is left to ask: "
             f"{progress['labelled_share']:.2%} labelled of {progress['budget']:.2%}. "
-            f"Write the map with: tsfal-geo export --workspace {root}; "
-            f"or ask for more with: tsfal-geo query --workspace {root} --budget SHARE"
+            f"Write the map with: tsfal-geo export --workspace {root}" + more
         )
     reporter.result(
         {

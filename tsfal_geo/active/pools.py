@@ -27,7 +27,7 @@ class RoundLabels:
     Attributes:
         every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
         manual: people's polygons alone.
-        settled: as ``every``, and not 255 either where people said that they skip a query or are unsure.
+        aside: not 255 where people said that they skip a query or are unsure.
         by_chip: labelled share of each chip's window, (chips,) float64.
         by_hand: the same of people's polygons alone.
         own: chips whose own pixels, those that no earlier chip holds, people labelled some of; (chips,) bool.
@@ -36,7 +36,7 @@ class RoundLabels:
 
     every: StackedLabels
     manual: PolygonLabels
-    settled: StackedLabels
+    aside: PolygonLabels
     by_chip: NDArray[np.float64]
     by_hand: NDArray[np.float64]
     own: NDArray[np.bool_]
@@ -75,7 +75,7 @@ def read_labels(
     every = StackedLabels(manual, inputs.base)
     some_class = int(inputs.classes.ids[0])
     hidden = [Label(query.scene, some_class, query.geometry) for query in aside]
-    settled = StackedLabels(PolygonLabels(hidden, inputs.scenes, inputs.classes), every)
+    put_aside = PolygonLabels(hidden, inputs.scenes, inputs.classes)
     by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
     own = np.zeros(len(inputs.chips), bool)
     spent = 0
@@ -90,7 +90,7 @@ def read_labels(
         hand = manual.read(*window) != IGNORE
         by_hand[i], own[i] = hand.mean(), hand[part].any()
         spent += int(np.count_nonzero(inputs.reader.read(*window).valid[part] & (said[part] != IGNORE)))
-    return RoundLabels(every, manual, settled, by_chip, by_hand, own, spent)
+    return RoundLabels(every, manual, put_aside, by_chip, by_hand, own, spent)
 
 
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:

@@ -56,19 +56,13 @@ class Context:
     def _last_training(self) -> int:
         """The last round that trained; what later ones took in, nobody has learnt. Without one the last."""
         current = self.workspace.current_round
-        trained = (n for n in range(current, -1, -1) if "steps" in self.metrics(n))
+        trained = (n for n in range(current, -1, -1) if "steps" in self.workspace.metrics(n))
         return next(trained, current)
 
     def query_prefix(self, number: int) -> str:
         """How the names of a round's queries begin: labels from before a ``--fresh`` answer none of them."""
         begun_anew = len(list((self.workspace.root / "archive").glob("*")))
         return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"
-
-    def metrics(self, number: int) -> dict[str, Any]:
-        """A complete round's ``metrics.json``."""
-        path = self.workspace.round_dir(number) / "metrics.json"
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return values
 
 
 @dataclass
@@ -188,7 +182,7 @@ def _budget(context: Context, number: int, labels: RoundLabels, training: bool) 
     """
     active = context.config.active
     total, spent = context.inputs.total, labels.spent
-    before = [context.metrics(earlier) for earlier in range(number)]
+    before = [context.workspace.metrics(earlier) for earlier in range(number)]
     shares = [values["labelled_share"] for values in before if values["labelled_share"] > 0]
     start = shares[0] if shares else spent / total
     goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)

@@ -93,7 +93,8 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
             )
         ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
         queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
-    return Asked(queries, strategy.name, watcher.diagnostics() if truth else _on_validation(context, trained))
+    diagnostics = _on_validation(context, trained) if truth is None else watcher.diagnostics()
+    return Asked(queries, strategy.name, diagnostics)
 
 
 def _on_validation(context: Context, trained: Trained) -> dict[str, Any]:
@@ -191,8 +192,9 @@ def _queries(
             chip, regions = shelf.chips[position], shelf.regions(position)
             part = owned_part(chip, scene.height, scene.width)
             window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-            valid, settled = inputs.reader.read(*window).valid, labels.settled.read(*window)
-            pixels = region_pixels(regions.labels, askable_pixels(valid, settled, part))[part]
+            valid, said = inputs.reader.read(*window).valid, labels.every.read(*window)
+            askable = askable_pixels(valid, said, labels.aside.read(*window), part)
+            pixels = region_pixels(regions.labels, askable)[part]
             top, left = chip.y + part[0].start, chip.x + part[1].start
             ranks = np.zeros(len(regions) + 1, np.uint32)
             for region in range(1, len(regions) + 1):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tsfal_geo.cli.options import json_option, workspace_option
-from tsfal_geo.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from tsfal_geo.workspace.layout import Workspace
@@ -36,7 +35,7 @@ def collect(workspace: Workspace) -> dict[str, Any]:
     Raises:
         WorkspaceError: a round's ``metrics.json`` is missing or damaged.
     """
-    rounds = [_metrics(workspace.round_dir(number)) for number in range(workspace.current_round + 1)]
+    rounds = [workspace.metrics(number) for number in range(workspace.current_round + 1)]
     # A round takes its labels in before anything else.
     interrupted = (workspace.round_dir(workspace.current_round + 1) / "taken.gpkg").is_file()
     open_queries = len(workspace.store().open_queries(workspace.current_round)) if rounds else 0
@@ -62,15 +61,6 @@ def next_step(workspace: Workspace, open_queries: int, interrupted: bool) -> str
             return f"label the {open_queries} open queries of {folder / 'queries.gpkg'}, then: {command}"
         return f"no query is open; go on with training: {command}"
     return f"write the map: tsfal-geo export --workspace {workspace.root}"
-
-
-def _metrics(folder: Path) -> dict[str, Any]:
-    path = folder / "metrics.json"
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WorkspaceError(f"{path}: not readable ({error}); restore it from a copy") from None
-    return values
 
 
 def _print(workspace: Workspace, report: dict[str, Any]) -> None:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyproj
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
@@ -175,6 +177,12 @@ def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
         )
     if dataset.transform.is_identity or scene.grid.affine.is_identity:
         return
+    here, there = _epsg(scene.grid.crs), _epsg(dataset.crs)
+    if here and there and here != there:
+        raise LabelError(
+            f"{path} is in EPSG:{there}, its scene {scene.path.name} in EPSG:{here}; give it the scene's "
+            "georeference, or warp it onto the scene's grid with `gdalwarp -r near`"
+        )
     to_scene = ~scene.grid.affine * dataset.transform
     corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
     shift = max(max(abs(there - here) for there, here in zip(to_scene * c, c, strict=True)) for c in corners)
@@ -183,6 +191,11 @@ def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
             f"{path} lies {shift:.1f} pixels off its scene {scene.path.name} although both have the same "
             "size; give it the scene's georeference, or warp it onto the scene's grid with `gdalwarp -r near`"
         )
+
+
+def _epsg(crs: Any) -> int | None:
+    """The code of a CRS without its heights; None where there is none."""
+    return pyproj.CRS.from_wkt(crs.to_wkt()).to_2d().to_epsg() if crs else None
 
 
 def row_bands(path: Path, dataset: DatasetReader) -> Iterator[NDArray[np.generic]]:

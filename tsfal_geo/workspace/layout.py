@@ -186,6 +186,19 @@ class Workspace:
         write_text(self.root / "tsfal.yaml", text)
         self.__dict__.pop("config", None)
 
+    def metrics(self, number: int) -> dict[str, Any]:
+        """What a complete round noted in its ``metrics.json``.
+
+        Raises:
+            WorkspaceError: the file is missing or damaged.
+        """
+        path = self.round_dir(number) / "metrics.json"
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"{path}: not readable ({error}); restore it from a copy") from None
+        return values
+
     def store(self) -> LabelStore:
         """The label store of this workspace."""
         from tsfal_geo.labels.store import open_store
