@@ -4,9 +4,12 @@ import csv
 import json
 
 import pytest
+from click.testing import CliRunner
 from loop_case import QuietReporter, tiny_config, write_scenes
 
+from tsfal_geo.active import ablation
 from tsfal_geo.active.ablation import Point, miou_at, mode_config, run_ablation, summary
+from tsfal_geo.cli.ablation import command
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.workspace.layout import Workspace
 
@@ -94,3 +97,21 @@ def test_nothing_is_said_about_shares_far_from_those_of_a_run():
     run = [point("all", 0, 0, 0.15, 0.3), point("all", 0, 1, 0.2, 0.4)]
     assert miou_at(run, 0.175) == pytest.approx(0.35) and miou_at(run, 0.209) == 0.4
     assert miou_at(run, 0.24) is None and miou_at(run, 0.13) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), (0.15, None)),
+        (("--set", "data.labelled=0.3", "--set", "active.budget=0.5"), (0.3, 0.5)),
+        (("--set", "data.labelled=0.3", "--labelled", "0.2", "--budget", "0.4"), (0.2, 0.4)),
+    ],
+)
+def test_shares_of_the_configuration_are_kept_where_no_option_says_otherwise(
+    tmp_path, monkeypatch, options, expected
+):
+    asked = []
+    monkeypatch.setattr(ablation, "run_ablation", lambda *args: asked.append(args[2]) or [])
+    folders = ("--raster", tmp_path, "--val", tmp_path, "--out", tmp_path / "out")
+    assert CliRunner().invoke(command, [*map(str, folders), *options]).exit_code == 0
+    assert (asked[0].data.labelled, asked[0].active.budget) == expected

@@ -9,6 +9,8 @@ import click
 from tsfal_geo.cli.options import Reporter, config_options, json_option
 from tsfal_geo.config import load_config, parse_set
 
+_LABELLED = 0.15
+
 
 @click.command("ablation")
 @click.option(
@@ -28,8 +30,8 @@ from tsfal_geo.config import load_config, parse_set
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Number of seeds, from 0."
 )
 @click.option("--modes", help="Some of the rows, comma-separated; default: all of them.")
-@click.option("--labelled", type=float, default=0.15, show_default=True, help="Labelled share at the start.")
-@click.option("--budget", type=float, default=0.24, show_default=True, help="Labelled share at the end.")
+@click.option("--labelled", type=float, help="Labelled share at the start; default: 0.15.")
+@click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more.")
 @click.option("--rounds", type=int, help="Rounds of queries.")
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
 @config_options
@@ -40,8 +42,8 @@ def command(
     out: Path,
     seeds: int,
     modes: str | None,
-    labelled: float,
-    budget: float,
+    labelled: float | None,
+    budget: float | None,
     rounds: int | None,
     steps: int | None,
     config_path: Path | None,
@@ -57,6 +59,8 @@ def command(
     }
     overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
     config = load_config(config_path, overrides)
+    if config.data.labelled is None and config.data.labelled_list is None:
+        config = load_config(None, {"data.labelled": _LABELLED}, config)
     reporter = Reporter(as_json)
     from tsfal_geo.active.ablation import MODES, run_ablation
 
