@@ -10,7 +10,7 @@ import pytest
 from loop_case import QuietReporter, tiny_config, write_scenes
 
 from tsfal_geo.active import rounds, training, vaal_networks
-from tsfal_geo.active.loop import Request, train
+from tsfal_geo.active.loop import Request, query, train
 from tsfal_geo.config import QueryStrategy, load_config
 from tsfal_geo.errors import Cancelled, ConfigError
 from tsfal_geo.labels.history import read_taken
@@ -122,21 +122,46 @@ def test_from_scratch_every_round_begins_with_the_pretrained_weights(folder, tmp
     assert [generation for _, _, generation in built] == [0, 1]
 
 
-def test_going_on_has_its_own_length_and_rate_and_no_pretrained_weights(folder, tmp_path, built, monkeypatch):
+@pytest.fixture
+def rates(monkeypatch):
+    """The rates of each training's first and last step, in those of the configuration."""
+    seen, original = [], training.fit
+
+    def fit(module, *args, steps, **kwargs):
+        result = original(module, *args, steps=steps, **kwargs)
+        train = module.config.train
+        ends = []
+        for module._step in (0, steps - 1, steps):
+            ends.append((module.learning_rate() / train.lr) ** (1 / train.poly_power))
+        seen.append(pytest.approx(ends))
+        return result
+
+    monkeypatch.setattr(training, "fit", fit)
+    return seen
+
+
+def test_going_on_has_its_own_length_and_no_pretrained_weights(folder, tmp_path, built, monkeypatch):
     monkeypatch.setattr("tsfal_geo.models.segmenter.load_encoder_weights", lambda *args, **kwargs: None)
-    workspace = run(
-        tmp_path,
-        folder,
-        model__weights="imagenet",
-        active__strategy="random",
-        active__budget=0.45,
-        active__round_lr=0.25,
-        train__steps=4,
-    )
+    options = {"active__strategy": "random", "active__budget": 0.45, "train__steps": 4}
+    workspace = run(tmp_path, folder, model__weights="imagenet", **options)
     assert [config.model.weights for config, _, _ in built] == ["imagenet", None]
-    first, second = (config.train.lr for config, _, _ in built)
-    assert second == first / 4
     assert [workspace.metrics(number)["steps"] for number in range(2)] == [4, 2]
+
+
+def test_the_rate_descends_once_over_all_rounds_and_further_ones_are_its_tail(folder, tmp_path, rates):
+    options = {"active__strategy": "random", "active__budget": 0.45, "train__steps": 4}
+    run(tmp_path, folder, **options)
+    assert rates == [[1, 3 / 6, 2 / 6], [2 / 6, 1 / 6, 0]]
+    options["active__budget"] = 0.6
+    more = Request(tmp_path, folder, None, tiny_config(**options, active__oracle=True, active__rounds=1))
+    query(more, QuietReporter())
+    train(more, QuietReporter())
+    assert rates[2:] == [[2 / 8, 1 / 8, 0]]
+
+
+def test_from_scratch_every_round_descends_by_itself(folder, tmp_path, rates):
+    run(tmp_path, folder, **CHIPS)
+    assert rates == [[1, 1 / 3, 0]] * 2
 
 
 def test_the_first_training_after_queries_alone_begins_with_the_pretrained_weights(

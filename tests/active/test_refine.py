@@ -40,7 +40,7 @@ class Scene:
         return self.manual != 255
 
     def refined_by(self, refiner):
-        return refiner.refine(self.teacher, self.pseudo, self.conf, self.manual, 0.5)
+        return refiner.refine(self.teacher, self.pseudo, self.conf, self.manual, 0.5)[:2]
 
 
 @pytest.fixture
@@ -84,6 +84,13 @@ def test_people_overrule_votes_and_votes_overrule_the_teacher_in_the_mask_alone(
     assert torch.equal(weight[scene.kept], undecided[scene.kept])
     for part in (scene.by_hand, scene.voted, scene.kept, scene.outside):
         assert (scene.pseudo != scene.truth)[part].any()
+
+
+@pytest.mark.parametrize("refining", [True, False])
+def test_it_says_where_votes_stand(scene, refining):
+    refiner = make_refiner(refining=refining)
+    *_, refined = refiner.refine(scene.teacher, scene.pseudo, scene.conf, scene.manual, 0.5)
+    assert torch.equal(refined, scene.voted & refining)
 
 
 def test_the_mask_is_doubt_within_the_image_where_no_person_spoke(scene):
@@ -172,7 +179,7 @@ def test_a_trained_decoder_adds_to_the_mask_what_it_finds_likelier_wrong_than_it
     refiner.trained.fill_(trained)
     nothing = torch.full_like(pixels(truth), 255, dtype=torch.uint8)
     teacher = teacher_of(towns, said, sure)
-    labels, weight = refiner.refine(teacher, pixels(said), pixels(sure), nothing, 0.5)
+    labels, weight, _ = refiner.refine(teacher, pixels(said), pixels(sure), nothing, 0.5)
     mended = pixels(doubted | strip if heard else doubted)
     assert torch.equal(labels, pixels(torch.where(strip & ~mended[..., ::4, ::4], said, truth)))
     assert torch.equal(weight[~mended], pixels(sure)[~mended])

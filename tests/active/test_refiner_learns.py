@@ -148,7 +148,7 @@ def test_what_labelled_images_taught_votes_where_an_image_is_doubted_throughout(
     for taught, labels in ((False, pseudo), (True, pixels(town.truth[None]).long())):
         if taught:
             refiner.training_loss(knowing(town), truth_of(town), 0.5)
-        found, _ = refiner.refine(lost, pseudo, torch.full(pseudo.shape, DOUBTFUL), manual, 0.5)
+        found, *_ = refiner.refine(lost, pseudo, torch.full(pseudo.shape, DOUBTFUL), manual, 0.5)
         assert (found == labels).float().mean() > 0.95
 
 

@@ -38,7 +38,8 @@ class Spy(nn.Module):
     def refine(self, teacher, pseudo, conf, manual, step_fraction):
         assert not torch.is_grad_enabled()
         self.seen.append((teacher, pseudo, conf, manual, step_fraction))
-        return torch.full_like(pseudo, 1), torch.full_like(conf, 0.25)
+        refined = torch.rand(pseudo.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+        return refined.long(), torch.full_like(conf, 0.25), refined
 
     def training_loss(self, teacher, target, step_fraction):
         assert not teacher.f1.requires_grad
@@ -136,6 +137,17 @@ def test_manual_pixels_are_always_kept(step, make_config, monkeypatch):
     assert torch.equal(kept[0], extra.manual != 255) and kept[0].any()
 
 
+def test_votes_count_as_wholly_as_what_people_said(step, make_config, monkeypatch):
+    calls = []
+    original = adaptive.teacher_loss
+    monkeypatch.setattr(adaptive, "teacher_loss", lambda *args: calls.append(args) or original(*args))
+    _, _, extra = step(make_config(), manual=Corner(), refiner=Spy())
+    *_, known, share = calls[0]
+    voted = (extra.teacher == 1) & extra.valid
+    assert torch.equal(extra.refined & extra.valid, voted) and 0.2 < voted.float().mean() < 0.8
+    assert share < 1 and torch.equal(known, extra.refined | (extra.manual != 255))
+
+
 def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypatch):
     calls = []
 
@@ -148,7 +160,15 @@ def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypat
     _, _, extra = step(make_config(augment={"colour": 0.0}), manual=Corner())
     inside = torch.zeros(2, 64, 64, dtype=torch.bool)
     inside[0, 8:32, 16:48] = inside[1, :5, :7] = True
-    maps = (extra.images, extra.valid, extra.teacher, extra.confidence, extra.manual, *extra.peers)
+    maps = (
+        extra.images,
+        extra.valid,
+        extra.teacher,
+        extra.confidence,
+        extra.manual,
+        extra.refined,
+        *extra.peers,
+    )
     for mixed, (base, partner) in zip(maps, calls, strict=True):
         where = inside if mixed.ndim == 3 else inside[:, None].expand_as(mixed)
         assert torch.equal(mixed[where], partner[where]) and torch.equal(mixed[~where], base[~where])

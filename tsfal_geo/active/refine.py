@@ -144,19 +144,20 @@ class ActiveRefiner(nn.Module):
         conf: Tensor,
         manual: Tensor,
         step_fraction: float,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Labels and weights for L_t; see ``ssl.refiner.Refiner``."""
         if not self.refining:
             said = manual != IGNORE
-            return torch.where(said, manual.long(), pseudo), conf.masked_fill(said, 1.0)
+            labels, nowhere = torch.where(said, manual.long(), pseudo), torch.zeros_like(said)
+            return labels, conf.masked_fill(said, 1.0), nowhere
         look = self.look(teacher, pseudo != IGNORE, manual, conf, self.decode(teacher))
         written = self.write(look, Prediction(pseudo.to(torch.uint8), conf), manual)
         weight = written.weight * written.conf
+        refined = written.source == int(Source.REFINED)
         if self.config.tsf.teacher_weighting == "ael":
             # It squares what it is given: confidences are meant so, a vote's margin is meant as it is.
-            refined = written.source == int(Source.REFINED)
             weight = torch.where(refined, weight.sqrt(), weight)
-        return written.labels.long(), weight
+        return written.labels.long(), weight, refined
 
     @torch.no_grad()
     def decode(self, teacher: SegmenterOutput) -> Tensor | None:

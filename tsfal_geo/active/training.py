@@ -55,6 +55,9 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     folder = context.workspace.round_dir(number)
     steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
+    if config.active.retrain == "continue":
+        before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
+        module.be_part_of(max(_planned(config), before + steps), before)
     if earlier is not None and going_on and not (folder / RESUME_NAME).exists():
         warm_start(module, earlier)
     result = fit(
@@ -96,12 +99,19 @@ def _steps(config: Config, going_on: bool) -> int:
     return max(1, round(config.train.steps * (config.active.round_steps if going_on else 1)))
 
 
+def _planned(config: Config) -> int:
+    """Steps of all planned rounds: one descent, since a rate that rises again undoes what a round had learnt.
+
+    Rounds beyond the plan are the end of a descent that is so much longer.
+    """
+    return _steps(config, False) + config.active.rounds * _steps(config, True)
+
+
 def _round_config(config: Config, number: int, going_on: bool) -> Config:
     """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
     train: dict[str, Any] = {"seed": config.train.seed + _ROUND_SEEDS * number}
     update: dict[str, Any] = {}
     if going_on:
-        train["lr"] = config.train.lr * config.active.round_lr
         update["model"] = config.model.model_copy(update={"weights": None})
         # Networks that know the classes already need no time before they may teach each other.
         update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})

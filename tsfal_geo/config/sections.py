@@ -255,9 +255,6 @@ class ActiveConfig(Frozen):
     round_steps: float = Field(
         0.5, gt=0, description="length of each later round that goes on, in lengths of the first"
     )
-    round_lr: float = Field(
-        1.0, gt=0, le=1, description="highest rate of each later round that goes on, in those of the first"
-    )
     retrain: Literal["continue", "scratch"] = Field(
         "continue", description="later rounds go on with the networks, or start from the pretrained weights"
     )

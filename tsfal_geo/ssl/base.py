@@ -49,6 +49,7 @@ class SegmentationModule(LightningModule):
         self.class_names = tuple(parts.class_names)
         self.branch = parts.branch
         self.total_steps = parts.config.train.steps
+        self._descent: tuple[int, int] | None = None
         self.metrics: dict[str, float] = {}
         self.confusions = nn.ModuleDict()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -146,9 +147,28 @@ class SegmentationModule(LightningModule):
             )
 
     def learning_rate(self) -> float:
-        """The base rate of this step: lr · (1 - step / total)^power."""
+        """The base rate of this step: lr · (1 - step / total)^power, counted over the whole descent."""
         train = self.config.train
-        return train.lr * (1 - self._step / self.total_steps) ** train.poly_power
+        return train.lr * (1 - (self.steps_before + self._step) / self.whole_steps) ** train.poly_power
+
+    def be_part_of(self, whole_steps: int, steps_before: int) -> None:
+        """Train as a part of a longer descent of the rate, such as a round among rounds.
+
+        Args:
+            whole_steps: of the descent, at least those before and this training's.
+            steps_before: steps of it that came before this training.
+        """
+        self._descent = whole_steps, steps_before
+
+    @property
+    def whole_steps(self) -> int:
+        """Steps of the descent that this training is, or is a part of."""
+        return self.total_steps if self._descent is None else self._descent[0]
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of the descent before this training."""
+        return 0 if self._descent is None else self._descent[1]
 
     @property
     def steps_done(self) -> int:
@@ -204,7 +224,7 @@ class SegmentationModule(LightningModule):
         self.metrics["step"] = float(self._step)
 
     def begin(self, total_steps: int) -> None:
-        """Start a new descent of ``total_steps`` steps from the weights that the networks have."""
+        """Start a training of ``total_steps`` steps from the weights that the networks have."""
         self.total_steps = total_steps
         self._step = 0
         self._loss = None

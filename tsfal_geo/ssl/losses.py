@@ -74,7 +74,7 @@ def teacher_loss(
     keep: Tensor,
     weighting: TeacherWeighting,
     threshold: float,
-    said: Tensor | None = None,
+    known: Tensor | None = None,
     share: float = 1.0,
 ) -> Tensor:
     """L_t (equation 2): the student learns the teacher's labels.
@@ -90,8 +90,8 @@ def teacher_loss(
         keep: (N, H, W) bool, which pixels ``ael`` uses.
         weighting: how confidence becomes a weight.
         threshold: confidence that ``threshold`` asks for.
-        said: (N, H, W) bool, where ``target`` is a person's label; None: nowhere.
-        share: factor on the weight of what no person said; what the sum is divided by is as without it.
+        known: (N, H, W) bool, where ``target`` is more than a pseudo-label; None: nowhere.
+        share: factor on the weight of pseudo-labels; what the sum is divided by is as without it.
     """
     valid = target != IGNORE
     if weighting == "ael":
@@ -100,8 +100,8 @@ def teacher_loss(
         weight = (confidence >= threshold if weighting == "threshold" else confidence > 0).float()
     weight = weight * valid
     whole = valid.sum().float() if weighting == "threshold" else weight.sum()
-    if said is not None:
-        weight = torch.where(said, weight, share * weight)
+    if known is not None:
+        weight = torch.where(known, weight, share * weight)
     return weighted_cross_entropy(log_p, target, weight, whole)
 
 

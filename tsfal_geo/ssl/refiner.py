@@ -25,7 +25,7 @@ class Refiner(Protocol):
         conf: Tensor,
         manual: Tensor,
         step_fraction: float,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Refine the pseudo-labels of unmixed images; called without gradients and without autocast.
 
         Args:
@@ -36,9 +36,9 @@ class Refiner(Protocol):
             step_fraction: share of the training that is done, 0 to 1.
 
         Returns:
-            Labels (B, H, W) int64, 255 ignored, and their weight (B, H, W) float32 in [0, 1]. The weight
-            takes the confidence's place in L_t: 1 for manual labels, ``conf`` where the pseudo-label stays as
-            it was, 0 to leave a pixel out. (``ael`` squares it.)
+            Labels (B, H, W) int64, 255 ignored; their weight (B, H, W) float32 in [0, 1], which takes the
+            confidence's place in L_t: 1 for manual labels, ``conf`` where the pseudo-label stays as it was, 0
+            to leave a pixel out (``ael`` squares it); and where PLAR's votes stand (B, H, W) bool.
         """
 
     def training_loss(self, teacher: SegmenterOutput, target: Tensor, step_fraction: float) -> Tensor | None:

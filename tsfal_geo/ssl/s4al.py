@@ -59,7 +59,7 @@ class S4al(SegmentationModule):
     def begin(self, total_steps: int) -> None:
         """Start anew, the replay buffer empty; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
-        self.teacher.decay = min(DECAY, max(0.0, 1 - 1 / (_MEMORY * total_steps)))
+        self.teacher.decay = min(DECAY, max(0.0, 1 - 1 / (_MEMORY * self.whole_steps)))
         self.replay.fill_(-1)
 
     @property

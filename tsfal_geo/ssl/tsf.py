@@ -100,16 +100,17 @@ class Tsf(AdaptiveTeacher):
         output, refiner_loss = self._teach(views, known)
         pseudo = pseudo_labels(self._aligned(0, output.logits, views), views.valid)
         peers = self._peer_logits(views) if self.config.tsf.cps_view == "unmixed" else None
-        teacher, confidence = self._refine(output, pseudo, views)
+        teacher, confidence, refined = self._refine(output, pseudo, views)
         self.presence.mark(views.index, pseudo.cells)
-        maps = [views.images, views.valid, teacher, confidence, views.labels]
+        maps = [views.images, views.valid, teacher, confidence, views.labels, refined]
         if peers is not None:
             aligned = (self._aligned(number, logits, views) for number, logits in enumerate(peers, start=1))
             maps += [part for logits in aligned for part in pixel_labels(logits, views.valid)]
-        images, valid, teacher, confidence, manual, *peer_labels = self.mixed(maps, wanted, pseudo.cells, rng)
+        mixed = self.mixed(maps, wanted, pseudo.cells, rng)
+        images, valid, teacher, confidence, manual, refined, *peer_labels = mixed
         images = self.strong(images, valid, rng)
         return Unlabelled(
-            images, valid, teacher, confidence, manual, tuple(peer_labels) or None, refiner_loss
+            images, valid, teacher, confidence, manual, refined, tuple(peer_labels) or None, refiner_loss
         )
 
     def _teach(self, views: Views, known: Views) -> tuple[SegmenterOutput, Tensor | None]:
@@ -147,15 +148,15 @@ class Tsf(AdaptiveTeacher):
         output: SegmenterOutput,
         pseudo: PseudoLabels,
         views: Views,
-    ) -> tuple[Tensor, Tensor]:
-        """The teacher's labels and their confidence after PLAR and manual override, on unmixed images."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The teacher's labels after PLAR and manual override, their confidence, and where PLAR voted."""
         if self.refiner is None:
-            return overridden(pseudo.labels, pseudo.confidence, views)
+            return *overridden(pseudo.labels, pseudo.confidence, views), torch.zeros_like(views.valid)
         with torch.autocast(self.device.type, enabled=False):
-            labels, confidence = self.refiner.refine(
+            labels, confidence, refined = self.refiner.refine(
                 output, pseudo.labels, pseudo.confidence, views.labels.to(torch.uint8), self.progress
             )
-        return labels.masked_fill(~views.valid, IGNORE), confidence
+        return labels.masked_fill(~views.valid, IGNORE), confidence, refined
 
     def _unlabelled_losses(self, log_s: Tensor, log_f: Tensor, extra: Unlabelled) -> Losses:
         """L_t (student) and L_f (both), plus the refiner's loss where there is one."""

@@ -34,6 +34,7 @@ class Taught:
         teacher: int64 the teacher's labels (ŷ^t) after manual override, 255 ignored.
         confidence: float32 of ``teacher``.
         manual: int64 what people said, 255 where nothing.
+        refined: bool, where ``teacher`` is a vote of PLAR; None: nowhere.
     """
 
     images: Tensor
@@ -41,6 +42,7 @@ class Taught:
     teacher: Tensor
     confidence: Tensor
     manual: Tensor
+    refined: Tensor | None
 
 
 class AdaptiveTeacher(WithTeacher):
@@ -62,7 +64,7 @@ class AdaptiveTeacher(WithTeacher):
     def begin(self, total_steps: int) -> None:
         """Start anew; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
-        self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, total_steps)
+        self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, self.whole_steps)
 
     def with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
         """The base images, then a partner each, and the classes that chose them; none without CutMix."""
@@ -105,9 +107,11 @@ class AdaptiveTeacher(WithTeacher):
     def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught, share: float = 1.0) -> Tensor:
         """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``).
 
-        Pseudo-labels count ``share``, what people said 1.
+        Pseudo-labels count ``share``. What people said counts 1, and so do votes: labels carried them there,
+        not the network's own belief.
         """
         said = taught.manual != IGNORE
+        known = said if taught.refined is None else said | taught.refined
         keep = torch.rand_like(taught.confidence) < self.branch.bank.keep_probabilities()[seen]
         return teacher_loss(
             log_p,
@@ -116,6 +120,6 @@ class AdaptiveTeacher(WithTeacher):
             keep | said,
             self.config.tsf.teacher_weighting,
             self.config.tsf.confidence_threshold,
-            said,
+            known,
             share,
         )

@@ -40,5 +40,5 @@ class Ael(AdaptiveTeacher):
         self.presence.mark(views.index, pseudo.cells)
         labels, confidence = overridden(pseudo.labels, pseudo.confidence, views)
         maps = [views.images, views.valid, labels, confidence, views.labels]
-        images, *rest = self.mixed(maps, wanted, pseudo.cells, rng)
-        return Taught(self.strong(images, rest[0], rng), *rest)
+        images, valid, labels, confidence, manual = self.mixed(maps, wanted, pseudo.cells, rng)
+        return Taught(self.strong(images, valid, rng), valid, labels, confidence, manual, None)

@@ -165,7 +165,7 @@ class WithTeacher(SemiSupervised):
     def begin(self, total_steps: int) -> None:
         """Start anew; the teacher's memory is at most a tenth of the training, as in TSF."""
         super().begin(total_steps)
-        self.teacher.decay = bounded_decay(self.DECAY, total_steps)
+        self.teacher.decay = bounded_decay(self.DECAY, self.whole_steps)
 
     @property
     def predictor(self) -> Segmenter:

@@ -57,7 +57,7 @@ class PsMt(SemiSupervised):
         """Start anew; a teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
         for teacher in self.teachers:
-            teacher.decay = bounded_decay(DECAY, total_steps)  # type: ignore[assignment]
+            teacher.decay = bounded_decay(DECAY, self.whole_steps)  # type: ignore[assignment]
 
     @property
     def predictor(self) -> Segmenter:
