@@ -148,8 +148,14 @@ def test_going_on_has_its_own_length_and_no_pretrained_weights(folder, tmp_path,
     assert [workspace.metrics(number)["steps"] for number in range(2)] == [4, 2]
 
 
-def test_the_rate_descends_once_over_all_rounds_and_further_ones_are_its_tail(folder, tmp_path, rates):
+def test_the_rate_descends_in_each_round(folder, tmp_path, rates):
+    run(tmp_path, folder, active__strategy="random", active__budget=0.45, train__steps=4)
+    assert rates == [[1, 1 / 4, 0], [1, 1 / 2, 0]]
+
+
+def test_or_once_over_all_rounds_and_further_ones_are_its_tail(folder, tmp_path, rates):
     options = {"active__strategy": "random", "active__budget": 0.45, "train__steps": 4}
+    options["active__descent"] = "whole"
     run(tmp_path, folder, **options)
     assert rates == [[1, 3 / 6, 2 / 6], [2 / 6, 1 / 6, 0]]
     options["active__budget"] = 0.6
@@ -160,7 +166,7 @@ def test_the_rate_descends_once_over_all_rounds_and_further_ones_are_its_tail(fo
 
 
 def test_from_scratch_every_round_descends_by_itself(folder, tmp_path, rates):
-    run(tmp_path, folder, **CHIPS)
+    run(tmp_path, folder, **CHIPS, active__descent="whole")
     assert rates == [[1, 1 / 3, 0]] * 2
 
 

@@ -55,7 +55,7 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     folder = context.workspace.round_dir(number)
     steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
-    if config.active.retrain == "continue":
+    if config.active.retrain == "continue" and config.active.descent == "whole":
         before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
         module.be_part_of(max(_planned(config), before + steps), before)
     if earlier is not None and going_on and not (folder / RESUME_NAME).exists():
@@ -100,10 +100,7 @@ def _steps(config: Config, going_on: bool) -> int:
 
 
 def _planned(config: Config) -> int:
-    """Steps of all planned rounds: one descent, since a rate that rises again undoes what a round had learnt.
-
-    Rounds beyond the plan are the end of a descent that is so much longer.
-    """
+    """Steps of all planned rounds; rounds beyond the plan are the end of a descent that is so much longer."""
     return _steps(config, False) + config.active.rounds * _steps(config, True)
 
 

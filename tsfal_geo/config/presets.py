@@ -23,7 +23,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "refined_weight": "one",
             "unresolved": "keep",
         },
-        "active": {"granularity": "pixels", "ranking": "paper"},
+        "active": {"granularity": "pixels", "ranking": "paper", "descent": "whole"},
     },
     "strong": {
         "augment": {"colour": 0.5},
@@ -43,7 +43,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "refined_weight": "margin",
             "unresolved": "conf",
         },
-        "active": {"granularity": "regions", "ranking": "strong"},
+        "active": {"granularity": "regions", "ranking": "strong", "descent": "round"},
     },
 }
 

@@ -255,6 +255,11 @@ class ActiveConfig(Frozen):
     round_steps: float = Field(
         0.5, gt=0, description="length of each later round that goes on, in lengths of the first"
     )
+    descent: Literal["round", "whole"] | None = Field(
+        None,
+        description="the rate falls to 0 in each round, or once over all planned rounds: better in the end "
+        "where trainings are short, but only the last round's map is finished",
+    )
     retrain: Literal["continue", "scratch"] = Field(
         "continue", description="later rounds go on with the networks, or start from the pretrained weights"
     )
