@@ -86,11 +86,23 @@ def test_people_overrule_votes_and_votes_overrule_the_teacher_in_the_mask_alone(
         assert (scene.pseudo != scene.truth)[part].any()
 
 
-@pytest.mark.parametrize("refining", [True, False])
-def test_it_says_where_votes_stand(scene, refining):
-    refiner = make_refiner(refining=refining)
-    *_, refined = refiner.refine(scene.teacher, scene.pseudo, scene.conf, scene.manual, 0.5)
-    assert torch.equal(refined, scene.voted & refining)
+def test_it_says_which_votes_rest_on_people_s_labels_of_the_image(scene):
+    manual = torch.full_like(scene.manual, 255)
+    manual[0, :24, :24] = scene.truth[0, :24, :24].to(torch.uint8)
+
+    def voted(**options):
+        refiner = make_refiner(**options)
+        labels, _, voted = refiner.refine(scene.teacher, scene.pseudo, scene.conf, manual, 0.5)
+        mended = (labels != scene.pseudo) & (manual == 255)
+        return voted, mended
+
+    found, mended = voted()
+    assert mended[0].any() and mended[1].any()
+    assert found[0][mended[0]].all() and not found[1].any()
+    assert not (found & (manual != 255)).any()
+    assert not voted(plar={"support": "reliable"})[0].any()
+    assert not voted(plar={"min_manual_cells": 37})[0].any()
+    assert not voted(refining=False)[0].any()
 
 
 def test_the_mask_is_doubt_within_the_image_where_no_person_spoke(scene):

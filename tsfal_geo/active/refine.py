@@ -157,7 +157,14 @@ class ActiveRefiner(nn.Module):
         if self.config.tsf.teacher_weighting == "ael":
             # It squares what it is given: confidences are meant so, a vote's margin is meant as it is.
             weight = torch.where(refined, weight.sqrt(), weight)
-        return written.labels.long(), weight, refined
+        return written.labels.long(), weight, refined & self._heard(manual)
+
+    def _heard(self, manual: Tensor) -> Tensor:
+        """Images whose votes rest on people's labels, (N, 1, 1) bool; others repeat the network."""
+        if self.config.plar.support == "reliable":
+            return torch.zeros_like(manual[:, :1, :1], dtype=torch.bool)
+        cells = label_cells(manual, self.config.plar.purity) != IGNORE
+        return (cells.flatten(1).sum(1) >= self.config.plar.min_manual_cells)[:, None, None]
 
     @torch.no_grad()
     def decode(self, teacher: SegmenterOutput) -> Tensor | None:

@@ -38,7 +38,8 @@ class Refiner(Protocol):
         Returns:
             Labels (B, H, W) int64, 255 ignored; their weight (B, H, W) float32 in [0, 1], which takes the
             confidence's place in L_t: 1 for manual labels, ``conf`` where the pseudo-label stays as it was, 0
-            to leave a pixel out (``ael`` squares it); and where PLAR's votes stand (B, H, W) bool.
+            to leave a pixel out (``ael`` squares it); and where votes stand that rest on people's labels of
+            the image (B, H, W) bool.
         """
 
     def training_loss(self, teacher: SegmenterOutput, target: Tensor, step_fraction: float) -> Tensor | None:

@@ -149,7 +149,7 @@ class Tsf(AdaptiveTeacher):
         pseudo: PseudoLabels,
         views: Views,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The teacher's labels after PLAR and manual override, their confidence, and where PLAR voted."""
+        """The teacher's labels after PLAR and manual override, their confidence, and where people voted."""
         if self.refiner is None:
             return *overridden(pseudo.labels, pseudo.confidence, views), torch.zeros_like(views.valid)
         with torch.autocast(self.device.type, enabled=False):

@@ -34,7 +34,7 @@ class Taught:
         teacher: int64 the teacher's labels (ŷ^t) after manual override, 255 ignored.
         confidence: float32 of ``teacher``.
         manual: int64 what people said, 255 where nothing.
-        refined: bool, where ``teacher`` is a vote of PLAR; None: nowhere.
+        refined: bool, where ``teacher`` is a vote of people's labels in the same image; None: nowhere.
     """
 
     images: Tensor
@@ -107,8 +107,7 @@ class AdaptiveTeacher(WithTeacher):
     def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught, share: float = 1.0) -> Tensor:
         """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``).
 
-        Pseudo-labels count ``share``. What people said counts 1, and so do votes: labels carried them there,
-        not the network's own belief.
+        Pseudo-labels count ``share``. What people said counts 1, and so do the votes of PLAR that it carries.
         """
         said = taught.manual != IGNORE
         known = said if taught.refined is None else said | taught.refined
