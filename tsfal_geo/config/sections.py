@@ -189,7 +189,7 @@ class TsfConfig(Frozen):
     pseudo_weight: float | None = Field(
         None,
         ge=0,
-        description="of TSF's pseudo-labels, the teacher's and the peers'; people's labels count 1",
+        description="of TSF's pseudo-labels, the teacher's and the peers'; people's labels and votes count 1",
     )
     align: bool | None = Field(
         None, description="pseudo-labels as frequent, class by class, as the labelled chips' pixels"
