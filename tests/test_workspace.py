@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import load_config
-from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.errors import ConfigError, WorkspaceError
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.workspace.atomic import replace_file, write_text
 from tsfal_geo.workspace.layout import State, Workspace
@@ -65,6 +65,17 @@ def test_what_is_no_workspace_is_said_in_one_line(tmp_path, text, words):
     with pytest.raises(WorkspaceError, match=words) as error:
         Workspace.open(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_key_that_is_no_longer_there_is_named_and_nothing_is_called_damaged(tmp_path):
+    workspace = Workspace.create(tmp_path / "ws", _state(tmp_path), load_config(None))
+    path = workspace.root / "tsfal.yaml"
+    path.write_text(path.read_text().replace("  active:\n", "  active:\n    round_lr: 1.0\n"))
+    with pytest.raises(ConfigError, match=r"tsfal\.yaml: unknown key 'active\.round_lr'; take it out"):
+        _ = Workspace.open(tmp_path / "ws").config
+    path.write_text("config: {")
+    with pytest.raises(WorkspaceError, match="damaged"):
+        _ = Workspace.open(tmp_path / "ws").config
 
 
 def test_no_model_before_the_first_round(tmp_path):

@@ -44,7 +44,7 @@ def load_config(
         values = _without_rates(values, str(optimiser))
     for key, value in (overrides or {}).items():
         _set(values, key, value)
-    return _validate(values, str(path) if path else "configuration")
+    return validated(values, str(path) if path else "configuration")
 
 
 def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
@@ -93,7 +93,16 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     values[last] = value
 
 
-def _validate(values: dict[str, Any], source: str) -> Config:
+def validated(values: Any, source: str) -> Config:
+    """Make a configuration of plain values.
+
+    Args:
+        values: by section and key.
+        source: what the error names, such as a file.
+
+    Raises:
+        ConfigError: unknown key, value out of range.
+    """
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -101,7 +110,7 @@ def _validate(values: dict[str, Any], source: str) -> Config:
         key = ".".join(str(part) for part in first["loc"]) or "configuration"
         if first["type"] == "extra_forbidden":
             raise ConfigError(
-                f"{source}: unknown key '{key}'; see docs/configuration.md for the keys"
+                f"{source}: unknown key '{key}'; take it out, or see docs/configuration.md for the keys"
             ) from None
         reason = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {reason}") from None

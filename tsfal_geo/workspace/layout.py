@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.config import Config
+from tsfal_geo.config.reading import validated
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.workspace.atomic import write_text
@@ -164,15 +165,16 @@ class Workspace:
         """The configuration of the workspace.
 
         Raises:
+            ConfigError: a key that there is not, or a value out of range.
             WorkspaceError: ``tsfal.yaml`` is missing or damaged.
         """
         path = self.root / "tsfal.yaml"
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return Config.model_validate(data["config"])
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             reason = str(error).splitlines()[0]
             raise WorkspaceError(f"{path}: damaged ({reason}); restore it, or `train --fresh`") from None
+        return validated(values, str(path))
 
     def write_config(self, config: Config) -> None:
         """Write ``tsfal.yaml``: the resolved configuration and the versions it ran with."""
