@@ -9,7 +9,7 @@ import rasterio
 import shapely
 from loop_case import IDS, QuietReporter, tiny_config, write_scenes
 
-from tsfal_geo.active import rounds, training
+from tsfal_geo.active import looking, rounds, training
 from tsfal_geo.active.loop import Request, query, train
 from tsfal_geo.active.oracle import query_mask
 from tsfal_geo.classes import IGNORE
@@ -248,6 +248,18 @@ def test_every_strategy_spends_the_same_share(strategy, folder, tmp_path):
     values = workspace.metrics(0)
     after = values["labelled_pixels"] + values["query_pixels"]
     assert 0.49 * values["valid_pixels"] < after <= 0.5 * values["valid_pixels"]
+
+
+def test_a_committee_is_asked_only_while_there_is_budget(folder, tmp_path, monkeypatch):
+    calls = []
+    original = looking.committee_votes
+    monkeypatch.setattr(looking, "committee_votes", lambda *args: calls.append(1) or original(*args))
+    settings = {"active__strategy": "qbc", "active__budget": 0.5, "active__rounds": 1}
+    run(tmp_path, folder, **settings)
+    first = len(calls)
+    workspace = run(tmp_path, folder, active__oracle=True, **settings)
+    assert (workspace.current_round, workspace.metrics(1)["queries"]) == (1, 0)
+    assert len(calls) == first > 0
 
 
 def test_without_rounds_nothing_is_asked(folder, tmp_path):

@@ -51,7 +51,9 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
     """
     config = context.config
     seed = config.train.seed + number
-    strategy = build_strategy(config.active.strategy, seed, config.active.qbc_passes)
+    # With nothing to spend there is nothing to score: a committee would be asked in vain.
+    passes = config.active.qbc_passes if budget.remaining else 0
+    strategy = build_strategy(config.active.strategy, seed, passes)
     whole = config.active.granularity == "chips"
     truth = context.inputs.truth if config.active.oracle else None
     watcher = Watcher(context, trained, labels, strategy, truth=truth)
