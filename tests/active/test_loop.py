@@ -267,7 +267,11 @@ def test_without_rounds_nothing_is_asked(folder, tmp_path):
     assert (workspace.state.status, workspace.metrics(0)["queries"]) == ("done", 0)
 
 
-def test_only_the_first_training_waits_before_unlabelled_images_count(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("descent", "ramps"), [("round", [0.5, 0.0]), ("whole", [0.5, 0.5])])
+def test_only_the_first_training_waits_before_unlabelled_images_count(
+    folder, tmp_path, monkeypatch, descent, ramps
+):
+    """As one descent over all rounds, the ramp goes over all of them too."""
     built = []
     original = training.build_module
     monkeypatch.setattr(
@@ -275,5 +279,6 @@ def test_only_the_first_training_waits_before_unlabelled_images_count(folder, tm
         "build_module",
         lambda config, *args, **kw: built.append(config) or original(config, *args, **kw),
     )
-    run(tmp_path, folder, active__oracle=True, active__budget=0.5, active__rounds=1, tsf__ramp=0.5)
-    assert [config.tsf.ramp for config in built] == [0.5, 0.0]
+    settings = {"active__budget": 0.5, "active__rounds": 1, "active__descent": descent, "tsf__ramp": 0.5}
+    run(tmp_path, folder, active__oracle=True, **settings)
+    assert [config.tsf.ramp for config in built] == ramps

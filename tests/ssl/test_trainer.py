@@ -184,6 +184,70 @@ def test_warm_start_takes_weights_and_banks_but_not_the_step(
     assert second.steps_done == 0 and second.step == 0 and not second.presence.present.any()
 
 
+def joins(checkpoint, seen):
+    """Be the second half of a training; ``seen`` gets the optimiser's state before the first step."""
+
+    def join(module, stop):
+        module.be_part_of(6, 3, checkpoint)
+        losses = module.losses
+
+        def looking(batch, rng):
+            if module.steps_done == 0:
+                states = module.optimizers().optimizer.state_dict()["state"]
+                seen.update({key: {k: v.clone() for k, v in value.items()} for key, value in states.items()})
+            return losses(batch, rng)
+
+        module.losses = looking
+
+    return join
+
+
+def test_a_part_of_a_training_begins_with_the_moments_of_the_part_before(run, make_config, tmp_path):
+    config = make_config(train={"optimiser": "adamw", "lr": 0.001, "weight_decay": 0.1})
+    run(config, steps=3)
+    checkpoint = tmp_path / "run" / "resume.ckpt"
+    left = torch.load(checkpoint)["optimizer_states"][0]["state"]
+    seen = {}
+    other = make_config(train={"optimiser": "adamw", "lr": 0.001, "weight_decay": 0.2})
+    second, _, _ = run(other, folder="second", steps=3, disturb=joins(checkpoint, seen))
+    assert len(left) == len(seen) > 0
+    for key, values in left.items():
+        assert all(torch.equal(values[name], seen[key][name]) for name in ("step", "exp_avg", "exp_avg_sq"))
+    (optimiser,) = second.trainer.optimizers
+    assert {int(state["step"]) for state in optimiser.state.values()} == {6}
+    assert {group["weight_decay"] for group in optimiser.param_groups} == {0.2}
+
+
+def test_warm_up_and_ramp_go_by_the_whole_descent(make_config, make_module):
+    module = make_module(make_config(tsf={"warmup_steps": 4}))
+    module.be_part_of(20, 0)
+    module.begin(8)
+    assert (module.warm, module.since_warmup, module.progress) == (False, 0, 0)
+    module.be_part_of(20, 8)
+    module.begin(12)
+    assert (module.warm, module.since_warmup, module.progress) == (True, 4 / 16, 8 / 20)
+
+
+def test_moments_of_another_optimiser_are_left_behind(run, make_config, tmp_path):
+    run(make_config(train={"optimiser": "adamw", "lr": 0.001}), steps=3)
+    seen = {}
+    run(make_config(), folder="second", steps=3, disturb=joins(tmp_path / "run" / "resume.ckpt", seen))
+    assert seen == {}
+
+
+def test_warm_start_takes_the_labels_that_there_are_now_and_the_predictions_as_they_were(
+    make_config, make_module, tmp_path
+):
+    first, second = (make_module(make_config(tsf={"align": True})) for _ in range(2))
+    first.alignment.prior.copy_(torch.tensor([0.1, 0.1, 0.8]))
+    first.alignment.seen.copy_(torch.tensor([0.2, 0.3, 0.5]))
+    prior = second.alignment.prior.clone()
+    torch.save({"state_dict": first.state_dict()}, tmp_path / "resume.ckpt")
+    warm_start(second, tmp_path / "resume.ckpt")
+    assert torch.equal(second.alignment.prior, prior)
+    assert torch.equal(second.alignment.seen, first.alignment.seen)
+
+
 def test_warm_start_leaves_the_refiner_s_configuration(make_config, make_module, tmp_path):
     """Also from a checkpoint of before it counted steps without the decoder."""
     modules = []

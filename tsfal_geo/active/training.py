@@ -57,7 +57,8 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
     if config.active.retrain == "continue" and config.active.descent == "whole":
         before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
-        module.be_part_of(max(_planned(config), before + steps), before)
+        whole = max(_planned(config), before + steps)
+        module.be_part_of(whole, before, earlier if going_on else None)
     if earlier is not None and going_on and not (folder / RESUME_NAME).exists():
         warm_start(module, earlier)
     result = fit(
@@ -110,8 +111,9 @@ def _round_config(config: Config, number: int, going_on: bool) -> Config:
     update: dict[str, Any] = {}
     if going_on:
         update["model"] = config.model.model_copy(update={"weights": None})
-        # Networks that know the classes already need no time before they may teach each other.
-        update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
+        if config.active.descent != "whole":
+            # Networks that know the classes already need no time before they may teach each other.
+            update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
     update["train"] = config.train.model_copy(update=train)
     return config.model_copy(update=update)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import UserError
 from tsfal_geo.models.segmenter import Segmenter, enlarge
-from tsfal_geo.ssl.optimisers import build_optimiser, parameter_groups
+from tsfal_geo.ssl.optimisers import build_optimiser, parameter_groups, take_over
 from tsfal_geo.ssl.parts import Parts
 
 Losses = dict[str, Tensor]
@@ -50,6 +51,7 @@ class SegmentationModule(LightningModule):
         self.branch = parts.branch
         self.total_steps = parts.config.train.steps
         self._descent: tuple[int, int] | None = None
+        self._earlier: Path | None = None
         self.metrics: dict[str, float] = {}
         self.confusions = nn.ModuleDict()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -108,6 +110,11 @@ class SegmentationModule(LightningModule):
         optimisers = [build_optimiser([*groups, *self.extra_groups()], train)]
         if slow := self.slow_groups():
             optimisers.append(torch.optim.AdamW(slow))
+        if self._earlier is not None:
+            states = torch.load(self._earlier, map_location="cpu", mmap=True, weights_only=True)
+            # There is one fewer where one of the two trainings has no slow groups.
+            for optimiser, state in zip(optimisers, states["optimizer_states"], strict=False):
+                take_over(optimiser, state)
         return optimisers
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -149,16 +156,21 @@ class SegmentationModule(LightningModule):
     def learning_rate(self) -> float:
         """The base rate of this step: lr · (1 - step / total)^power, counted over the whole descent."""
         train = self.config.train
-        return train.lr * (1 - (self.steps_before + self._step) / self.whole_steps) ** train.poly_power
+        return train.lr * (1 - self.progress) ** train.poly_power
 
-    def be_part_of(self, whole_steps: int, steps_before: int) -> None:
+    def be_part_of(self, whole_steps: int, steps_before: int, earlier: Path | None = None) -> None:
         """Train as a part of a longer descent of the rate, such as a round among rounds.
+
+        Warm-up and ramps go by the whole descent too.
 
         Args:
             whole_steps: of the descent, at least those before and this training's.
             steps_before: steps of it that came before this training.
+            earlier: ``resume.ckpt`` of the part before, with whose moments the optimisers begin; None: they
+                begin anew.
         """
         self._descent = whole_steps, steps_before
+        self._earlier = earlier
 
     @property
     def whole_steps(self) -> int:
@@ -177,8 +189,8 @@ class SegmentationModule(LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the steps that is done, 0 to 1."""
-        return self._step / self.total_steps
+        """Share of the descent's steps that is done, 0 to 1."""
+        return (self.steps_before + self._step) / self.whole_steps
 
     def on_validation_model_train(self) -> None:
         """Go back to train mode by ``train``, on which networks hang more than a flag.

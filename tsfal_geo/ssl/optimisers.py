@@ -45,3 +45,22 @@ def build_optimiser(groups: list[dict[str, Any]], train: TrainConfig) -> torch.o
     if train.optimiser == "adamw":
         return torch.optim.AdamW(rated, weight_decay=train.weight_decay)
     return torch.optim.SGD(rated, momentum=train.momentum, weight_decay=train.weight_decay)
+
+
+def take_over(optimiser: torch.optim.Optimizer, earlier: dict[str, Any]) -> None:
+    """Go on with the moments that an optimiser of the same networks had.
+
+    Rates, decays and momenta stay the optimiser's own. Nothing is taken over from another kind of optimiser
+    or other groups of parameters.
+
+    Args:
+        optimiser: a fresh one.
+        earlier: the state dict of the other.
+    """
+    own = optimiser.state_dict()["param_groups"]
+    if [_shape(group) for group in own] == [_shape(group) for group in earlier["param_groups"]]:
+        optimiser.load_state_dict({"state": earlier["state"], "param_groups": own})
+
+
+def _shape(group: dict[str, Any]) -> tuple[int, frozenset[str]]:
+    return len(group["params"]), frozenset(group)

@@ -29,7 +29,8 @@ from tsfal_geo.ssl.relay import Relay
 from tsfal_geo.workspace.atomic import unsaved_work
 
 _VALIDATIONS = 10
-_REFINER, _ALIGNMENT = "refiner.", "alignment."  # where modules keep them
+_OPTIONAL = ("refiner.", "alignment.")  # where modules keep what others do not have
+_PRIOR = "alignment.prior"
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
 
     The presence bank starts anew if the number of unlabelled chips has changed, as its columns are chips. A
     refiner that the earlier round did not have starts untrained; one that is no longer wanted is left out.
-    The alignment starts from the labels that there are now.
+    The alignment goes by the labels that there are now.
 
     Raises:
         WorkspaceError: the checkpoint is damaged or of another network.
@@ -137,10 +138,10 @@ def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
     own = module.state_dict()
     for name in [n for n in state if n.endswith("presence.present") and state[n].shape != own[n].shape]:
         state[name] = own[name]
-    kept = {name: value for name, value in state.items() if not name.startswith((_REFINER, _ALIGNMENT))}
-    refiner = {name: state.get(name, value) for name, value in own.items() if name.startswith(_REFINER)}
-    alignment = {name: value for name, value in own.items() if name.startswith(_ALIGNMENT)}
-    _fill(module, {**kept, **refiner, **alignment}, checkpoint)
+    kept = {name: value for name, value in state.items() if not name.startswith(_OPTIONAL)}
+    wanted = {name: state.get(name, value) for name, value in own.items() if name.startswith(_OPTIONAL)}
+    prior = {name: value for name, value in own.items() if name == _PRIOR}
+    _fill(module, {**kept, **wanted, **prior}, checkpoint)
     module.begin(module.total_steps)
 
 

@@ -57,18 +57,18 @@ class SemiSupervised(SegmentationModule):
     def warmup_steps(self) -> int:
         """Steps before unlabelled images count."""
         given = self.config.tsf.warmup_steps
-        return round(self.WARMUP * self.total_steps) if given is None else given
+        return round(self.WARMUP * self.whole_steps) if given is None else given
 
     @property
     def warm(self) -> bool:
         """Whether the warm-up is over."""
-        return self._step >= self.warmup_steps
+        return self.steps_before + self._step >= self.warmup_steps
 
     @property
     def since_warmup(self) -> float:
         """Share of the steps after the warm-up that is done, by which ramps go."""
         start = self.warmup_steps
-        return max(0.0, (self._step - start) / max(1, self.total_steps - start))
+        return max(0.0, (self.steps_before + self._step - start) / max(1, self.whole_steps - start))
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """The losses of a step that are summed, by name; those on labelled images begin with ``labelled``.
