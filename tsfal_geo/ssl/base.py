@@ -111,7 +111,7 @@ class SegmentationModule(LightningModule):
         if slow := self.slow_groups():
             optimisers.append(torch.optim.AdamW(slow))
         if self._earlier is not None:
-            states = torch.load(self._earlier, map_location="cpu", mmap=True, weights_only=True)
+            states = torch.load(self._earlier, map_location="cpu", weights_only=True)
             # There is one fewer where one of the two trainings has no slow groups.
             for optimiser, state in zip(optimisers, states["optimizer_states"], strict=False):
                 take_over(optimiser, state)
