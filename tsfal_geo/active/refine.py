@@ -99,7 +99,7 @@ class ActiveRefiner(nn.Module):
         Args:
             teacher: output with features, float32.
             target: (B, H, W) uint8, 255 unknown.
-            step_fraction: share of the round's training that is done.
+            step_fraction: share of the training that is done.
         """
         if step_fraction < self.config.emd.start:
             return None

@@ -55,12 +55,13 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     folder = context.workspace.round_dir(number)
     steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
+    # A round that was stopped goes on from its own state.
+    begins_from = earlier if going_on and not (folder / RESUME_NAME).exists() else None
     if config.active.retrain == "continue" and config.active.descent == "whole":
         before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
-        whole = max(_planned(config), before + steps)
-        module.be_part_of(whole, before, earlier if going_on else None)
-    if earlier is not None and going_on and not (folder / RESUME_NAME).exists():
-        warm_start(module, earlier)
+        module.be_part_of(max(_planned(config), before + steps), before, begins_from)
+    if begins_from is not None:
+        warm_start(module, begins_from)
     result = fit(
         module,
         datamodule,

@@ -211,7 +211,7 @@ class EmdConfig(Frozen):
     enabled: bool = True
     lr: float = 1e-3
     weight_decay: float = 1e-4
-    start: float = Field(0.1, description="share of the round's steps before it trains")
+    start: float = Field(0.1, description="share of the training's steps before it trains")
     threshold: float | None = Field(
         None, gt=0, lt=1, description="error probability from which on the decoder puts a cell into the mask"
     )
