@@ -77,6 +77,14 @@ def test_every_shipped_configuration_is_valid():
         ({"data.chip_size": 100}, "multiple of 32"),
         ({"preset": "weak"}, "preset"),
         ({"train.steps.more": 1}, "train.steps"),
+        ({"train": 3}, "train is 3: expected keys with values"),
+        ({"classes": 3}, r"classes is 3: expected a list of classes, each such as \{id: 0"),
+        ({"classes": ["road"]}, r"classes\.0 is 'road': expected a list of classes"),
+        (
+            {"classes": [{"id": 0, "name": "road"}]},
+            r"classes\.0\.colour is missing: expected a list of classes",
+        ),
+        ({"model.atrous_rates": 3}, "model.atrous_rates is 3: expected a list"),
     ],
 )
 def test_what_is_wrong_is_named(overrides, words):
@@ -93,6 +101,17 @@ def test_set_items_are_yaml():
     assert parse_set(("a.b=[1, 2]", "c=true")) == {"a.b": [1, 2], "c": True}
     with pytest.raises(ConfigError, match="key=value"):
         parse_set(("nonsense",))
+    with pytest.raises(ConfigError, match="key=value"):
+        parse_set(("=3",))
+    with pytest.raises(ConfigError, match=r"--set train\.lr=\[: .* not readable as YAML"):
+        parse_set(("train.lr=[",))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"binary\.yaml: not readable as text"):
+        load_config(path)
 
 
 def test_the_documentation_of_the_keys_is_current():

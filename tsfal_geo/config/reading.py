@@ -12,6 +12,9 @@ from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.whole import Config
 from tsfal_geo.errors import ConfigError
 
+_CLASSES = "expected a list of classes, each such as {id: 0, name: water, colour: [0, 0, 255]}"
+_SECTION = "expected keys with values, see docs/configuration.md"
+
 
 def load_config(
     path: Path | None = None, overrides: dict[str, Any] | None = None, base: Config | None = None
@@ -35,6 +38,8 @@ def load_config(
         except yaml.YAMLError as error:
             reason = str(error).replace("\n", " ")
             raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
+        except (UnicodeDecodeError, OSError) as error:
+            raise ConfigError(f"{path}: not readable as text ({error}); expected YAML in UTF-8") from None
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
     if (overrides or {}).get("preset") not in (None, values.get("preset")):
@@ -51,14 +56,19 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
     """Turn ``--set`` items ``a.b=value`` (value in YAML) into overrides.
 
     Raises:
-        ConfigError: an item without ``=``.
+        ConfigError: an item without a key or ``=``, or whose value is not YAML.
     """
     result = {}
     for item in items:
         key, found, text = item.partition("=")
-        if not found:
+        if not found or not key.strip():
             raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.0005")
-        result[key.strip()] = yaml.safe_load(text)
+        try:
+            result[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(
+                f"--set {item}: '{text}' is not readable as YAML; expected such as 3, [1, 2] or 'text'"
+            ) from None
     return result
 
 
@@ -112,5 +122,18 @@ def validated(values: Any, source: str) -> Config:
             raise ConfigError(
                 f"{source}: unknown key '{key}'; take it out, or see docs/configuration.md for the keys"
             ) from None
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{source}: {key} is {first.get('input')!r}: {reason}") from None
+        found = "missing" if first["type"] == "missing" else f"{first.get('input')!r}"
+        raise ConfigError(
+            f"{source}: {key} is {found}: {_expectation(first['type'], key, first['msg'])}"
+        ) from None
+
+
+def _expectation(kind: str, key: str, message: str) -> str:
+    """What was expected, for mistakes that the validator words for programmers."""
+    if kind in ("missing", "model_type", "tuple_type") and key.split(".")[0] == "classes":
+        return _CLASSES
+    if kind in ("missing", "model_type"):
+        return _SECTION
+    if kind == "tuple_type":
+        return "expected a list, such as [1, 2, 3]"
+    return message.removeprefix("Value error, ").replace("Input should be", "expected")
