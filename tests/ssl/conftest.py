@@ -101,7 +101,7 @@ def make_module(make_data):
         data = data or make_data(config)
         statistics = compute(data.labelled.reader, data.labelled.chips)
         normaliser = Normaliser(statistics)
-        branch = LabelledBranch(config, normaliser, data, (40_000, 20_000, 3_000), len(data.labelled.chips))
+        branch = LabelledBranch(config, normaliser, data, (40_000, 20_000, 3_000))
         parts = Parts(
             class_counts=(40_000, 20_000, 3_000),
             config=config,

@@ -49,12 +49,15 @@ class Pools:
 
     Attributes:
         labelled: supervise the segmenter.
+        shares: how often each of these is read beside one that is read in every epoch, in (0, 1]; None: all
+            alike.
         unlabelled: get pseudo-labels where nothing is said.
         held_out: labelled, but kept for the error mask decoder alone.
         counts: labelled pixels of each class in the chips that supervise, (C,) int64.
     """
 
     labelled: tuple[int, ...]
+    shares: tuple[float, ...] | None
     unlabelled: tuple[int, ...]
     held_out: tuple[int, ...]
     counts: NDArray[np.int64]
@@ -96,31 +99,36 @@ def read_labels(
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:
     """Sort chips into pools.
 
-    Chips of the folder's labels supervise, and so do chips that people labelled by half or more; where the
-    folder has no labels, or training uses no unlabelled chips, every chip that people labelled does. All
-    chips that are not fully labelled are unlabelled too: what is said about them overrides their
-    pseudo-labels. Which chips are held out for the error mask decoder changes with the round, so that none is
-    lost to the segmenter for good; in their round its networks see nothing of them.
+    Chips of the folder's labels supervise, and so does every chip that people labelled, as often as it has
+    labels: by its labelled share. In ``paper``, where training uses unlabelled chips, only those that people
+    labelled by half or more do. All chips that are not fully labelled are unlabelled too: what is said
+    about them overrides their pseudo-labels. Which chips are held out for the error mask decoder changes with
+    the round, so that none is lost to the segmenter for good; in their round its networks see nothing of
+    them.
+
+    Counts are of chips labelled by half or more, where there are any: what people were asked elsewhere is no
+    fair sample of the classes.
     """
     from tsfal_geo.ssl.build import method_named  # a filled register
 
-    sparse_too = not method_named(config.train.method).uses_unlabelled
-    dense = np.flatnonzero((labels.by_hand >= DENSE) | (labels.own & sparse_too))
-    supervising = sorted({*inputs.labelled, *dense.tolist()})
-    if not supervising:
-        supervising = np.flatnonzero(labels.by_chip > 0).tolist()
+    whole = set(inputs.labelled)
+    sparse_too = config.preset == "strong" or not method_named(config.train.method).uses_unlabelled
+    by_hand = np.flatnonzero((labels.own & sparse_too) | (labels.by_hand >= DENSE)).tolist()
+    supervising = sorted(whole.union(by_hand)) or np.flatnonzero(labels.by_chip > 0).tolist()
+    dense = [i for i in supervising if i in whole or labels.by_hand[i] >= DENSE] or supervising
     counts = np.zeros((len(inputs.chips), len(inputs.classes)), np.int64)
-    chips = [inputs.chips[i] for i in supervising]
-    counts[supervising] = class_counts(chips, labels.every, len(inputs.classes))
-    held_out: list[int] = []
+    counts[dense] = class_counts([inputs.chips[i] for i in dense], labels.every, len(inputs.classes))
+    held_out: set[int] = set()
     asks = config.train.method == "tsf" and config.active.rounds > 0
     if asks and config.emd.enabled and config.emd.hold_out:
-        held_out = draw_held_out(counts, supervising, config.emd.hold_out, config.train.seed + number)
-    kept = tuple(i for i in supervising if i not in set(held_out))
-    open_chips = [i for i in np.flatnonzero(labels.by_chip < FULL).tolist() if i not in set(held_out)]
+        held_out = set(draw_held_out(counts, dense, config.emd.hold_out, config.train.seed + number))
+    kept = tuple(i for i in supervising if i not in held_out)
+    open_chips = tuple(i for i in np.flatnonzero(labels.by_chip < FULL).tolist() if i not in held_out)
+    shares = tuple(1.0 if i in whole else float(labels.by_chip[i]) for i in kept)
     return Pools(
         labelled=kept,
-        unlabelled=tuple(open_chips) or kept,
-        held_out=tuple(held_out),
+        shares=None if all(share >= FULL for share in shares) else shares,
+        unlabelled=open_chips or kept,
+        held_out=tuple(sorted(held_out)),
         counts=counts[list(kept)].sum(0),
     )

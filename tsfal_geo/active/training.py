@@ -142,6 +142,7 @@ def _build(
         [chips[i] for i in pools.labelled],
         [chips[i] for i in pools.unlabelled] if method_named(config.train.method).uses_unlabelled else (),
         [chips[i] for i in pools.held_out],
+        shares=pools.shares,
         manual=labels.every,
         val_reader=val.reader if val else None,
         val_labels=val.labels if val else None,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
@@ -67,6 +68,7 @@ class TsfDataModule(LightningDataModule):
         unlabelled_chips: Sequence[Chip] = (),
         held_out_chips: Sequence[Chip] = (),
         *,
+        shares: Sequence[float] | None = None,
         manual: LabelReader | None = None,
         val_reader: SceneReader | None = None,
         val_labels: LabelReader | None = None,
@@ -84,6 +86,8 @@ class TsfDataModule(LightningDataModule):
             labelled_chips: chips whose labels train the segmenter.
             unlabelled_chips: chips for the semi-supervised losses.
             held_out_chips: labelled chips kept for the error mask decoder.
+            shares: how often each labelled chip is read beside one that is read in every epoch, in (0, 1];
+                None: all alike.
             manual: labels that people gave on unlabelled chips.
             val_reader: the validation scenes; None: the training scenes.
             val_labels: labels of the validation scenes.
@@ -103,6 +107,7 @@ class TsfDataModule(LightningDataModule):
             )
         if val_chips and val_labels is None:
             raise LabelError("found validation chips without labels; give labels for the validation scenes")
+        self.shares = None if shares is None else tuple(shares)
         self.config = config
         self.seed = config.seed if seed is None else seed
         self.start = start
@@ -134,6 +139,11 @@ class TsfDataModule(LightningDataModule):
                 moved[name]["seed"] = part["seed"]
         return moved
 
+    @property
+    def sparse(self) -> bool:
+        """Whether some labelled chips are labelled in part, and read by their shares."""
+        return self.shares is not None
+
     def partner(self, index: int) -> dict[str, Tensor]:
         """Read an unlabelled chip for mixing, in the calling process; ``index`` as in the batches.
 
@@ -143,8 +153,14 @@ class TsfDataModule(LightningDataModule):
         assert self.unlabelled is not None, "partners are unlabelled chips"
         return {**self.unlabelled.read_chip(self.unlabelled.chips[index]), "index": torch.tensor(index)}
 
-    def labelled_sample(self, index: int) -> dict[str, Tensor]:
-        """Read a labelled chip for copy-paste, in the calling process; as :meth:`partner`."""
+    def labelled_sample(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Draw a labelled chip for copy-paste, by its share; read as :meth:`partner` reads."""
+        count = len(self.labelled.chips)
+        if self.shares is None:
+            index = int(rng.integers(count))
+        else:
+            ends = np.cumsum(self.shares)
+            index = min(int(np.searchsorted(ends, rng.random() * ends[-1], side="right")), count - 1)
         return {**self.labelled.read_chip(self.labelled.chips[index]), "index": torch.tensor(index)}
 
     def _parts(self) -> dict[str, Part]:
@@ -153,12 +169,15 @@ class TsfDataModule(LightningDataModule):
             "unlabelled": (self.unlabelled, self.config.batch_unlabelled),
             "held_out": (self.held_out, self.config.batch_labelled),
         }
-        rank, world = self._place()
         return {
-            name: Part(dataset, Stream(name, len(dataset.chips), batch, self.seed, rank, world))
+            name: Part(dataset, self._stream(name, len(dataset.chips), batch))
             for name, (dataset, batch) in datasets.items()
             if dataset is not None
         }
+
+    def _stream(self, name: str, count: int, batch: int) -> Stream:
+        shares = self.shares if name == "labelled" else None
+        return Stream(name, count, batch, self.seed, *self._place(), shares)
 
     def _place(self) -> tuple[int, int]:
         if self.trainer is None:

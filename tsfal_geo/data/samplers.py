@@ -68,6 +68,9 @@ class RandomChipSampler(GeoSampler):
             yield self.dataset.chip_slice(Chip(scene, 0, 0, y, x, self.size))
 
 
+_ROUNDING = 1e-6
+
+
 @dataclass(frozen=True)
 class Stream:
     """An endless, reshuffled walk through ``count`` items, cut into the batches of steps and ranks.
@@ -75,6 +78,9 @@ class Stream:
     Epoch e's order is the permutation drawn from (seed, name, e). Batch ``step`` of ``rank`` takes the
     positions ``(step · world + rank) · batch …`` of the walk: ranks never share an item of an epoch, and no
     step needs to know the steps before it.
+
+    With ``shares``, in (0, 1], an item is in that share of the epochs: the permutation is sampled
+    systematically (equal steps along the cumulative shares), at most once an item.
     """
 
     name: str
@@ -83,14 +89,20 @@ class Stream:
     seed: int
     rank: int = 0
     world: int = 1
+    shares: tuple[float, ...] | None = None
 
     def indices(self, step: int) -> list[int]:
         """The items of this rank's batch at ``step``."""
         first = (step * self.world + self.rank) * self.batch
         return [
-            int(_permutation(self.seed, self.name, epoch, self.count)[offset])
-            for epoch, offset in (divmod(first + k, self.count) for k in range(self.batch))
+            int(_walk(self.seed, self.name, epoch, self.shares or self.count)[offset])
+            for epoch, offset in (divmod(first + k, self.length) for k in range(self.batch))
         ]
+
+    @property
+    def length(self) -> int:
+        """Items of an epoch."""
+        return _length(self.shares or self.count)
 
     def seeds(self, step: int) -> list[int]:
         """A seed for each item of the batch, for its augmentation; fits int64."""
@@ -99,8 +111,21 @@ class Stream:
 
 
 @lru_cache(maxsize=16)
-def _permutation(seed: int, name: str, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng([seed, zlib.crc32(name.encode()), epoch]).permutation(count)
+def _walk(seed: int, name: str, epoch: int, items: int | tuple[float, ...]) -> np.ndarray:
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode()), epoch])
+    if isinstance(items, int):
+        return generator.permutation(items)
+    order = generator.permutation(len(items))
+    ends = np.cumsum(np.array(items)[order])
+    count = _length(items)
+    # Steps of at least 1, which no share exceeds: no item is met twice.
+    marks = (generator.random() + np.arange(count)) * ends[-1] / count
+    return order[np.searchsorted(ends, marks, side="right").clip(max=len(items) - 1)]
+
+
+@lru_cache(maxsize=16)
+def _length(items: int | tuple[float, ...]) -> int:
+    return items if isinstance(items, int) else max(1, int(sum(items) + _ROUNDING))
 
 
 class FixedSampler(DistributedSampler[int]):

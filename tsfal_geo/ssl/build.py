@@ -53,7 +53,7 @@ def build_module(
         config=config,
         normaliser=normaliser,
         class_names=class_names,
-        branch=LabelledBranch(config, normaliser, datamodule, class_counts, len(datamodule.labelled.chips)),
+        branch=LabelledBranch(config, normaliser, datamodule, class_counts),
         network=lambda number: build_segmenter(config.model, channels, classes, seed + number),
         class_counts=class_counts,
         bands=bands,

@@ -18,7 +18,7 @@ from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.ssl import copypaste
 from tsfal_geo.ssl.banks import ConfidenceBank
-from tsfal_geo.ssl.losses import cross_entropy, ohem_cross_entropy
+from tsfal_geo.ssl.losses import cross_entropy, image_cross_entropy, ohem_cross_entropy
 from tsfal_geo.ssl.views import ChipSource, Sample, Views, collate, make_views
 
 _AUX_WEIGHT = 0.4
@@ -37,7 +37,6 @@ class LabelledBranch(nn.Module):
         normaliser: Normaliser,
         source: ChipSource,
         class_counts: Sequence[int],
-        chips: int,
     ) -> None:
         """Set up the branch.
 
@@ -46,7 +45,6 @@ class LabelledBranch(nn.Module):
             normaliser: makes network input of batches.
             source: gives the labelled chips that are pasted from.
             class_counts: (C,) labelled pixels of each class; the rare ones are pasted.
-            chips: number of labelled chips.
         """
         super().__init__()
         tsf = config.tsf
@@ -57,7 +55,6 @@ class LabelledBranch(nn.Module):
         self.augment = WeakAugment(config.augment)
         self.config = config
         self.source = source
-        self.chips = chips
         self._normaliser = [normaliser]  # in a list: it belongs to the training module, not to this one
 
     def views(self, batch: Sample) -> Views:
@@ -77,12 +74,16 @@ class LabelledBranch(nn.Module):
     def loss(self, output: SegmenterOutput, log_p: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy (OHEM where configured), plus 0.4 times that of the auxiliary head.
 
+        Chips labelled in part are read as seldom as little of them is labelled. With a mean over each image
+        every labelled pixel of the training set counts alike, in whichever chip it lies.
+
         Args:
             output: a network's output whose first images are the labelled ones.
             log_p: (N, C, H, W) log-probabilities of the labelled images.
             target: (N, H, W) int64 class indices, 255 ignored.
         """
-        criterion = ohem_cross_entropy if self.config.train.ohem else cross_entropy
+        plain = image_cross_entropy if self.source.sparse else cross_entropy
+        criterion = ohem_cross_entropy if self.config.train.ohem else plain
         loss = criterion(log_p, target)
         if output.aux is None:
             return loss
@@ -91,7 +92,7 @@ class LabelledBranch(nn.Module):
         return loss + _AUX_WEIGHT * criterion(F.log_softmax(aux, dim=1), target)
 
     def _paste_one(self, image: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        sample = self.source.labelled_sample(int(rng.integers(self.chips)))
+        sample = self.source.labelled_sample(rng)
         donor: dict[str, Any] = collate([sample], rng, image.device)
         donor_image, donor_label = copypaste.rescale(
             self._normaliser[0](donor)[0],

@@ -35,6 +35,18 @@ def cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
     return _pixel_losses(log_p, target).sum() / (target != IGNORE).sum().clamp_min(1)
 
 
+def image_cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
+    """Mean over the images of each image's mean; images without a label do not count.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities.
+        target: (N, H, W) int64 class indices, 255 ignored.
+    """
+    known = (target != IGNORE).flatten(1).sum(1)
+    means = _pixel_losses(log_p, target).flatten(1).sum(1) / known.clamp_min(1)
+    return means.sum() / (known > 0).sum().clamp_min(1)
+
+
 def ohem_cross_entropy(
     log_p: Tensor, target: Tensor, threshold: float = 0.7, min_kept: int = 100_000
 ) -> Tensor:

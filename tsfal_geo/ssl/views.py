@@ -22,11 +22,15 @@ Sample = Mapping[str, Tensor]
 class ChipSource(Protocol):
     """Where single chips come from in the middle of a step; ``TsfDataModule`` is one."""
 
+    @property
+    def sparse(self) -> bool:
+        """Whether some labelled chips are labelled in part, and read by their shares."""
+
     def partner(self, index: int) -> Sample:
         """An unlabelled chip, not collated."""
 
-    def labelled_sample(self, index: int) -> Sample:
-        """A labelled chip, not collated."""
+    def labelled_sample(self, rng: np.random.Generator) -> Sample:
+        """A labelled chip drawn at random, not collated."""
 
 
 @dataclass(frozen=True)
