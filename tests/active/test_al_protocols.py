@@ -192,6 +192,28 @@ def test_regions_that_people_labelled_supervise_where_nothing_else_would_use_the
     assert len(built[-1][1].labelled.chips) == len(inputs["labelled_chips"]) + len(chips)
 
 
+@pytest.mark.parametrize("preset", ["strong", "paper"])
+def test_chips_labelled_in_part_supervise_as_often_as_they_have_labels(preset, folder, tmp_path, built):
+    options = {"active__strategy": "entropy", "active__budget": 0.45, "preset": preset}
+    workspace = run(tmp_path, folder, **options)
+    inputs = json.loads((workspace.root / "inputs.json").read_text())
+    start = {tuple(name) for name in inputs["labelled_chips"]}
+    (_, first, _), (_, second, _) = built
+    assert first.shares is None
+    if preset == "paper":
+        assert second.shares is None and second.labelled.chips == first.labelled.chips
+        return
+    read = PolygonLabels(read_taken(workspace.store(), 1).labels, workspace.scenes, workspace.classes)
+    own = {(q[1], q[0]) for q in asked(workspace, 0)}
+    assert len(second.labelled.chips) == len(start) + len(own)
+    for chip, share in zip(second.labelled.chips, second.shares, strict=True):
+        if chip in first.labelled.chips:
+            assert share == 1
+        else:
+            said = read.read(chip.scene, chip.y, chip.x, chip.size, chip.size) != 255
+            assert 0 < said.mean() <= share < 0.99
+
+
 def test_s4al_asks_four_squares_of_each_unlabelled_chip(folder, tmp_path):
     workspace = run(tmp_path, folder, active__budget=0.43, **S4AL)
     queries = asked(workspace, 0)

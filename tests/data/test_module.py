@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from lightning import LightningModule, Trainer
@@ -56,6 +57,18 @@ def test_a_step_holds_its_parts(make_module):
     assert item["unlabelled"]["manual"].dtype == torch.uint8
     assert item["labelled"]["seed"].dtype == torch.int64
     assert item["labelled"]["transform"].dtype == torch.float64
+
+
+def test_labelled_chips_are_read_and_drawn_by_their_shares(make_module):
+    module = make_module(shares=(1.0, 0.5, 0.25, 0.25), steps=2000)
+    stream = module._parts()["labelled"].stream
+    read = np.bincount([i for step in range(2000) for i in stream.indices(step)], minlength=4) / 4000
+    rng = np.random.default_rng(0)
+    drawn = np.bincount([int(module.labelled_sample(rng)["index"]) for _ in range(2000)], minlength=4) / 2000
+    for found in (read, drawn):
+        assert found == pytest.approx([0.5, 0.25, 0.125, 0.125], abs=0.03)
+    assert module.sparse and not make_module().sparse
+    assert module._parts()["unlabelled"].stream.shares is None
 
 
 def test_parts_without_chips_are_absent(make_module):

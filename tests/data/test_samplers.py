@@ -78,6 +78,33 @@ def test_ranks_together_walk_like_one_rank_with_a_larger_batch():
         assert single.indices(step) == double[0].indices(step) + double[1].indices(step)
 
 
+def test_a_stream_by_shares_meets_items_as_often_as_their_shares_say():
+    shares = (1.0, 0.05, 0.5, 1.0, 0.21, 0.004, 0.8)
+    stream = Stream("labelled", count=7, batch=1, seed=2, shares=shares)
+    assert stream.length == 3
+    epochs = [[stream.indices(3 * e + k)[0] for k in range(3)] for e in range(6000)]
+    assert all(len(set(epoch)) == 3 for epoch in epochs)
+    met = np.bincount(np.concatenate(epochs), minlength=7) / 6000
+    assert met == pytest.approx(np.array(shares) * 3 / sum(shares), abs=0.02)
+    assert met[5] > 0
+
+
+def test_a_stream_by_shares_is_the_plain_walk_where_all_are_whole_and_is_split_over_ranks_alike():
+    plain, whole = (Stream("labelled", 9, 4, 1, shares=shares) for shares in (None, (1.0,) * 9))
+    assert [plain.indices(step) for step in range(20)] == [whole.indices(step) for step in range(20)]
+    shares = tuple(np.linspace(0.1, 1, 9))
+    single = Stream("labelled", 9, 4, 1, shares=shares)
+    double = [Stream("labelled", 9, 2, 1, rank, 2, shares) for rank in range(2)]
+    for step in range(20):
+        assert single.indices(step) == double[0].indices(step) + double[1].indices(step)
+
+
+def test_a_stream_of_few_labels_has_epochs_of_one():
+    stream = Stream("labelled", count=3, batch=2, seed=0, shares=(0.1, 0.2, 0.1))
+    met = np.bincount([i for step in range(3000) for i in stream.indices(step)], minlength=3) / 6000
+    assert met == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+
+
 def test_streams_differ_by_name_seed_and_epoch():
     def order(name="labelled", seed=0, epoch=0):
         stream = Stream(name, count=50, batch=50, seed=seed)

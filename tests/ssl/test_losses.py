@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from tsfal_geo.ssl.losses import (
     cross_entropy,
+    image_cross_entropy,
     log_probabilities,
     ohem_cross_entropy,
     peer_loss,
@@ -37,11 +38,21 @@ def test_cross_entropy_is_the_mean_over_known_pixels(scene):
     assert cross_entropy(log_p, target).item() == pytest.approx(losses.mean(), rel=1e-6)
 
 
+def test_images_of_few_labels_count_as_much_as_others(scene):
+    log_p, target, _ = scene
+    target[0].flatten()[:-3] = 255
+    losses, where = truth_losses(log_p, target)
+    means = [losses[where[:, 0] == image].mean() for image in (0, 1)]
+    assert image_cross_entropy(log_p, target).item() == pytest.approx(np.mean(means), rel=1e-6)
+    target[0] = 255
+    assert image_cross_entropy(log_p, target).item() == pytest.approx(means[1], rel=1e-6)
+
+
 def test_nothing_known_costs_nothing(scene):
     log_p, target, _ = scene
     void = torch.full_like(target, 255)
     zero = torch.zeros(target.shape)
-    assert cross_entropy(log_p, void) == 0
+    assert cross_entropy(log_p, void) == image_cross_entropy(log_p, void) == 0
     assert ohem_cross_entropy(log_p, void) == 0
     for weighting in ("none", "ael", "threshold"):
         assert teacher_loss(log_p, void, zero, zero.bool(), weighting, 0.9) == 0

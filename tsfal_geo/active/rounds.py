@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tsfal_geo.active.inputs import Inputs
-from tsfal_geo.active.pools import RoundLabels, label_pools, read_labels
+from tsfal_geo.active.pools import FULL, RoundLabels, label_pools, read_labels
 from tsfal_geo.config import Config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import difference, read_taken
@@ -128,9 +128,11 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
         _complete(context, number, labels, None, asked, clock, first)
         return
     pools = label_pools(context.inputs, labels, context.config, number)
+    in_part = sum(share < FULL for share in pools.shares or ())
     reporter.say(
         f"Round {number}: {labels.spent / context.inputs.total:.2%} of the pixels labelled; "
-        f"{len(pools.labelled)} chips supervise, {len(pools.unlabelled)} are unlabelled"
+        f"{len(pools.labelled)} chips supervise{f', {in_part} of them in part' if in_part else ''}; "
+        f"{len(pools.unlabelled)} are unlabelled"
     )
     if training:
         workspace.update(status="training")
