@@ -33,7 +33,6 @@ def chip(number, size=24, seed=0):
         mask=mask,
         plar=PlarResult(refined, mask & (refined == 255), zeros, refined, refined, torch.ones(5).bool()),
         askable=torch.randint(0, 17, (size, size), generator=g),
-        class_confidence=torch.rand(5, generator=torch.Generator().manual_seed(seed)),
         votes=torch.randint(1, 4, (5, size, size), generator=g),
     )
 
@@ -68,7 +67,12 @@ def test_every_strategy_keeps_the_rules(name, granularity, ranking):
         outputs = chip(query.chip)
         own = proposals[query.chip].regions.labels == query.region
         assert outputs.askable.numpy()[own].sum() == query.pixels
-        assert strategy.score(outputs).candidate.numpy()[own].all()
+        scores = strategy.score(outputs)
+        if scores.around is None or granularity == "pixels" or ranking == "paper":
+            assert scores.candidate.numpy()[own].all()
+        else:
+            assert scores.around.numpy()[own].all()
+            assert scores.candidate.numpy()[own].any()
 
 
 @pytest.mark.parametrize(("name", "granularity", "ranking"), EVERY)
@@ -125,8 +129,35 @@ def test_a_region_larger_than_the_cap_can_still_be_asked():
     assert proposal.first.sum() == 1
 
 
+def test_strong_asks_whole_segments_but_what_was_mended_and_none_without_a_candidate():
+    size = 12
+    probs = torch.zeros(2, size, size)
+    probs[0, :, :5], probs[0, :, 5:] = 0.8, 0.1
+    probs[1] = 1 - probs[0]
+    mask = torch.zeros(size, size).bool()
+    mask[4:7, 1:4] = True
+    disagree = mask.clone()
+    disagree[4] = False
+    votes = dataclasses.replace(chip(0).plar, disagree=disagree)
+    outputs = dataclasses.replace(
+        chip(0), probs=probs, mask=mask, plar=votes, askable=torch.full((size, size), 16)
+    )
+    left = np.zeros((size, size), bool)
+    left[:, :5] = True
+
+    def asked(name, ranking):
+        config = ActiveConfig(granularity="regions", ranking=ranking, min_region=16)
+        return propose(outputs, build_strategy(name, 0, 0), config, cap=10_000).regions.labels > 0
+
+    mended = (mask & ~disagree).numpy()
+    assert (asked("plar", "strong") == (left & ~mended)).all()
+    assert (asked("emd", "strong") == left).all()
+    assert (asked("plar", "paper") == disagree.numpy()).all()
+    assert (asked("emd", "paper") == mask.numpy()).all()
+
+
 def test_strong_spreads_over_features():
-    """Two groups of cells, one a little more urgent: going by urgency alone would ask only that one."""
+    """Two groups of cells, one a little more in doubt: going by doubt alone would ask only that one."""
     size, cells = 16, torch.arange(256).view(16, 16)
     left = cells % size < 8
     probs = torch.zeros(2, size, size)
@@ -142,7 +173,6 @@ def test_strong_spreads_over_features():
         emd=None,
         mask=torch.ones(size, size).bool(),
         askable=torch.full((size, size), 16),
-        class_confidence=torch.zeros(2),
     )
     strategy, config = build_strategy("emd", 0, 0), ActiveConfig(granularity="pixels", ranking="strong")
     proposal = propose(outputs, strategy, config, cap=48 * 16)

@@ -204,7 +204,6 @@ class Watcher:
             mask=probs[i].amax(0) < self._config.plar.confidence if look is None else look.mask[i],
             plar=plar,
             askable=cells,
-            class_confidence=self._module.branch.bank.confidence,
             votes=None if votes is None else votes[i],
         )
 

@@ -24,7 +24,6 @@ class ChipOutputs:
         mask: (h, w) bool, the error mask without manual cells and padding.
         plar: votes; None where PLAR is off.
         askable: (h, w) int64, pixels of each cell that are valid, unlabelled and owned by this chip.
-        class_confidence: (C,) confidence bank of the training.
         votes: (C, h, w) hard votes of a committee; None unless the strategy asked for passes.
         pooled: (D,) mean of what enters the decoder; None unless the strategy wants it.
         difficulty: (h, w) in 0..1, of DEAL's branch; None where none is trained.
@@ -38,7 +37,6 @@ class ChipOutputs:
     mask: Tensor
     plar: PlarResult | None
     askable: Tensor
-    class_confidence: Tensor
     votes: Tensor | None = None
     pooled: Tensor | None = None
     difficulty: Tensor | None = None

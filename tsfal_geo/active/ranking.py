@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tsfal_geo.active.budget import take
 from tsfal_geo.active.outputs import ChipKey, ChipOutputs
-from tsfal_geo.active.regions import Regions, cell_regions, connected_regions, describe
+from tsfal_geo.active.regions import Regions, cell_regions, connected_regions, describe, touching
 from tsfal_geo.active.strategies.base import CellScores, Strategy
 from tsfal_geo.config import ActiveConfig
 
@@ -83,7 +83,11 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     elif config.granularity == "pixels":
         labels = cell_regions(candidate, askable)
     else:
-        labels = connected_regions(candidate, predicted, askable, config.min_region, config.max_region)
+        whole = scores.around is not None and config.ranking == "strong"
+        cells = _array(scores.around) if whole else candidate
+        labels = connected_regions(cells, predicted, askable, config.min_region, config.max_region)
+        if whole:
+            labels = touching(labels, candidate)
     regions = describe(labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key)))
     if strategy.per_chip:
         first = np.zeros(len(regions), bool)
@@ -93,7 +97,8 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     if not capped:
         return ChipQueries(outputs.key, regions, np.ones(len(regions), bool), strategy.describe(outputs))
     pool = _within(regions.pixels, np.argsort(-regions.score, kind="stable"), POOL * cap)
-    if strategy.order == "ranking" and regions.pixels[pool].sum() > cap:
+    spread = strategy.order == "ranking" and config.granularity == "pixels"
+    if spread and regions.pixels[pool].sum() > cap:
         pool = pool[:POOL_REGIONS]
         means = region_means(outputs.f2, regions.labels, outputs.askable)[pool]
         chosen = _within(regions.pixels, pool[farthest_points(means)], cap)
@@ -115,8 +120,8 @@ def select(
 ) -> list[Query]:
     """Order the regions of all chips and take what the allowance pays for; best first.
 
-    ``paper``: chips in random order, all candidates of one before the next. ``strong``: by score, regions
-    within their chip's cap first.
+    ``paper``: chips in random order, all candidates of one before the next. ``strong``: by mean entropy,
+    regions within their chip's cap first; a chip's single cells are spread over its features.
 
     Args:
         proposals: of all chips, in a fixed order.

@@ -69,6 +69,19 @@ def connected_regions(
     return renumber(labels)
 
 
+def touching(labels: IntArray, candidate: NDArray[np.bool_]) -> IntArray:
+    """The regions that hold a candidate cell, numbered anew.
+
+    Args:
+        labels: (h, w), numbered from 1.
+        candidate: (h, w) bool.
+    """
+    held = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    held[labels[candidate]] = True
+    held[0] = False
+    return renumber(np.where(held[labels], labels, 0).astype(np.int32))
+
+
 def describe(
     labels: IntArray,
     predicted: NDArray[np.uint8],

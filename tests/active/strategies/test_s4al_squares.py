@@ -24,7 +24,6 @@ def chip(number, size=32, sharp=1.0):
         mask=zeros.bool(),
         plar=None,
         askable=torch.randint(0, 17, (size, size), generator=g),
-        class_confidence=torch.ones(3),
     )
 
 

@@ -34,7 +34,6 @@ def outputs():
         mask=mask,
         plar=result,
         askable=torch.where(torch.rand(4, 5, generator=g) < 0.8, 16, 0),
-        class_confidence=torch.tensor([0.9, 0.5, 0.2]),
         votes=torch.tensor([[10, 5, 4]] * 20).T.reshape(3, 4, 5),
     )
 
@@ -95,20 +94,20 @@ def test_committee(outputs):
         score("qbc", dataclasses.replace(outputs, votes=None))
 
 
-def test_error_mask_and_urgency(outputs):
+def test_the_error_mask_is_asked_in_its_surroundings(outputs):
     found = score("emd", outputs)
     assert torch.equal(found.candidate, outputs.mask & (outputs.askable > 0))
-    conf, predicted = outputs.probs.numpy().max(0), outputs.probs.numpy().argmax(0)
-    weak = 1 - np.array([0.9, 0.5, 0.2])[predicted]
-    np.testing.assert_allclose(found.score, outputs.emd.numpy() * (1 - conf) * weak, rtol=1e-5)
-    without = score("emd", dataclasses.replace(outputs, emd=None)).score
-    np.testing.assert_allclose(without, (1 - conf) * weak, rtol=1e-5)
+    assert torch.equal(found.around, outputs.askable > 0)
+    assert torch.equal(found.score, score("entropy", outputs).score)
 
 
 def test_plar_asks_where_votes_disagree(outputs):
     found = score("plar", outputs)
     assert torch.equal(found.candidate, outputs.plar.disagree & (outputs.askable > 0))
     assert torch.equal(found.score, score("emd", outputs).score)
+    mended = outputs.mask & ~outputs.plar.disagree
+    assert mended.any()
+    assert torch.equal(found.around, (outputs.askable > 0) & ~mended)
     off = score("plar", dataclasses.replace(outputs, plar=None))
     assert torch.equal(off.candidate, outputs.mask & (outputs.askable > 0))
 

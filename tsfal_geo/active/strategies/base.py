@@ -23,10 +23,13 @@ class CellScores:
     Attributes:
         score: (h, w) float32, higher: ask first; None: no preference, regions are drawn at random.
         candidate: (h, w) bool: cells that may become queries at all.
+        around: (h, w) bool: cells that a region takes along with the candidates among them, in ``strong``;
+            None: a region is of candidates alone.
     """
 
     score: Tensor | None
     candidate: Tensor
+    around: Tensor | None = None
 
 
 @dataclass(frozen=True)

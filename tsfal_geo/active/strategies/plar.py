@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tsfal_geo.active.outputs import ChipOutputs
-from tsfal_geo.active.strategies.base import CellScores, Strategy, register
-from tsfal_geo.active.strategies.emd import urgency
+from tsfal_geo.active.strategies.base import CellScores, Strategy, entropy, register
 
 
 @register
@@ -17,6 +16,8 @@ class Plar(Strategy):
     needs_plar = True
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """Urgency of the cells without a vote; of the whole mask where PLAR is off."""
-        pool = outputs.mask if outputs.plar is None else outputs.mask & outputs.plar.disagree
-        return CellScores(urgency(outputs), pool & (outputs.askable > 0))
+        """Entropy; candidates are the mask's cells without a vote, all of the mask where PLAR is off."""
+        askable = outputs.askable > 0
+        if outputs.plar is not None:
+            askable &= outputs.plar.disagree | ~outputs.mask
+        return CellScores(entropy(outputs.probs), outputs.mask & askable, askable)
