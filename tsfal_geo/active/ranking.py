@@ -83,10 +83,10 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     elif config.granularity == "pixels":
         labels = cell_regions(candidate, askable)
     else:
-        whole = scores.around is not None and config.ranking == "strong"
-        cells = _array(scores.around) if whole else candidate
+        whole = scores.around if config.ranking == "strong" else None
+        cells = candidate if whole is None else _array(whole)
         labels = connected_regions(cells, predicted, askable, config.min_region, config.max_region)
-        if whole:
+        if whole is not None:
             labels = touching(labels, candidate)
     regions = describe(labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key)))
     if strategy.per_chip:

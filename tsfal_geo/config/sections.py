@@ -270,8 +270,8 @@ class ActiveConfig(Frozen):
     max_region: int = Field(4096, ge=16, description="pixels; larger candidate regions are cut")
     ranking: Literal["paper", "strong"] | None = Field(
         None,
-        description="how plar and emd ask: candidate cells, chip after chip in random order (paper), or whole "
-        "segments that hold candidates, the most doubtful first (strong)",
+        description="how plar and emd ask: candidate cells, chip after chip in random order (paper), or "
+        "whole segments that hold candidates, the most doubtful first (strong)",
     )
     image_cap: float = Field(2.0, description="strong: a chip's share of the round's budget, in even shares")
     qbc_passes: int = 10
