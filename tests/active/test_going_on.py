@@ -93,12 +93,8 @@ def test_what_was_skipped_or_unsure_is_not_asked_again(waiting, folder):
     label = Label(answered.scene, 7, answered.geometry, answered.qid, 0, "ann")
     said = [(skipped, "skipped"), (unsure, "unsure"), (doubted, "skipped"), (doubted, "done")]
     store.add("ann", [label], [Decision(query.qid, 0, status, "ann") for query, status in said])
-    workspace, _ = go(
-        train, waiting, folder, active__strategy="random", active__budget=1.0, active__rounds=1
-    )
-    workspace, _ = go(
-        query, waiting, folder, active__strategy="random", active__budget=1.0, active__rounds=1
-    )
+    workspace, _ = go(train, waiting, folder, active__strategy="random", active__budget=1.0, active__rounds=1)
+    workspace, _ = go(query, waiting, folder, active__strategy="random", active__budget=1.0, active__rounds=1)
     drawn = {}
     for scene in workspace.scenes:
         with rasterio.open(workspace.round_dir(2) / scene.name / "queries.tif") as dataset:
