@@ -9,7 +9,7 @@ import torch
 
 from tsfal_geo.active.outputs import ChipOutputs
 from tsfal_geo.active.plar import PlarResult
-from tsfal_geo.active.ranking import chip_cap, farthest_points, propose, region_means, select
+from tsfal_geo.active.ranking import chip_cap, farthest_points, propose, select
 from tsfal_geo.active.strategies import STRATEGIES, build_strategy
 from tsfal_geo.config import ActiveConfig
 
@@ -188,14 +188,6 @@ def test_farthest_points_against_brute_force():
         left = [i for i in range(40) if i not in order]
         order.append(max(left, key=lambda i: min(float((points[i] - points[j]).norm()) for j in order)))
     assert farthest_points(points).tolist() == order
-
-
-def test_region_means_weigh_by_pixels():
-    features = torch.arange(8.0).view(2, 2, 2)
-    labels = np.array([[1, 1], [0, 2]], np.int32)
-    askable = torch.tensor([[1, 3], [5, 2]])
-    expected = torch.tensor([[0.75, 4.75], [3.0, 7.0]])
-    torch.testing.assert_close(region_means(features, labels, askable), expected)
 
 
 def test_no_chips():

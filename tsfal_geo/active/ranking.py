@@ -100,8 +100,8 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     spread = strategy.order == "ranking" and config.granularity == "pixels"
     if spread and regions.pixels[pool].sum() > cap:
         pool = pool[:POOL_REGIONS]
-        means = region_means(outputs.f2, regions.labels, outputs.askable)[pool]
-        chosen = _within(regions.pixels, pool[farthest_points(means)], cap)
+        where = torch.from_numpy(np.flatnonzero(regions.labels)[pool]).to(outputs.f2.device)
+        chosen = _within(regions.pixels, pool[farthest_points(outputs.f2.flatten(1).T[where])], cap)
     else:
         chosen = _within(regions.pixels, pool, cap)
     first = np.zeros(len(regions), bool)
@@ -171,18 +171,6 @@ def farthest_points(points: Tensor) -> NDArray[np.int64]:
         np.minimum(nearest, distances[order[i]], out=nearest)
         nearest[order[i]] = -np.inf
     return order
-
-
-def region_means(features: Tensor, labels: NDArray[np.int32], askable: Tensor) -> Tensor:
-    """Mean features of regions 1..R over the pixels that may be asked, (R, D)."""
-    cells = np.flatnonzero(labels)
-    index = torch.from_numpy(labels.ravel()[cells].astype(np.int64) - 1).to(features.device)
-    where = torch.from_numpy(cells).to(features.device)
-    weight = askable.flatten().to(features.device)[where].float()
-    rows = features.flatten(1).T.index_select(0, where).float() * weight[:, None]
-    count = int(labels.max(initial=0))
-    total = rows.new_zeros(count, rows.shape[1]).index_add_(0, index, rows)
-    return total / weight.new_zeros(count).index_add_(0, index, weight)[:, None]
 
 
 def _score(

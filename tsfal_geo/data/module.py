@@ -155,12 +155,8 @@ class TsfDataModule(LightningDataModule):
 
     def labelled_sample(self, rng: np.random.Generator) -> dict[str, Tensor]:
         """Draw a labelled chip for copy-paste, by its share; read as :meth:`partner` reads."""
-        count = len(self.labelled.chips)
-        if self.shares is None:
-            index = int(rng.integers(count))
-        else:
-            ends = np.cumsum(self.shares)
-            index = min(int(np.searchsorted(ends, rng.random() * ends[-1], side="right")), count - 1)
+        odds = None if self.shares is None else np.array(self.shares) / sum(self.shares)
+        index = int(rng.choice(len(self.labelled.chips), p=odds))
         return {**self.labelled.read_chip(self.labelled.chips[index]), "index": torch.tensor(index)}
 
     def _parts(self) -> dict[str, Part]:
