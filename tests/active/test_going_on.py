@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from loop_case import QuietReporter, tiny_config, write_scenes
+from shapely import Polygon
 
 from tsfal_geo.active import loop, rounds, training
 from tsfal_geo.active.inputs import prepare
@@ -214,8 +215,28 @@ def test_chips_held_out_for_the_decoder_are_hidden_from_the_segmenter(folder):
     config = tiny_config(active__budget=0.9, emd__hold_out=0.4, data__labelled=0.5)
     inputs = prepare(folder, config)
     labels = read_labels(inputs, LabelSnapshot((), ()))
-    # Chips at the strip of nodata are open and labelled at once.
+    # Chips may be open and labelled at once.
     labels.by_chip[list(inputs.labelled)] = 0.9
     pools = label_pools(inputs, labels, config, 0)
     assert pools.held_out
     assert not set(pools.held_out) & ({*pools.labelled} | {*pools.unlabelled})
+
+
+def test_where_nothing_was_flown_nothing_is_missing(tmp_path):
+    """What people label of a chip is a share of its valid pixels: a chip at a strip of nodata can be full."""
+    config = tiny_config(data__labelled=None)
+    inputs = prepare(write_scenes(tmp_path / "bare", labels=False), config)
+    at = next(i for i, chip in enumerate(inputs.chips) if (chip.scene, chip.y, chip.x) == (1, 0, 0))
+    to_map = inputs.scenes[1].grid.transform
+    corners = [(-5, -5), (42, -5), (42, 64), (-5, 64)]
+    half = Label(inputs.scenes[1].name, 7, Polygon([to_map * corner for corner in corners]))
+    labels = read_labels(inputs, LabelSnapshot((half,), ()))
+    assert (labels.by_chip[at], labels.by_hand[at]) == (0.5, 0.5)
+    assert labels.spent == 64 * 22
+    corners = [(0, 0), (64, 0), (64, 64), (0, 64)]
+    everything = Label(inputs.scenes[1].name, 7, Polygon([to_map * corner for corner in corners]))
+    labels = read_labels(inputs, LabelSnapshot((everything,), ()))
+    assert labels.by_chip[at] == 1
+    pools = label_pools(inputs, labels, config, 0)
+    assert (pools.labelled, pools.shares) == ((at,), None)
+    assert at not in pools.unlabelled

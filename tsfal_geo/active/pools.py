@@ -28,7 +28,7 @@ class RoundLabels:
         every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
         manual: people's polygons alone.
         aside: not 255 where people said that they skip a query or are unsure.
-        by_chip: labelled share of each chip's window, (chips,) float64.
+        by_chip: labelled share of the valid pixels of each chip's window, (chips,) float64.
         by_hand: the same of people's polygons alone.
         own: chips whose own pixels, those that no earlier chip holds, people labelled some of; (chips,) bool.
         spent: valid pixels with a label, each counted once.
@@ -88,11 +88,15 @@ def read_labels(
         said = every.read(*window)
         if (said == IGNORE).all():
             continue
-        by_chip[i] = (said != IGNORE).mean()
+        valid = inputs.reader.read(*window).valid
+        known = valid & (said != IGNORE)
+        if not known.any():
+            continue
         part = owned_part(chip, scene.height, scene.width)
-        hand = manual.read(*window) != IGNORE
-        by_hand[i], own[i] = hand.mean(), hand[part].any()
-        spent += int(np.count_nonzero(inputs.reader.read(*window).valid[part] & (said[part] != IGNORE)))
+        hand = known & (manual.read(*window) != IGNORE)
+        by_chip[i], by_hand[i] = known.sum() / valid.sum(), hand.sum() / valid.sum()
+        own[i] = hand[part].any()
+        spent += int(np.count_nonzero(known[part]))
     return RoundLabels(every, manual, put_aside, by_chip, by_hand, own, spent)
 
 
