@@ -4,6 +4,7 @@ import torch
 from trained import Corner
 
 from systems.base import MethodTester
+from tsfal_geo.ssl.systems import contrast
 from tsfal_geo.ssl.systems import u2pl as module_u2pl
 from tsfal_geo.ssl.systems.u2pl import entropy, entropy_bounds, reliable_loss
 
@@ -32,6 +33,15 @@ class TestU2pl(MethodTester):
         assert said.any() and pixels[said].all()
         assert pixels[labels != 255].float().mean().item() == pytest.approx(0.8, abs=0.01)
         assert cells.reliable[2:][cells.labels[2:] == 2].all() and not cells.unreliable[:2].any()
+
+    def ranks(self, alone, monkeypatch):
+        """Each rank draws from the negatives of both."""
+        found = []
+        with monkeypatch.context() as patched:
+            patched.setattr(contrast, "_from_all", lambda *part: found.append(part) or [part])
+            alone(0), alone(1)
+        monkeypatch.setattr(contrast, "_from_all", lambda *_: found)
+        return alone(0), alone(1)
 
     def test_the_queues_fill_and_the_teachers_projector_follows(self, run, config):
         module, _, _ = run(config(), steps=3)
