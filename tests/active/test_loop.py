@@ -13,7 +13,7 @@ from tsfal_geo.active import looking, rounds, training
 from tsfal_geo.active.loop import Request, query, train
 from tsfal_geo.active.oracle import query_mask
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.errors import Cancelled, ConfigError, LabelError, RasterError
+from tsfal_geo.errors import Cancelled, ConfigError, LabelError, RasterError, WeightsError
 from tsfal_geo.labels.history import read_taken
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import Decision, Label
@@ -212,6 +212,14 @@ def test_labels_that_do_not_fit_leave_no_workspace_behind(tmp_path):
     with pytest.raises(LabelError, match=r"s0\.tif.*77.*25 pixels"):
         run(tmp_path / "ws", folder)
     assert not (tmp_path / "ws").exists()
+
+
+def test_weights_that_cannot_be_had_can_be_mended_as_the_message_says(folder, tmp_path):
+    missing = {"model__weights": str(tmp_path / "missing.safetensors")}
+    with pytest.raises(WeightsError, match=r"missing\.safetensors"):
+        run(tmp_path / "ws", folder, **missing)
+    assert not (tmp_path / "ws").exists()
+    assert run(tmp_path / "ws", folder).current_round == 0
 
 
 def test_query_asks_anew_without_training(folder, tmp_path):

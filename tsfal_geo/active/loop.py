@@ -198,6 +198,7 @@ def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
             "left to ask; say how many to begin with, such as --labelled 0.15"
         )
     reporter.say(f"Looking through {request.raster_dir} …")
+    _check_network(request)
     inputs = prepare(request.raster_dir, request.config)
     _check_val(request, inputs)
     inputs_file.save(inputs, request.root / _INPUTS, request.config)
@@ -214,6 +215,17 @@ def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
         f"classes: {', '.join(inputs.classes.names)}"
     )
     return workspace, inputs
+
+
+def _check_network(request: Request) -> None:
+    """Weights that cannot be had are told before hours of reading, and while they may still be changed."""
+    from tsfal_geo.models.segmenter import build_segmenter
+
+    config = request.config
+    with warnings.catch_warnings(action="ignore", category=RasterWarning):
+        _, reader = open_scenes(request.raster_dir, config)
+    any_number = 2
+    build_segmenter(config.model, reader.channels, any_number, config.train.seed)
 
 
 def _check_val(request: Request, inputs: Inputs) -> None:
