@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 
 from tsfal_geo.data.split import class_counts, draw_held_out, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.chips import scene_chips
+from tsfal_geo.raster.reader import SceneReader
 
 
 def common_counts(chips=233, classes=6):
@@ -21,9 +23,24 @@ def test_counts_are_those_of_the_chips(make_scene, random_labels):
     labels.arrays[0][:64, :64] = 255
     labels.arrays[0][:10, :10] = 2
     chips = scene_chips([scene], 64, "pad")
-    counts = class_counts(chips, labels, 6)
+    counts = class_counts(SceneReader([scene], None, False), chips, labels, 6)
     assert counts[0].tolist() == [0, 0, 100, 0, 0, 0]
     assert counts.sum() == (labels.arrays[0] != 255).sum()
+
+
+def test_labels_where_nothing_was_flown_do_not_count(make_scene, random_labels):
+    scene = make_scene(nodata=0)
+    with rasterio.open(scene.path, "r+") as file:
+        pixels = file.read()
+        pixels[:, 64:128, :64] = 0
+        file.write(pixels)
+    labels = random_labels(scene)
+    chips = scene_chips([scene], 64, "pad")
+    counts = class_counts(SceneReader([scene], None, False), chips, labels, 6)
+    valid = (pixels != 0).any(0)
+    assert counts.sum(0).tolist() == [int((valid & (labels.arrays[0] == c)).sum()) for c in range(6)]
+    empty = next(i for i, chip in enumerate(chips) if (chip.y, chip.x) == (64, 0))
+    assert empty not in draw_labelled(counts, 1.0, 0)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         if scene.labels:
             check_labels(scene, classes)
     chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
-    counts = class_counts(chips, truth, len(classes))
+    counts = class_counts(reader, chips, truth, len(classes))
     labelled = _choose(scenes, chips, counts, config)
     return Inputs(
         scenes=scenes,

@@ -121,7 +121,8 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
     supervising = sorted(whole.union(by_hand)) or np.flatnonzero(labels.by_chip > 0).tolist()
     dense = [i for i in supervising if i in whole or labels.by_hand[i] >= DENSE] or supervising
     counts = np.zeros((len(inputs.chips), len(inputs.classes)), np.int64)
-    counts[dense] = class_counts([inputs.chips[i] for i in dense], labels.every, len(inputs.classes))
+    chips = [inputs.chips[i] for i in dense]
+    counts[dense] = class_counts(inputs.reader, chips, labels.every, len(inputs.classes))
     held_out: set[int] = set()
     asks = config.train.method == "tsf" and config.active.rounds > 0
     if asks and config.emd.enabled and config.emd.hold_out:

@@ -9,25 +9,33 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster import naming
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 
 _DRAWS = 100
 
 
-def class_counts(chips: Sequence[Chip], labels: LabelReader, classes: int) -> NDArray[np.int64]:
-    """Count the pixels of each class in each chip, one chip in memory at a time.
+def class_counts(
+    reader: SceneReader, chips: Sequence[Chip], labels: LabelReader, classes: int
+) -> NDArray[np.int64]:
+    """Count the valid pixels of each class in each chip, one chip in memory at a time.
+
+    Label rasters often say some class where nothing was flown: a chip of that alone has no labels.
 
     Returns:
-        (chips, classes) int64; ignored pixels are not counted.
+        (chips, classes) int64; ignored pixels and nodata are not counted.
     """
     counts = np.zeros((len(chips), classes), dtype=np.int64)
     for row, chip in zip(counts, chips, strict=True):
-        mask = labels.read(chip.scene, chip.y, chip.x, chip.size, chip.size)
-        row[:] = np.bincount(mask.ravel(), minlength=256)[:classes]
+        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+        mask = labels.read(*window)
+        if (mask != IGNORE).any():
+            row[:] = np.bincount(mask[reader.read(*window).valid], minlength=256)[:classes]
     return counts
 
 
