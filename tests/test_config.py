@@ -2,6 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tsfal_geo.config import Config, load_config, parse_set
 from tsfal_geo.errors import ConfigError
@@ -35,6 +36,15 @@ def test_changing_the_preset_of_a_file_leaves_what_the_file_chose():
     stored = load_config(None, {"active.granularity": "chips", "tsf.ramp": 0.25})
     paper = load_config(None, {"preset": "paper"}, base=stored)
     assert (paper.active.granularity, paper.tsf.ramp, paper.tsf.cps_view) == ("chips", 0.25, "mixed")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_is_one(path):
+    written = yaml.safe_load(path.read_text())
+    chosen = load_config(path).model_dump(mode="json")
+    for section, keys in written.items():
+        if isinstance(keys, dict):
+            assert chosen[section] | keys == chosen[section]
 
 
 def rates(config):
