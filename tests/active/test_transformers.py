@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import timm
 import torch
 from loop_case import QuietReporter, tiny_config, write_scenes
+from safetensors.torch import save_file
 
 from tsfal_geo.active import inputs as inputs_file
 from tsfal_geo.active.inputs import open_scenes, prepare
@@ -69,7 +71,9 @@ def test_what_the_weights_expect_takes_the_place_of_statistics(three_bands, tmp_
 
 def test_bands_that_the_weights_do_not_have_are_told_before_training(tmp_path):
     folder = write_scenes(tmp_path / "rasters")
-    config = tiny_config(**VIT, model__weights="test_vit.safetensors", model__normalisation="weights")
+    weights = tmp_path / "test_vit.safetensors"
+    save_file(timm.create_model("test_vit").state_dict(), weights)
+    config = tiny_config(**VIT, model__weights=str(weights), model__normalisation="weights")
     with pytest.raises(ConfigError, match="has 3 bands, the images have 2"):
         train(Request(tmp_path / "ws", folder, None, config), QuietReporter())
     assert not (tmp_path / "ws").exists()
