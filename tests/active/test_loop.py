@@ -220,6 +220,10 @@ def test_weights_that_cannot_be_had_can_be_mended_as_the_message_says(folder, tm
         run(tmp_path / "ws", folder, **missing)
     assert not (tmp_path / "ws").exists()
     assert run(tmp_path / "ws", folder).current_round == 0
+    with pytest.raises(WeightsError, match=r"missing\.safetensors"):
+        run(tmp_path / "ws", folder, fresh=True, **missing)
+    assert Workspace.open(tmp_path / "ws").current_round == 0
+    assert not (tmp_path / "ws" / "archive").exists()
 
 
 def test_query_asks_anew_without_training(folder, tmp_path):

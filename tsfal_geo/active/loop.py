@@ -70,8 +70,7 @@ def train(request: Request, reporter: Reporter) -> None:
         UserError: rasters, labels, configuration or workspace cannot be used as they are.
         Cancelled: asked to stop; what was done is kept and the next call goes on from there.
     """
-    with warnings.catch_warnings(action="ignore", category=RasterWarning):
-        open_scenes(request.raster_dir, request.config)
+    _check_inputs(request)
     made = not request.root.exists()
     request.root.mkdir(parents=True, exist_ok=True)
     try:
@@ -86,6 +85,18 @@ def train(request: Request, reporter: Reporter) -> None:
     finally:
         if made and not Workspace.exists(request.root):
             shutil.rmtree(request.root, ignore_errors=True)
+
+
+def _check_inputs(request: Request) -> None:
+    """What cannot be had is told before rounds are archived, and before a workspace fixes the choice."""
+    config = request.config
+    with warnings.catch_warnings(action="ignore"):
+        _, reader = open_scenes(request.raster_dir, config)
+        if request.fresh or not Workspace.exists(request.root):
+            from tsfal_geo.models.segmenter import build_segmenter
+
+            any_number = 2
+            build_segmenter(config.model, reader.channels, any_number, config.train.seed)
 
 
 def query(request: Request, reporter: Reporter) -> None:
@@ -198,7 +209,6 @@ def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
             "left to ask; say how many to begin with, such as --labelled 0.15"
         )
     reporter.say(f"Looking through {request.raster_dir} …")
-    _check_network(request)
     inputs = prepare(request.raster_dir, request.config)
     _check_val(request, inputs)
     inputs_file.save(inputs, request.root / _INPUTS, request.config)
@@ -215,17 +225,6 @@ def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
         f"classes: {', '.join(inputs.classes.names)}"
     )
     return workspace, inputs
-
-
-def _check_network(request: Request) -> None:
-    """Weights that cannot be had are told before hours of reading, and while they may still be changed."""
-    from tsfal_geo.models.segmenter import build_segmenter
-
-    config = request.config
-    with warnings.catch_warnings(action="ignore", category=RasterWarning):
-        _, reader = open_scenes(request.raster_dir, config)
-    any_number = 2
-    build_segmenter(config.model, reader.channels, any_number, config.train.seed)
 
 
 def _check_val(request: Request, inputs: Inputs) -> None:
