@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tsfal_geo.ssl.losses import (
+    class_weights,
     cross_entropy,
     image_cross_entropy,
     log_probabilities,
@@ -48,6 +49,35 @@ def test_images_of_few_labels_count_as_much_as_others(scene):
     assert image_cross_entropy(log_p, target).item() == pytest.approx(means[1], rel=1e-6)
 
 
+def test_class_weights_are_inverse_roots_of_shares_with_mean_one():
+    counts = np.array([700_000, 200_000, 90_000, 10_000])
+    share = counts / counts.sum()
+    expected = share**-0.5 / (share * share**-0.5).sum()
+    weights = class_weights(counts.tolist()).double().numpy()
+    np.testing.assert_allclose(weights, expected, rtol=1e-4)
+    assert (weights * share).sum() == pytest.approx(1, rel=1e-4)
+
+
+def test_a_class_nobody_labelled_weighs_what_a_thousandth_weighs():
+    weights = class_weights([999_000, 1_000, 0])
+    assert weights[2].item() == pytest.approx(weights[1].item(), rel=1e-3)
+    assert torch.isfinite(class_weights([0, 0, 0])).all()
+
+
+def test_weighted_classes_against_numpy(scene):
+    log_p, target, _ = scene
+    weight = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    losses, where = truth_losses(log_p, target)
+    factors = np.array([weight[target[tuple(w)]].item() for w in where])
+    weighted = losses * factors
+    assert cross_entropy(log_p, target, weight).item() == pytest.approx(weighted.mean(), rel=1e-6)
+    means = [weighted[where[:, 0] == image].mean() for image in (0, 1)]
+    assert image_cross_entropy(log_p, target, weight).item() == pytest.approx(np.mean(means), rel=1e-6)
+    hard = losses > -math.log(0.7)
+    found = ohem_cross_entropy(log_p, target, weight, min_kept=1).item()
+    assert found == pytest.approx(weighted[hard].mean(), rel=1e-6)
+
+
 def test_nothing_known_costs_nothing(scene):
     log_p, target, _ = scene
     void = torch.full_like(target, 255)
@@ -67,7 +97,7 @@ def test_ohem_keeps_the_hard_pixels_and_at_least_so_many(scene, min_kept):
     hard = int((losses > -math.log(0.7)).sum())
     expected = losses[: max(hard, min(min_kept, len(losses)))].mean()
     assert hard < 66 < len(losses)
-    assert ohem_cross_entropy(log_p, target, 0.7, min_kept).item() == pytest.approx(expected, rel=1e-6)
+    assert ohem_cross_entropy(log_p, target, None, 0.7, min_kept).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_teacher_weightings_against_numpy(scene):

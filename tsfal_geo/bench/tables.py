@@ -111,6 +111,7 @@ _OWN_TRAINING = {
     "train.head_lr_mult": 10.0,
     "train.weight_decay": 5e-4,
     "train.ohem": False,
+    "train.class_weights": "none",
     "tsf.copy_paste": False,
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "augment": {"colour": 0.0},
-        "train": {"optimiser": "sgd"},
+        "train": {"optimiser": "sgd", "class_weights": "none"},
         "tsf": {
             "cps_view": "mixed",
             "absent_as_zero": True,
@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "strong": {
         "augment": {"colour": 0.5},
-        "train": {"optimiser": "adamw"},
+        "train": {"optimiser": "adamw", "class_weights": "inverse_sqrt"},
         "tsf": {
             "cps_view": "unmixed",
             "absent_as_zero": False,

@@ -149,6 +149,9 @@ class TrainConfig(Frozen):
     weight_decay: float = RATES["adamw"]["weight_decay"]
     poly_power: float = 0.9
     ohem: bool = False
+    class_weights: Literal["none", "inverse_sqrt"] | None = Field(
+        None, description="in the loss on labels; inverse_sqrt: 1/√share of the labelled pixels"
+    )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     channels_last: bool = True
     val_every: int | None = Field(None, ge=1, description="steps between validations; None: ten a round")

@@ -18,7 +18,7 @@ from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.ssl import copypaste
 from tsfal_geo.ssl.banks import ConfidenceBank
-from tsfal_geo.ssl.losses import cross_entropy, image_cross_entropy, ohem_cross_entropy
+from tsfal_geo.ssl.losses import class_weights, cross_entropy, image_cross_entropy, ohem_cross_entropy
 from tsfal_geo.ssl.views import ChipSource, Sample, Views, collate, make_views
 
 _AUX_WEIGHT = 0.4
@@ -29,7 +29,10 @@ class LabelledBranch(nn.Module):
 
     Attributes:
         bank: how well each class is known.
+        weights: (C,) of the classes in the loss, or None.
     """
+
+    weights: Tensor | None
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class LabelledBranch(nn.Module):
             config: the whole configuration.
             normaliser: makes network input of batches.
             source: gives the labelled chips that are pasted from.
-            class_counts: (C,) labelled pixels of each class; the rare ones are pasted.
+            class_counts: (C,) labelled pixels of each class; the rare ones are pasted and may weigh more.
         """
         super().__init__()
         tsf = config.tsf
@@ -52,6 +55,9 @@ class LabelledBranch(nn.Module):
             len(class_counts), tsf.bank_momentum, bool(tsf.absent_as_zero), config.train.seed
         )
         self.tail = copypaste.tail_classes(class_counts) if tsf.copy_paste else ()
+        weighs = config.train.class_weights == "inverse_sqrt"
+        weights = class_weights(class_counts) if weighs else None
+        self.register_buffer("weights", weights, persistent=False)
         self.augment = WeakAugment(config.augment)
         self.config = config
         self.source = source
@@ -72,7 +78,7 @@ class LabelledBranch(nn.Module):
         return replace(views, images=torch.stack(images), labels=torch.stack(labels))
 
     def loss(self, output: SegmenterOutput, log_p: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (OHEM where configured), plus 0.4 times that of the auxiliary head.
+        """Cross-entropy (OHEM, weighted classes where configured), plus 0.4 times the auxiliary head's.
 
         Chips labelled in part are read as seldom as little of them is labelled. With a mean over each image
         every labelled pixel of the training set counts alike, in whichever chip it lies.
@@ -84,12 +90,12 @@ class LabelledBranch(nn.Module):
         """
         plain = image_cross_entropy if self.source.sparse else cross_entropy
         criterion = ohem_cross_entropy if self.config.train.ohem else plain
-        loss = criterion(log_p, target)
+        loss = criterion(log_p, target, self.weights)
         if output.aux is None:
             return loss
         aux = output.aux[: len(target)].float()
         aux = F.interpolate(aux, target.shape[-2:], mode="bilinear", align_corners=False)
-        return loss + _AUX_WEIGHT * criterion(F.log_softmax(aux, dim=1), target)
+        return loss + _AUX_WEIGHT * criterion(F.log_softmax(aux, dim=1), target, self.weights)
 
     def _paste_one(self, image: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         sample = self.source.labelled_sample(rng)

@@ -7,6 +7,7 @@ from it. All losses ignore target 255 and are 0 (not NaN) where nothing is left.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -19,50 +20,77 @@ from tsfal_geo.models.segmenter import Segmenter, enlarge
 TeacherWeighting = Literal["none", "ael", "threshold"]
 PeerWeighting = Literal["none", "confidence"]
 
+_RAREST = 0.001
+
 
 def log_probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Stride-4 logits (N, C, h4, w4) of any precision to float32 log-probabilities (N, C, *size)."""
     return F.log_softmax(enlarge(logits.float(), Segmenter.LOGIT_STRIDE, size), dim=1)
 
 
-def cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
+def class_weights(counts: Sequence[int]) -> Tensor:
+    """(C,) float32 weights 1/√share, scaled so that the counted pixels have weight 1 in the mean.
+
+    The root is between pixels that all count alike and classes that all count alike. A class below a
+    thousandth, also one that was not counted, weighs what a thousandth weighs.
+
+    Args:
+        counts: (C,) labelled pixels of each class.
+    """
+    pixels = torch.as_tensor(counts, dtype=torch.float64) + 1
+    share = (pixels / pixels.sum()).clamp_min(_RAREST)
+    return (share.rsqrt() / share.sqrt().sum()).float()
+
+
+def cross_entropy(log_p: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean negative log-likelihood over the pixels that are not ignored.
 
     Args:
         log_p: (N, C, H, W) log-probabilities.
         target: (N, H, W) int64 class indices, 255 ignored.
+        weight: (C,) factors on the losses of each class's pixels, which does not change what the sum is
+            divided by; None: 1.
     """
-    return _pixel_losses(log_p, target).sum() / (target != IGNORE).sum().clamp_min(1)
+    return _pixel_losses(log_p, target, weight).sum() / (target != IGNORE).sum().clamp_min(1)
 
 
-def image_cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
+def image_cross_entropy(log_p: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean over the images of each image's mean; images without a label do not count.
 
     Args:
         log_p: (N, C, H, W) log-probabilities.
         target: (N, H, W) int64 class indices, 255 ignored.
+        weight: as in :func:`cross_entropy`.
     """
     known = (target != IGNORE).flatten(1).sum(1)
-    means = _pixel_losses(log_p, target).flatten(1).sum(1) / known.clamp_min(1)
+    means = _pixel_losses(log_p, target, weight).flatten(1).sum(1) / known.clamp_min(1)
     return means.sum() / (known > 0).sum().clamp_min(1)
 
 
 def ohem_cross_entropy(
-    log_p: Tensor, target: Tensor, threshold: float = 0.7, min_kept: int = 100_000
+    log_p: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    threshold: float = 0.7,
+    min_kept: int = 100_000,
 ) -> Tensor:
     """Cross-entropy of the hard pixels, those whose truth has a probability below ``threshold``.
 
     Args:
         log_p: (N, C, H, W) log-probabilities.
         target: (N, H, W) int64 class indices, 255 ignored.
+        weight: as in :func:`cross_entropy`; which pixels are hard does not depend on it.
         threshold: probability of the true class from which a pixel is easy.
         min_kept: the hardest so many pixels of the batch are kept anyway.
     """
-    losses = _pixel_losses(log_p, target)[target != IGNORE]
+    known = target != IGNORE
+    losses = _pixel_losses(log_p, target)[known]
     if not len(losses):
         return log_p.sum() * 0
     hardest = losses.detach().topk(min(min_kept, len(losses))).values[-1]
     kept = losses.detach() >= hardest.clamp_max(-math.log(threshold))
+    if weight is not None:
+        losses = losses * weight[target[known]]
     return losses[kept].mean()
 
 
@@ -156,5 +184,5 @@ def rise(progress: float, share: float) -> float:
     return math.exp(-5 * (1 - done) ** 2)
 
 
-def _pixel_losses(log_p: Tensor, target: Tensor) -> Tensor:
-    return F.nll_loss(log_p, target, ignore_index=IGNORE, reduction="none")
+def _pixel_losses(log_p: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    return F.nll_loss(log_p, target, weight, ignore_index=IGNORE, reduction="none")
