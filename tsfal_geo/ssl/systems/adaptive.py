@@ -104,10 +104,18 @@ class AdaptiveTeacher(WithTeacher):
             for values in maps
         ]
 
-    def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught, share: float = 1.0) -> Tensor:
+    def teacher_loss(
+        self,
+        log_p: Tensor,
+        seen: Tensor,
+        taught: Taught,
+        share: float = 1.0,
+        by_class: Tensor | None = None,
+    ) -> Tensor:
         """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``).
 
-        Pseudo-labels count ``share``. What people said counts 1, and so do the votes of PLAR that it carries.
+        Pseudo-labels count ``share``. What people said counts 1, and so do the votes of PLAR that it carries;
+        all are multiplied by their class's factor in ``by_class`` (C,).
         """
         said = taught.manual != IGNORE
         known = said if taught.refined is None else said | taught.refined
@@ -121,4 +129,5 @@ class AdaptiveTeacher(WithTeacher):
             self.config.tsf.confidence_threshold,
             known,
             share,
+            by_class,
         )
