@@ -90,7 +90,8 @@ def test_in_the_cold_start_only_labels_teach_and_half_as_much_again(build, batch
     batch = batch_of(data)
     losses = module.losses(batch, np.random.default_rng(0))
     views = module.branch.views(batch["labelled"])
-    plain = cross_entropy(log_probabilities(module.student(views.images).logits, views.size), views.labels)
+    log_p = log_probabilities(module.student(views.images).logits, views.size)
+    plain = cross_entropy(log_p, views.labels, module.branch.weights)
     assert set(losses) == {"total", "labelled"}
     assert losses["total"].item() == pytest.approx(1.5 * plain.item(), rel=1e-5)
     module._step = 10
