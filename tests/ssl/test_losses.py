@@ -137,22 +137,6 @@ def test_pseudo_labels_count_a_share_of_the_teachers_loss_and_people_wholly(scen
         assert loss.item() == pytest.approx(value, rel=1e-5), weighting
 
 
-def test_pseudo_labels_of_weighted_classes_against_numpy(scene):
-    log_p, target, generator = scene
-    confidence = torch.rand(target.shape, generator=generator)
-    keep, said = torch.rand(2, *target.shape, generator=generator) < 0.5
-    by_class = torch.tensor([0.5, 1.0, 2.0, 4.0])
-    losses, where = truth_losses(log_p, target)
-    losses = losses * by_class.numpy()[target.numpy()[tuple(where.T)]]
-    conf, kept, by_hand = (part.numpy()[tuple(where.T)] for part in (confidence, keep, said))
-    weight = conf**2 * kept
-    taught = teacher_loss(log_p, target, confidence, keep, "ael", 0.9, by_class=by_class)
-    assert taught.item() == pytest.approx((weight * losses).sum() / weight.sum(), rel=1e-5)
-    trust = np.where(by_hand, 1, conf**2)
-    believed = peer_loss(log_p, target, confidence, said, "confidence", by_class=by_class)
-    assert believed.item() == pytest.approx((trust * losses).sum() / len(losses), rel=1e-5)
-
-
 def test_log_probabilities_are_at_pixels_and_in_float32():
     logits = torch.randn(1, 3, 4, 5).bfloat16()
     log_p = log_probabilities(logits, (15, 18))

@@ -142,24 +142,10 @@ def test_votes_count_as_wholly_as_what_people_said(step, make_config, monkeypatc
     original = adaptive.teacher_loss
     monkeypatch.setattr(adaptive, "teacher_loss", lambda *args: calls.append(args) or original(*args))
     _, _, extra = step(make_config(), manual=Corner(), refiner=Spy())
-    *_, known, share, _ = calls[0]
+    *_, known, share = calls[0]
     voted = (extra.teacher == 1) & extra.valid
     assert torch.equal(extra.refined & extra.valid, voted) and 0.2 < voted.float().mean() < 0.8
     assert share < 1 and torch.equal(known, extra.refined | (extra.manual != 255))
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_pseudo_labels_weigh_the_classes_as_labels_do(step, make_config, monkeypatch, preset):
-    used = []
-
-    def note(loss):
-        return lambda *args: used.append(args[-1]) or loss(*args)
-
-    monkeypatch.setattr(adaptive, "teacher_loss", note(adaptive.teacher_loss))
-    monkeypatch.setattr(tsf_module, "peer_loss", note(tsf_module.peer_loss))
-    module, _, _ = step(make_config(preset))
-    assert len(used) == 3 and all(weights is module.branch.weights for weights in used)
-    assert (module.branch.weights is None) == (preset == "paper")
 
 
 def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypatch):

@@ -150,9 +150,7 @@ class TrainConfig(Frozen):
     poly_power: float = 0.9
     ohem: bool = False
     class_weights: Literal["none", "inverse_sqrt"] | None = Field(
-        None,
-        description="in the loss on labels, and on TSF's pseudo-labels; inverse_sqrt: 1/√share of the "
-        "labelled pixels",
+        None, description="in the loss on labels; inverse_sqrt: 1/√share of the labelled pixels"
     )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     channels_last: bool = True

@@ -42,35 +42,35 @@ def class_weights(counts: Sequence[int]) -> Tensor:
     return (share.rsqrt() / share.sqrt().sum()).float()
 
 
-def cross_entropy(log_p: Tensor, target: Tensor, by_class: Tensor | None = None) -> Tensor:
+def cross_entropy(log_p: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean negative log-likelihood over the pixels that are not ignored.
 
     Args:
         log_p: (N, C, H, W) log-probabilities.
         target: (N, H, W) int64 class indices, 255 ignored.
-        by_class: (C,) factors on the losses of the pixels of each class, which do not change what the sum
-            is divided by; None: 1.
+        weight: (C,) factors on the losses of each class's pixels, which does not change what the sum is
+            divided by; None: 1.
     """
-    return _pixel_losses(log_p, target, by_class).sum() / (target != IGNORE).sum().clamp_min(1)
+    return _pixel_losses(log_p, target, weight).sum() / (target != IGNORE).sum().clamp_min(1)
 
 
-def image_cross_entropy(log_p: Tensor, target: Tensor, by_class: Tensor | None = None) -> Tensor:
+def image_cross_entropy(log_p: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean over the images of each image's mean; images without a label do not count.
 
     Args:
         log_p: (N, C, H, W) log-probabilities.
         target: (N, H, W) int64 class indices, 255 ignored.
-        by_class: as in :func:`cross_entropy`.
+        weight: as in :func:`cross_entropy`.
     """
     known = (target != IGNORE).flatten(1).sum(1)
-    means = _pixel_losses(log_p, target, by_class).flatten(1).sum(1) / known.clamp_min(1)
+    means = _pixel_losses(log_p, target, weight).flatten(1).sum(1) / known.clamp_min(1)
     return means.sum() / (known > 0).sum().clamp_min(1)
 
 
 def ohem_cross_entropy(
     log_p: Tensor,
     target: Tensor,
-    by_class: Tensor | None = None,
+    weight: Tensor | None = None,
     threshold: float = 0.7,
     min_kept: int = 100_000,
 ) -> Tensor:
@@ -79,7 +79,7 @@ def ohem_cross_entropy(
     Args:
         log_p: (N, C, H, W) log-probabilities.
         target: (N, H, W) int64 class indices, 255 ignored.
-        by_class: as in :func:`cross_entropy`; which pixels are hard does not depend on it.
+        weight: as in :func:`cross_entropy`; which pixels are hard does not depend on it.
         threshold: probability of the true class from which a pixel is easy.
         min_kept: the hardest so many pixels of the batch are kept anyway.
     """
@@ -89,14 +89,12 @@ def ohem_cross_entropy(
         return log_p.sum() * 0
     hardest = losses.detach().topk(min(min_kept, len(losses))).values[-1]
     kept = losses.detach() >= hardest.clamp_max(-math.log(threshold))
-    if by_class is not None:
-        losses = losses * by_class[target[known]]
+    if weight is not None:
+        losses = losses * weight[target[known]]
     return losses[kept].mean()
 
 
-def weighted_cross_entropy(
-    log_p: Tensor, target: Tensor, weight: Tensor, whole: Tensor, by_class: Tensor | None = None
-) -> Tensor:
+def weighted_cross_entropy(log_p: Tensor, target: Tensor, weight: Tensor, whole: Tensor) -> Tensor:
     """Σ weight · loss / ``whole`` over the pixels that are not ignored.
 
     Args:
@@ -104,9 +102,8 @@ def weighted_cross_entropy(
         target: (N, H, W) int64 class indices, 255 ignored.
         weight: (N, H, W) non-negative.
         whole: what the sum is divided by (0 counts as 1: then no pixel has a weight).
-        by_class: (C,) factors as in :func:`cross_entropy`.
     """
-    total = (_pixel_losses(log_p, target, by_class) * weight).sum()
+    total = (_pixel_losses(log_p, target) * weight).sum()
     return total / torch.where(whole > 0, whole, torch.ones_like(whole))
 
 
@@ -119,7 +116,6 @@ def teacher_loss(
     threshold: float,
     known: Tensor | None = None,
     share: float = 1.0,
-    by_class: Tensor | None = None,
 ) -> Tensor:
     """L_t (equation 2): the student learns the teacher's labels.
 
@@ -136,7 +132,6 @@ def teacher_loss(
         threshold: confidence that ``threshold`` asks for.
         known: (N, H, W) bool, where ``target`` is more than a pseudo-label; None: nowhere.
         share: factor on the weight of pseudo-labels; what the sum is divided by is as without it.
-        by_class: (C,) factors as in :func:`cross_entropy`.
     """
     valid = target != IGNORE
     if weighting == "ael":
@@ -147,7 +142,7 @@ def teacher_loss(
     whole = valid.sum().float() if weighting == "threshold" else weight.sum()
     if known is not None:
         weight = torch.where(known, weight, share * weight)
-    return weighted_cross_entropy(log_p, target, weight, whole, by_class)
+    return weighted_cross_entropy(log_p, target, weight, whole)
 
 
 def peer_loss(
@@ -157,7 +152,6 @@ def peer_loss(
     said: Tensor,
     weighting: PeerWeighting,
     share: float = 1.0,
-    by_class: Tensor | None = None,
 ) -> Tensor:
     """Half of L_f (equation 3): one network learns the other's labels.
 
@@ -171,11 +165,10 @@ def peer_loss(
         said: (N, H, W) bool, where ``target`` is a person's label.
         weighting: how confidence becomes a weight.
         share: factor on the weight of what no person said.
-        by_class: (C,) factors as in :func:`cross_entropy`.
     """
     sure = torch.ones_like(confidence) if weighting == "none" else confidence.square()
     weight = (share * sure).masked_fill(said, 1.0)
-    return weighted_cross_entropy(log_p, target, weight, (target != IGNORE).sum().float(), by_class)
+    return weighted_cross_entropy(log_p, target, weight, (target != IGNORE).sum().float())
 
 
 def rise(progress: float, share: float) -> float:
@@ -191,5 +184,5 @@ def rise(progress: float, share: float) -> float:
     return math.exp(-5 * (1 - done) ** 2)
 
 
-def _pixel_losses(log_p: Tensor, target: Tensor, by_class: Tensor | None = None) -> Tensor:
-    return F.nll_loss(log_p, target, by_class, ignore_index=IGNORE, reduction="none")
+def _pixel_losses(log_p: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    return F.nll_loss(log_p, target, weight, ignore_index=IGNORE, reduction="none")

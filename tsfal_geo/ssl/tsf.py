@@ -173,12 +173,10 @@ class Tsf(AdaptiveTeacher):
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
         weight = rise(self.since_warmup, tsf.ramp or 0.0)
         share = 1.0 if tsf.pseudo_weight is None else tsf.pseudo_weight
-        # Without the labels' class weights, pseudo-labels would pull back to the frequent classes.
-        by_class = self.branch.weights
-        by_teacher = self.teacher_loss(log_s, seen, extra, share, by_class)
+        by_teacher = self.teacher_loss(log_s, seen, extra, share)
         weighting = tsf.peer_weighting or "none"
-        by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting, share, by_class) + peer_loss(
-            log_f, by_student, sure_student, said, weighting, share, by_class
+        by_peers = peer_loss(log_s, by_friend, sure_friend, said, weighting, share) + peer_loss(
+            log_f, by_student, sure_student, said, weighting, share
         )
         losses = {"teacher": weight * by_teacher, "peers": weight * by_peers}
         return losses if extra.refiner_loss is None else {**losses, "refiner": extra.refiner_loss}

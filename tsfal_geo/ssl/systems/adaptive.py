@@ -104,18 +104,10 @@ class AdaptiveTeacher(WithTeacher):
             for values in maps
         ]
 
-    def teacher_loss(
-        self,
-        log_p: Tensor,
-        seen: Tensor,
-        taught: Taught,
-        share: float = 1.0,
-        by_class: Tensor | None = None,
-    ) -> Tensor:
+    def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught, share: float = 1.0) -> Tensor:
         """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``).
 
-        Pseudo-labels count ``share``. What people said counts 1, and so do the votes of PLAR that it carries;
-        all are multiplied by their class's factor in ``by_class`` (C,).
+        Pseudo-labels count ``share``. What people said counts 1, and so do the votes of PLAR that it carries.
         """
         said = taught.manual != IGNORE
         known = said if taught.refined is None else said | taught.refined
@@ -129,5 +121,4 @@ class AdaptiveTeacher(WithTeacher):
             self.config.tsf.confidence_threshold,
             known,
             share,
-            by_class,
         )
