@@ -121,6 +121,8 @@ def town(tmp_path_factory):
         bands=None, dsm=False, chip_size=128, seed=3,
     )  # fmt: skip
     save_model(workspace.round_dir(0), build_segmenter(config.model, 3, 6, 3), card)
+    found = {"normalisation": statistics, "labelled_chips": [], "valid_pixels": [1], "dsm": False}
+    (root / "ws" / "inputs.json").write_text(json.dumps(found))
     return root
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 from unittest import mock
 
@@ -30,11 +31,14 @@ def town(tmp_path, write_tif, random_image):
     config = Config.model_validate({"export": {"window": 256}, "model": encoder})
     state = State(tmp_path / "store" / "town", None, VAIHINGEN, scenes, round=0, status="done")
     workspace = Workspace.create(tmp_path / "ws", state, config)
+    statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}
     card = ModelCard(
         model=config.model, in_channels=3, classes=VAIHINGEN.to_specs(), bands=None, dsm=False, chip_size=256,
-        normalisation={"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}, seed=0,
+        normalisation=statistics, seed=0,
     )  # fmt: skip
     save_model(workspace.round_dir(0), build_segmenter(config.model, 3, 6, 0), card)
+    found = {"normalisation": statistics, "labelled_chips": [], "valid_pixels": [1], "dsm": False}
+    (tmp_path / "ws" / "inputs.json").write_text(json.dumps(found))
     return tmp_path
 
 

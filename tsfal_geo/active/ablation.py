@@ -42,7 +42,17 @@ FIRST = "all"
 
 @dataclass(frozen=True)
 class Point:
-    """One round of one run: a point of the curve."""
+    """One round of one run: a point of the curve.
+
+    Attributes:
+        mode: the row.
+        seed: of the run.
+        round: trainings before it.
+        labelled_share: 0 to 1.
+        miou: on the validation scenes, 0 to 1.
+        class_iou: likewise, by class.
+        map_miou: of the training scenes' map, labels and votes over the prediction; None where unknown.
+    """
 
     mode: str
     seed: int
@@ -50,6 +60,7 @@ class Point:
     labelled_share: float
     miou: float
     class_iou: dict[str, float]
+    map_miou: float | None = None
 
 
 def run_ablation(
@@ -116,9 +127,8 @@ def read_points(root: Path, mode: str, seed: int) -> list[Point]:
         values = workspace.metrics(number)
         if "miou" in values:
             trained = len(points)
-            points.append(
-                Point(mode, seed, trained, values["labelled_share"], values["miou"], values["class_iou"])
-            )
+            share, ious = values["labelled_share"], values["class_iou"]
+            points.append(Point(mode, seed, trained, share, values["miou"], ious, values.get("map_miou")))
     return points
 
 
@@ -126,11 +136,11 @@ def write_results(points: Sequence[Point], out: Path) -> None:
     """Write ``curve.csv``, ``table.csv``, ``table.md`` and ``curve.png``."""
     classes = list(points[0].class_iou)
     rows = [
-        [p.mode, p.seed, p.round, f"{p.labelled_share:.6f}", f"{p.miou:.6f}"]
+        [p.mode, p.seed, p.round, f"{p.labelled_share:.6f}", f"{p.miou:.6f}", _six(p.map_miou)]
         + [f"{p.class_iou.get(name, float('nan')):.6f}" for name in classes]
         for p in points
     ]
-    columns = ["mode", "seed", "round", "labelled_share", "miou", *classes]
+    columns = ["mode", "seed", "round", "labelled_share", "miou", "map_miou", *classes]
     write_text(out / "curve.csv", csv_text(columns, rows))
     header, table = summary(points, classes)
     write_text(out / "table.csv", csv_text(header, table))
@@ -141,11 +151,12 @@ def write_results(points: Sequence[Point], out: Path) -> None:
 def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table: the last round of each run, mean ± standard deviation over seeds.
 
-    ``of full`` is the mean mIoU in per cent of full supervision's, at the end and at each of ``SHARES``.
+    ``map`` is the mIoU of the training scenes' own map. ``of full`` is the mean mIoU in per cent of full
+    supervision's, at the end and at each of ``SHARES``.
     """
     ends = {mode: _ends(points, mode) for mode in dict.fromkeys(p.mode for p in points)}
     full = [p.miou for p in ends.get("full supervision", [])]
-    header = ["mode", "labelled", "mIoU", "of full", *(f"at {share:.0%}" for share in SHARES)]
+    header = ["mode", "labelled", "mIoU", "map", "of full", *(f"at {share:.0%}" for share in SHARES)]
     header += [*classes, "seeds"]
     rows = []
     for mode, last in ends.items():
@@ -156,6 +167,7 @@ def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str],
                 mode,
                 f"{100 * mean(p.labelled_share for p in last):.2f} %",
                 spread(values),
+                _of_maps(last),
                 _of_full([p.miou for p in last], full),
                 *(_of_full([miou_at(run, share) for run in runs], full) for share in SHARES),
                 *(spread([100 * p.class_iou.get(name, float("nan")) for p in last]) for name in classes),
@@ -182,6 +194,15 @@ def miou_at(run: Sequence[Point], share: float) -> float | None:
 def _of_full(values: Sequence[float | None], full: Sequence[float]) -> str:
     known = [value for value in values if value is not None]
     return f"{100 * mean(known) / mean(full):.1f} %" if full and len(known) == len(values) else "–"
+
+
+def _of_maps(points: Sequence[Point]) -> str:
+    known = [100 * p.map_miou for p in points if p.map_miou is not None]
+    return spread(known) if len(known) == len(points) else "–"
+
+
+def _six(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
 
 
 def _ends(points: Sequence[Point], mode: str) -> list[Point]:

@@ -12,7 +12,7 @@ from tsfal_geo.active.bank import ClassBank
 from tsfal_geo.active.episodic import episodic_loss
 from tsfal_geo.active.error_mask import Prediction, cell_share, emd_pixels, emd_target, error_mask, predict
 from tsfal_geo.active.plar import PlarResult, plar, stack_results
-from tsfal_geo.active.support import label_cells
+from tsfal_geo.active.support import heard, label_cells
 from tsfal_geo.active.writing import RefinedLabels, Source, write_labels
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
@@ -157,14 +157,8 @@ class ActiveRefiner(nn.Module):
         if self.config.tsf.teacher_weighting == "ael":
             # It squares what it is given: confidences are meant so, a vote's margin is meant as it is.
             weight = torch.where(refined, weight.sqrt(), weight)
-        return written.labels.long(), weight, refined & self._heard(manual)
-
-    def _heard(self, manual: Tensor) -> Tensor:
-        """Images whose votes rest on people's labels, (N, 1, 1) bool; others repeat the network."""
-        if self.config.plar.support == "reliable":
-            return torch.zeros_like(manual[:, :1, :1], dtype=torch.bool)
-        cells = label_cells(manual, self.config.plar.purity) != IGNORE
-        return (cells.flatten(1).sum(1) >= self.config.plar.min_manual_cells)[:, None, None]
+        counted = heard(label_cells(manual, self.config.plar.purity), self.config.plar)
+        return written.labels.long(), weight, refined & counted[:, None, None]
 
     @torch.no_grad()
     def decode(self, teacher: SegmenterOutput) -> Tensor | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tsfal_geo.active.budget import askable_pixels
 from tsfal_geo.active.layers import RoundRasters, write_query_raster
 from tsfal_geo.active.looking import Seen, Watcher
+from tsfal_geo.active.map_score import MapScore
 from tsfal_geo.active.material import material
 from tsfal_geo.active.pools import RoundLabels, read_labels
 from tsfal_geo.active.ranking import ChipQueries, chip_cap, propose, select
@@ -57,6 +58,7 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
     whole = config.active.granularity == "chips"
     truth = context.inputs.truth if config.active.oracle else None
     watcher = Watcher(context, trained, labels, strategy, truth=truth)
+    score = None if truth is None else MapScore(context, labels)
     open_chips = int(np.count_nonzero(labels.by_chip < 1))
     cap = chip_cap(budget.remaining, open_chips, config.active)
     folder = context.workspace.round_dir(number)
@@ -66,6 +68,8 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
             strategy.learn(material(context, labels, trained.steps, Path(spool)))
         known: list[NDArray[np.float32]] = []
         for seen in _walk(context, watcher, folder):
+            if score is not None:
+                score.add(seen)
             if budget.remaining and seen.askable.any():
                 shelf.put(
                     seen.chip,
@@ -95,7 +99,10 @@ def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, bu
             )
         ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
         queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
-    diagnostics = _on_validation(context, trained) if truth is None else watcher.diagnostics()
+    if score is None:
+        diagnostics = _on_validation(context, trained)
+    else:
+        diagnostics = {"map_miou": score.miou, **watcher.diagnostics()}
     return Asked(queries, strategy.name, diagnostics)
 
 

@@ -92,6 +92,20 @@ def choose_support(
     return Support(cells, cells, available)
 
 
+def heard(cells: Tensor, config: PlarConfig) -> Tensor:
+    """Images whose votes rest on people's labels; others repeat the network.
+
+    Args:
+        cells: (N, h, w) uint8 from ``label_cells``.
+        config: the support's rule, and how many labelled cells are enough.
+
+    Returns:
+        (N,) bool.
+    """
+    enough = (cells != IGNORE).flatten(1).sum(1) >= config.min_manual_cells
+    return enough & (config.support != "reliable")
+
+
 def count_classes(cells: Tensor, classes: int) -> Tensor:
     """Cells of each class, (C,) int64."""
     return torch.bincount(cells.flatten().long(), minlength=256)[:classes]

@@ -44,6 +44,8 @@ def entries(table: Table, job: Job) -> list[Entry]:
     if table.shares:
         return [Entry(job.row, job.share, job.seed, 100 * last.miou)]
     values = {"labelled": last.labelled_share, "mIoU": last.miou, **last.class_iou}
+    if last.map_miou is not None:
+        values["map"] = last.map_miou
     return [Entry(job.row, column, job.seed, 100 * value) for column, value in values.items()]
 
 

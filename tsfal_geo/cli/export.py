@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import click
 
+from tsfal_geo.cli.map_files import Wanted, describe, describe_all, write_onnx
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
 from tsfal_geo.cli.remote import RasterFolder, local_folder, remote_option
 from tsfal_geo.cli.scenes import find_scenes, scene_progress
@@ -19,38 +20,12 @@ from tsfal_geo.cli.scenes import find_scenes, scene_progress
 if TYPE_CHECKING:
     from tsfal_geo.mapping.blocks import Job
     from tsfal_geo.mapping.export import SceneMap
-    from tsfal_geo.mapping.network import Network
+    from tsfal_geo.mapping.known import Known
     from tsfal_geo.mapping.predict import Part
     from tsfal_geo.raster.scene import Scene
     from tsfal_geo.workspace.layout import Workspace
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is written beside the class maps; see the command's options."""
-
-    layers: tuple[str, ...] = ()
-    augment: bool = False
-    polygons: str | None = None
-    min_area: float | None = None
-    png: bool = False
-    preview: bool = False
-    mosaic: str | None = None
-    onnx: bool = False
-    workers: int | None = None
-    scheduler: str | None = None
-    shard: tuple[int, int] | None = None
-    window: int | str | None = None
-
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """Ends of the names of pictures beside the maps."""
-        return (*(("_classes.png",) if self.png else ()), *((".png",) if self.preview else ()))
-
-    @property
-    def in_blocks(self) -> bool:
-        """Whether the work is divided."""
-        return self.workers is not None or self.scheduler is not None or self.shard is not None
+    Divide = Callable[[Job, Known | None, Callable[[float], None]], SceneMap | None]
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -94,6 +69,16 @@ def _window(_context: click.Context, _parameter: click.Parameter, value: str | N
     "--error-mask", is_flag=True, help="Also <name>_error_mask.tif: 0, or the chance of an error, 1 to 100."
 )
 @click.option("--probabilities", is_flag=True, help="Also <name>_probabilities.tif: a band a class.")
+@click.option(
+    "--source",
+    is_flag=True,
+    help="Also <name>_source.tif: who says the class; 0 the network, 1 PLAR's votes, 2 a label.",
+)
+@click.option(
+    "--network-only",
+    is_flag=True,
+    help="The network's word everywhere, also where people labelled or PLAR mended it.",
+)
 @click.option(
     "--polygons", type=click.Choice(["gpkg", "parquet", "fgb"]), help="Also <name>_polygons in this format."
 )
@@ -143,6 +128,8 @@ def command(
     entropy: bool,
     error_mask: bool,
     probabilities: bool,
+    source: bool,
+    network_only: bool,
     polygons: str | None,
     min_area: float | None,
     png: bool,
@@ -164,11 +151,13 @@ def command(
         "entropy": entropy,
         "error_mask": error_mask,
         "probabilities": probabilities,
+        "source": source,
     }
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
     wanted = Wanted(
-        layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard, window
-    )
+        layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard, window,
+        network_only,
+    )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
     opened = Workspace.open(workspace)
@@ -201,16 +190,18 @@ def export_maps(
     if wanted.window is not None:
         config = load_config(base=config, overrides={"export.window": wanted.window})
     settings = settings_of(config, network, wanted.layers)
-    onnx = _write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
+    onnx = write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
     jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, wanted.augment) for scene in scenes]
+    known = {} if wanted.network_only else _known(workspace, scenes, reporter)
     maps = []
     with divided(wanted) as divide:
         for index, scene in enumerate(scenes):
             progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
+            over = known.get(scene.name)
             if divide is None:
-                files: SceneMap | None = export_scene(reader, index, network, out, settings, progress)
+                files: SceneMap | None = export_scene(reader, index, network, out, settings, progress, over)
             else:
-                files = divide(jobs[index], progress)
+                files = divide(jobs[index], over, progress)
             if files is None:
                 reporter.say(f"{scene.name}: {len(jobs[index].open_parts())} blocks are left to other shards")
                 continue
@@ -218,22 +209,40 @@ def export_maps(
             reporter.artefact("map", files.classes)
             for layer, path in files.layers.items():
                 reporter.artefact(layer, path)
-            _describe(scenes, index, files, network, wanted, reporter)
+            describe(scenes, index, files, network, wanted, reporter)
     if len(maps) == len(scenes):
-        _describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
+        describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
     return maps
 
 
+def _known(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
+    """What lies over the network's word, by scene."""
+    from tsfal_geo.active.known import known_scenes
+
+    snapshot = workspace.store().snapshot()
+    for finding in snapshot.rejected:
+        reporter.warning(f"not used: {finding}")
+    known = known_scenes(workspace, scenes, snapshot)
+    if known:
+        reporter.say(
+            f"{len(known)} of {len(scenes)} scenes were trained on: their labels, and votes that rest on "
+            "them, stand in the maps; --network-only leaves them out"
+        )
+    return known
+
+
 @contextmanager
-def divided(wanted: Wanted) -> Iterator[Callable[[Job, Callable[[float], None]], SceneMap | None] | None]:
+def divided(wanted: Wanted) -> Iterator[Divide | None]:
     """What does a job's blocks and puts them together; None for one pass over the scene."""
     from tsfal_geo.mapping.blocks import assemble, run_here
 
-    def follow(job: Job, done: Iterator[Part], progress: Callable[[float], None]) -> SceneMap | None:
+    def follow(
+        job: Job, known: Known | None, done: Iterator[Part], progress: Callable[[float], None]
+    ) -> SceneMap | None:
         total = len(job.parts())
         for _ in done:
             progress(1 - len(job.open_parts()) / total)
-        files = assemble(job)
+        files = assemble(job, known)
         progress(1.0)
         return files
 
@@ -241,79 +250,16 @@ def divided(wanted: Wanted) -> Iterator[Callable[[Job, Callable[[float], None]],
         yield None
     elif wanted.shard is not None:
         shard, shards = wanted.shard
-        yield lambda job, progress: follow(job, run_here(job, shard, shards), progress)
+        yield lambda job, known, progress: follow(job, known, run_here(job, shard, shards), progress)
     else:
         from tsfal_geo.mapping.cluster import connect, run_on
 
         with connect(wanted.scheduler, wanted.workers or 1) as client:
             # Local workers share the machine's cores.
             threads = None if wanted.workers is None else max(1, (os.cpu_count() or 1) // wanted.workers)
-            yield lambda job, progress: follow(
-                replace(job, threads=threads), run_on(client, replace(job, threads=threads)), progress
-            )
 
+            def spread(job: Job, known: Known | None, progress: Callable[[float], None]) -> SceneMap | None:
+                job = replace(job, threads=threads)
+                return follow(job, known, run_on(client, job), progress)
 
-def _describe(
-    scenes: list[Scene], index: int, files: SceneMap, network: Network, wanted: Wanted, reporter: Reporter
-) -> None:
-    """What belongs to a scene's map: polygons, picture, STAC item."""
-    from tsfal_geo.mapping.stac import write_map_item
-
-    further: dict[str, Path] = {}
-    if wanted.polygons is not None:
-        from tsfal_geo.mapping.polygons import write_polygons
-
-        path = files.classes.with_name(f"{files.scene}_polygons.{wanted.polygons}")
-        write_polygons(path, files.classes, network.classes, wanted.min_area)
-        further["polygons"] = path
-    if wanted.png:
-        from tsfal_geo.mapping.png import write_png
-
-        path = files.classes.with_name(f"{files.scene}_classes.png")
-        write_png(path, files.classes, network.classes)
-        further["png"] = path
-    if wanted.preview:
-        from tsfal_geo.mapping.preview import save_preview
-
-        path = files.classes.with_suffix(".png")
-        save_preview(path, scenes, index, files.classes, network.classes, bands=network.card.bands)
-        further["preview"] = path
-    for kind, path in further.items():
-        reporter.artefact(kind, path)
-    item = write_map_item(files, scenes[index], network.classes, further)
-    if item is not None:
-        reporter.artefact("stac", item)
-
-
-def _describe_all(
-    workspace: Workspace,
-    folder: Path,
-    out: Path,
-    maps: list[SceneMap],
-    network: Network,
-    onnx: Path | None,
-    wanted: Wanted,
-    reporter: Reporter,
-) -> None:
-    """What belongs to all maps together: the model's STAC item, the mosaic."""
-    from tsfal_geo.mapping.stac import write_model_item
-
-    trained = list(workspace.scenes)
-    item = write_model_item(out, folder, network.card, trained, trained[0].dtype, onnx)
-    if item is not None:
-        reporter.artefact("stac", item)
-    if wanted.mosaic is not None:
-        from tsfal_geo.mapping.mosaic import write_mosaic
-
-        kind = cast(Literal["cog", "vrt"], wanted.mosaic)
-        reporter.artefact("mosaic", write_mosaic(out, [f.classes for f in maps], network.classes, kind))
-
-
-def _write_onnx(workspace: Workspace, folder: Path, out: Path, overlap: float, reporter: Reporter) -> Path:
-    from tsfal_geo.mapping.onnx import export_onnx
-    from tsfal_geo.raster.grids import metres_per_pixel
-
-    path = out / "model.onnx"
-    export_onnx(folder, path, resolution=metres_per_pixel(workspace.scenes[0].grid), overlap=overlap)
-    reporter.artefact("onnx", path)
-    return path
+            yield spread

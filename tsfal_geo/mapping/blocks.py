@@ -21,6 +21,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from tsfal_geo.mapping.export import CLASSES, SceneMap, dress, finished, layer_writer, map_paths
+from tsfal_geo.mapping.known import Known, lay_over
 from tsfal_geo.mapping.network import Network, open_network
 from tsfal_geo.mapping.predict import Part, RowBlock
 from tsfal_geo.mapping.scene import Settings, map_scene
@@ -118,10 +119,11 @@ def run_here(job: Job, shard: int = 0, shards: int = 1) -> Iterator[Part]:
             yield part
 
 
-def assemble(job: Job) -> SceneMap | None:
+def assemble(job: Job, known: Known | None = None) -> SceneMap | None:
     """Make the scene's rasters of its blocks; None while some are missing.
 
-    Several processes may try: one does it.
+    Several processes may try: one does it. What is known is laid over here, not in the blocks: labels that
+    people add meanwhile cost no block.
     """
     files = map_paths(job.out, job.scene, job.settings.layers)
     if job.open_parts():
@@ -129,13 +131,13 @@ def assemble(job: Job) -> SceneMap | None:
     lock = job.out / f".{job.scene.name}.lock"
     with FileLock(lock):
         if job.folder.is_dir():
-            _write(job, files)
+            _write(job, files, known)
             shutil.rmtree(job.folder)
     lock.unlink(missing_ok=True)
     return files
 
 
-def _write(job: Job, files: SceneMap) -> None:
+def _write(job: Job, files: SceneMap, known: Known | None) -> None:
     network, _ = _opened(job)
     grid = job.scene.grid
     with ExitStack() as stack:
@@ -145,8 +147,11 @@ def _write(job: Job, files: SceneMap) -> None:
             writers[layer] = stack.enter_context(writer)
         for part in job.parts():
             with np.load(job.file(part), allow_pickle=False) as block:
-                for layer, writer in writers.items():
-                    writer.write(part.y0, part.x0, block[layer])
+                layers = {layer: block[layer] for layer in writers}
+            if known is not None:
+                layers = lay_over(layers, known, part.y0, part.x0)
+            for layer, writer in writers.items():
+                writer.write(part.y0, part.x0, layers[layer])
     dress(files)
 
 

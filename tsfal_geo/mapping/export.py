@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import UserError
 from tsfal_geo.mapping import finish
+from tsfal_geo.mapping.known import LABEL, NETWORK, Known, lay_over
 from tsfal_geo.mapping.network import Network
 from tsfal_geo.mapping.predict import RowBlock
 from tsfal_geo.mapping.rows import TileRows
@@ -23,7 +24,7 @@ from tsfal_geo.raster.sidecars import write_grey_style
 from tsfal_geo.raster.write import BLOCK, RasterWriter, class_writer
 
 CLASSES = "classes"
-LAYERS = ("confidence", "entropy", "error_mask", "probabilities")
+LAYERS = ("confidence", "entropy", "error_mask", "probabilities", "source")
 """What can be written beside the class map, as ``<scene>_<layer>.tif``."""
 
 
@@ -36,7 +37,8 @@ class SceneMap:
         classes: uint8 class ids, 255 nodata.
         layers: further rasters, by layer: ``confidence`` and ``entropy`` (of its maximum) 0 to 100;
             ``error_mask`` 0 outside the mask, else the probability of an error, 1 to 100; ``probabilities``
-            a band a class, 0 to 250 for 0 to 1. All uint8, 255 nodata.
+            a band a class, 0 to 250 for 0 to 1; ``source`` who says it, as in ``mapping.known``. All uint8,
+            255 nodata.
     """
 
     scene: str
@@ -84,6 +86,7 @@ def export_scene(
     out: Path,
     settings: Settings,
     progress: Callable[[float], None] | None = None,
+    known: Known | None = None,
 ) -> SceneMap:
     """Predict a scene wall-to-wall and write its maps; each file appears whole or not at all.
 
@@ -94,6 +97,7 @@ def export_scene(
         out: folder, made if need be.
         settings: how, and which layers.
         progress: gets the share that is done.
+        known: what lies over the network's word.
 
     Raises:
         RasterError: the scene cannot be read.
@@ -106,7 +110,10 @@ def export_scene(
             sinks[layer] = _open(stack, layer_writer(path, scene, layer, network.classes), scene)
 
         def write(block: RowBlock) -> None:
-            for layer, values in finished(block, tuple(sinks), network, settings).items():
+            layers = finished(block, tuple(sinks), network, settings)
+            if known is not None:
+                layers = lay_over(layers, known, block.y, block.x)
+            for layer, values in layers.items():
                 sinks[layer].add(block.y, block.x, values)
 
         map_scene(reader, scene_index, network, settings, write, progress=progress)
@@ -127,6 +134,8 @@ def finished(
         found["error_mask"] = finish.error_mask(block, settings.doubt, network.error_threshold)
     if "probabilities" in layers:
         found["probabilities"] = finish.probabilities(block, len(network.classes))
+    if "source" in layers:
+        found["source"] = np.where(block.valid, np.uint8(NETWORK), np.uint8(IGNORE))
     return {layer: found[layer] for layer in layers}
 
 
@@ -144,7 +153,7 @@ def dress(files: SceneMap) -> None:
     """Write the styles of the layers that are shown in grey."""
     for layer, path in files.layers.items():
         if layer != "probabilities":
-            write_grey_style(path, 0, 100)
+            write_grey_style(path, 0, LABEL if layer == "source" else 100)
 
 
 def _open(stack: ExitStack, writer: RasterWriter, scene: Scene) -> TileRows:
