@@ -65,13 +65,15 @@ def labels_of(root):
     return found
 
 
-def exported(root, out, *options):
+def exported(root, out, *options, told=""):
     result = CliRunner().invoke(
         export.command,
         ["--workspace", str(root / "ws"), "--out", str(out), *map(str, options)],
         catch_exceptions=False,
     )
     assert result.exit_code == 0, result.output
+    warned = [line for line in result.stderr.splitlines() if line.startswith("Warning")]
+    assert len(warned) == bool(told) and all(told in line for line in warned), warned
     return {name: read(out / f"{name}.tif") for name in SCENES if (out / f"{name}.tif").is_file()}
 
 
@@ -152,9 +154,18 @@ def test_labels_that_nothing_has_learnt_yet_stand_in_the_map(case, tmp_path):
 
 def test_another_picture_of_the_same_name_and_grid_gets_the_networks_word(case, tmp_path):
     shutil.copytree(case / "rasters" / "images", tmp_path / "other_year")
-    made = exported(case, tmp_path / "made", "--raster", tmp_path / "other_year")
+    made = exported(case, tmp_path / "made", "--raster", tmp_path / "other_year", told="s0.tif and 1 more")
     network = exported(case, tmp_path / "network", "--network-only")
     assert all(np.array_equal(made[name], network[name]) for name in SCENES)
+
+
+def test_a_folder_that_moved_is_told_to_the_workspace(case, tmp_path):
+    before = exported(case, tmp_path / "before")
+    (case / "rasters").rename(case / "moved")
+    exported(case, tmp_path / "network", "--raster", case / "moved", told="tell the workspace with")
+    train(Request(case / "ws", case / "moved", None, Workspace.open(case / "ws").config), QuietReporter())
+    after = exported(case, tmp_path / "after")
+    assert all(np.array_equal(before[name], after[name]) for name in SCENES)
 
 
 def test_the_score_of_the_map_is_that_of_labels_over_votes_over_the_prediction(done):

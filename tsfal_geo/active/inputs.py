@@ -191,7 +191,10 @@ def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Confi
             valid=tuple(int(n) for n in data["valid_pixels"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WorkspaceError(f"{path}: damaged ({error!r}); start over with `train --fresh`") from None
+        raise WorkspaceError(
+            f"{path}: missing or damaged ({error!r}); restore it from a copy of the workspace, or start over "
+            "with `train --fresh`"
+        ) from None
     oracle = config.active.oracle
     if data.get("oracle", oracle) != oracle:
         inputs = replace(inputs, valid=_count_valid(inputs.reader, chips, inputs.truth if oracle else None))

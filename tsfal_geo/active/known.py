@@ -75,6 +75,21 @@ class KnownScene:
         return said, who
 
 
+def elsewhere(workspace: Workspace, scenes: Sequence[Scene]) -> list[Scene]:
+    """Scenes with name and grid of one that the workspace trains on, but another file.
+
+    Nothing is known of them: they may be the same pictures in another place, or another year's.
+    """
+    trained = {scene.name: scene for scene in workspace.scenes}
+    return [
+        scene
+        for scene in scenes
+        if scene.name in trained
+        and trained[scene.name].grid == scene.grid
+        and trained[scene.name].path.resolve() != scene.path.resolve()
+    ]
+
+
 def known_scenes(workspace: Workspace, scenes: Sequence[Scene], snapshot: LabelSnapshot) -> dict[str, Known]:
     """What is known of those scenes that the workspace trains on, by name.
 

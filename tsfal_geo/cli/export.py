@@ -217,7 +217,7 @@ def export_maps(
 
 def _known(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
     """What lies over the network's word, by scene."""
-    from tsfal_geo.active.known import known_scenes
+    from tsfal_geo.active.known import elsewhere, known_scenes
 
     snapshot = workspace.store().snapshot()
     for finding in snapshot.rejected:
@@ -227,6 +227,15 @@ def _known(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> dic
         reporter.say(
             f"{len(known)} of {len(scenes)} scenes were trained on: their labels, and votes that rest on "
             "them, stand in the maps; --network-only leaves them out"
+        )
+    others = elsewhere(workspace, scenes)
+    if others:
+        more = f" and {len(others) - 1} more" if others[1:] else ""
+        reporter.warning(
+            f"{others[0].path}{more}: found name and grid of a scene that was trained on, expected its "
+            f"file in {workspace.raster_dir} for its labels to stand in the map; if it is the same picture, "
+            f"tell the workspace with `tsfal-geo train --workspace {workspace.root} --raster DIR`, "
+            "then export again"
         )
     return known
 
