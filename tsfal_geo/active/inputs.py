@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,14 @@ from tsfal_geo.config import Config
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
 from tsfal_geo.raster.chips import Chip, owned_part, scene_chips
-from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.discovery import RasterWarning, discover
 from tsfal_geo.raster.labels import FolderLabels, check_labels, infer_class_map
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.stats import Normalisation, compute
 from tsfal_geo.workspace.atomic import write_text
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,11 @@ def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], Sc
         RasterError: no scenes, unusable scenes, bands that some scene lacks, a missing DSM.
     """
     scenes = tuple(discover(raster_dir))
-    with_dsm = [scene for scene in scenes if scene.dsm]
-    use_dsm = config.data.dsm == "use" or (config.data.dsm == "auto" and len(with_dsm) == len(scenes))
-    if config.data.dsm == "use" and len(with_dsm) < len(scenes):
-        lacking = next(scene for scene in scenes if not scene.dsm)
+    lacking = [scene for scene in scenes if not scene.dsm]
+    use_dsm = config.data.dsm == "use" or (config.data.dsm == "auto" and not lacking)
+    if use_dsm and lacking:
         raise RasterError(
-            f"{lacking.path}: found no DSM for it in {raster_dir / 'dsm'}, expected one for each scene; "
+            f"{lacking[0].path}: found no DSM for it in {raster_dir / 'dsm'}, expected one for each scene; "
             "add it, or train with --dsm ignore"
         )
     return scenes, SceneReader(scenes, config.data.bands, use_dsm)
@@ -95,6 +97,8 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         ConfigError, WeightsError: the weights' own normalisation does not suit it.
     """
     scenes, reader = open_scenes(raster_dir, config)
+    if config.data.dsm == "auto":
+        _tell_lacking_heights(raster_dir, scenes)
     classes = class_map(config, scenes)
     truth = FolderLabels(scenes, classes)
     for scene in scenes:
@@ -111,6 +115,20 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         chips=chips,
         labelled=labelled,
         valid=_count_valid(reader, chips, truth if config.active.oracle else None),
+    )
+
+
+def _tell_lacking_heights(raster_dir: Path, scenes: Sequence[Scene]) -> None:
+    lacking = [scene.name for scene in scenes if not scene.dsm]
+    if not 0 < len(lacking) < len(scenes):
+        return
+    names = ", ".join(lacking[:_SHOWN]) + (" …" if lacking[_SHOWN:] else "")
+    warnings.warn(
+        f"{raster_dir / 'dsm'}: found no DSM for {len(lacking)} of {len(scenes)} scenes ({names}), expected "
+        "one for each: heights are left out; add the missing ones and start over with --fresh, or say "
+        "--dsm ignore",
+        RasterWarning,
+        stacklevel=2,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tsfal_geo.active.inputs import Inputs, open_scenes
-from tsfal_geo.config import Config
+from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import LabelError, RasterError
 from tsfal_geo.raster.chips import Chip, scene_chips
 from tsfal_geo.raster.labels import FolderLabels, check_labels
@@ -29,7 +29,8 @@ def validation_set(folder: Path, inputs: Inputs, config: Config) -> ValidationSe
         RasterError: other bands or types than the training scenes.
         LabelError: no labels, or labels that do not fit.
     """
-    scenes, reader = open_scenes(folder, config)
+    heights = "use" if inputs.reader.channels > inputs.reader.bands else "ignore"
+    scenes, reader = open_scenes(folder, load_config(None, {"data.dsm": heights}, config))
     if (reader.channels, reader.band_dtype) != (inputs.reader.channels, inputs.reader.band_dtype):
         raise RasterError(
             f"{scenes[0].path}: found {reader.channels} channels of {reader.band_dtype}, expected "
