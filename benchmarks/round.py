@@ -32,8 +32,8 @@ import torch
 from torch.utils.data import default_collate
 
 from tsfal_geo.active import looking, loop, rounds
-from tsfal_geo.active.loop import Request
 from tsfal_geo.active.pools import RoundLabels, label_pools
+from tsfal_geo.active.request import Request
 from tsfal_geo.active.rounds import Budget, Context
 from tsfal_geo.active.scoring import Asked, ask
 from tsfal_geo.active.training import Trained, load_round

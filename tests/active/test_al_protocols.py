@@ -10,7 +10,8 @@ import pytest
 from loop_case import QuietReporter, tiny_config, write_scenes
 
 from tsfal_geo.active import rounds, training, vaal_networks
-from tsfal_geo.active.loop import Request, query, train
+from tsfal_geo.active.loop import query, train
+from tsfal_geo.active.request import Request
 from tsfal_geo.config import QueryStrategy, load_config
 from tsfal_geo.errors import Cancelled, ConfigError
 from tsfal_geo.labels.history import read_taken

@@ -10,9 +10,10 @@ from shapely import Polygon
 
 from tsfal_geo.active import loop, rounds, training
 from tsfal_geo.active.inputs import prepare
-from tsfal_geo.active.loop import Request, query, train
+from tsfal_geo.active.loop import query, train
 from tsfal_geo.active.oracle import query_mask
 from tsfal_geo.active.pools import label_pools, read_labels
+from tsfal_geo.active.request import Request
 from tsfal_geo.cli.status import collect
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import read_taken

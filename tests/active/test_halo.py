@@ -12,7 +12,8 @@ from torch.nn.functional import avg_pool2d
 from tsfal_geo.active import looking, refine
 from tsfal_geo.active.halo import own_parts, surround
 from tsfal_geo.active.looking import HALO, Watcher
-from tsfal_geo.active.loop import Request, train
+from tsfal_geo.active.loop import train
+from tsfal_geo.active.request import Request
 from tsfal_geo.mapping.network import Compute
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import scene_chips

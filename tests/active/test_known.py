@@ -14,7 +14,8 @@ from loop_case import IDS, QuietReporter, tiny_config, write_scenes
 from rasterio.features import rasterize
 from sklearn.metrics import jaccard_score
 
-from tsfal_geo.active.loop import Request, train
+from tsfal_geo.active.loop import train
+from tsfal_geo.active.request import Request
 from tsfal_geo.cli import export
 from tsfal_geo.workspace.layout import Workspace
 

@@ -10,8 +10,9 @@ import shapely
 from loop_case import IDS, QuietReporter, tiny_config, write_scenes
 
 from tsfal_geo.active import looking, rounds, training
-from tsfal_geo.active.loop import Request, query, train
+from tsfal_geo.active.loop import query, train
 from tsfal_geo.active.oracle import query_mask
+from tsfal_geo.active.request import Request
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import Cancelled, ConfigError, LabelError, RasterError, WeightsError
 from tsfal_geo.labels.history import read_taken

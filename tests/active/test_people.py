@@ -10,7 +10,8 @@ from rasterio.features import rasterize, shapes
 from safetensors.torch import load_file
 from shapely.geometry import shape
 
-from tsfal_geo.active.loop import Request, train
+from tsfal_geo.active.loop import train
+from tsfal_geo.active.request import Request
 from tsfal_geo.workspace.layout import Workspace
 
 ROUNDS = 3

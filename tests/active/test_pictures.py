@@ -13,7 +13,8 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
 from tsfal_geo.active.inputs import class_map, load, prepare, save
-from tsfal_geo.active.loop import Request, train
+from tsfal_geo.active.loop import train
+from tsfal_geo.active.request import Request
 from tsfal_geo.cli import evaluate, export
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import discover

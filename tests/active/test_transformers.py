@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from tsfal_geo.active import inputs as inputs_file
 from tsfal_geo.active.inputs import open_scenes, prepare
-from tsfal_geo.active.loop import Request, train
+from tsfal_geo.active.loop import train
+from tsfal_geo.active.request import Request
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.io import load_model
 from tsfal_geo.workspace.layout import Workspace

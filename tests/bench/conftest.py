@@ -7,7 +7,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from tsfal_geo.active.ablation import slug
-from tsfal_geo.active.loop import Request
+from tsfal_geo.active.request import Request
 from tsfal_geo.bench.jobs import Job
 from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.config import load_config

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tsfal_geo.active.loop import Request
+from tsfal_geo.active.request import Request
 from tsfal_geo.bench.jobs import Job
 from tsfal_geo.bench.schedule import run_together
 from tsfal_geo.config import Config

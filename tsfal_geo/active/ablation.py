@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tsfal_geo.active.branching import branch_off
-from tsfal_geo.active.loop import Reporter, Request, train
+from tsfal_geo.active.loop import train
+from tsfal_geo.active.request import Reporter, Request
 from tsfal_geo.config import Config, TrainConfig, load_config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.workspace.atomic import replace_file, write_text

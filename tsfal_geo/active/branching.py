@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from tsfal_geo.active.loop import Reporter, Request, query, train
+from tsfal_geo.active.loop import query, train
+from tsfal_geo.active.request import Reporter, Request
 from tsfal_geo.labels.backup import copy_workspace
 from tsfal_geo.workspace.layout import Workspace
 

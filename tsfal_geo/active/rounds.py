@@ -20,7 +20,7 @@ from tsfal_geo.workspace.atomic import write_text
 from tsfal_geo.workspace.layout import Workspace
 
 if TYPE_CHECKING:
-    from tsfal_geo.active.loop import Reporter
+    from tsfal_geo.active.request import Reporter
     from tsfal_geo.active.scoring import Asked
 
 DEFAULT_GAIN = 0.09

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tsfal_geo.active.loop import Reporter
+from tsfal_geo.active.request import Reporter
 from tsfal_geo.bench.jobs import Job
 from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, ConfigError, UserError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tsfal_geo.active.ablation import FIRST, MODES, filled_batch, slug
-from tsfal_geo.active.loop import Request
+from tsfal_geo.active.request import Request
 from tsfal_geo.bench.tables import Changes, Row, Table
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.workspace.layout import Workspace

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tsfal_geo.active.branching import begin, branch_off
-from tsfal_geo.active.loop import Reporter, Request, stop_on_signals, train
+from tsfal_geo.active.loop import stop_on_signals, train
+from tsfal_geo.active.request import Reporter, Request
 from tsfal_geo.bench.cost import measured
 from tsfal_geo.bench.folder import held
 from tsfal_geo.bench.jobs import Job

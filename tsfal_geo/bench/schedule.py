@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
-from tsfal_geo.active.loop import Reporter, Request
+from tsfal_geo.active.request import Reporter, Request
 from tsfal_geo.bench.jobs import Job
 from tsfal_geo.errors import Cancelled
 

@@ -30,7 +30,8 @@ def command(out: Path) -> None:
         raise UserError(f"{tiles}: found no sample tiles there; run the demo from a clone of the repository")
     config = load_config(_HOME / "configs" / "cpu_demo.yaml")
 
-    from tsfal_geo.active.loop import Request, train
+    from tsfal_geo.active.loop import train
+    from tsfal_geo.active.request import Request
     from tsfal_geo.cli.evaluate import labelled_scenes, score
     from tsfal_geo.cli.export import Wanted, export_maps
     from tsfal_geo.mapping.preview import save_preview

@@ -33,7 +33,8 @@ def command(
     overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
     config = load_config(config_path, overrides, known.config)
     reporter = Reporter(as_json)
-    from tsfal_geo.active.loop import Request, query
+    from tsfal_geo.active.loop import query
+    from tsfal_geo.active.request import Request
 
     try:
         query(Request(workspace, known.raster_dir, known.state.val_dir, config), reporter)

@@ -80,7 +80,8 @@ def command(
     config = load_config(config_path, overrides, base)
 
     reporter = Reporter(as_json)
-    from tsfal_geo.active.loop import Request, train
+    from tsfal_geo.active.loop import train
+    from tsfal_geo.active.request import Request
 
     try:
         train(

@@ -90,12 +90,12 @@ def test_query(provider, said):
 
 def test_export(provider, said):
     outputs, context = run(
-        provider, "export", WORKSPACE="/ws", OUTPUT="/maps", LAYERS=["confidence", "error-mask"],
+        provider, "export", WORKSPACE="/ws", OUTPUT="/maps", LAYERS=["confidence", "error-mask", "source"],
         POLYGONS="gpkg", MIN_AREA=2.5, LOAD=True,
     )  # fmt: skip
     assert said() == [
-        "export", "--workspace=/ws", "--out=/maps", "--confidence", "--error-mask", "--polygons=gpkg",
-        "--min-area=2.5", "--json",
+        "export", "--workspace=/ws", "--out=/maps", "--confidence", "--error-mask", "--source",
+        "--polygons=gpkg", "--min-area=2.5", "--json",
     ]  # fmt: skip
     assert outputs == {"OUTPUT": "/maps", "MAPS": ["/maps/town.tif"]}
     assert list(context.layersToLoadOnCompletion()) == ["/maps/town.tif"]

@@ -26,7 +26,7 @@ from .base import (
 )
 
 _OUTPUT, _LAYERS, _POLYGONS, _MIN_AREA, _LOAD = "OUTPUT", "LAYERS", "POLYGONS", "MIN_AREA", "LOAD"
-_KINDS = ("confidence", "entropy", "error-mask", "probabilities")
+_KINDS = ("confidence", "entropy", "error-mask", "source", "probabilities")
 _FORMATS = ("gpkg", "parquet", "fgb")
 
 
