@@ -100,7 +100,7 @@ FEW = {
 
 
 def others():
-    """All other rows of each table, half of them at a time for the sake of the time limit of a test."""
+    """All other rows of each table, half of them at a time: VAAL's own networks take minutes."""
     for name, table in TABLES.items():
         rows = [row.name for row in table.rows if row.name not in FEW[name]]
         yield from ((name, rows[: len(rows) // 2], 2), (name, rows[len(rows) // 2 :], 1))
@@ -110,7 +110,7 @@ def others():
     ("table", "rows", "workers"),
     [
         *((name, rows, 1) for name, rows in FEW.items()),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in others()),
+        *(pytest.param(*case, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]) for case in others()),
     ],
 )
 def test_every_row_of_every_table_runs_on_its_fixture(tmp_path, table, rows, workers):
