@@ -32,6 +32,7 @@ import torch
 from torch.utils.data import default_collate
 
 from tsfal_geo.active import looking, loop, rounds
+from tsfal_geo.active.opening import open_context
 from tsfal_geo.active.pools import RoundLabels, label_pools
 from tsfal_geo.active.request import Request
 from tsfal_geo.active.rounds import Budget, Context
@@ -62,7 +63,7 @@ def train_small(root: Path, raster: Path, config: Config) -> None:
 
 def open_round(root: Path, trained: Path, raster: Path, config: Config) -> Context:
     """A workspace with large chips that has the networks of ``trained`` as its round 0."""
-    context = loop._context(Request(root, raster, None, config), Quiet())
+    context = open_context(Request(root, raster, None, config), Quiet())
     shutil.copytree(trained / "rounds" / "000", root / "rounds" / "000")
     context.workspace.update(round=0, status="waiting")
     context.workspace.round_dir(1).mkdir()

@@ -21,7 +21,11 @@ _INPUTS = "inputs.json"
 
 
 def check_inputs(request: Request) -> None:
-    """What cannot be had is told before rounds are archived, and before a workspace fixes the choice."""
+    """What cannot be had is told before rounds are archived, and before a workspace fixes the choice.
+
+    Raises:
+        UserError: rasters that cannot be used, or a network that cannot be built for them.
+    """
     config = request.config
     with warnings.catch_warnings(action="ignore"):
         _, reader = open_scenes(request.raster_dir, config)
