@@ -15,7 +15,8 @@ from tsfal_geo.active.covariance import (
     regularised,
     whitening,
 )
-from tsfal_geo.active.features import DenseLevel
+from tsfal_geo.active.dense import DenseMap
+from tsfal_geo.active.members import Members
 from tsfal_geo.errors import ConfigError
 
 CLASSES = 3
@@ -30,14 +31,14 @@ def data():
     values = np.concatenate(
         [rng.normal(size=(n, 12)) @ m + rng.normal(size=12) for n, m in zip(COUNTS, mix, strict=True)]
     )
-    labels = np.repeat(np.arange(CLASSES), COUNTS)
+    labels = np.repeat(np.arange(CLASSES, dtype=np.uint8), COUNTS)
     residuals = [values[labels == c] - values[labels == c].mean(0) for c in range(CLASSES)]
-    level = DenseLevel.centred(torch.from_numpy(values))
-    index = torch.from_numpy(labels)
+    level, members = DenseMap(torch.from_numpy(values)), Members(torch.from_numpy(labels), CLASSES)
+    means = level.means(members)
     return (
         residuals,
-        level.moments(index, level.means(index, CLASSES), per_class=False),
-        level.moments(index, level.means(index, CLASSES), per_class=True),
+        level.moments(members, means, per_class=False),
+        level.moments(members, means, per_class=True),
     )
 
 
@@ -58,8 +59,8 @@ def test_shrinkage_is_scikit_learns(data, ours, theirs):
 def test_single_precision_is_near_enough(data):
     residuals, _, _ = data
     own = np.concatenate(residuals).astype(np.float32)
-    level, labels = DenseLevel.centred(torch.from_numpy(own)), torch.zeros(len(own), dtype=torch.int64)
-    moments = level.moments(labels, level.means(labels, 1), False)
+    level, members = DenseMap(torch.from_numpy(own)), Members(torch.zeros(len(own), dtype=torch.uint8), 1)
+    moments = level.moments(members, level.means(members), per_class=False)
     expected = LedoitWolf(assume_centered=True).fit(own - own.mean(0, dtype=np.float64)).covariance_
     np.testing.assert_allclose(ledoit_wolf(moments)[0][0], expected, rtol=1e-4, atol=1e-4)
 
@@ -135,9 +136,8 @@ def test_features_of_a_network_that_diverged_are_an_error_and_no_endless_repair(
 def test_a_class_of_one_cell_takes_the_spread_of_all(option):
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(size=(51, 4)))
-    labels = torch.tensor([0] * 50 + [1])
-    level = DenseLevel.centred(values.clone())
-    moments = level.moments(labels, level.means(labels, 2), per_class=True)
+    level, members = DenseMap(values), Members(torch.tensor([0] * 50 + [1], dtype=torch.uint8), 2)
+    moments = level.moments(members, level.means(members), per_class=True)
     factor = whitening(option, moments)
     own = values[:50] - values[:50].mean(0)
     pooled = torch.cat([own, torch.zeros(1, 4, dtype=own.dtype)])

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tsfal_geo.active.features import EnlargedLevel, level_map
+from tsfal_geo.active.enlarged import EnlargedLevel
+from tsfal_geo.active.features import level_map
+from tsfal_geo.active.members import Members
 
 
 def bilinear(coarse, factor, height, width):
@@ -21,6 +23,7 @@ def bilinear(coarse, factor, height, width):
     return rows[:, :, x0] * (1 - tx) + rows[:, :, x1] * tx
 
 
+CLASSES = 4  # the last one has no cells
 CASES = {
     "fine": ((9, 12), (9, 12), 1),
     "stride 16": ((4, 6), (16, 24), 4),
@@ -32,48 +35,70 @@ CASES = {
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
 def level(request):
-    """A level and its cells' features, labels and count of classes."""
+    """A level's map, the cells that have a class, their features and labels."""
     coarse_size, size, factor = request.param
     rng = np.random.default_rng(3)
     coarse = rng.normal(2.0, 1.0, (5, *coarse_size))
     values = bilinear(coarse, factor, *size).reshape(5, -1).T
     cells = np.flatnonzero(rng.random(len(values)) < 0.7)
     labels = rng.integers(0, 3, len(cells))
-    built = level_map(torch.from_numpy(coarse), size).at(torch.from_numpy(cells))
-    return built, values[cells], torch.from_numpy(labels), 4
+    grid = np.full(len(values), 255, np.uint8)
+    grid[cells] = labels
+    members = Members(torch.from_numpy(grid), CLASSES)
+    return level_map(torch.from_numpy(coarse), size), members, values[cells], labels
 
 
 def test_means(level):
-    built, values, labels, classes = level
-    means = built.means(labels, classes).numpy()
-    for c in range(classes):
-        own = values[labels.numpy() == c]
+    built, members, values, labels = level
+    means = built.means(members).numpy()
+    for c in range(CLASSES):
+        own = values[labels == c]
         expected = own.mean(0) if len(own) else np.zeros(values.shape[1])
         np.testing.assert_allclose(means[c], expected, atol=1e-12)
 
 
 def test_pooled_moments(level):
-    built, values, labels, classes = level
-    moments = built.moments(labels, built.means(labels, classes), per_class=False)
-    residuals = values - built.means(labels, classes).numpy()[labels.numpy()]
+    built, members, values, labels = level
+    means = built.means(members)
+    moments = built.moments(members, means, per_class=False)
+    residuals = values - means.numpy()[labels]
     assert moments.counts.tolist() == [len(values)]
     np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-10)
     np.testing.assert_allclose(moments.fourth[0], ((residuals**2).sum(1) ** 2).sum(), atol=1e-10)
 
 
 def test_moments_of_classes(level):
-    built, values, labels, classes = level
-    moments = built.moments(labels, built.means(labels, classes), per_class=True)
-    residuals = values - built.means(labels, classes).numpy()[labels.numpy()]
-    for c in range(classes):
-        own = residuals[labels.numpy() == c]
+    built, members, values, labels = level
+    means = built.means(members)
+    moments = built.moments(members, means, per_class=True)
+    residuals = values - means.numpy()[labels]
+    for c in range(CLASSES):
+        own = residuals[labels == c]
         assert moments.counts[c] == len(own)
         np.testing.assert_allclose(moments.scatter[c], own.T @ own, atol=1e-10)
         np.testing.assert_allclose(moments.fourth[c], ((own**2).sum(1) ** 2).sum(), atol=1e-10)
 
 
+def test_many_cells_of_many_channels():
+    """More than one part of cells and more than one strip of channels, neither a whole number of times."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(1.0, 1.0, (150, 50 * 50))
+    grid = np.where(rng.random(2500) < 0.9, rng.integers(0, 3, 2500), 255).astype(np.uint8)
+    built = level_map(torch.from_numpy(values.reshape(150, 50, 50)), (50, 50))
+    members = Members(torch.from_numpy(grid), CLASSES)
+    means = built.means(members)
+    own = values.T[grid < 255]
+    expected = np.stack([own[grid[grid < 255] == c].mean(0) for c in range(3)])
+    np.testing.assert_allclose(means[:3], expected, atol=1e-12)
+    residuals = own - expected[grid[grid < 255]]
+    moments = built.moments(members, means, per_class=False)
+    np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-9)
+    np.testing.assert_allclose(moments.fourth[0], ((residuals**2).sum(1) ** 2).sum(), rtol=1e-12)
+
+
 def test_squared_distances_also_after_a_map(level):
-    built, values, _, _ = level
+    whole, members, values, _ = level
+    built = whole.at(members.cells)
     rng = np.random.default_rng(4)
     points, matrix = rng.normal(2, 1, (3, 5)), rng.normal(size=(5, 5))
     expected = ((values[:, None] - points) ** 2).sum(2)
@@ -107,7 +132,10 @@ def test_looking_leaves_the_features_as_they_are(layout, side):
     features = torch.randn(1, 3, side, side).to(memory_format=layout)[0]
     before = features.clone()
     looked = level_map(features, (16, 16))
-    for cells in (torch.arange(256), torch.arange(7)):
-        level, labels = looked.at(cells), torch.zeros(len(cells), dtype=torch.int64)
-        level.moments(labels, level.means(labels, 1), per_class=False)
+    for count in (256, 7):
+        grid = torch.full((256,), 255, dtype=torch.uint8)
+        grid[:count] = 0
+        members = Members(grid, 1)
+        looked.moments(members, looked.means(members), per_class=False)
+        looked.at(members.cells).squared_distances(torch.zeros(1, 3))
     assert torch.equal(features, before)

@@ -55,6 +55,7 @@ def watch(monkeypatch):
     def make(known=True, **sections):
         monkeypatch.setattr(looking, "OrthoDataset", lambda *args, **options: None)
         monkeypatch.setattr(looking, "choose_compute", lambda: Compute(torch.device("cpu"), torch.bfloat16))
+        monkeypatch.setattr(looking, "folded", lambda network, dtype: network)
         config = Config.model_validate(sections)
         module = nn.Module()
         module.predictor = None

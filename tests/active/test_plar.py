@@ -8,8 +8,9 @@ from sklearn.covariance import OAS, LedoitWolf
 
 from tsfal_geo.active.bank import ClassBank
 from tsfal_geo.active.covariance import empirical, factorise
+from tsfal_geo.active.dense import DenseMap
 from tsfal_geo.active.distances import mahalanobis
-from tsfal_geo.active.features import DenseLevel
+from tsfal_geo.active.members import Members
 from tsfal_geo.active.plar import plar, stack_results
 from tsfal_geo.config import PlarConfig
 
@@ -277,14 +278,13 @@ def test_pooled_mahalanobis_is_invariant_to_linear_maps():
     """With neither jitter nor shrinkage; Euclid is not."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 8)) + np.repeat(rng.normal(size=(3, 8)), 100, 0)
-    labels = torch.from_numpy(np.repeat(np.arange(3), 100))
+    members = Members(torch.arange(3, dtype=torch.uint8).repeat_interleave(100), 3)
     found = []
     for matrix in (np.eye(8), rng.normal(size=(8, 8))):
-        level = DenseLevel.centred(torch.from_numpy(values @ matrix.T + rng.normal(size=8)))
-        factor = factorise(
-            empirical(level.moments(labels, level.means(labels, 3), per_class=False)), jitter=0.0
-        )
-        found.append(mahalanobis(level, level.means(labels, 3), factor, logdet=False))
+        level = DenseMap(torch.from_numpy(values @ matrix.T + rng.normal(size=8)))
+        means = level.means(members)
+        factor = factorise(empirical(level.moments(members, means, per_class=False)), jitter=0.0)
+        found.append(mahalanobis(level.at(members.cells), means, factor, logdet=False))
     torch.testing.assert_close(found[0], found[1], rtol=1e-7, atol=1e-8)
 
 

@@ -7,7 +7,7 @@ from affine import Affine
 from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter
 
-from tsfal_geo.labels.polygonise import class_polygons, region_polygon
+from tsfal_geo.labels.polygonise import class_polygons, region_polygon, region_polygons
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.labels.store import Label
 
@@ -169,3 +169,13 @@ def test_a_window_of_a_mask_is_placed_on_its_scene(town):
     label = Label("town", 3, region_polygon(mask, town.grid, y=20, x=30))
     found = PolygonLabels([label], [town], CLASSES).read(0, 20, 30, 2, 3)
     np.testing.assert_array_equal(found == 0, mask == 1)
+
+
+def test_numbered_regions_are_traced_together(town):
+    regions = np.array([[1, 1, 0, 7], [0, 1, 7, 0], [1, 0, 7, 7]], np.int32)
+    found = region_polygons(regions, town.grid, y=20, x=30)
+    assert sorted(found) == [1, 7]
+    for number, outline in found.items():
+        assert outline.equals(region_polygon(regions == number, town.grid, y=20, x=30))
+        label = PolygonLabels([Label("town", 3, outline)], [town], CLASSES).read(0, 20, 30, 3, 4)
+        np.testing.assert_array_equal(label == 0, regions == number)

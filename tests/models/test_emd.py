@@ -24,21 +24,38 @@ def test_split_first_layer_equals_one_convolution_on_everything():
     assert torch.allclose(decoder(f1, f2, probabilities), expected)
 
 
-@pytest.mark.parametrize("kernel", [1, 3])
-def test_folded_it_answers_alike(kernel):
-    torch.manual_seed(0)
-    decoder = ErrorMaskDecoder(6, first_kernel=kernel)
+def trained_norms(decoder):
     for module in decoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 2)
             torch.nn.init.normal_(module.weight, 1, 0.2)
             torch.nn.init.normal_(module.bias, 0, 0.2)
+    return decoder.eval()
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize(("dtype", "near"), [(None, 1e-4), (torch.bfloat16, 0.02)])
+def test_folded_it_answers_alike(kernel, dtype, near):
+    torch.manual_seed(0)
+    decoder = trained_norms(ErrorMaskDecoder(6, first_kernel=kernel))
     with torch.no_grad():
-        expected = decoder.eval()(*inputs())
-        decoder.fold_batch_norms()
-        torch.testing.assert_close(decoder(*inputs()), expected, atol=1e-4, rtol=1e-4)
+        expected = decoder(*inputs())
+        decoder.fold_batch_norms(dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None):
+            found = decoder(*inputs()).float()
+    torch.testing.assert_close(found, expected, atol=near, rtol=near)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in decoder.modules())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_it_answers_alike_whatever_the_layout_of_its_inputs(layout):
+    decoder = trained_norms(ErrorMaskDecoder(6, first_kernel=1))
+    f1, f2, probabilities = inputs()
+    with torch.no_grad():
+        expected = decoder(f1, f2, probabilities)
+        found = decoder(f1, f2.to(memory_format=layout), probabilities)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

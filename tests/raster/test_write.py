@@ -131,3 +131,13 @@ def test_real_grids_survive(tmp_path, real_data):
         with rasterio.open(source) as before, rasterio.open(tmp_path / source.name) as after:
             assert after.transform == before.transform
             assert after.crs == before.crs
+
+
+@pytest.mark.parametrize("crs", ["EPSG:25832", "EPSG:25833", "EPSG:4326", "ESRI:102003", "EPSG:5514"])
+def test_the_reference_system_is_the_grids_to_the_letter(tmp_path, crs):
+    grid = GeoBox((8, 8), Affine(0.1, 0, 5e5, 0, -0.1, 5e6), crs)
+    with RasterWriter(tmp_path / "map.tif", grid, np.uint8, nodata=255) as writer:
+        writer.write(0, 0, np.zeros((8, 8), np.uint8))
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.crs == rasterio.CRS.from_user_input(crs)
+        assert dataset.crs.to_epsg() == rasterio.CRS.from_user_input(crs).to_epsg()

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from tsfal_geo.active.covariance import Whitening, factorise, ledoit_wolf
 from tsfal_geo.active.features import level_map
-from tsfal_geo.active.support import count_classes
-from tsfal_geo.classes import IGNORE
+from tsfal_geo.active.members import Members
 
 
 class ClassBank(nn.Module):
@@ -49,17 +48,15 @@ class ClassBank(nn.Module):
             f2: (D₂, h, w) float32.
             labels: (h, w) uint8 from ``label_cells``; 255 where unlabelled.
         """
-        flat = labels.flatten()
-        cells = (flat != IGNORE).nonzero()[:, 0]
-        if not len(cells):
+        members = Members(labels.flatten(), len(self.seen))
+        if not len(members.cells):
             return
-        present = count_classes(flat, len(self.seen)) > 0
+        present = members.counts > 0
         first_ever = not bool(self.seen.any())
         for level, features in enumerate((f1, f2), start=1):
-            at = level_map(features.float(), (f2.shape[1], f2.shape[2])).at(cells)
-            classes = flat[cells].long()
-            means = at.means(classes, len(self.seen))
-            covariance = ledoit_wolf(at.moments(classes, means, per_class=False))[0][0]
+            whole = level_map(features.float(), (f2.shape[1], f2.shape[2]))
+            means = whole.means(members)
+            covariance = ledoit_wolf(whole.moments(members, means, per_class=False))[0][0]
             old = self.get_buffer(f"mean{level}")
             blended = torch.where(self.seen[:, None], torch.lerp(means, old, self.momentum), means)
             old.copy_(torch.where(present[:, None], blended, old))

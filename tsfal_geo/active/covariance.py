@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsfal_geo.active.features import Moments
+from tsfal_geo.active.members import Moments
 from tsfal_geo.errors import ConfigError
 
 Option = Literal["pinv", "per_class_lw", "per_class_oas", "rda", "pooled_lw", "diag"]

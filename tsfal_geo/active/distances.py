@@ -10,8 +10,8 @@ from torch import Tensor
 from tsfal_geo.active.bank import ClassBank
 from tsfal_geo.active.covariance import Whitening, is_per_class, whitening
 from tsfal_geo.active.features import Level, LevelMap, level_map
+from tsfal_geo.active.members import Members
 from tsfal_geo.active.support import Support
-from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import PlarConfig
 
 
@@ -51,8 +51,10 @@ def class_distances(
     """
     size = (features[1].shape[1], features[1].shape[2])
     classes = support.available.nonzero()[:, 0]
-    maps = [level_map(level, size) for level in features]
-    pairs = [_level(level, support, classes, queries, config) for level in maps]
+    count = len(support.available)
+    spread = Members(support.spread, count)
+    centre = spread if support.means is support.spread else Members(support.means, count)
+    pairs = [_level(level_map(level, size), centre, spread, classes, queries, config) for level in features]
     return _stack(pairs, classes)
 
 
@@ -91,17 +93,13 @@ def mahalanobis(level: Level, means: Tensor, factor: Whitening, logdet: bool) ->
 
 
 def _level(
-    level: LevelMap, support: Support, classes: Tensor, queries: Tensor, config: PlarConfig
+    level: LevelMap, centre: Members, spread: Members, classes: Tensor, queries: Tensor, config: PlarConfig
 ) -> tuple[Tensor, Tensor]:
-    count = len(support.available)
-    cells, labels = _members(support.spread)
-    spread = level.at(cells)
-    means = centres = spread.means(labels, count)
-    if support.means is not support.spread:
-        cells, means_labels = _members(support.means)
-        means = level.at(cells).means(means_labels, count)
+    means = centres = level.means(spread)
+    if centre is not spread:
+        means = level.means(centre)
     per_class = is_per_class(config.covariance)
-    factor = whitening(config.covariance, spread.moments(labels, centres, per_class))
+    factor = whitening(config.covariance, level.moments(spread, centres, per_class))
     if per_class:
         factor = Whitening(factor.matrix[classes], factor.logdet[classes])
     return _measure(level.at(queries), means[classes], factor, config.logdet)
@@ -110,11 +108,6 @@ def _level(
 def _measure(level: Level, means: Tensor, factor: Whitening, logdet: bool) -> tuple[Tensor, Tensor]:
     euclid = level.squared_distances(means).sqrt()
     return _by_median(euclid), _by_median(mahalanobis(level, means, factor, logdet))
-
-
-def _members(labels: Tensor) -> tuple[Tensor, Tensor]:
-    cells = (labels != IGNORE).nonzero()[:, 0]
-    return cells, labels[cells].long()
 
 
 def _by_median(distances: Tensor) -> Tensor:

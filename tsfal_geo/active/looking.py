@@ -85,11 +85,11 @@ class Watcher:
         self._module = trained.module.to(self._compute.device, memory_format=layout).eval()  # type: ignore[call-overload]
         self._predictor, self._refiner = self._module.predictor, trained.refiner
         if self._compute.folds:
-            self._predictor = folded(self._predictor)
+            self._predictor = folded(self._predictor, self._compute.dtype)
         if self._compute.folds and self._refiner is not None:
             # A copy: rounds to come go on with the decoder as it was trained.
             self._refiner = copy.deepcopy(self._refiner)
-            self._refiner.emd.fold_batch_norms()
+            self._refiner.emd.fold_batch_norms(self._compute.dtype)
         self._strategy = strategy
         self._config = context.config
         self._inputs = context.inputs

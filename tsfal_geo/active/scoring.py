@@ -25,7 +25,7 @@ from tsfal_geo.active.strategies import Strategy, build_strategy
 from tsfal_geo.active.training import Trained
 from tsfal_geo.active.validation import validation_set
 from tsfal_geo.active.whole_chips import propose_chip, select_chips
-from tsfal_geo.labels.polygonise import region_polygon
+from tsfal_geo.labels.polygonise import region_polygons
 from tsfal_geo.labels.store import LabelSnapshot, Query
 from tsfal_geo.raster.chips import Chip, owned_part
 
@@ -207,14 +207,11 @@ def _queries(
             top, left = chip.y + part[0].start, chip.x + part[1].start
             ranks = np.zeros(len(regions) + 1, np.uint32)
             for region in range(1, len(regions) + 1):
-                rank = rank_of.get((position, region))
-                if rank is None:
-                    continue
-                ranks[region] = rank
-                mask = pixels == region
-                rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-                y, x = int(rows[0]), int(columns[0])
-                cut = mask[y : rows[-1] + 1, x : columns[-1] + 1]
+                ranks[region] = rank_of.get((position, region), 0)
+            asked = np.where(ranks[pixels] > 0, pixels, np.int32(0))
+            counts = np.bincount(asked.ravel(), minlength=len(ranks))
+            for region, outline in region_polygons(asked, scene.grid, top, left).items():
+                rank = int(ranks[region])
                 queries.append(
                     Query(
                         qid=f"{prefix}{rank:06d}",
@@ -225,8 +222,8 @@ def _queries(
                         score=float(regions.score[region - 1]),
                         reason=strategy.reason,
                         suggested=int(inputs.classes.ids[regions.predicted[region - 1]]),
-                        pixels=int(np.count_nonzero(cut)),
-                        geometry=region_polygon(cut, scene.grid, top + y, left + x),
+                        pixels=int(counts[region]),
+                        geometry=outline,
                     )
                 )
             parts.append((top, left, ranks[pixels]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
@@ -30,9 +32,27 @@ def region_polygon(mask: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0) -> Po
     region = np.asarray(mask) != 0
     if not region.any():
         raise LabelError("a region has no pixels, expected at least one")
+    return region_polygons(region.astype(np.uint8), grid, y, x)[1]
+
+
+def region_polygons(
+    regions: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0
+) -> dict[int, Polygon | MultiPolygon]:
+    """The outlines of numbered regions, traced together.
+
+    Args:
+        regions: (h, w) uint8 or int32; 0 outside all of them.
+        grid: the scene's grid.
+        y: row of the first pixel on the grid.
+        x: its column.
+
+    Returns:
+        As ``region_polygon``, of each number that occurs.
+    """
     # Outlines are traced in whole pixels, where float32 would do, and placed on the ground in float64.
-    traced = [shape(item) for item, _ in shapes(region.astype(np.uint8), mask=region, connectivity=4)]
-    parts = shapely.get_parts(shapely.make_valid(np.array(traced, dtype=object)))
+    traced = list(shapes(regions, mask=regions != 0, connectivity=4))
+    outlines = shapely.make_valid(np.array([shape(item) for item, _ in traced], dtype=object))
+    parts, of_outline = shapely.get_parts(outlines, return_index=True)
     affine = grid.affine
 
     def place(points: np.ndarray) -> np.ndarray:
@@ -41,8 +61,10 @@ def region_polygon(mask: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0) -> Po
             (affine.a * columns + affine.b * rows + affine.c, affine.d * columns + affine.e * rows + affine.f)
         )
 
-    placed = shapely.transform(parts, place)
-    return placed[0] if len(placed) == 1 else MultiPolygon(list(placed))
+    found: dict[int, list[Polygon]] = defaultdict(list)
+    for part, index in zip(shapely.transform(parts, place), of_outline, strict=True):
+        found[int(traced[index][1])].append(part)
+    return {number: own[0] if len(own) == 1 else MultiPolygon(own) for number, own in found.items()}
 
 
 def class_polygons(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tsfal_geo.mapping.rowgraph import UnstreamableError, activation_of, norm_after, traced
+from tsfal_geo.models.halfconv import can_halve, halve
 
 
-def fold_norms(network: nn.Module) -> None:
+def fold_norms(network: nn.Module, dtype: torch.dtype | None) -> None:
     """Fold the batch norms of a network in eval mode, in place; of one that cannot be traced, none.
 
     Args:
         network: takes one image.
+        dtype: bfloat16: convolutions that take a norm in compute in it from then on; None: in float32.
     """
     try:
         graph, modules = traced(network)
@@ -28,8 +31,12 @@ def fold_norms(network: nn.Module) -> None:
             continue
         convolution = modules[str(node.target)]
         assert isinstance(convolution, nn.Conv2d)
+        if dtype is not None and not can_halve(convolution):
+            continue
         fused = fuse_conv_bn_eval(convolution, norm)
         convolution.weight, convolution.bias = fused.weight, fused.bias
+        if dtype is not None:
+            halve(convolution)
         instead[norm] = activation_of(norm)
     for parent in list(network.modules()):
         for name, child in parent.named_children():

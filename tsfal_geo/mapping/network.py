@@ -46,11 +46,8 @@ class Compute:
 
     @property
     def folds(self) -> bool:
-        """Whether networks run with batch norms folded into their convolutions.
-
-        Not in half precision: autocast would round the biases, which shifts whole channels.
-        """
-        return self.device.type == "cpu" and self.dtype is None
+        """Whether networks run with batch norms folded into their convolutions: on a CPU."""
+        return self.device.type == "cpu"
 
 
 def choose_compute() -> Compute:
@@ -68,15 +65,15 @@ def probabilities(
     """The class probabilities of a network as a ``predict_fn``: layer ``probabilities`` at stride 4.
 
     Args:
-        segmenter: put into eval mode and moved to the device; a copy of it is used in float32 on a CPU.
+        segmenter: put into eval mode and moved to the device; on a CPU a copy of it is used.
         normaliser: of the training; moved to the device.
         compute: where to run.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
     """
     segmenter = segmenter.eval()
     if compute.folds:
-        segmenter = folded(segmenter)
-        decoder = None if decoder is None else folded_decoder(decoder)
+        segmenter = folded(segmenter, compute.dtype)
+        decoder = None if decoder is None else folded_decoder(decoder, compute.dtype)
     network: nn.Module = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normaliser = normaliser.to(compute.device)
     if decoder is not None:
@@ -115,17 +112,22 @@ class _Layers(nn.Module):
         return tuple(enlarge(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
 
 
-def folded(segmenter: Segmenter) -> Segmenter:
-    """A copy for inference, with batch norms folded into convolutions where the network can be traced."""
+def folded(segmenter: Segmenter, dtype: torch.dtype | None) -> Segmenter:
+    """A copy for inference, with batch norms folded into convolutions where the network can be traced.
+
+    Args:
+        segmenter: stays as it is.
+        dtype: what autocast uses on the CPU; None for float32.
+    """
     segmenter = copy.deepcopy(segmenter).eval()
-    fold_norms(_Layers(segmenter, None).eval())
+    fold_norms(_Layers(segmenter, None).eval(), dtype)
     return segmenter
 
 
-def folded_decoder(decoder: ErrorMaskDecoder) -> ErrorMaskDecoder:
-    """A copy for inference, with batch norms folded into convolutions."""
+def folded_decoder(decoder: ErrorMaskDecoder, dtype: torch.dtype | None) -> ErrorMaskDecoder:
+    """A copy for inference, with batch norms folded into convolutions; ``dtype`` as in ``folded``."""
     decoder = copy.deepcopy(decoder)
-    decoder.fold_batch_norms()
+    decoder.fold_batch_norms(dtype)
     return decoder
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from tsfal_geo.models.halfconv import halve
 from tsfal_geo.models.head import FEATURES, enlarge_to
 
 _HIDDEN = 64
@@ -41,8 +42,12 @@ class ErrorMaskDecoder(nn.Module):
         )
 
     @torch.no_grad()
-    def fold_batch_norms(self) -> None:
-        """Take the batch norms into the convolutions before them, once, in place: for inference."""
+    def fold_batch_norms(self, dtype: torch.dtype | None) -> None:
+        """Take the batch norms into the convolutions before them, once, in place: for inference on a CPU.
+
+        Args:
+            dtype: bfloat16: these convolutions compute in it from then on; None: in float32.
+        """
         self.eval()
         norm, second, second_norm = self.rest[0], self.rest[2], self.rest[3]
         assert isinstance(norm, nn.BatchNorm2d)
@@ -53,7 +58,10 @@ class ErrorMaskDecoder(nn.Module):
             scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
             self.coarse.weight.mul_(scale[:, None, None, None])
         self.first = fuse_conv_bn_eval(self.first, norm)
-        self.rest[2] = fuse_conv_bn_eval(second, second_norm)
+        self.rest[2] = second = fuse_conv_bn_eval(second, second_norm)
+        if dtype is not None:
+            halve(self.first)
+            halve(second)
         self.rest[0] = self.rest[3] = nn.Identity()
 
     def forward(self, f1: Tensor, f2: Tensor, probabilities: Tensor) -> Tensor:
@@ -66,11 +74,14 @@ class ErrorMaskDecoder(nn.Module):
             f2: (N, 256, h4, w4).
             probabilities: (N, C, h4, w4), the teacher's softmax.
         """
-        fine = [f2.detach(), probabilities.detach()]
-        f1, size = f1.detach(), f2.shape[-2:]
+        f1, f2, size = f1.detach(), f2.detach(), f2.shape[-2:]
+        # Of F2's type and layout: concatenating two kinds takes seven times as long, and float32 spreads.
+        rows = f2.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if rows else torch.contiguous_format
+        fine = [f2, probabilities.detach().to(f2.dtype).contiguous(memory_format=layout)]
         if self.coarse is None:
             return self.rest(self.first(torch.cat([enlarge_to(f1, size), *fine], dim=1)))
-        return self.rest(self.first(torch.cat(fine, dim=1)) + enlarge_to(self.coarse(f1), size))
+        return self.rest(self.first(torch.cat(fine, dim=1)).add_(enlarge_to(self.coarse(f1), size)))
 
 
 def emd_loss(logit: Tensor, target: Tensor, valid: Tensor) -> Tensor:

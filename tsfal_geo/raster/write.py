@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -132,8 +133,7 @@ class RasterWriter:
             self._file.update_tags(1, **{f"class_{c.id}": c.name for c in self._classes.classes})
 
     def _publish(self) -> None:
-        with replace_file(self.path) as temporary, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with replace_file(self.path) as temporary, _quietly():
             rasterio.shutil.copy(self._draft, temporary, driver="COG", **self._cog_options())
             if self._classes is not None:
                 sidecars.write_aux(self.path, self._classes)
@@ -172,7 +172,18 @@ def _georeference(grid: GeoBox) -> dict[str, Any]:
     return found
 
 
-def _quietly_open(path: Path, profile: dict[str, Any]) -> rasterio.io.DatasetWriter:
-    with warnings.catch_warnings():
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No warning of files without georeference, and CRSs of our own drafts as they are written there.
+
+    By default GDAL compares a file's keys with what EPSG says of its code whenever it opens or makes one. For
+    EPSG:25832, whose datum is an ensemble, that takes ten times as long as all else.
+    """
+    with warnings.catch_warnings(), rasterio.Env(GTIFF_SRS_SOURCE="GEOKEYS"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def _quietly_open(path: Path, profile: dict[str, Any]) -> rasterio.io.DatasetWriter:
+    with _quietly():
         return rasterio.open(path, "w", **profile)
