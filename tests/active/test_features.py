@@ -59,9 +59,9 @@ def test_means(level):
 
 def test_pooled_moments(level):
     built, members, values, labels = level
-    means = built.means(members)
-    moments = built.moments(members, means, per_class=False)
-    residuals = values - means.numpy()[labels]
+    moments = built.moments(members, per_class=False)
+    assert torch.equal(moments.means, built.means(members))
+    residuals = values - moments.means.numpy()[labels]
     assert moments.counts.tolist() == [len(values)]
     np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-10)
     np.testing.assert_allclose(moments.fourth[0], ((residuals**2).sum(1) ** 2).sum(), atol=1e-10)
@@ -69,9 +69,8 @@ def test_pooled_moments(level):
 
 def test_moments_of_classes(level):
     built, members, values, labels = level
-    means = built.means(members)
-    moments = built.moments(members, means, per_class=True)
-    residuals = values - means.numpy()[labels]
+    moments = built.moments(members, per_class=True)
+    residuals = values - moments.means.numpy()[labels]
     for c in range(CLASSES):
         own = residuals[labels == c]
         assert moments.counts[c] == len(own)
@@ -80,25 +79,24 @@ def test_moments_of_classes(level):
 
 
 def test_many_cells_of_many_channels():
-    """More than one part of cells and more than one strip of channels, neither a whole number of times."""
+    """More than one strip of channels, and not a whole number of them."""
     rng = np.random.default_rng(5)
     values = rng.normal(1.0, 1.0, (150, 50 * 50))
     grid = np.where(rng.random(2500) < 0.9, rng.integers(0, 3, 2500), 255).astype(np.uint8)
     built = level_map(torch.from_numpy(values.reshape(150, 50, 50)), (50, 50))
     members = Members(torch.from_numpy(grid), CLASSES)
-    means = built.means(members)
+    moments = built.moments(members, per_class=False)
     own = values.T[grid < 255]
     expected = np.stack([own[grid[grid < 255] == c].mean(0) for c in range(3)])
-    np.testing.assert_allclose(means[:3], expected, atol=1e-12)
+    np.testing.assert_allclose(moments.means[:3], expected, atol=1e-12)
     residuals = own - expected[grid[grid < 255]]
-    moments = built.moments(members, means, per_class=False)
     np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-9)
     np.testing.assert_allclose(moments.fourth[0], ((residuals**2).sum(1) ** 2).sum(), rtol=1e-12)
 
 
 def test_squared_distances_also_after_a_map(level):
     whole, members, values, _ = level
-    built = whole.at(members.cells)
+    built = whole.at((members.grid != 255).nonzero()[:, 0])
     rng = np.random.default_rng(4)
     points, matrix = rng.normal(2, 1, (3, 5)), rng.normal(size=(5, 5))
     expected = ((values[:, None] - points) ** 2).sum(2)
@@ -136,6 +134,6 @@ def test_looking_leaves_the_features_as_they_are(layout, side):
         grid = torch.full((256,), 255, dtype=torch.uint8)
         grid[:count] = 0
         members = Members(grid, 1)
-        looked.moments(members, looked.means(members), per_class=False)
+        looked.moments(members, per_class=False)
         looked.at(members.cells).squared_distances(torch.zeros(1, 3))
     assert torch.equal(features, before)

@@ -55,8 +55,8 @@ class ClassBank(nn.Module):
         first_ever = not bool(self.seen.any())
         for level, features in enumerate((f1, f2), start=1):
             whole = level_map(features.float(), (f2.shape[1], f2.shape[2]))
-            means = whole.means(members)
-            covariance = ledoit_wolf(whole.moments(members, means, per_class=False))[0][0]
+            moments = whole.moments(members, per_class=False)
+            means, covariance = moments.means, ledoit_wolf(moments)[0][0]
             old = self.get_buffer(f"mean{level}")
             blended = torch.where(self.seen[:, None], torch.lerp(means, old, self.momentum), means)
             old.copy_(torch.where(present[:, None], blended, old))

@@ -173,6 +173,7 @@ def _lend_spread(moments: Moments) -> Moments:
     """A class of one cell has no spread of its own: it takes that of all classes together."""
     poor = moments.counts < 2
     return Moments(
+        moments.means,
         torch.where(poor, moments.counts.sum(), moments.counts),
         torch.where(poor[:, None, None], moments.scatter.sum(0), moments.scatter),
         torch.where(poor, moments.fourth.sum(), moments.fourth),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +10,6 @@ from torch import Tensor
 from tsfal_geo.active.members import Members, Moments
 
 _STRIP = 64
-# So many cells of 256 channels stay in a core's cache while they are centred, measured and multiplied.
-_PART = 1024
 
 
 @dataclass(frozen=True)
@@ -23,37 +20,31 @@ class DenseMap:
 
     def means(self, members: Members) -> Tensor:
         """See ``LevelMap``."""
-        one_hot = members.one_hot(members.labels, self.rows)
-        sums = self.rows.new_zeros(members.classes, self.rows.shape[1])
-        for part in self._parts(members.cells):
-            sums.addmm_(one_hot[:, part], self.rows.index_select(0, members.cells[part]))
-        return sums / members.counts.clamp_min(1)[:, None]
+        return self._residuals(members)[1]
 
-    def moments(self, members: Members, means: Tensor, per_class: bool) -> Moments:
+    def moments(self, members: Members, per_class: bool) -> Moments:
         """See ``LevelMap``."""
-        groups = [members.of_class(c) for c in range(members.classes)] if per_class else [members]
-        scatters, fourths = zip(*(self._residuals(group, means) for group in groups), strict=True)
-        counts = members.counts if per_class else members.counts.sum()[None]
-        return Moments(counts.to(means.dtype), torch.stack(scatters), torch.stack(fourths))
+        residuals, means = self._residuals(members)
+        fourths = torch.linalg.vector_norm(residuals, dim=1).square().square()
+        counts, groups = members.counts, [residuals]
+        if per_class:
+            groups = list(residuals.split(counts.tolist()))
+        scatter = torch.stack([_gram(group) for group in groups])
+        sums = torch.stack([part.sum() for part in fourths.split([len(group) for group in groups])])
+        return Moments(means, (counts if per_class else counts.sum()[None]).to(means.dtype), scatter, sums)
 
     def at(self, cells: Tensor) -> DenseLevel:
         """See ``LevelMap``."""
         return DenseLevel.centred(self.rows.index_select(0, cells))
 
-    def _residuals(self, members: Members, means: Tensor) -> tuple[Tensor, Tensor]:
-        """Σ r rᵀ and Σ ‖r‖⁴ of the cells' residuals r from their classes' means."""
-        cells, labels = members.cells, members.labels
-        scatter = self.rows.new_zeros(self.rows.shape[1], self.rows.shape[1])
-        norms = self.rows.new_zeros(len(cells))
-        for part in self._parts(cells):
-            residuals = self.rows.index_select(0, cells[part]).sub_(means.index_select(0, labels[part]))
-            norms[part] = torch.linalg.vector_norm(residuals, dim=1)
-            _add_gram(scatter, residuals)
-        return _mirrored(scatter), norms.square().square().sum()
-
-    def _parts(self, cells: Tensor) -> Iterator[slice]:
-        step = len(cells) if cells.is_cuda else _PART
-        return (slice(start, start + step) for start in range(0, len(cells), max(step, 1)))
+    def _residuals(self, members: Members) -> tuple[Tensor, Tensor]:
+        """The members' features minus their class means, class by class, and these means."""
+        values = self.rows.index_select(0, members.cells)
+        means = self.rows.new_zeros(members.classes, self.rows.shape[1])
+        for mean, part in zip(means, values.split(members.counts.tolist()), strict=True):
+            if len(part):
+                part.sub_(mean.copy_(part.mean(0)))
+        return values, means
 
 
 @dataclass(frozen=True)
@@ -88,15 +79,12 @@ class DenseLevel:
         return torch.addmm(squares, self.values, centred.T, alpha=-2).clamp_min_(0)
 
 
-def _add_gram(upper: Tensor, values: Tensor) -> None:
-    """Add VᵀV of (n, D), by strips of its upper triangle: not all of it twice."""
-    for start in range(0, len(upper), _STRIP):
+def _gram(values: Tensor) -> Tensor:
+    """VᵀV of (n, D), by strips of its upper triangle: not all of it twice."""
+    width = values.shape[1]
+    gram = values.new_empty(width, width)
+    for start in range(0, width, _STRIP):
         strip = slice(start, start + _STRIP)
-        upper[strip, start:].addmm_(values[:, strip].T, values[:, start:])
-
-
-def _mirrored(upper: Tensor) -> Tensor:
-    for start in range(_STRIP, len(upper), _STRIP):
-        strip = slice(start, start + _STRIP)
-        upper[strip, :start] = upper[:start, strip].T
-    return upper
+        gram[strip, start:] = values[:, strip].T @ values[:, start:]
+        gram[strip, :start] = gram[:start, strip].T
+    return gram

@@ -95,11 +95,10 @@ def mahalanobis(level: Level, means: Tensor, factor: Whitening, logdet: bool) ->
 def _level(
     level: LevelMap, centre: Members, spread: Members, classes: Tensor, queries: Tensor, config: PlarConfig
 ) -> tuple[Tensor, Tensor]:
-    means = centres = level.means(spread)
-    if centre is not spread:
-        means = level.means(centre)
     per_class = is_per_class(config.covariance)
-    factor = whitening(config.covariance, level.moments(spread, centres, per_class))
+    moments = level.moments(spread, per_class)
+    means = moments.means if centre is spread else level.means(centre)
+    factor = whitening(config.covariance, moments)
     if per_class:
         factor = Whitening(factor.matrix[classes], factor.logdet[classes])
     return _measure(level.at(queries), means[classes], factor, config.logdet)

@@ -72,22 +72,23 @@ class EnlargedMap:
         counts = members.counts[:, None]
         return total / counts.clamp_min(1) + self.origin * (counts > 0)
 
-    def moments(self, members: Members, means: Tensor, per_class: bool) -> Moments:
+    def moments(self, members: Members, per_class: bool) -> Moments:
         """See ``LevelMap``."""
+        means = self.means(members)
         planes, counts = self._planes(members), members.counts.to(means.dtype)
         fourth = self.squared_distances(means).square_().mul_(planes.flatten(1)).sum(1)
         centred = means - self.origin
         if not per_class:
             between = (centred * counts[:, None]).T @ centred
             total = self.scatter(planes.sum(0)) - between
-            return Moments(counts.sum()[None], total[None], fourth.sum()[None])
+            return Moments(means, counts.sum()[None], total[None], fourth.sum()[None])
         scatter = torch.stack(
             [
                 self.scatter(plane) - count * torch.outer(mean, mean)
                 for plane, count, mean in zip(planes, counts, centred, strict=True)
             ]
         )
-        return Moments(counts, scatter, fourth)
+        return Moments(means, counts, scatter, fourth)
 
     def at(self, cells: Tensor) -> EnlargedLevel:
         """See ``LevelMap``."""
@@ -140,7 +141,7 @@ class EnlargedMap:
 
     def _planes(self, members: Members) -> Tensor:
         """1 where a cell of a class is, (C, h, w)."""
-        return members.one_hot(members.grid, self.coarse).unflatten(1, self.size)
+        return members.planes.to(self.coarse.dtype).unflatten(1, self.size)
 
     @property
     def _shape(self) -> tuple[int, int]:

@@ -31,11 +31,11 @@ class LevelMap(Protocol):
     def means(self, members: Members) -> Tensor:
         """Mean of each class (C, D); zero for a class without cells."""
 
-    def moments(self, members: Members, means: Tensor, per_class: bool) -> Moments:
-        """Moments of the residuals from ``means`` (C, D), which must be those of these very cells."""
+    def moments(self, members: Members, per_class: bool) -> Moments:
+        """Class means, and moments of the residuals from them: of each class, or of all cells together."""
 
     def at(self, cells: Tensor) -> Level:
-        """Look at distinct cells, (n,) int64 positions on the grid, row by row."""
+        """Look at distinct cells, (n,) int64 positions on the grid."""
 
 
 def level_map(features: Tensor, size: tuple[int, int]) -> LevelMap:

@@ -8,8 +8,6 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from tsfal_geo.classes import IGNORE
-
 
 @dataclass(frozen=True)
 class Members:
@@ -25,39 +23,34 @@ class Members:
 
     @cached_property
     def cells(self) -> Tensor:
-        """Positions on the grid, (n,) int64."""
-        return (self.grid != IGNORE).nonzero()[:, 0]
+        """Positions on the grid, those of one class after those of the class before, (n,) int64."""
+        return self.planes.nonzero()[:, 1]
 
     @cached_property
-    def labels(self) -> Tensor:
-        """Class of each of ``cells``, (n,) int64."""
-        return self.grid[self.cells].long()
+    def planes(self) -> Tensor:
+        """Where a cell of a class is, (C, h·w) bool."""
+        return (
+            self.grid == torch.arange(self.classes, dtype=self.grid.dtype, device=self.grid.device)[:, None]
+        )
 
     @cached_property
     def counts(self) -> Tensor:
         """Cells of each class, (C,) int64."""
-        return torch.bincount(self.labels, minlength=self.classes)
-
-    def of_class(self, label: int) -> Members:
-        """The cells of one class."""
-        return Members(torch.where(self.grid == label, self.grid, IGNORE), self.classes)
-
-    def one_hot(self, labels: Tensor, like: Tensor) -> Tensor:
-        """1 where an element of ``labels`` (n,) is of a class, (C, n), dtype of ``like``."""
-        names = torch.arange(self.classes, dtype=labels.dtype, device=labels.device)
-        return (labels == names[:, None]).to(like.dtype)
+        return self.planes.sum(1)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """First, second and fourth moments of groups of cells; G is 1 (all classes pooled) or C.
+    """First, second and fourth moments of cells; G, the groups of them, is 1 (all classes pooled) or C.
 
     Attributes:
+        means: of each class, (C, D); zero for a class without cells.
         counts: cells of each group, (G,) float.
         scatter: Σ r rᵀ of the residuals r from the class means, (G, D, D).
         fourth: Σ ‖r‖⁴, (G,): with ``scatter`` all that Ledoit–Wolf needs.
     """
 
+    means: Tensor
     counts: Tensor
     scatter: Tensor
     fourth: Tensor

@@ -14,6 +14,7 @@ class HalfConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, channels, H, W) of any floating type; the result is bfloat16."""
+        assert not isinstance(self.padding, str)
         convolved: Tensor = torch.mkldnn_convolution(
             x.to(self.weight.dtype),
             self.weight,
