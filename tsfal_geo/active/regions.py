@@ -121,13 +121,7 @@ def renumber(labels: IntArray) -> IntArray:
 
 def _split(chosen: NDArray[np.bool_], predicted: NDArray[np.uint8]) -> IntArray:
     """Connected cells (sharing a side) of one predicted class."""
-    labels = np.zeros(chosen.shape, np.int32)
-    count = 0
-    for value in np.unique(predicted[chosen]):
-        part, found = ndimage.label(chosen & (predicted == value))
-        labels += np.where(part > 0, part + count, 0).astype(np.int32)
-        count += found
-    return labels
+    return _components(np.where(chosen, predicted.astype(np.int64) + 1, 0))
 
 
 def _cut(labels: IntArray, askable: NDArray[np.integer], largest: int) -> IntArray:
@@ -135,21 +129,24 @@ def _cut(labels: IntArray, askable: NDArray[np.integer], largest: int) -> IntArr
     sizes = np.bincount(labels.ravel(), askable.ravel().astype(np.float64))
     side = isqrt(largest // (CELL * CELL))
     boxes = ndimage.find_objects(labels)
-    count = len(boxes)
+    tiles = np.zeros(labels.shape, np.int64)
     for region in np.flatnonzero(sizes[1:] > largest) + 1:
         box = boxes[region - 1]
         own = labels[box] == region
         rows, cols = (np.arange(length) * -(-length // side) // length for length in own.shape)
-        tile = rows[:, None] * (cols[-1] + 1) + cols + 1
-        for value in np.unique(tile[own])[1:]:
-            part, found = ndimage.label(own & (tile == value))
-            labels[box] = np.where(part > 0, part + count, labels[box])
-            count += found
-        # What is left under the old number may itself have fallen apart.
-        part, found = ndimage.label(labels[box] == region)
-        labels[box] = np.where(part > 1, part + count, labels[box])
-        count += found
-    return labels
+        tiles[box] = np.where(own, rows[:, None] * (cols[-1] + 1) + cols, tiles[box])
+    return _components(labels * (tiles.max(initial=0) + 1) + tiles)
+
+
+def _components(values: NDArray[np.int64]) -> IntArray:
+    """Connected cells (sharing a side) of one value, numbered from 1; 0 stays where the value is 0."""
+    inside = values > 0
+    # Cells on a grid twice as fine, with a bridge between two neighbours of one value.
+    fine = np.zeros([2 * length - 1 for length in values.shape], bool)
+    fine[::2, ::2] = inside
+    fine[1::2, ::2] = inside[1:] & (values[1:] == values[:-1])
+    fine[::2, 1::2] = inside[:, 1:] & (values[:, 1:] == values[:, :-1])
+    return ndimage.label(fine)[0][::2, ::2].astype(np.int32)
 
 
 def _merge(
@@ -191,16 +188,16 @@ def _join(region: int, into: int, borders: dict[int, Counter[int]], sizes: NDArr
 
 def _borders(labels: IntArray) -> dict[int, Counter[int]]:
     """Length of the common border of every two neighbouring regions, both ways."""
-    pairs = np.concatenate(
-        [
-            np.stack([a.ravel(), b.ravel()], 1)
-            for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1]))
-        ]
-    )
-    pairs = pairs[(pairs[:, 0] != pairs[:, 1]) & (pairs > 0).all(1)]
-    found, lengths = np.unique(np.sort(pairs, 1), axis=0, return_counts=True)
+    count = int(labels.max(initial=0)) + 1
+    found: list[NDArray[np.int64]] = []
+    for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        met = (one != other) & (one > 0) & (other > 0)
+        first, second = one[met].astype(np.int64), other[met].astype(np.int64)
+        found.append(np.minimum(first, second) * count + np.maximum(first, second))
+    pairs, lengths = np.unique(np.concatenate(found), return_counts=True)
     borders: dict[int, Counter[int]] = defaultdict(Counter)
-    for (a, b), length in zip(found.tolist(), lengths.tolist(), strict=True):
+    for pair, length in zip(pairs.tolist(), lengths.tolist(), strict=True):
+        a, b = divmod(pair, count)
         borders[a][b] += length
         borders[b][a] += length
     return borders
