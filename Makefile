@@ -22,6 +22,7 @@ lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd benchmarks && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml --explicit-package-bases *.py common
 
 check-slow: setup system-test-deps  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -55,6 +55,7 @@ from tsfal_geo.mapping.network import (
     probabilities,
     row_model,
 )
+from tsfal_geo.mapping.predict import RowBlock
 from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
@@ -151,7 +152,7 @@ def mapped(reader: SceneReader, network: Network, window: int | None, shape: tup
     """The probabilities of a scene's map, (C, h, w)."""
     found = np.zeros(shape, np.float32)
 
-    def collect(block: object) -> None:
+    def collect(block: RowBlock) -> None:
         values = block.layers["probabilities"].numpy()
         height, width = values.shape[1:]
         found[:, block.y : block.y + height, block.x : block.x + width] = values

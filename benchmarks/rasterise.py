@@ -59,6 +59,7 @@ def torchgeo_reader(path: Path, grid: GeoBox) -> Callable[[int, int], np.ndarray
     """The VectorDataset of torchgeo; its labels are class index + 1, 0 where there is no polygon."""
     from torchgeo.datasets import VectorDataset
 
+    assert grid.crs is not None
     dataset = VectorDataset(paths=str(path), crs=grid.crs.proj, res=(1.0, 1.0), label_name="value")
     top = grid.height
 

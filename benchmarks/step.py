@@ -11,10 +11,12 @@ import copy
 import os
 import statistics
 import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from unittest import mock
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.models.dropout import ByteDropout
@@ -22,6 +24,8 @@ from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
 from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 
 CLASSES = 6
+
+Sides = Mapping[str, Callable[[], object]]
 
 
 def plain_segmenter(cfg: ModelConfig) -> Segmenter:
@@ -34,28 +38,28 @@ def plain_segmenter(cfg: ModelConfig) -> Segmenter:
     return network
 
 
-def train_step(network, images, truth, bf16):
+def train_step(network: nn.Module, images: Tensor, truth: Tensor, bf16: bool) -> None:
     network.train()
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         loss = nn.functional.cross_entropy(network(images).logits, truth)
     loss.backward()
 
 
-def inference(network, images, truth, bf16):
+def inference(network: nn.Module, images: Tensor, truth: Tensor, bf16: bool) -> None:
     network.eval()
     with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         network(images)
 
 
-def emd_step(decoder, inputs, truth, bf16):
+def emd_step(decoder: nn.Module, inputs: Sequence[Tensor], truth: Tensor, bf16: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         loss = emd_loss(decoder(*inputs), truth == 0, truth < CLASSES)
     loss.backward()
 
 
-def interleave(sides, rounds):
+def interleave(sides: Sides, rounds: int) -> dict[str, list[float]]:
     """CPU seconds of each side per round, after one round that is not counted."""
-    seconds = {name: [] for name in sides}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, side in sides.items():
             start = time.process_time()
@@ -65,7 +69,7 @@ def interleave(sides, rounds):
     return seconds
 
 
-def report(title, sides, rounds):
+def report(title: str, sides: Sides, rounds: int) -> None:
     seconds = interleave(sides, rounds)
     first = next(iter(seconds.values()))
     print(f"\n| {title} | CPU s | ratio |\n|---|---|---|")
@@ -74,7 +78,7 @@ def report(title, sides, rounds):
         print(f"| {name} | {statistics.median(values):.2f} | {ratio:.2f} |", flush=True)
 
 
-def networks(cfg, images):
+def networks(cfg: ModelConfig, images: Tensor) -> dict[str, tuple[nn.Module, bool]]:
     ours, plain = build_segmenter(cfg, 3, CLASSES, seed=0), plain_segmenter(cfg)
     plain.load_state_dict(ours.state_dict())
     with torch.no_grad():
@@ -89,7 +93,7 @@ def networks(cfg, images):
     }
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", default="mobilenet_v2")
     parser.add_argument("--size", type=int, default=512)
@@ -102,20 +106,17 @@ def main():
     cfg = ModelConfig(encoder=options.encoder, weights=None)
     sides = networks(cfg, images)
     for title, function in (("training step", train_step), ("inference", inference)):
-        calls = {}
+        calls: dict[str, Callable[[], object]] = {}
         for name, (network, bf16) in sides.items():
             layout = torch.channels_last if "last" in name else torch.contiguous_format
             x = images.contiguous(memory_format=layout)
-            calls[name] = lambda network=network, x=x, bf16=bf16: function(network, x, truth, bf16)  # noqa: B023
+            calls[name] = partial(function, network, x, truth, bf16)
         report(f"{options.encoder}: {title}", calls, options.rounds)
     grid = options.size // 4
     inputs = [torch.rand(options.batch, 256, n, n, dtype=torch.bfloat16) for n in (grid // 4, grid)]
     inputs.append(torch.rand(options.batch, CLASSES, grid, grid, dtype=torch.bfloat16))
     decoders = {f"first layer {k}×{k}": ErrorMaskDecoder(CLASSES, first_kernel=k) for k in (3, 1)}
-    calls = {
-        name: lambda decoder=decoder: emd_step(decoder, inputs, truth, True)
-        for name, decoder in decoders.items()
-    }
+    calls = {name: partial(emd_step, decoder, inputs, truth, True) for name, decoder in decoders.items()}
     report("error mask decoder: training step, bf16", calls, options.rounds)
 
 

@@ -228,4 +228,5 @@ def _queries(
                 )
             parts.append((top, left, ranks[pixels]))
         write_query_raster(folder / scene.name / "queries.tif", scene, parts)
+    assert len(queries) == len(ranked)
     return sorted(queries, key=lambda query: query.rank)
