@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tsfal_geo.mapping.lines import Averaged, Each, Enlarged, Line, Windowed
 from tsfal_geo.models.encoders import LOW_STRIDE
-from tsfal_geo.models.head import ImageMean, LocalMean, enlarge, enlarge_to, spread
+from tsfal_geo.models.head import ImageMean, LocalMean, alike, enlarge, enlarge_to, spread
 
 _ROW_MODULES = (
     _BatchNorm, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.SiLU, nn.GELU, nn.Sigmoid,
@@ -24,7 +24,7 @@ _ROW_MODULES = (
 )  # fmt: skip
 _ROW_FUNCTIONS = (
     operator.add, operator.iadd, operator.mul, operator.imul, torch.add, torch.mul, torch.relu, torch.sigmoid,
-    F.relu, F.relu6, F.hardtanh, F.silu, F.gelu, F.hardswish,
+    F.relu, F.relu6, F.hardtanh, F.silu, F.gelu, F.hardswish, alike,
 )  # fmt: skip
 _ROW_METHODS = ("float", "sigmoid", "detach", "contiguous", "relu", "add", "mul")
 
@@ -50,7 +50,7 @@ class Step:
 
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=(enlarge, enlarge_to, spread))
+        super().__init__(autowrap_functions=(alike, enlarge, enlarge_to, spread))
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         leaf = isinstance(m, (ImageMean, LocalMean, *_ROW_MODULES))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tsfal_geo.models.halfconv import halve
-from tsfal_geo.models.head import FEATURES, enlarge_to
+from tsfal_geo.models.head import FEATURES, alike, enlarge_to
 
 _HIDDEN = 64
 
@@ -74,14 +74,13 @@ class ErrorMaskDecoder(nn.Module):
             f2: (N, 256, h4, w4).
             probabilities: (N, C, h4, w4), the teacher's softmax.
         """
-        f1, f2, size = f1.detach(), f2.detach(), f2.shape[-2:]
-        # Of F2's type and layout: concatenating two kinds takes seven times as long, and float32 spreads.
-        rows = f2.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if rows else torch.contiguous_format
-        fine = [f2, probabilities.detach().to(f2.dtype).contiguous(memory_format=layout)]
+        fine = [f2.detach(), alike(probabilities.detach(), f2)]
+        f1, size = f1.detach(), f2.shape[-2:]
         if self.coarse is None:
             return self.rest(self.first(torch.cat([enlarge_to(f1, size), *fine], dim=1)))
-        return self.rest(self.first(torch.cat(fine, dim=1)).add_(enlarge_to(self.coarse(f1), size)))
+        first = self.first(torch.cat(fine, dim=1))
+        first += enlarge_to(self.coarse(f1), size)
+        return self.rest(first)
 
 
 def emd_loss(logit: Tensor, target: Tensor, valid: Tensor) -> Tensor:
