@@ -68,14 +68,12 @@ class EnlargedMap:
 
     def means(self, members: Members) -> Tensor:
         """See ``LevelMap``."""
-        total = self.gather(self._planes(members)) @ self.coarse
-        counts = members.counts[:, None]
-        return total / counts.clamp_min(1) + self.origin * (counts > 0)
+        return self._means(self._planes(members), members.counts)
 
     def moments(self, members: Members, per_class: bool) -> Moments:
         """See ``LevelMap``."""
-        means = self.means(members)
-        planes, counts = self._planes(members), members.counts.to(means.dtype)
+        planes, counts = self._planes(members), members.counts.to(self.coarse.dtype)
+        means = self._means(planes, counts)
         fourth = self.squared_distances(means).square_().mul_(planes.flatten(1)).sum(1)
         centred = means - self.origin
         if not per_class:
@@ -138,6 +136,10 @@ class EnlargedMap:
         # The sum over the pairs is the inner sum of one product of matrices.
         left, right = (self.rows.pairs @ products).movedim(0, 1), self.cols.pairs.movedim(2, 1)
         return (left.flatten(1) @ right.flatten(0, 1)).flatten()
+
+    def _means(self, planes: Tensor, counts: Tensor) -> Tensor:
+        total = self.gather(planes) @ self.coarse
+        return total / counts.clamp_min(1)[:, None] + self.origin * (counts > 0)[:, None]
 
     def _planes(self, members: Members) -> Tensor:
         """1 where a cell of a class is, (C, h, w)."""

@@ -94,7 +94,7 @@ class RasterWriter:
         with ExitStack() as stack:
             folder = tempfile.TemporaryDirectory(prefix=f".{self.path.stem}-", dir=self.path.parent)
             self._draft = Path(stack.enter_context(folder)) / "draft.tif"
-            self._file = stack.enter_context(_quietly_open(self._draft, self._profile))
+            self._file = stack.enter_context(_open_draft(self._draft, self._profile))
             self._describe()
             self._stack = stack.pop_all()
         return self
@@ -133,7 +133,7 @@ class RasterWriter:
             self._file.update_tags(1, **{f"class_{c.id}": c.name for c in self._classes.classes})
 
     def _publish(self) -> None:
-        with replace_file(self.path) as temporary, _quietly():
+        with replace_file(self.path) as temporary, _drafting():
             rasterio.shutil.copy(self._draft, temporary, driver="COG", **self._cog_options())
             if self._classes is not None:
                 sidecars.write_aux(self.path, self._classes)
@@ -173,8 +173,8 @@ def _georeference(grid: GeoBox) -> dict[str, Any]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """No warning of files without georeference, and CRSs of our own drafts as they are written there.
+def _drafting() -> Iterator[None]:
+    """For drafts of our own: their CRS is read as it was written, and none is no reason to warn.
 
     By default GDAL compares a file's keys with what EPSG says of its code whenever it opens or makes one. For
     ETRS89 / UTM that takes ten times as long as all else.
@@ -184,6 +184,6 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _quietly_open(path: Path, profile: dict[str, Any]) -> rasterio.io.DatasetWriter:
-    with _quietly():
+def _open_draft(path: Path, profile: dict[str, Any]) -> rasterio.io.DatasetWriter:
+    with _drafting():
         return rasterio.open(path, "w", **profile)
