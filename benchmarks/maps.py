@@ -47,16 +47,12 @@ from torch.nn.functional import interpolate
 from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.mapping.export import export_scene
-from tsfal_geo.mapping.network import (
-    Compute,
-    Network,
-    choose_compute,
-    probabilities,
-    row_model,
-)
-from tsfal_geo.mapping.predict import RowBlock
+from tsfal_geo.inference.compute import Compute, choose_compute
+from tsfal_geo.inference.network import Network, probabilities
+from tsfal_geo.inference.rows.model import row_model
+from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings, map_scene
+from tsfal_geo.mapping.windowed import RowBlock
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
 from tsfal_geo.models.segmenter import build_segmenter

@@ -13,7 +13,7 @@ that nobody has labelled yet), once manual cells alone (``--manual``, 3 % of the
 - cdist: the same statistics, all cells at once with ``cdist`` (``mahalanobis`` with ``VI``);
 - whitened: as cdist, but whitened by NumPy first, so that ``cdist`` is Euclidean: the best we could do in
   NumPy;
-- tsfal-geo: ``tsfal_geo.active.plar.plar``, votes, margins and masks included.
+- tsfal-geo: ``tsfal_geo.refinement.plar.plar``, votes, margins and masks included.
 
 NumPy's sides work in float64, which is what ``cdist`` and the loop compute in whatever they are given.
 The sides must vote alike (cells whose two nearest classes are as far within rounding may differ). Then they
@@ -36,8 +36,8 @@ import torch
 from scipy.spatial.distance import cdist, euclidean, mahalanobis
 from sklearn.covariance import LedoitWolf
 
-from tsfal_geo.active.plar import plar
 from tsfal_geo.config import PlarConfig
+from tsfal_geo.refinement.plar import plar
 
 CLASSES, CHANNELS, CELLS, COARSE = 6, 256, 128, 32
 LAMBDAS = (0.3, 0.3)

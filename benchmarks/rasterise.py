@@ -22,8 +22,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 
 from tsfal_geo.classes import VAIHINGEN
+from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import Label
 from tsfal_geo.raster.scene import Scene
 
 CHIP = 512

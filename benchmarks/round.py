@@ -6,7 +6,7 @@ A network (``model.encoder`` of the default configuration) is trained for some m
 its confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
-- round: ``tsfal_geo.active.scoring.ask``, which is what a round does after its training: read, look at every
+- round: ``tsfal_geo.rounds.asking.ask``, which is what a round does after its training: read, look at every
   chip with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
   ``queries.gpkg``.
 
@@ -31,17 +31,20 @@ import rasterio
 import torch
 from torch.utils.data import default_collate
 
-from tsfal_geo.active import looking, loop, rounds
-from tsfal_geo.active.opening import open_context
-from tsfal_geo.active.pools import RoundLabels, label_pools
-from tsfal_geo.active.request import Request
-from tsfal_geo.active.rounds import Budget, Context
-from tsfal_geo.active.scoring import Asked, ask
-from tsfal_geo.active.training import Trained, load_round
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.data.dataset import OrthoDataset
-from tsfal_geo.mapping.network import choose_compute
-from tsfal_geo.workspace.layout import Workspace
+from tsfal_geo.inference.compute import choose_compute
+from tsfal_geo.queries.budget import Budget
+from tsfal_geo.rounds import inspection as looking
+from tsfal_geo.rounds import loop
+from tsfal_geo.rounds import round as rounds
+from tsfal_geo.rounds.asking import ask
+from tsfal_geo.rounds.context import Context, Request
+from tsfal_geo.rounds.open_workspace import open_context
+from tsfal_geo.rounds.pools import RoundLabels, label_pools
+from tsfal_geo.rounds.query_writer import Asked
+from tsfal_geo.rounds.training import Trained, load_round
+from tsfal_geo.workspace.workspace import Workspace
 
 BATCH = 4
 

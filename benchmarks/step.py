@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.models.dropout import ByteDropout
 from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
+from tsfal_geo.models.layers import ByteDropout
 from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 
 CLASSES = 6

@@ -7,13 +7,14 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError, WorkspaceError
 from tsfal_geo.raster.scene import Scene
-from tsfal_geo.workspace.atomic import replace_file, write_text
-from tsfal_geo.workspace.layout import State, Workspace
 from tsfal_geo.workspace.lock import engine_lock
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 
 def _state(folder: Path) -> State:

@@ -1,3 +1,5 @@
 """tsfal-geo: label less, map everything."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("tsfal-geo")

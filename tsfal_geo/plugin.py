@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import tsfal_geo
+from tsfal_geo.atomic import replace_file
 from tsfal_geo.errors import UserError
-from tsfal_geo.workspace.atomic import replace_file
 
 NAME = "tsfal_qgis"
 _OLDEST_PYTHON = (3, 9)

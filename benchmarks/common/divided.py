@@ -13,12 +13,12 @@ from chips import write_raster
 from common.load import load
 from common.networks import BATCH, OVERLAP, WINDOW, save_mobilenet
 
-from tsfal_geo.mapping.blocks import Job, assemble, run_here
-from tsfal_geo.mapping.cluster import connect, run_on
-from tsfal_geo.mapping.export import export_scene
-from tsfal_geo.mapping.network import open_network
+from tsfal_geo.inference.network import open_network
+from tsfal_geo.mapping.compatibility import open_scenes
+from tsfal_geo.mapping.outputs.blocks import Job, assemble, run_here
+from tsfal_geo.mapping.outputs.cluster import connect, run_on
+from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings
-from tsfal_geo.mapping.sources import open_scenes
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.write import BLOCK
 

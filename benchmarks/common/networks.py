@@ -9,9 +9,10 @@ import torch
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.mapping.network import Compute, Network, probabilities, row_model
-from tsfal_geo.mapping.rowstream import row_network
-from tsfal_geo.mapping.streamed import RowModel
+from tsfal_geo.inference.compute import Compute
+from tsfal_geo.inference.network import Network, probabilities
+from tsfal_geo.inference.rows.model import RowModel, row_model
+from tsfal_geo.inference.rows.network import row_network
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 from tsfal_geo.raster.stats import Normalisation

@@ -14,11 +14,12 @@ import rasterio
 from affine import Affine
 from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.config import Config
+from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import Query
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.workspace.layout import State, Workspace
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 CLASSES = ClassMap(
     (

@@ -10,7 +10,7 @@ from tsfal_geo.assess.design import open_maps
 from tsfal_geo.assess.report import assess_rasters
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.errors import RasterError
-from tsfal_geo.raster.labels import FolderLabels
+from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.write import write_classes
 

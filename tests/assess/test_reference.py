@@ -15,11 +15,12 @@ from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import assess
 from tsfal_geo.config import Config
 from tsfal_geo.errors import ConfigError, LabelError, RasterError, WorkspaceError
-from tsfal_geo.labels.gpkg_file import writing
-from tsfal_geo.labels.label_file import append
-from tsfal_geo.labels.store import Decision, Label
+from tsfal_geo.geopackage.connection import writing
+from tsfal_geo.labels.label_layers import append
+from tsfal_geo.labels.model import Decision, Label
 from tsfal_geo.raster.write import write_classes
-from tsfal_geo.workspace.layout import State, Workspace
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 SIZES = {"east": (700, 300), "west": (97, 900)}
 

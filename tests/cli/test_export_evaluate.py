@@ -11,12 +11,13 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import evaluate, export
 from tsfal_geo.cli.options import Reporter
-from tsfal_geo.cli.scenes import scene_progress
 from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, LabelError, RasterError, UserError, WorkspaceError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.write import write_classes
-from tsfal_geo.workspace.layout import State, Workspace
+from tsfal_geo.reporting import scene_progress
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 SIZES = {"east": (150, 170), "west": (97, 260)}
 

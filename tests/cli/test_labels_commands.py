@@ -20,10 +20,11 @@ from tsfal_geo.cli.workspace import command as workspace_command
 from tsfal_geo.config import Config
 from tsfal_geo.errors import UserError
 from tsfal_geo.labels.history import write_taken
+from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.labels.polygonise import region_polygon
-from tsfal_geo.labels.store import Decision, Label, Query
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.workspace.layout import State, Workspace
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 CLASSES = ClassMap((ClassInfo(0, "field", (0, 255, 0)), ClassInfo(5, "<b>road</b>", (90, 90, 90))))
 

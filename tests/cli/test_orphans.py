@@ -14,11 +14,12 @@ import rasterio
 from affine import Affine
 
 from tsfal_geo.classes import VAIHINGEN
-from tsfal_geo.cli.status import collect
 from tsfal_geo.config import Config
+from tsfal_geo.project.status import collect
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.workspace.layout import State, Workspace
 from tsfal_geo.workspace.lock import engine_lock
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 ENGINE = [sys.executable, "-c", "from tsfal_geo.cli.main import main; main()"]
 LONG = 60

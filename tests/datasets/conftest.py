@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from tsfal_geo.datasets.register import DATASETS
+from tsfal_geo.datasets.registry import DATASETS
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import datasets as datasets_command
 from tsfal_geo.cli import train as train_command
 from tsfal_geo.data.prepared import Vaihingen
-from tsfal_geo.datasets.register import DATASETS
+from tsfal_geo.datasets.registry import DATASETS
 from tsfal_geo.errors import ConfigError, RasterError, UserError
 from tsfal_geo.raster.files import open_raster
-from tsfal_geo.workspace.layout import Workspace
+from tsfal_geo.workspace.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.config import load_config
 from tsfal_geo.data.split import listed_scenes
 from tsfal_geo.datasets import camvid, cityscapes, folder
-from tsfal_geo.datasets.lists import shuffled, write_lists
-from tsfal_geo.datasets.register import DATASETS
+from tsfal_geo.datasets.adapter import shuffled, write_lists
+from tsfal_geo.datasets.registry import DATASETS
 from tsfal_geo.errors import LabelError, RasterError, UserError
 from tsfal_geo.raster.chips import scene_chips
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.raster.labels import FolderLabels
+from tsfal_geo.raster.label_reader import FolderLabels
 
 DATA = Path(os.environ.get("TSFAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CAMVID = DATA / "camvid"

@@ -11,12 +11,12 @@ from rasterio.errors import NotGeoreferencedWarning
 from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import load_config
 from tsfal_geo.datasets import vaihingen as adapter
-from tsfal_geo.datasets.register import DATASETS
+from tsfal_geo.datasets.registry import DATASETS
 from tsfal_geo.datasets.vaihingen_fixture import SIZES
 from tsfal_geo.errors import LabelError, RasterError, UserError
 from tsfal_geo.raster.chips import scene_chips
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.raster.labels import FolderLabels
+from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
 
 ROOT = Path(__file__).parents[2]

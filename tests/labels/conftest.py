@@ -9,8 +9,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from tsfal_geo.classes import ClassInfo, ClassMap
+from tsfal_geo.labels.model import Label, Query
 from tsfal_geo.labels.polygonise import region_polygon
-from tsfal_geo.labels.store import Label, Query
 from tsfal_geo.raster.scene import Scene
 
 CLASSES = ClassMap(

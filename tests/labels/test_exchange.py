@@ -11,15 +11,16 @@ import rasterio
 import shapely
 from affine import Affine
 
+from tests.labels.conftest import CLASSES, make_label, make_scene, square
+from tests.labels.test_rasterise import blobs
 from tsfal_geo.errors import LabelError
-from tsfal_geo.labels.exporting import coco, export_labels
-from tsfal_geo.labels.importing import ImportOptions, check_mapping, import_labels
+from tsfal_geo.labels.exchange.export import coco, export_labels
+from tsfal_geo.labels.exchange.importing import check_mapping, import_labels
+from tsfal_geo.labels.exchange.vector import ImportOptions
+from tsfal_geo.labels.model import Label
+from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.polygonise import class_polygons
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import Label, open_store
-
-from .conftest import CLASSES, make_label, make_scene, square
-from .test_rasterise import blobs
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ import numpy as np
 import pyogrio
 import pytest
 
+from tests.labels.conftest import CLASSES, make_label, make_query, make_scene, square
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.labels import gpkg_file
-from tsfal_geo.labels.gpkg_geometry import register_functions
-from tsfal_geo.labels.store import Decision, open_store
-
-from .conftest import CLASSES, make_label, make_query, make_scene, square
+from tsfal_geo.geopackage import connection as gpkg_file
+from tsfal_geo.geopackage.geometry import register_functions
+from tsfal_geo.labels.model import Decision
+from tsfal_geo.labels.opening import open_store
 
 FORK = multiprocessing.get_context("fork")
 

@@ -3,14 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.labels.conftest import CLASSES, make_label, make_query, make_scene
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.labels.agreement import agreement, conflicts
-from tsfal_geo.labels.history import difference, read_taken, restore, write_taken
-from tsfal_geo.labels.intake import take
+from tsfal_geo.labels.history import difference, read_taken, restore, take, write_taken
+from tsfal_geo.labels.model import Decision
+from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import Decision, open_store
-
-from .conftest import CLASSES, make_label, make_query, make_scene
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ from uuid import uuid4
 import pytest
 import shapely
 
+from tests.labels.conftest import CLASSES, make_label, make_query, make_scene
+from tests.labels.test_store import StoreContract
 from tsfal_geo.errors import LabelError, WorkspaceError
-from tsfal_geo.labels.store import open_store
-
-from .conftest import CLASSES, make_label, make_query, make_scene
-from .test_store import StoreContract
+from tsfal_geo.labels.opening import open_store
 
 psycopg = pytest.importorskip("psycopg", reason="NOT COVERED: PostGIS; psycopg is not installed")
 
@@ -76,7 +75,7 @@ class TestOneScene:
         assert len(store.assignments(0)) == 120
 
     def test_a_locked_row_is_told_after_the_timeout(self, store, town, session, monkeypatch):
-        monkeypatch.setattr("tsfal_geo.labels.postgis.LOCK_TIMEOUT", "200ms")
+        monkeypatch.setattr("tsfal_geo.labels.postgis_store.LOCK_TIMEOUT", "200ms")
         store.write_queries(0, [make_query(town, "q1")])
         with session.transaction():
             session.execute("SELECT 1 FROM queries FOR UPDATE")

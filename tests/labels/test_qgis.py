@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tsfal_geo.labels.store import open_store
-
-from .conftest import CLASSES, make_label, make_query
+from tests.labels.conftest import CLASSES, make_label, make_query
+from tsfal_geo.labels.opening import open_store
 
 PYTHON = "/usr/bin/python3"
 CORNER = (497_000.01, 5_419_000.07)
@@ -52,7 +51,7 @@ class Session:
     """A QGIS process that does what it is told."""
 
     def __init__(self, path, queries, home):
-        script = Path(__file__).with_name("qgis_session.py")
+        script = Path(__file__).parents[1] / "helpers" / "qgis_session.py"
         self.process = subprocess.Popen(
             [PYTHON, script, path, queries],
             stdin=subprocess.PIPE,

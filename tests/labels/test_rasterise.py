@@ -7,11 +7,10 @@ from affine import Affine
 from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter
 
+from tests.labels.conftest import CLASSES, make_label, make_scene, on_ground
+from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.polygonise import class_polygons, region_polygon, region_polygons
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
-from tsfal_geo.labels.store import Label
-
-from .conftest import CLASSES, make_label, make_scene, on_ground
 
 GRIDS = {
     "north up": (Affine(0.09, 0, 497_000.01, 0, -0.09, 5_419_000.07), "EPSG:25832"),

@@ -8,11 +8,11 @@ import pytest
 import shapely
 from affine import Affine
 
+from tests.labels.conftest import CLASSES, make_label, make_query, make_scene, square
 from tsfal_geo.errors import LabelError
+from tsfal_geo.labels.model import Decision
+from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import Decision, open_store
-
-from .conftest import CLASSES, make_label, make_query, make_scene, square
 
 TRICKY = [
     '"; DROP TABLE labels; --',

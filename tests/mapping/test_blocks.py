@@ -10,17 +10,16 @@ import pytest
 import rasterio
 import torch
 
+from tests.mapping.test_export import write
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.mapping.blocks import Job, assemble, do_block, run_here
-from tsfal_geo.mapping.export import Settings, export_scene
-from tsfal_geo.mapping.network import open_network
+from tsfal_geo.inference.network import open_network
+from tsfal_geo.mapping.outputs.blocks import Job, assemble, do_block, run_here
+from tsfal_geo.mapping.outputs.rasters import Settings, export_scene
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
-
-from .test_export import write
 
 STATISTICS = {"low": [0.0] * 3, "high": [255.0] * 3, "mean": [127.0] * 3, "std": [74.0] * 3}
 LAYERS = ("probabilities", "confidence")
@@ -100,7 +99,7 @@ def test_a_finished_block_is_done_once_and_another_setting_is_another_job(projec
     part = job.parts()[0]
     do_block(job, part)
     before = job.file(part).stat().st_mtime_ns
-    monkeypatch.setattr("tsfal_geo.mapping.blocks._predict", None)
+    monkeypatch.setattr("tsfal_geo.mapping.outputs.blocks._predict", None)
     do_block(job, part)
     assert job.file(part).stat().st_mtime_ns == before and len(job.open_parts()) == 5
     assert len(job_of(project, tmp_path, overlap=0.5).open_parts()) == 6
@@ -110,7 +109,7 @@ def test_a_finished_block_is_done_once_and_another_setting_is_another_job(projec
 
 @pytest.mark.slow
 def test_two_workers_make_the_same_bytes(project, alone, tmp_path):
-    from tsfal_geo.mapping.cluster import connect, run_on
+    from tsfal_geo.mapping.outputs.cluster import connect, run_on
 
     job = job_of(project, tmp_path)
     with connect(None, 2) as client:
@@ -120,7 +119,7 @@ def test_two_workers_make_the_same_bytes(project, alone, tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_killed_midway_costs_nothing_but_its_block(project, alone, tmp_path):
-    from tsfal_geo.mapping.cluster import connect, run_on
+    from tsfal_geo.mapping.outputs.cluster import connect, run_on
 
     job = job_of(project, tmp_path)
     with connect(None, 2) as client:

@@ -6,16 +6,15 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rio_cogeo.cogeo import cog_validate
 
+from tests.helpers.mapping_fakes import Identity
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
 from tsfal_geo.errors import UserError
-from tsfal_geo.mapping import predict
-from tsfal_geo.mapping.export import Settings, check_paths, export_scene
-from tsfal_geo.mapping.network import Network
+from tsfal_geo.inference.network import Network
+from tsfal_geo.mapping import windowed as predict
+from tsfal_geo.mapping.outputs.rasters import Settings, check_paths, export_scene
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
-
-from .fakes import Identity
 
 NORTH_UP = Affine(0.09, 0, 497_000.123456789, 0, -0.09, 5_420_000.987654321)
 SOUTH_UP = Affine(0.09, 0, 497_000.123456789, 0, 0.09, 5_420_000.987654321)

@@ -15,23 +15,22 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 from rio_cogeo.cogeo import cog_validate
 
+from tests.helpers.mapping_fakes import Identity
+from tests.mapping.test_export import NORTH_UP, picture, write
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import RasterError
-from tsfal_geo.mapping.export import Settings, export_scene
-from tsfal_geo.mapping.mosaic import write_mosaic
-from tsfal_geo.mapping.network import Network, mean_of_turns, within_memory
-from tsfal_geo.mapping.onnx import export_onnx, onnx_network
-from tsfal_geo.mapping.polygons import write_polygons
-from tsfal_geo.mapping.stac import write_map_item, write_model_item
+from tsfal_geo.inference.network import Network, mean_of_turns, within_memory
+from tsfal_geo.mapping.outputs.mosaic import write_mosaic
+from tsfal_geo.mapping.outputs.onnx import export_onnx, onnx_network
+from tsfal_geo.mapping.outputs.polygons import write_polygons
+from tsfal_geo.mapping.outputs.rasters import Settings, export_scene
+from tsfal_geo.mapping.outputs.stac import write_map_item, write_model_item
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.write import write_classes
-
-from .fakes import Identity
-from .test_export import NORTH_UP, picture, write
 
 SHARES = np.array([0.1, 0.2, 0.005, 0.43, 0.2, 0.065], np.float32)
 
@@ -219,7 +218,8 @@ def test_onnx_gives_the_same_classes(tmp_path, model):
     pytest.importorskip("onnxruntime")
     import onnx
 
-    from tsfal_geo.mapping.network import Compute, open_network
+    from tsfal_geo.inference.compute import Compute
+    from tsfal_geo.inference.network import open_network
 
     folder, _ = model
     export_onnx(folder, tmp_path / "model.onnx", resolution=0.09, overlap=0.25)

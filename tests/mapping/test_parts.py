@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from tsfal_geo.mapping.predict import Part, predict_scene
-
-from .fakes import Collect, Identity, MemoryReader
-from .test_predict import Stride4, scene
+from tests.helpers.mapping_fakes import Collect, Identity, MemoryReader
+from tests.mapping.test_windowed import Stride4, scene
+from tsfal_geo.mapping.windowed import Part, predict_scene
 
 
 def run(reader, network, part=None, channels=3):

@@ -4,27 +4,28 @@ import rasterio
 import torch
 from torch.nn.functional import interpolate
 
+from tests.helpers.mapping_fakes import Collect, MemoryReader
+from tests.inference.test_network import card
+from tests.mapping.test_export import write
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import Config, ModelConfig, load_config
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.errors import UserError
+from tsfal_geo.inference.compute import Compute
+from tsfal_geo.inference.network import Network, open_network
+from tsfal_geo.inference.rows.model import RowModel, row_model
 from tsfal_geo.mapping import streamed
-from tsfal_geo.mapping.blocks import Job, assemble, run_here
-from tsfal_geo.mapping.export import export_scene
-from tsfal_geo.mapping.network import Compute, Network, open_network, row_model
-from tsfal_geo.mapping.predict import Part
+from tsfal_geo.mapping.outputs.blocks import Job, assemble, run_here
+from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings, settings_of
-from tsfal_geo.mapping.streamed import RowModel, stream_scene
+from tsfal_geo.mapping.streamed import stream_scene
+from tsfal_geo.mapping.windowed import Part
 from tsfal_geo.models.head import LocalMean
 from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
-
-from .fakes import Collect, MemoryReader
-from .test_export import write
-from .test_network import card
 
 STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
 CONFIG = ModelConfig(encoder="tu-mobilenetv2_035", weights=None, atrous_rates=(1, 2, 3))

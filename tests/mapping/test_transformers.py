@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from tests.inference.test_network import FLOAT32, card, predicted
+from tests.mapping.test_export import picture, write
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.mapping.network import open_network
-from tsfal_geo.mapping.onnx import export_onnx, onnx_network
-from tsfal_geo.mapping.sources import open_scenes
+from tsfal_geo.inference.network import open_network
+from tsfal_geo.mapping.compatibility import open_scenes
+from tsfal_geo.mapping.outputs.onnx import export_onnx, onnx_network
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
-
-from .test_export import picture, write
-from .test_network import FLOAT32, card, predicted
 
 DINO_V3 = "tu-vit_tiny_patch16_dinov3_qkvb"
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tsfal_geo.models.dropout import ByteDropout
+from tsfal_geo.models.layers import ByteDropout
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -4,13 +4,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.helpers.segmenter_tester import card_of
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import WeightsError
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.io import load_card, load_model, load_part, save_model
 from tsfal_geo.models.segmenter import build_segmenter
-
-from .base import card_of
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@ from typing import ClassVar
 import pytest
 import torch
 
+from tests.helpers.segmenter_tester import CLASSES, SegmenterTester
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.encoders import Encoder
 from tsfal_geo.models.segmenter import build_segmenter, enlarge, enlarge_to
-
-from .base import CLASSES, SegmenterTester
 
 
 class TestMobileNetV2(SegmenterTester):

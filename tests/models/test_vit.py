@@ -6,14 +6,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.helpers.segmenter_tester import CLASSES
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import ConfigError, WeightsError
 from tsfal_geo.models.ema import EmaTeacher
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.models.vit import ViTEncoder, is_vision_transformer
 from tsfal_geo.models.weights import load_encoder_weights
-
-from .base import CLASSES
 
 TINY = "tu-test_vit"
 DINO_V2 = "tu-vit_small_patch14_dinov2"

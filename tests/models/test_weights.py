@@ -7,6 +7,7 @@ import torch
 from huggingface_hub import constants as hub
 from safetensors.torch import save_file
 
+from tests.helpers.segmenter_tester import card_of
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import WeightsError
 from tsfal_geo.models import weights
@@ -14,8 +15,6 @@ from tsfal_geo.models.encoders import Encoder
 from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.models.weights import adapt_bands, load_encoder_weights, match_keys
-
-from .base import card_of
 
 DATA = Path(os.environ.get("TSFAL_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "weights"
 SMALL = "tu-mobilenetv2_035"

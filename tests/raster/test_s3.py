@@ -8,6 +8,7 @@ import rasterio
 import rasterio.shutil
 from click.testing import CliRunner
 
+from tests.helpers.servers import serving
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import export
 from tsfal_geo.config import Config
@@ -15,9 +16,8 @@ from tsfal_geo.errors import RasterError
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.workspace.layout import State, Workspace
-
-from .servers import serving
+from tsfal_geo.workspace.state import State
+from tsfal_geo.workspace.workspace import Workspace
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ import rasterio.shutil
 from click.testing import CliRunner
 from rasterio.transform import Affine
 
+from tests.helpers.servers import serving
 from tsfal_geo.cli import info
-from tsfal_geo.cli.remote import local_folder
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.discovery import discover, survey
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.vrt import REMOTE
-
-from .servers import serving
+from tsfal_geo.raster.vrt import REMOTE, local_folder
 
 HALVES = (Affine(0.5, 0, 500_000, 0, -0.5, 5_400_000), Affine(0.5, 0, 500_050, 0, -0.5, 5_400_000))
 

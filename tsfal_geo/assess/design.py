@@ -14,8 +14,7 @@ from rasterio.windows import Window
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.files import open_raster, reading
-from tsfal_geo.raster.grids import grid_of, metres_per_pixel
-from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.scene import Scene, grid_of, metres_per_pixel
 
 _ROWS = 512
 

@@ -20,10 +20,7 @@ from shapely import Polygon
 from tsfal_geo.assess.design import Design, Point
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
-from tsfal_geo.labels import schema
-from tsfal_geo.labels.agreement import Agreement, agreement
-from tsfal_geo.labels.crs import layer_crs
-from tsfal_geo.labels.gpkg_file import (
+from tsfal_geo.geopackage.connection import (
     insert,
     layer_names,
     read_layer,
@@ -32,13 +29,16 @@ from tsfal_geo.labels.gpkg_file import (
     reading,
     writing,
 )
-from tsfal_geo.labels.gpkg_new import LayerSpec, TableSpec, create, new_file
-from tsfal_geo.labels.label_file import by_layer, create_label_file, read_label_file, stored
+from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create, new_file
+from tsfal_geo.geopackage.styles import outline_style
+from tsfal_geo.labels import schema
+from tsfal_geo.labels.agreement import Agreement, agreement
+from tsfal_geo.labels.label_layers import create_label_file, read_label_file
+from tsfal_geo.labels.model import Finding, Label, by_layer, stored
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.resolve import Context, Findings, in_order
-from tsfal_geo.labels.store import Finding, Label
-from tsfal_geo.labels.styles import outline_style
+from tsfal_geo.labels.validation import Context, Findings, in_order
+from tsfal_geo.raster.layer_crs import layer_crs
 from tsfal_geo.raster.scene import Scene
 
 _COLUMNS = ("qid", "rank", "scene", "row", "col")

@@ -20,7 +20,7 @@ from tsfal_geo.assess.reference import Answers
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, RasterError
 from tsfal_geo.raster.files import open_raster, reading
-from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.scene import Scene
 
 if TYPE_CHECKING:

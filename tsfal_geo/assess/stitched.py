@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tsfal_geo.assess.metrics import Confusion
-from tsfal_geo.mapping.finish import classes
-from tsfal_geo.mapping.network import Network
-from tsfal_geo.mapping.predict import RowBlock
+from tsfal_geo.inference.network import Network
+from tsfal_geo.mapping.outputs.layers import classes
 from tsfal_geo.mapping.scene import Settings, map_scene
-from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.mapping.windowed import RowBlock
+from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 
 

@@ -62,7 +62,7 @@ def command(
     if config.data.labelled is None and config.data.labelled_list is None:
         config = load_config(None, {"data.labelled": _LABELLED}, config)
     reporter = Reporter(as_json)
-    from tsfal_geo.active.ablation import MODES, run_ablation
+    from tsfal_geo.experiments.ablation import MODES, run_ablation
 
     names = [part.strip() for part in modes.split(",")] if modes else list(MODES)
     try:

@@ -15,7 +15,7 @@ from tsfal_geo.errors import ConfigError
 if TYPE_CHECKING:
     from tsfal_geo.classes import ClassMap
     from tsfal_geo.raster.scene import Scene
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
 map_option = click.option(
     "--map",
@@ -74,7 +74,7 @@ def design_command(
     """
     from tsfal_geo.assess.design import draw, overlapping
     from tsfal_geo.assess.reference import Reference
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     opened = Workspace.open(workspace)
     scenes = _maps(opened, maps)
@@ -129,8 +129,8 @@ def report_command(
     """Error matrix, user's and producer's accuracy, areas with 95 % intervals; kept in maps/ too."""
     from rich.console import Console
 
-    from tsfal_geo.workspace.atomic import write_text
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.atomic import write_text
+    from tsfal_geo.workspace.workspace import Workspace
 
     opened = Workspace.open(workspace)
     reporter = Reporter(as_json)
@@ -191,8 +191,8 @@ def _rasters(
     reporter: Reporter,
 ) -> Any:
     from tsfal_geo.assess.report import assess_rasters
-    from tsfal_geo.cli.evaluate import labelled_scenes
-    from tsfal_geo.raster.labels import FolderLabels
+    from tsfal_geo.project.evaluate import labelled_scenes
+    from tsfal_geo.raster.label_reader import FolderLabels
 
     scenes = labelled_scenes(raster, opened, reporter)
     found = assess_rasters(maps, scenes, FolderLabels(scenes, opened.classes), opened.classes, tolerance)

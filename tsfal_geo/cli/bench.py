@@ -12,8 +12,8 @@ from tsfal_geo.config import Config, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from tsfal_geo.bench.jobs import Data
-    from tsfal_geo.bench.tables import Table
+    from tsfal_geo.experiments.jobs import Data
+    from tsfal_geo.experiments.tables import Table
 
 
 @click.command("bench")
@@ -60,11 +60,11 @@ def command(
     ISPRS Vaihingen; table4: what each module adds, on Vaihingen. With --data any dataset can stand in.
     """
     reporter = Reporter(as_json)
-    from tsfal_geo.bench.folder import Source, check, claimed, table_lock
-    from tsfal_geo.bench.jobs import Job, Plan, begun_jobs, jobs_of
-    from tsfal_geo.bench.results import write
-    from tsfal_geo.bench.running import run_jobs
-    from tsfal_geo.bench.tables import QUICK, TABLES
+    from tsfal_geo.experiments.folder import Source, check, claimed, table_lock
+    from tsfal_geo.experiments.jobs import Job, Plan, begun_jobs, jobs_of
+    from tsfal_geo.experiments.results import write
+    from tsfal_geo.experiments.running import run_jobs
+    from tsfal_geo.experiments.tables import QUICK, TABLES
 
     table = TABLES[name]
     if source is None and not quick:
@@ -116,9 +116,9 @@ def _some(option: str, chosen: str | None, known: list[str], table: Table) -> li
 
 def _prepared(table: Table, source: Path | None, out: Path, quick: bool, reporter: Reporter) -> Data:
     """The folders to train on and to report on; made once, under ``out/data``, of what the owners ship."""
-    from tsfal_geo.bench.jobs import Data
-    from tsfal_geo.datasets.frame import CONFIG, open_prepared
-    from tsfal_geo.datasets.register import DATASETS
+    from tsfal_geo.datasets.adapter import CONFIG, open_prepared
+    from tsfal_geo.datasets.registry import DATASETS
+    from tsfal_geo.experiments.jobs import Data
 
     adapter = DATASETS[table.dataset]
     made = out / "data"

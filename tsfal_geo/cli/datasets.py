@@ -10,7 +10,7 @@ import click
 from tsfal_geo.cli.options import Reporter, json_option
 
 if TYPE_CHECKING:
-    from tsfal_geo.datasets.frame import Adapter, Option, Prepared
+    from tsfal_geo.datasets.adapter import Adapter, Option, Prepared
 
 
 @click.group("datasets")
@@ -21,7 +21,7 @@ def command() -> None:
 @command.command("list")
 def list_command() -> None:
     """The datasets known, and where to get them."""
-    from tsfal_geo.datasets.register import DATASETS
+    from tsfal_geo.datasets.registry import DATASETS
 
     for adapter in DATASETS.values():
         click.echo(f"{adapter.name}: {adapter.title}\n  {adapter.source}")
@@ -31,12 +31,12 @@ class _Datasets(click.Group):
     """One command a dataset, with the dataset's own options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from tsfal_geo.datasets.register import DATASETS
+        from tsfal_geo.datasets.registry import DATASETS
 
         return list(DATASETS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from tsfal_geo.datasets.register import DATASETS
+        from tsfal_geo.datasets.registry import DATASETS
 
         adapter = DATASETS.get(cmd_name)
         return None if adapter is None else _prepare_command(adapter)
@@ -83,9 +83,9 @@ def _click_option(option: Option) -> click.Option:
 
 def _told(prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
     """What is there now, for people and as a result."""
-    from tsfal_geo.cli.scenes import find_scenes
     from tsfal_geo.config import load_config
     from tsfal_geo.raster.chips import scene_chips
+    from tsfal_geo.reporting import find_scenes
 
     data = load_config(prepared.config).data
     splits = {}

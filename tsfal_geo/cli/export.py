@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tsfal_geo.cli.map_files import Wanted, describe, describe_all, write_onnx
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
-from tsfal_geo.cli.remote import RasterFolder, local_folder, remote_option
-from tsfal_geo.cli.scenes import find_scenes, scene_progress
+from tsfal_geo.cli.remote import RasterFolder, remote_option
+from tsfal_geo.project.export import Wanted, export_maps
+from tsfal_geo.raster.vrt import local_folder
 
 if TYPE_CHECKING:
-    from tsfal_geo.mapping.blocks import Job
-    from tsfal_geo.mapping.export import SceneMap
-    from tsfal_geo.mapping.known import Known
-    from tsfal_geo.mapping.predict import Part
-    from tsfal_geo.raster.scene import Scene
-    from tsfal_geo.workspace.layout import Workspace
-
-    Divide = Callable[[Job, Known | None, Callable[[float], None]], SceneMap | None]
+    pass
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -144,7 +133,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid, a STAC item."""
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     flags = {
         "confidence": confidence,
@@ -168,107 +157,3 @@ def command(
     finally:
         reporter.finish()
     reporter.result({"maps": [str(files.classes) for files in maps]})
-
-
-def export_maps(
-    workspace: Workspace, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
-) -> list[SceneMap]:
-    """Map every scene of a folder with the workspace's model; returns the files of each."""
-    from tsfal_geo.config import load_config
-    from tsfal_geo.mapping.blocks import Job
-    from tsfal_geo.mapping.export import check_paths, export_scene
-    from tsfal_geo.mapping.network import open_network
-    from tsfal_geo.mapping.scene import settings_of
-    from tsfal_geo.mapping.sources import open_scenes
-
-    scenes = find_scenes(raster, reporter)
-    check_paths(out, scenes, wanted.layers, wanted.pictures)
-    folder = workspace.current_model()
-    network = open_network(folder, errors="error_mask" in wanted.layers, augment=wanted.augment)
-    reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    config = workspace.config
-    if wanted.window is not None:
-        config = load_config(base=config, overrides={"export.window": wanted.window})
-    settings = settings_of(config, network, wanted.layers)
-    onnx = write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
-    jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, wanted.augment) for scene in scenes]
-    known = {} if wanted.network_only else _known(workspace, scenes, reporter)
-    maps = []
-    with divided(wanted) as divide:
-        for index, scene in enumerate(scenes):
-            progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
-            over = known.get(scene.name)
-            if divide is None:
-                files: SceneMap | None = export_scene(reader, index, network, out, settings, progress, over)
-            else:
-                files = divide(jobs[index], over, progress)
-            if files is None:
-                reporter.say(f"{scene.name}: {len(jobs[index].open_parts())} blocks are left to other shards")
-                continue
-            maps.append(files)
-            reporter.artefact("map", files.classes)
-            for layer, path in files.layers.items():
-                reporter.artefact(layer, path)
-            describe(scenes, index, files, network, wanted, reporter)
-    if len(maps) == len(scenes):
-        describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
-    return maps
-
-
-def _known(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
-    """What lies over the network's word, by scene."""
-    from tsfal_geo.active.known import elsewhere, known_scenes
-
-    snapshot = workspace.store().snapshot()
-    for finding in snapshot.rejected:
-        reporter.warning(f"not used: {finding}")
-    known = known_scenes(workspace, scenes, snapshot)
-    if known:
-        reporter.say(
-            f"{len(known)} of {len(scenes)} scenes were trained on: their labels, and votes that rest on "
-            "them, stand in the maps; --network-only leaves them out"
-        )
-    others = elsewhere(workspace, scenes)
-    if others:
-        more = f" and {len(others) - 1} more" if others[1:] else ""
-        reporter.warning(
-            f"{others[0].path}{more}: found name and grid of a scene that was trained on, expected its "
-            f"file in {workspace.raster_dir} for its labels to stand in the map; if it is the same picture, "
-            f"tell the workspace with `tsfal-geo train --workspace {workspace.root} --raster DIR`, "
-            "then export again"
-        )
-    return known
-
-
-@contextmanager
-def divided(wanted: Wanted) -> Iterator[Divide | None]:
-    """What does a job's blocks and puts them together; None for one pass over the scene."""
-    from tsfal_geo.mapping.blocks import assemble, run_here
-
-    def follow(
-        job: Job, known: Known | None, done: Iterator[Part], progress: Callable[[float], None]
-    ) -> SceneMap | None:
-        total = len(job.parts())
-        for _ in done:
-            progress(1 - len(job.open_parts()) / total)
-        files = assemble(job, known)
-        progress(1.0)
-        return files
-
-    if not wanted.in_blocks:
-        yield None
-    elif wanted.shard is not None:
-        shard, shards = wanted.shard
-        yield lambda job, known, progress: follow(job, known, run_here(job, shard, shards), progress)
-    else:
-        from tsfal_geo.mapping.cluster import connect, run_on
-
-        with connect(wanted.scheduler, wanted.workers or 1) as client:
-            # Local workers share the machine's cores.
-            threads = None if wanted.workers is None else max(1, (os.cpu_count() or 1) // wanted.workers)
-
-            def spread(job: Job, known: Known | None, progress: Callable[[float], None]) -> SceneMap | None:
-                job = replace(job, threads=threads)
-                return follow(job, known, run_on(client, job), progress)
-
-            yield spread

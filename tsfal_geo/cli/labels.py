@@ -13,7 +13,8 @@ from tsfal_geo.errors import LabelError
 
 if TYPE_CHECKING:
     from tsfal_geo.labels.history import Difference
-    from tsfal_geo.labels.store import LabelSnapshot, LabelStore
+    from tsfal_geo.labels.model import LabelSnapshot
+    from tsfal_geo.labels.store import LabelStore
 
 
 @click.group("labels")
@@ -59,7 +60,8 @@ def import_command(
 
     Classes are matched by --map, by id, or by name; a value that is none of these stops the import.
     """
-    from tsfal_geo.labels.importing import ImportOptions, check_mapping, import_labels
+    from tsfal_geo.labels.exchange.importing import check_mapping, import_labels
+    from tsfal_geo.labels.exchange.vector import ImportOptions
 
     store = _store(workspace)
     mapping = _mapping(pairs)
@@ -85,7 +87,7 @@ def import_command(
 @click.option("--round", "number", type=int, help="What this round trained on; else what holds now.")
 def export_command(out: Path, workspace: Path, number: int | None) -> None:
     """Write labels to OUT: .gpkg, .parquet, .geojson, .fgb, .json (COCO), or a folder of GeoTIFFs."""
-    from tsfal_geo.labels.exporting import export_labels
+    from tsfal_geo.labels.exchange.export import export_labels
 
     store = _store(workspace)
     snapshot = _state(store, "now" if number is None else str(number))
@@ -141,7 +143,7 @@ def restore_command(number: int, workspace: Path) -> None:
 
 
 def _store(workspace: Path) -> LabelStore:
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     return Workspace.open(workspace).store()
 

@@ -16,8 +16,8 @@ from typing import IO, Any
 import click
 
 from tsfal_geo import __version__
+from tsfal_geo.atomic import unsaved_work
 from tsfal_geo.errors import Cancelled
-from tsfal_geo.workspace.atomic import unsaved_work
 
 PROTOCOL = 1
 _ALONE_SECONDS = 0.5

@@ -86,7 +86,7 @@ def assign_command(
 
 
 def _store(workspace: Path, number: int | None) -> tuple[LabelStore, int]:
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     opened = Workspace.open(workspace)
     number = opened.current_round if number is None else number

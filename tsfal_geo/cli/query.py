@@ -26,15 +26,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Write a new round of queries from the last round's model, taking in the labels that came since."""
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     known = Workspace.open(workspace)
     named = {"active.strategy": strategy, "active.budget": budget}
     overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
     config = load_config(config_path, overrides, known.config)
     reporter = Reporter(as_json)
-    from tsfal_geo.active.loop import query
-    from tsfal_geo.active.request import Request
+    from tsfal_geo.rounds.context import Request
+    from tsfal_geo.rounds.loop import query
 
     try:
         query(Request(workspace, known.raster_dir, known.state.val_dir, config), reporter)

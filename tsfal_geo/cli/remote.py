@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from tsfal_geo.errors import RasterError
-
 # No listing of a file's folder on a server; EMPTY_DIR would also hide world files and names beside local
 # rasters. What a server drops now and then is asked for again.
 _ENVIRONMENT = {
@@ -50,33 +48,3 @@ class RasterFolder(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
         """The address as it is; everything else as a path."""
         return value if isinstance(value, str) and re.match(r"(https?|s3)://", value) else Path(value)
-
-
-def local_folder(raster: Path | str, folder: Path) -> Path:
-    """The folder of the scenes; for an address, one in ``folder`` with a VRT of the raster.
-
-    Raises:
-        RasterError: remote rasters are not allowed, or it cannot be read.
-    """
-    if isinstance(raster, Path):
-        return raster
-    from tsfal_geo.raster.vrt import REMOTE
-
-    if os.environ.get(REMOTE) != "1":
-        raise RasterError(f"{raster}: is on the network; allow it with --allow-remote")
-    import rasterio
-    import rasterio.shutil
-    from rasterio.errors import RasterioError
-
-    bucket = raster.removeprefix("s3://")
-    source = f"/vsicurl/{raster}" if bucket == raster else f"/vsis3/{bucket}"
-    stem = re.sub(r"[^\w.-]", "_", Path(raster.split("?")[0]).stem)
-    target = folder / stem / f"{stem}.vrt"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with rasterio.open(source) as dataset:
-            rasterio.shutil.copy(dataset, target, driver="VRT")
-    except RasterioError as error:
-        mend = "check the address" if bucket == raster else "check the address and the credentials"
-        raise RasterError(f"{raster}: cannot be read ({error}); {mend}") from None
-    return target.parent

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tsfal_geo.cli.options import json_option, workspace_option
+from tsfal_geo.project.status import collect
 
 if TYPE_CHECKING:
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
 
 @click.command("status")
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @json_option
 def command(workspace: Path, as_json: bool) -> None:
     """Show a workspace's rounds, its budget and what is waited for."""
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     opened = Workspace.open(workspace)
     report = collect(opened)
@@ -27,40 +28,6 @@ def command(workspace: Path, as_json: bool) -> None:
         click.echo(json.dumps({"event": "result", **report}, ensure_ascii=False))
         return
     _print(opened, report)
-
-
-def collect(workspace: Workspace) -> dict[str, Any]:
-    """Everything ``status`` shows, as JSON values.
-
-    Raises:
-        WorkspaceError: a round's ``metrics.json`` is missing or damaged.
-    """
-    rounds = [workspace.metrics(number) for number in range(workspace.current_round + 1)]
-    # A round takes its labels in before anything else.
-    interrupted = (workspace.round_dir(workspace.current_round + 1) / "taken.gpkg").is_file()
-    open_queries = len(workspace.store().open_queries(workspace.current_round)) if rounds else 0
-    return {
-        "workspace": str(workspace.root),
-        "status": workspace.state.status,
-        "round": workspace.current_round,
-        "rounds": rounds,
-        "open_queries": open_queries,
-        "interrupted": interrupted,
-        "next": next_step(workspace, open_queries, interrupted),
-    }
-
-
-def next_step(workspace: Workspace, open_queries: int, interrupted: bool) -> str:
-    """What the user does next, in a sentence with the command."""
-    command = f"tsfal-geo train --workspace {workspace.root}"
-    if interrupted or workspace.current_round < 0:
-        return f"go on with training: {command}"
-    if workspace.state.status == "waiting":
-        if open_queries:
-            folder = workspace.round_dir(workspace.current_round)
-            return f"label the {open_queries} open queries of {folder / 'queries.gpkg'}, then: {command}"
-        return f"no query is open; go on with training: {command}"
-    return f"write the map: tsfal-geo export --workspace {workspace.root}"
 
 
 def _print(workspace: Workspace, report: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def command(
         raise UserError("--store: found a password in the URL, which the workspace would keep; use ~/.pgpass")
     overrides = {**parse_set(settings), **_overrides(options)}
 
-    from tsfal_geo.workspace.layout import Workspace
+    from tsfal_geo.workspace.workspace import Workspace
 
     known = Workspace.open(workspace) if Workspace.exists(workspace) and not fresh else None
     if known is None and raster is None:
@@ -80,8 +80,8 @@ def command(
     config = load_config(config_path, overrides, base)
 
     reporter = Reporter(as_json)
-    from tsfal_geo.active.loop import train
-    from tsfal_geo.active.request import Request
+    from tsfal_geo.rounds.context import Request
+    from tsfal_geo.rounds.loop import train
 
     try:
         train(

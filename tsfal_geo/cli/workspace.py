@@ -19,7 +19,7 @@ def command() -> None:
 @click.argument("destination", type=click.Path(path_type=Path))
 def copy(workspace: Path, destination: Path) -> None:
     """Copy a workspace to DESTINATION, label files being edited included."""
-    from tsfal_geo.labels.backup import copy_workspace
+    from tsfal_geo.workspace.copy import copy_workspace
 
     files = copy_workspace(workspace, destination)
     click.echo(f"{destination}: {files} files")

@@ -25,7 +25,7 @@ Method = Literal[
     "deal",
     "s4al",
 ]
-"""Ways to train; each is a module in ``tsfal_geo.ssl`` that registers itself under this name."""
+"""Ways to train; each is a module in ``tsfal_geo.training`` that registers itself under this name."""
 
 QueryStrategy = Literal[
     "plar",
@@ -40,7 +40,7 @@ QueryStrategy = Literal[
     "deal_de",
     "s4al",
 ]
-"""Ways to choose queries; each is a class in ``tsfal_geo.active.strategies``."""
+"""Ways to choose queries; each is a class in ``tsfal_geo.queries.strategies``."""
 
 
 class Frozen(BaseModel):

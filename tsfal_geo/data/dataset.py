@@ -24,7 +24,7 @@ from torchgeo.datasets.utils import GeoSlice
 
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.chips import Chip
-from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 

@@ -19,7 +19,7 @@ from tsfal_geo.data.samplers import FixedSampler, Stream
 from tsfal_geo.data.steps import Part, StepBatches, StepLoader
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.chips import Chip, owned_part
-from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 
 _MAX_WORKERS = 8

@@ -13,11 +13,11 @@ from torchgeo.datasets import NonGeoDataset
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.config import load_config
 from tsfal_geo.data.dataset import OrthoDataset
-from tsfal_geo.datasets.frame import open_prepared
+from tsfal_geo.datasets.adapter import open_prepared
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.raster.chips import scene_chips
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.raster.labels import FolderLabels
+from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
 
 if TYPE_CHECKING:

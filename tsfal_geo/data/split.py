@@ -13,7 +13,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster import naming
 from tsfal_geo.raster.chips import Chip
-from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsfal_geo.classes import ClassInfo, ClassMap
-from tsfal_geo.datasets import streets
-from tsfal_geo.datasets.frame import (
+from tsfal_geo.datasets import pairs as streets
+from tsfal_geo.datasets.adapter import (
     SPLITS,
     Adapter,
     Option,
@@ -17,8 +17,8 @@ from tsfal_geo.datasets.frame import (
     open_prepared,
     silent,
     write_config,
+    write_lists,
 )
-from tsfal_geo.datasets.lists import write_lists
 from tsfal_geo.datasets.pairs import Pair, bring_pairs, check, pairs
 from tsfal_geo.datasets.shipped import Shipped, shipped
 from tsfal_geo.errors import UserError

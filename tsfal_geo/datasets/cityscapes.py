@@ -13,18 +13,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tsfal_geo.classes import ClassInfo, ClassMap
-from tsfal_geo.datasets import streets
-from tsfal_geo.datasets.frame import (
+from tsfal_geo.datasets import pairs as streets
+from tsfal_geo.datasets.adapter import (
     Adapter,
     Option,
     Prepared,
     Progress,
     building,
     open_prepared,
+    shuffled,
     silent,
     write_config,
+    write_lists,
 )
-from tsfal_geo.datasets.lists import shuffled, write_lists
 from tsfal_geo.datasets.pairs import Pair, bring_pairs, check, pairs
 from tsfal_geo.datasets.shipped import Shipped, shipped
 from tsfal_geo.errors import UserError

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
-from tsfal_geo.datasets import streets
-from tsfal_geo.datasets.frame import (
+from tsfal_geo.datasets import pairs as streets
+from tsfal_geo.datasets.adapter import (
     Adapter,
     Option,
     Prepared,
@@ -19,13 +19,15 @@ from tsfal_geo.datasets.frame import (
     building,
     open_prepared,
     place,
+    shuffled,
     silent,
     write_config,
+    write_lists,
 )
-from tsfal_geo.datasets.lists import shuffled, write_lists
 from tsfal_geo.errors import UserError
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.raster.labels import check_labels, infer_class_map
+from tsfal_geo.raster.label_reader import check_labels
+from tsfal_geo.raster.label_tables import infer_class_map
 from tsfal_geo.raster.scene import Scene
 
 

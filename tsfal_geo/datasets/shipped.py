@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tsfal_geo.datasets.frame import place
+from tsfal_geo.datasets.adapter import place
 from tsfal_geo.errors import UserError
 
 

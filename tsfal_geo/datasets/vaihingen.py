@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.datasets import vaihingen_fixture
-from tsfal_geo.datasets.frame import (
+from tsfal_geo.datasets.adapter import (
     Adapter,
     Option,
     Prepared,
@@ -26,7 +26,7 @@ from tsfal_geo.datasets.shipped import Shipped, bring, check_md5, shipped
 from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.files import open_raster
-from tsfal_geo.raster.labels import check_labels
+from tsfal_geo.raster.label_reader import check_labels
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 

@@ -9,9 +9,9 @@ import numpy as np
 import shapely
 
 from tsfal_geo.classes import IGNORE, ClassMap
-from tsfal_geo.labels.crs import to_pixels
+from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import Label
+from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
 
 

@@ -6,24 +6,18 @@ longer hold and holds those that since were deleted; the last one counts, and la
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.labels.gpkg_file import read_table, reading, writing
-from tsfal_geo.labels.gpkg_new import new_file
-from tsfal_geo.labels.label_file import append, create_label_file, read_label_file
-from tsfal_geo.labels.resolve import Context, Findings, decisions_in_order, in_order
-from tsfal_geo.labels.store import Label, LabelSnapshot, label_keys
-
-if TYPE_CHECKING:
-    from tsfal_geo.labels.store import LabelStore
-
-_RESTORATION = re.compile(r"restore-(\d+)\.gpkg")
-_WITHDRAWN = "CREATE TABLE withdrawn (key TEXT PRIMARY KEY NOT NULL)"
+from tsfal_geo.geopackage.connection import writing
+from tsfal_geo.geopackage.create import new_file
+from tsfal_geo.labels.agreement import Agreement, Conflict, agreement, conflicts
+from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
+from tsfal_geo.labels.model import Finding, Label, LabelSnapshot, label_keys
+from tsfal_geo.labels.restorations import WITHDRAWN, next_restoration, not_in
+from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.labels.validation import Context, Findings, decisions_in_order, in_order
 
 
 @dataclass(frozen=True)
@@ -95,11 +89,11 @@ def restore(store: LabelStore, number: int) -> Difference:
     everything = store.read_all()
     wanted = {*label_keys(target.labels), *(item.key for item in target.decisions)}
     there = {*label_keys(everything.labels), *(item.key for item in everything.decisions)}
-    labels = _missing(target.labels, label_keys(target.labels), there)
+    labels = not_in(target.labels, label_keys(target.labels), there)
     decisions = [item for item in target.decisions if item.key not in there]
-    path = _next_restoration(store.folder)
+    path = next_restoration(store.folder)
     with new_file(path) as temporary:
-        create_label_file(temporary, store.scenes, store.classes, "", "restored", [_WITHDRAWN])
+        create_label_file(temporary, store.scenes, store.classes, "", "restored", [WITHDRAWN])
         with writing(temporary) as connection:
             append(connection, store.scenes, labels, decisions, origin=True)
             connection.executemany(
@@ -108,63 +102,82 @@ def restore(store: LabelStore, number: int) -> Difference:
     return difference(present, store.snapshot())
 
 
-def apply_restoration(store: LabelStore, snapshot: LabelSnapshot) -> LabelSnapshot:
-    """Without what the last restoration withdrew, with what it brought back, without copies, in order."""
-    labels, decisions = list(snapshot.labels), list(snapshot.decisions)
-    path = _last_restoration(store.folder)
-    if path is not None:
-        with reading(path) as connection:
-            withdrawn = {str(row["key"]) for row in read_table(connection, "withdrawn")}
-        findings = Findings(path.name)
-        context = Context(store.scenes, store.classes, lambda _: None)
-        back, decided = read_label_file(path, context, findings)
-        labels = _missing(labels, label_keys(labels), withdrawn) + back
-        decisions = [item for item in decisions if item.key not in withdrawn] + decided
-    return LabelSnapshot(
-        in_order(_without_copies(labels)),
-        decisions_in_order(list({item.key: item for item in decisions}.values())),
-        snapshot.rejected,
-        snapshot.notes,
+@dataclass(frozen=True)
+class Intake:
+    """What a round trains on, and what is to be told about it.
+
+    Attributes:
+        snapshot: the labels and decisions.
+        changed: against the previous round that took labels in.
+        conflicts: where people differ; the later label trains.
+        agreement: where several people answered the same query.
+        repeated: whether the round had taken labels in before (a resumed run) and this is that copy.
+    """
+
+    snapshot: LabelSnapshot
+    changed: Difference
+    conflicts: tuple[Conflict, ...]
+    agreement: Agreement
+    repeated: bool
+
+    @property
+    def rejected(self) -> tuple[Finding, ...]:
+        """Rows that cannot be used, and why."""
+        return self.snapshot.rejected
+
+    def lines(self) -> list[str]:
+        """The report, for people."""
+        told = [
+            f"{len(self.snapshot.labels)} labels taken in: {len(self.changed.added)} new, "
+            f"{len(self.changed.removed)} gone, {self.changed.kept} as before"
+        ]
+        told += [f"not used: {finding}" for finding in self.snapshot.rejected]
+        told += [f"note: {finding}" for finding in self.snapshot.notes]
+        if self.conflicts:
+            pixels = sum(conflict.pixels for conflict in self.conflicts)
+            told.append(
+                f"{len(self.conflicts)} conflicts between people over {pixels} pixels; the later label holds"
+            )
+        if self.agreement.queries:
+            told.append(
+                f"{self.agreement.queries} queries answered by several people: "
+                f"{self.agreement.share:.1%} of {self.agreement.pixels} pixels agree, "
+                f"kappa {self.agreement.kappa:.2f}"
+            )
+        return told
+
+
+def take(store: LabelStore, number: int) -> Intake:
+    """Take in what is committed now and keep it as ``rounds/NNN/taken.gpkg``.
+
+    A round takes labels in once: called again (a resumed run), it gives back what it took.
+
+    Args:
+        store: the label store.
+        number: the round that is going to train on them.
+
+    Raises:
+        WorkspaceError: a file is locked for too long or of a newer schema, or an earlier copy is damaged.
+    """
+    scenes = list(store.scenes.values())
+    repeated = taken_path(store, number).is_file()
+    if repeated:
+        snapshot = read_taken(store, number)
+    else:
+        snapshot = store.snapshot()
+        write_taken(store, number, snapshot)
+    return Intake(
+        snapshot=snapshot,
+        changed=difference(previous_taken(store, number), snapshot),
+        conflicts=tuple(conflicts(snapshot.labels, scenes, store.classes)),
+        agreement=agreement(snapshot.labels, scenes, store.classes),
+        repeated=repeated,
     )
 
 
-def is_restoration(path: Path) -> bool:
-    """Whether a file of the labels' folder is a restoration."""
-    return _RESTORATION.fullmatch(path.name) is not None
-
-
-def _missing(labels: Iterable[Label], keys: Iterable[str], known: set[str]) -> list[Label]:
-    return [label for label, key in zip(labels, keys, strict=True) if key not in known]
-
-
-def _without_copies(labels: list[Label]) -> list[Label]:
-    # The same row in two files: somebody put a copy of a label file into the folder.
-    files: dict[tuple[object, ...], set[str]] = {}
-    for label in labels:
-        files.setdefault((label.author, label.created, label.scene, label.class_id), set()).add(label.file)
-    doubtful = {signature for signature, names in files.items() if len(names) > 1}
-    if not doubtful:
-        return labels
-    seen: set[str] = set()
-    kept = []
-    for label in sorted(labels, key=lambda item: item.file):
-        if (label.author, label.created, label.scene, label.class_id) in doubtful:
-            if label.key in seen:
-                continue
-            seen.add(label.key)
-        kept.append(label)
-    return kept
-
-
-def _restorations(folder: Path) -> dict[int, Path]:
-    found = ((_RESTORATION.fullmatch(path.name), path) for path in folder.glob("restore-*.gpkg"))
-    return {int(match[1]): path for match, path in found if match}
-
-
-def _last_restoration(folder: Path) -> Path | None:
-    found = _restorations(folder)
-    return found[max(found)] if found else None
-
-
-def _next_restoration(folder: Path) -> Path:
-    return folder / f"restore-{max(_restorations(folder), default=0) + 1}.gpkg"
+def previous_taken(store: LabelStore, number: int) -> LabelSnapshot:
+    """What the last round before ``number`` trained on; empty if none took labels in."""
+    for earlier in range(number - 1, -1, -1):
+        if taken_path(store, earlier).is_file():
+            return read_taken(store, earlier)
+    return LabelSnapshot((), ())

@@ -9,9 +9,9 @@ import pyproj
 from psycopg import sql
 
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.labels.crs import same_crs
-from tsfal_geo.labels.schema import SCHEMA, check_schema
-from tsfal_geo.labels.store import SOURCES, STATUSES
+from tsfal_geo.geopackage.tables import SCHEMA, check_schema
+from tsfal_geo.labels.model import SOURCES, STATUSES
+from tsfal_geo.raster.layer_crs import same_crs
 
 _MAKING = 7_251_964  # any number: the lock under which the tables are made
 

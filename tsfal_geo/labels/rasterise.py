@@ -12,9 +12,9 @@ from affine import Affine
 from rasterio.features import rasterize
 
 from tsfal_geo.classes import IGNORE, ClassMap
-from tsfal_geo.labels.crs import to_pixels
-from tsfal_geo.labels.store import Label
-from tsfal_geo.raster.labels import LabelReader
+from tsfal_geo.labels.model import Label
+from tsfal_geo.raster.label_reader import LabelReader
+from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
 
 BLOCK = 512  # pixels a side of what is rasterised at once

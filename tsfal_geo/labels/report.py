@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tsfal_geo.labels.agreement import Conflict, agreement, conflicts
+from tsfal_geo.labels.model import Label, LabelSnapshot
 from tsfal_geo.labels.rasterise import PolygonLabels, ValidReader
-from tsfal_geo.labels.store import Label, LabelSnapshot, LabelStore
+from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 

@@ -6,29 +6,15 @@ import hashlib
 import re
 import unicodedata
 
-from tsfal_geo.errors import LabelError, WorkspaceError
-
-SCHEMA = 1
-GPKG_OPTIONS = {"VERSION": "1.3"}  # QGIS 3.22 warns about 1.4 each time it opens a file
-META_TABLE = "tsfal_meta"
+from tsfal_geo.errors import LabelError
+from tsfal_geo.geopackage.tables import literal, quote
 
 LABEL_COLUMNS = ("class_id", "scene", "qid", "round", "author", "created", "source")
 TAKEN_COLUMNS = (*LABEL_COLUMNS, "file", "file_fid")
 QUERY_COLUMNS = ("qid", "round", "scene", "chip", "rank", "score", "reason", "suggested", "pixels")
 DECISION_COLUMNS = ("qid", "round", "status", "author", "created")
-
 _WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
 _RESERVED = re.compile(r"(import|restore)-\d+$")
-
-
-def quote(name: str) -> str:
-    """An SQL identifier, whatever the name."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """An SQL string, whatever the text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def label_columns(author: str) -> str:
@@ -76,18 +62,6 @@ def fill_trigger(table: str, author: str, source: bool) -> str:
         f"CREATE TRIGGER {quote(f'tsfal_fill_{table}')} AFTER INSERT ON {quote(table)} WHEN {missing} "
         f"BEGIN UPDATE {quote(table)} SET {filled} WHERE fid = NEW.fid; END"
     )
-
-
-def check_schema(version: str | None, file: str) -> None:
-    """Refuse a file of a newer schema; a file without one is from elsewhere, and read for what it has.
-
-    Raises:
-        WorkspaceError: the schema is newer than this program.
-    """
-    if version is not None and int(version) > SCHEMA:
-        raise WorkspaceError(
-            f"{file}: label schema {version} is newer than this tsfal-geo knows ({SCHEMA}); upgrade tsfal-geo"
-        )
 
 
 def author_slug(author: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tsfal_geo.config import Config
 from tsfal_geo.errors import UserError
-from tsfal_geo.mapping.network import Network
-from tsfal_geo.mapping.predict import Part, RowSink, predict_scene
+from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.streamed import stream_scene
+from tsfal_geo.mapping.windowed import Part, RowSink, predict_scene
 from tsfal_geo.raster.reader import SceneReader
 
 

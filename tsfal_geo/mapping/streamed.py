@@ -13,31 +13,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tsfal_geo.mapping.memory import bound_arenas, out_of_memory
-from tsfal_geo.mapping.predict import ROWS_AT_ONCE, Part, RowBlock, RowSink
-from tsfal_geo.mapping.prefetch import prefetch
-from tsfal_geo.mapping.rowstream import RowNetwork, RowStream
+from tsfal_geo.inference.compute import bound_arenas, out_of_memory
+from tsfal_geo.inference.rows.model import RowModel
+from tsfal_geo.inference.rows.network import RowStream
+from tsfal_geo.mapping.pipeline import prefetch
+from tsfal_geo.mapping.windowed import ROWS_AT_ONCE, Part, RowBlock, RowSink
 from tsfal_geo.raster.reader import Patch, SceneReader
 from tsfal_geo.raster.write import BLOCK
 
 _WIDEST = 12288
 _STEP = 256
 _TALLEST = 512
-
-
-@dataclass(frozen=True)
-class RowModel:
-    """A network on rows, with what comes before it.
-
-    Attributes:
-        network: gives the layers at the raster's resolution.
-        prepare: from a batch as in training to the network's input, on its device.
-        pixels: at a time that suit the device.
-    """
-
-    network: RowNetwork
-    prepare: Callable[[dict[str, Tensor]], Tensor]
-    pixels: int = 2**18
 
 
 def stream_scene(

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tsfal_geo.models.halfconv import halve
 from tsfal_geo.models.head import FEATURES, alike, enlarge_to
+from tsfal_geo.models.layers import halve
 
 _HIDDEN = 64
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.models.dropout import ByteDropout
 from tsfal_geo.models.encoders import EncoderFeatures
+from tsfal_geo.models.layers import ByteDropout
 
 FEATURES = 256
 

@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tsfal_geo import atomic
 from tsfal_geo.config import ClassSpec, ModelConfig
 from tsfal_geo.errors import WeightsError
 from tsfal_geo.models.segmenter import Segmenter, build_segmenter
-from tsfal_geo.workspace import atomic
 
 SCHEMA_VERSION = 1
 WEIGHTS_NAME = "model.safetensors"

@@ -11,8 +11,7 @@ from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.files import open_raster, reading, size_on_disk
-from tsfal_geo.raster.grids import grid_of
-from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.scene import Scene, grid_of
 
 _DTYPES = frozenset(["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
 _MAX_BLOCK = 1 << 30

@@ -11,11 +11,10 @@ import numpy as np
 from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.errors import UserError
 from tsfal_geo.raster.discovery import Survey, survey
-from tsfal_geo.raster.grids import metres_per_pixel
-from tsfal_geo.raster.labels import check_labels, infer_class_map
-from tsfal_geo.raster.labeltables import names_its_classes
+from tsfal_geo.raster.label_reader import check_labels
+from tsfal_geo.raster.label_tables import infer_class_map, names_its_classes
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.scene import Scene, metres_per_pixel
 
 _READ_WHOLE = 32_000_000
 _ROWS = 1024

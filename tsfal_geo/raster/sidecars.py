@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+from tsfal_geo.atomic import write_text
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.workspace.atomic import write_text
 
 _TABLE_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 """Name, type (0 integer, 2 text) and usage of the attribute table's columns, as GDAL numbers them."""

@@ -7,6 +7,7 @@ themselves or, with ``--allow-remote``, addresses on the web or in S3.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -79,3 +80,33 @@ def _resolved(path: Path, name: str, relative: bool) -> str:
         return name
     # Anything with a driver's prefix or a data set inside a file is no plain file and will not be found.
     return str((path.parent / name if relative else Path(name)).absolute())
+
+
+def local_folder(raster: Path | str, folder: Path) -> Path:
+    """The folder of the scenes; for an address, one in ``folder`` with a VRT of the raster.
+
+    Raises:
+        RasterError: remote rasters are not allowed, or it cannot be read.
+    """
+    if isinstance(raster, Path):
+        return raster
+    from tsfal_geo.raster.vrt import REMOTE
+
+    if os.environ.get(REMOTE) != "1":
+        raise RasterError(f"{raster}: is on the network; allow it with --allow-remote")
+    import rasterio
+    import rasterio.shutil
+    from rasterio.errors import RasterioError
+
+    bucket = raster.removeprefix("s3://")
+    source = f"/vsicurl/{raster}" if bucket == raster else f"/vsis3/{bucket}"
+    stem = re.sub(r"[^\w.-]", "_", Path(raster.split("?")[0]).stem)
+    target = folder / stem / f"{stem}.vrt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with rasterio.open(source) as dataset:
+            rasterio.shutil.copy(dataset, target, driver="VRT")
+    except RasterioError as error:
+        mend = "check the address" if bucket == raster else "check the address and the credentials"
+        raise RasterError(f"{raster}: cannot be read ({error}); {mend}") from None
+    return target.parent

@@ -19,9 +19,9 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
+from tsfal_geo.atomic import replace_file
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.raster import sidecars
-from tsfal_geo.workspace.atomic import replace_file
 
 BLOCK = 512
 """Side of the tiles of written files; blocks given to `RasterWriter.write` should start on multiples."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.workspace.atomic import write_text
 
 
 @contextmanager

@@ -1,0 +1,114 @@
+"""What a round's metrics say about masks and votes, counted by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tsfal_geo.config import Config
+from tsfal_geo.inference.compute import Compute
+from tsfal_geo.raster.chips import Chip
+from tsfal_geo.refinement.error_mask import Prediction
+from tsfal_geo.refinement.plar import PlarResult
+from tsfal_geo.refinement.refiner import ActiveRefiner, Look
+from tsfal_geo.rounds import inspection as looking
+from tsfal_geo.rounds.inspection import Watcher
+
+CHIP = Chip(scene=1, row=0, col=2, y=4, x=32, size=16)
+
+# One row a cell: truth, the teacher's class, its confidence, the decoder's probability, the vote.
+CELLS = """
+    0 0 0.9 0.1 -    1 0 0.9 0.8 1    1 0 0.6 0.1 1    2 2 0.6 0.8 1
+    0 1 0.9 0.1 -    2 2 0.9 0.6 2    0 0 0.9 0.1 -    1 1 0.6 0.1 -
+    2 1 0.6 0.9 -    2 2 0.9 0.1 -    1 1 0.9 0.8 1    0 2 0.9 0.8 0
+    - 1 0.6 0.8 0    a 1 0.6 0.8 0    m 1 0.6 0.8 0    0 0 0.9 0.1 -
+"""
+# Not counted: "-" has no truth, "a" (class 0) may not be asked, "m" is half 0 and half 1.
+
+
+class Truth:
+    """Known in the window of the chip."""
+
+    def read(self, scene, y, x, height, width):
+        assert (scene, y, x, height, width) == (1, 4, 32, 16, 16)
+        return TRUTH
+
+
+def column(number, dtype, **names):
+    values = [names.get(value, value) for value in CELLS.split()[number::5]]
+    return torch.tensor([float(value) for value in values]).reshape(1, 4, 4).to(dtype)
+
+
+NAMES = {"-": "255", "a": "0", "m": "0"}
+TRUTH = column(0, torch.uint8, **NAMES)[0].numpy().repeat(4, 0).repeat(4, 1)
+TRUTH[12:, 10:12] = 1
+ASKABLE = np.ones((16, 16), bool)
+ASKABLE[12:, 4:8] = False
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """Make a watcher of no more than it needs to count."""
+
+    def make(known=True, **sections):
+        monkeypatch.setattr(looking, "OrthoDataset", lambda *args, **options: None)
+        monkeypatch.setattr(looking, "choose_compute", lambda: Compute(torch.device("cpu"), torch.bfloat16))
+        monkeypatch.setattr(looking, "folded", lambda network, dtype: network)
+        config = Config.model_validate(sections)
+        module = nn.Module()
+        module.predictor = None
+        inputs = SimpleNamespace(reader=None, classes=("a", "b", "c"))
+        return Watcher(
+            SimpleNamespace(config=config, inputs=inputs),
+            SimpleNamespace(module=module, refiner=ActiveRefiner(config, 3, refining=True)),
+            SimpleNamespace(every=None, aside=None),
+            None,
+            truth=Truth() if known else None,
+        )
+
+    return make
+
+
+def look(decodes=True):
+    conf, error = column(2, torch.float32), column(3, torch.float32)
+    vote = column(4, torch.uint8, **NAMES)
+    mask = (conf < 0.7) | (error > 0.7) | (vote != 255)
+    unused = torch.zeros_like(conf)
+    votes = PlarResult(vote, unused, unused, vote, vote, torch.ones(1, 3, dtype=torch.bool))
+    cells = Prediction(column(1, torch.uint8), conf)
+    return Look(unused, cells, error.logit()[:, None] if decodes else None, mask, mask, votes)
+
+
+@pytest.mark.parametrize("halves", [1, 2])
+def test_masks_and_votes_are_counted_against_the_truth(watch, halves):
+    watcher = watch(emd={"threshold": 0.7}, plar={"confidence": 0.7})
+    for rows in np.split(np.arange(16), halves):
+        watcher._count(CHIP, 0, look(), ASKABLE & np.isin(np.arange(16), rows)[:, None])
+    found = watcher.diagnostics()
+    # Wrong: cells 1, 2, 4, 8 and 11. Doubted: 2, 3, 7 and 8. Decoder above 0.7: 1, 3, 8, 10 and 11.
+    assert found["error_mask"] == {
+        "confidence": {"precision": 2 / 4, "recall": 2 / 5},
+        "emd": {"precision": 3 / 5, "recall": 3 / 5},
+        "either": {"precision": 4 / 7, "recall": 4 / 5},
+    }
+    # Votes: right in 1, 2, 5, 10 and 11, wrong in 3; in 7 and 8 there is none.
+    votes = found["votes"]
+    assert votes["cells"] == 8
+    assert (votes["precision"], votes["coverage"]) == (5 / 6, 6 / 8)
+    assert votes["precision_before"] == 3 / 6
+    assert (votes["accuracy_before"], votes["accuracy_after"]) == (4 / 8, 6 / 8)
+    assert votes["class_precision"] == [1, 3 / 4, 1]
+
+
+def test_without_a_decoder_the_mask_is_that_of_confidence(watch):
+    watcher = watch()
+    watcher._count(CHIP, 0, look(decodes=False), ASKABLE)
+    found = watcher.diagnostics()["error_mask"]
+    assert found["emd"] == {"precision": None, "recall": 0}
+    assert found["either"] == found["confidence"] == {"precision": 2 / 4, "recall": 2 / 5}
+
+
+def test_nothing_is_told_where_only_people_know_the_truth(watch):
+    assert watch(known=False).diagnostics() == {}

@@ -1,0 +1,1 @@
+"""GeoPackages: made whole, appended to in one transaction, styled for QGIS."""

@@ -1,0 +1,67 @@
+"""Batch norms taken into the convolutions before them: a third less work for a network on a CPU."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from tsfal_geo.inference.outputs import OutputLayers
+from tsfal_geo.inference.rows.graph import UnstreamableError, activation_of, norm_after, traced
+from tsfal_geo.models.emd import ErrorMaskDecoder
+from tsfal_geo.models.layers import can_halve, halve
+from tsfal_geo.models.segmenter import Segmenter
+
+
+def fold_norms(network: nn.Module, dtype: torch.dtype | None) -> None:
+    """Fold the batch norms of a network in eval mode, in place; of one that cannot be traced, none.
+
+    Args:
+        network: takes one image.
+        dtype: bfloat16: convolutions that take a norm in compute in it from then on; None: in float32.
+    """
+    try:
+        graph, modules = traced(network)
+    except UnstreamableError:
+        return
+    calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    instead: dict[nn.Module, nn.Module] = {}
+    for node in graph.nodes:
+        norm = norm_after(node, modules)
+        if norm is None or calls[str(node.target)] > 1 or calls[str(next(iter(node.users)).target)] > 1:
+            continue
+        convolution = modules[str(node.target)]
+        assert isinstance(convolution, nn.Conv2d)
+        if dtype is not None and not can_halve(convolution):
+            continue
+        fused = fuse_conv_bn_eval(convolution, norm)
+        convolution.weight, convolution.bias = fused.weight, fused.bias
+        if dtype is not None:
+            halve(convolution)
+        instead[norm] = activation_of(norm)
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if child in instead:
+                setattr(parent, name, instead[child])
+
+
+def folded(segmenter: Segmenter, dtype: torch.dtype | None) -> Segmenter:
+    """A copy for inference, with batch norms folded into convolutions where the network can be traced.
+
+    Args:
+        segmenter: stays as it is.
+        dtype: what autocast uses on the CPU; None for float32.
+    """
+    segmenter = copy.deepcopy(segmenter).eval()
+    fold_norms(OutputLayers(segmenter, None).eval(), dtype)
+    return segmenter
+
+
+def folded_decoder(decoder: ErrorMaskDecoder, dtype: torch.dtype | None) -> ErrorMaskDecoder:
+    """A copy for inference, with batch norms folded into convolutions; ``dtype`` as in ``folded``."""
+    decoder = copy.deepcopy(decoder)
+    decoder.fold_batch_norms(dtype)
+    return decoder

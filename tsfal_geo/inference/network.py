@@ -1,0 +1,176 @@
+"""A trained model as a function from batches to probabilities, on the fastest device that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.inference.compute import Compute, choose_compute, out_of_memory
+from tsfal_geo.inference.folding import folded, folded_decoder
+from tsfal_geo.inference.outputs import ERROR, PROBABILITIES, PredictFn, to_device
+from tsfal_geo.inference.rows.model import RowModel, row_model
+from tsfal_geo.models.emd import ErrorMaskDecoder
+from tsfal_geo.models.io import ModelCard, load_model, part_tensors
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.raster.stats import Normalisation
+
+_READY = 20
+"""Steps of training below which an error mask decoder has no say."""
+
+
+def probabilities(
+    segmenter: Segmenter, normaliser: Normaliser, compute: Compute, decoder: ErrorMaskDecoder | None = None
+) -> PredictFn:
+    """The class probabilities of a network as a ``predict_fn``: layer ``probabilities`` at stride 4.
+
+    Args:
+        segmenter: put into eval mode and moved to the device; on a CPU a copy of it is used.
+        normaliser: of the training; moved to the device.
+        compute: where to run.
+        decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
+    """
+    segmenter = segmenter.eval()
+    if compute.folds:
+        segmenter = folded(segmenter, compute.dtype)
+        decoder = None if decoder is None else folded_decoder(decoder, compute.dtype)
+    network: nn.Module = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    normaliser = normaliser.to(compute.device)
+    if decoder is not None:
+        decoder = decoder.eval().to(compute.device)
+
+    def predict(batch: dict[str, Tensor]) -> Mapping[str, Tensor]:
+        moved = {name: to_device(tensor, compute.device) for name, tensor in batch.items()}
+        images = normaliser(moved).contiguous(memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(),
+            torch.autocast(compute.device.type, compute.dtype, enabled=compute.dtype is not None),
+        ):
+            output = network(images, features=decoder is not None)
+            layers = {PROBABILITIES: output.logits.float().softmax(1)}
+            if decoder is not None:
+                logits = decoder(output.f1, output.f2, layers[PROBABILITIES])
+                layers[ERROR] = logits.float().sigmoid()
+        return layers
+
+    return predict
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model, ready to predict.
+
+    Attributes:
+        predict: gives the layer ``probabilities`` and, where there is a decoder, ``error``.
+        card: what it was trained on.
+        classes: its class map.
+        batch: windows at a time that suit the device.
+        error_threshold: of the decoder's probability; None where there is no decoder.
+        rows: the same network on a scene as one image; None where it sees windows alone.
+    """
+
+    predict: PredictFn
+    card: ModelCard
+    classes: ClassMap
+    batch: int = 4
+    error_threshold: float | None = None
+    rows: RowModel | None = None
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Channels of each layer that ``predict`` gives."""
+        layers = {PROBABILITIES: len(self.classes)}
+        return layers if self.error_threshold is None else {**layers, ERROR: 1}
+
+
+def open_network(
+    folder: Path, compute: Compute | None = None, *, errors: bool = False, augment: bool = False
+) -> Network:
+    """Load the model of a folder.
+
+    Args:
+        folder: holds ``model.safetensors`` and ``model.json``.
+        compute: where it runs; None: chosen.
+        errors: with its error mask decoder, where it has a trained one.
+        augment: the mean over the eight flips and quarter turns of each window, at eight times the work.
+
+    Raises:
+        WeightsError: missing or damaged.
+    """
+    compute = compute or choose_compute()
+    segmenter, card = load_model(folder)
+    decoder, threshold = load_decoder(folder, len(card.classes)) if errors else (None, None)
+    normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
+    predict = probabilities(segmenter, normaliser, compute, decoder)
+    rows = None if augment else row_model(segmenter, normaliser, compute, card.chip_size, decoder)
+    predict = within_memory(mean_of_turns(predict) if augment else predict)
+    batch = 16 if compute.device.type == "cuda" else 4
+    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows)
+
+
+def load_decoder(folder: Path, classes: int) -> tuple[ErrorMaskDecoder | None, float | None]:
+    """A model's error mask decoder and the threshold of its probability; None where it has no trained one.
+
+    Raises:
+        WeightsError: missing or damaged.
+    """
+    part = part_tensors(folder, "refiner")
+    if int(part.get("trained", torch.zeros(()))) < _READY:
+        return None, None
+    weights = {key.removeprefix("emd."): value for key, value in part.items() if key.startswith("emd.")}
+    decoder = ErrorMaskDecoder(classes, first_kernel=1 if "coarse.weight" in weights else 3)
+    decoder.load_state_dict(weights)
+    return decoder, float(part["threshold"])
+
+
+def mean_of_turns(predict: PredictFn) -> PredictFn:
+    """A ``predict_fn`` that averages over the eight flips and quarter turns of square windows."""
+
+    def averaged(batch: dict[str, Tensor]) -> Mapping[str, Tensor]:
+        total: dict[str, Tensor] = {}
+        for flipped in (False, True):
+            for turns in range(4):
+                turned = {name: _turn(tensor, flipped, turns) for name, tensor in batch.items()}
+                for name, values in predict(turned).items():
+                    back = _turn_back(values, flipped, turns)
+                    total[name] = total[name] + back if name in total else back
+        return {name: values / 8 for name, values in total.items()}
+
+    return averaged
+
+
+def within_memory(predict: PredictFn) -> PredictFn:
+    """A ``predict_fn`` that halves batches for which the device has not enough memory, from then on."""
+    most = 0
+
+    def halving(batch: dict[str, Tensor]) -> Mapping[str, Tensor]:
+        nonlocal most
+        count = len(batch["image"])
+        if not 0 < most < count:
+            try:
+                return predict(batch)
+            except RuntimeError as error:
+                if count == 1 or not out_of_memory(error):
+                    raise
+                most = -(-count // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        size = most
+        parts = [halving({k: v[i : i + size] for k, v in batch.items()}) for i in range(0, count, size)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    return halving
+
+
+def _turn(tensor: Tensor, flipped: bool, turns: int) -> Tensor:
+    return (tensor.flip(-1) if flipped else tensor).rot90(turns, (-2, -1))
+
+
+def _turn_back(tensor: Tensor, flipped: bool, turns: int) -> Tensor:
+    tensor = tensor.rot90(-turns, (-2, -1))
+    return tensor.flip(-1) if flipped else tensor

@@ -1,0 +1,1 @@
+"""Networks that see an image row by row."""

@@ -1,0 +1,174 @@
+"""Labels for other programs: GeoPackage, GeoParquet, GeoJSON, FlatGeobuf, GeoTIFF of classes, COCO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyproj
+import shapely
+
+from tsfal_geo.atomic import replace_file, write_text
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.errors import LabelError
+from tsfal_geo.geopackage.tables import GPKG_OPTIONS
+from tsfal_geo.labels.model import Label, by_layer, stamp, stored
+from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
+from tsfal_geo.raster.layer_crs import layer_crs, to_pixels, writing_without_crs
+from tsfal_geo.raster.scene import Scene
+
+if TYPE_CHECKING:
+    import geopandas
+
+FORMATS = {
+    ".gpkg": "GPKG",
+    ".parquet": "GeoParquet",
+    ".geojson": "GeoJSON",
+    ".fgb": "FlatGeobuf",
+    ".json": "COCO",
+    "": "GeoTIFF",
+}
+
+
+def export_labels(
+    labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap, out: Path
+) -> list[Path]:
+    """Write labels in the format that the name of ``out`` asks for.
+
+    Args:
+        labels: oldest first.
+        scenes: the scenes.
+        classes: the class map.
+        out: ``.gpkg``, ``.parquet``, ``.geojson``, ``.fgb``, ``.json`` (COCO), or a folder for GeoTIFFs.
+
+    Returns:
+        The files written. Formats of one CRS get a file for each.
+
+    Raises:
+        LabelError: another suffix.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in FORMATS:
+        raise LabelError(
+            f"{out}: found {suffix}, expected one of {', '.join(filter(None, FORMATS))} or a folder"
+        )
+    if suffix == "":
+        return _write_rasters(labels, scenes, classes, out)
+    if suffix == ".json":
+        write_text(out, json.dumps(coco(labels, scenes, classes), ensure_ascii=False))
+        return [out]
+    return _write_vector(labels, scenes, classes, out)
+
+
+def coco(labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap) -> dict[str, Any]:
+    """Labels as a COCO detection data set: an image a scene, an annotation a label, in pixels.
+
+    Polygons without holes are lists of corners; those with holes are uncompressed run lengths, since COCO's
+    polygons have none. Category ids are class ids plus 1: COCO keeps 0 for the background.
+    """
+    order = {scene.name: position for position, scene in enumerate(scenes)}
+    return {
+        "info": {"description": "tsfal-geo labels"},
+        "images": [
+            {"id": position + 1, "file_name": scene.path.name, "height": scene.height, "width": scene.width}
+            for position, scene in enumerate(scenes)
+        ],
+        "categories": [{"id": info.id + 1, "name": info.name} for info in classes.classes],
+        "annotations": [
+            _annotation(number, label, scenes[order[label.scene]], order[label.scene] + 1, classes)
+            for number, label in enumerate(labels, start=1)
+        ],
+    }
+
+
+def _annotation(number: int, label: Label, scene: Scene, image: int, classes: ClassMap) -> dict[str, Any]:
+    shape = to_pixels(label.geometry, scene)
+    parts = shapely.get_parts(shape)
+    holes = bool(shapely.get_num_interior_rings(parts).any())
+    left, top, right, bottom = shape.bounds
+    corners = [np.asarray(part.exterior.coords)[:-1].ravel().tolist() for part in parts]
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": label.class_id + 1,
+        "iscrowd": int(holes),
+        "area": float(shape.area),
+        "bbox": [left, top, right - left, bottom - top],
+        "segmentation": _run_lengths(label, scene, classes) if holes else corners,
+        "author": label.author,
+        "created": stamp(label.created),
+    }
+
+
+def _run_lengths(label: Label, scene: Scene, classes: ClassMap) -> dict[str, Any]:
+    reader = PolygonLabels([label], [scene], classes)
+    flat = (reader.read(0, 0, 0, scene.height, scene.width) != 255).ravel(order="F")
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff(np.concatenate(([0], ends, [flat.size]))).tolist()
+    return {"size": [scene.height, scene.width], "counts": [0, *runs] if flat[0] else runs}
+
+
+def _write_rasters(
+    labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap, out: Path
+) -> list[Path]:
+    from tsfal_geo.raster.write import class_writer
+
+    reader = PolygonLabels(labels, scenes, classes)
+    paths = []
+    for position, scene in enumerate(scenes):
+        path = out / f"{scene.name}.tif"
+        with class_writer(path, scene.grid, classes) as writer:
+            for y in range(0, scene.height, BLOCK):
+                rows = min(BLOCK, scene.height - y)
+                writer.write(y, 0, reader.read(position, y, 0, rows, scene.width))
+        paths.append(path)
+    return paths
+
+
+def _write_vector(
+    labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap, out: Path
+) -> list[Path]:
+    by_name = {scene.name: scene for scene in scenes}
+    layers = layer_crs(scenes, "labels")
+    frames = {
+        layer: _frame(group, by_name, classes, layers[layer])
+        for layer, group in by_layer(labels, by_name, "labels")
+    } or {"labels": _frame([], by_name, classes, layers["labels"])}
+    if out.suffix.lower() == ".gpkg":
+        with replace_file(out) as temporary, writing_without_crs():
+            for layer, frame in frames.items():
+                options = {} if temporary.exists() else {"dataset_options": GPKG_OPTIONS}
+                frame.to_file(temporary, layer=layer, driver="GPKG", promote_to_multi=True, **options)
+        return [out]
+    paths = []
+    for layer, frame in frames.items():
+        path = out.with_stem(out.stem + layer.removeprefix("labels"))
+        with replace_file(path) as temporary, writing_without_crs():
+            if path.suffix.lower() == ".parquet":
+                frame.to_parquet(temporary)
+            else:
+                frame.to_file(temporary, driver=FORMATS[path.suffix.lower()])
+        paths.append(path)
+    return paths
+
+
+def _frame(
+    labels: Sequence[Label], scenes: dict[str, Scene], classes: ClassMap, crs: pyproj.CRS | None
+) -> geopandas.GeoDataFrame:
+    import geopandas
+
+    names = {info.id: info.name for info in classes.classes}
+    columns = {
+        "class_id": [label.class_id for label in labels],
+        "class_name": [names[label.class_id] for label in labels],
+        "scene": [label.scene for label in labels],
+        "qid": [label.qid for label in labels],
+        "round": [label.round for label in labels],
+        "author": [label.author for label in labels],
+        "created": [stamp(label.created) for label in labels],
+        "source": [label.source for label in labels],
+    }
+    return geopandas.GeoDataFrame(columns, geometry=list(stored(labels, scenes)), crs=crs)

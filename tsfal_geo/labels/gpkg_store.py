@@ -1,0 +1,122 @@
+"""The label store as GeoPackages in the workspace: one writer per file, nothing to install."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import override
+
+from tsfal_geo.atomic import write_text
+from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.geopackage.connection import writing
+from tsfal_geo.geopackage.create import new_file
+from tsfal_geo.labels import schema
+from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
+from tsfal_geo.labels.model import Decision, Finding, Label, LabelSnapshot, Query
+from tsfal_geo.labels.query_layers import query_scenes, read_query_file, write_query_file
+from tsfal_geo.labels.restorations import is_restoration
+from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.labels.validation import Context, Findings, check_labels
+
+
+class GeoPackageStore(LabelStore):
+    """``labels/*.gpkg`` and ``rounds/NNN/queries.gpkg``."""
+
+    @override
+    def write_queries(self, number: int, queries: Sequence[Query]) -> Path:
+        path = self.round_dir(number) / "queries.gpkg"
+        write_query_file(path, queries, self.scenes, self.classes)
+        return path
+
+    @override
+    def read_queries(self, number: int | None = None) -> list[Query]:
+        if number is None:
+            number = max(self._rounds_with_queries(), default=0)
+        path = self.round_dir(number) / "queries.gpkg"
+        return read_query_file(path, self.scenes) if path.is_file() else []
+
+    @override
+    def query_scenes(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for number in self._rounds_with_queries():
+            found |= query_scenes(self.round_dir(number) / "queries.gpkg")
+        return found
+
+    @override
+    def author_store(self, author: str) -> Path:
+        path = self.folder / f"{schema.author_slug(author)}.gpkg"
+        if not path.exists():
+            with contextlib.suppress(FileExistsError), new_file(path) as temporary:
+                create_label_file(temporary, self.scenes, self.classes, author, "labels")
+        return path
+
+    @override
+    def add(self, author: str, labels: Iterable[Label], decisions: Iterable[Decision] = ()) -> None:
+        labels = [replace(label, author=author) for label in labels]
+        decisions = [replace(decision, author=author) for decision in decisions]
+        check_labels(labels, self.scenes, self.classes)
+        with writing(self.author_store(author)) as connection:
+            append(connection, self.scenes, labels, decisions)
+
+    @override
+    def add_import(self, author: str, labels: Sequence[Label]) -> str:
+        check_labels(labels, self.scenes, self.classes)
+        while True:
+            path = self._next("import")
+            with contextlib.suppress(FileExistsError):
+                with new_file(path) as temporary:
+                    create_label_file(temporary, self.scenes, self.classes, author, "labels")
+                    with writing(temporary) as connection:
+                        append(connection, self.scenes, labels, [])
+                return str(path)
+
+    @override
+    def assignments(self, number: int) -> dict[str, tuple[str, ...]]:
+        path = self.round_dir(number) / "assignments.json"
+        if not path.is_file():
+            return {}
+        try:
+            return {qid: tuple(authors) for qid, authors in json.loads(path.read_text("utf-8")).items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise WorkspaceError(
+                f"{path}: damaged ({error}); delete it to hand the queries out anew"
+            ) from None
+
+    @override
+    def assign(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
+        known = self.assignments(number)
+        merged = {
+            qid: sorted({*known.get(qid, ()), *given.get(qid, ())}) for qid in known.keys() | given.keys()
+        }
+        path = self.round_dir(number) / "assignments.json"
+        write_text(path, json.dumps(dict(sorted(merged.items())), ensure_ascii=False, indent=0))
+
+    @override
+    def read_all(self) -> LabelSnapshot:
+        context = Context(self.scenes, self.classes, self.scene_of_query())
+        labels: list[Label] = []
+        decisions: list[Decision] = []
+        rejected: list[Finding] = []
+        notes: list[Finding] = []
+        for path in sorted(self.folder.glob("*.gpkg")):
+            if path.name.startswith(".") or is_restoration(path):
+                continue
+            findings = Findings(path.name)
+            more, decided = read_label_file(path, context, findings)
+            labels += more
+            decisions += decided
+            rejected += findings.rejected
+            notes += findings.notes
+        return LabelSnapshot(tuple(labels), tuple(decisions), tuple(rejected), tuple(notes))
+
+    def _next(self, stem: str) -> Path:
+        taken = [re.fullmatch(rf"{stem}-(\d+)", path.stem) for path in self.folder.glob(f"{stem}-*.gpkg")]
+        return self.folder / f"{stem}-{max((int(match[1]) for match in taken if match), default=0) + 1}.gpkg"
+
+    def _rounds_with_queries(self) -> list[int]:
+        found = (self.root / "rounds").glob("*/queries.gpkg")
+        return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())

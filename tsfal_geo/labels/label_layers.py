@@ -1,0 +1,128 @@
+"""A GeoPackage of labels and decisions: a person's, an import's, or what a round trained on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.errors import LabelError, WorkspaceError
+from tsfal_geo.geopackage import styles
+from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, read_table, reading
+from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create
+from tsfal_geo.labels import schema
+from tsfal_geo.labels.model import Decision, Label, Scenes, by_layer, stamp, stored
+from tsfal_geo.labels.validation import Context, Findings, resolve_decisions, resolve_labels
+from tsfal_geo.raster.layer_crs import layer_crs
+
+_ADD_DECISION = "INSERT INTO decisions (qid, round, status, author, created) VALUES (?, ?, ?, ?, ?)"
+_OR_REPLACE = (
+    " ON CONFLICT (round, qid) DO UPDATE SET status = excluded.status, author = excluded.author, "
+    "created = excluded.created"
+)
+
+
+def create_label_file(
+    path: Path, scenes: Scenes, classes: ClassMap, author: str, kind: str, extra: Sequence[str] = ()
+) -> None:
+    """Make an empty file with the layers, pick-lists, defaults and styles that ``author`` needs.
+
+    Args:
+        path: the file; must not exist.
+        scenes: the scenes to be labelled, by name.
+        classes: the class map.
+        author: any text.
+        kind: ``labels`` for one that people write; ``taken`` and ``restored`` keep where a row came from.
+        extra: CREATE statements of further tables.
+    """
+    own = kind == "labels"
+    columns = schema.label_columns(author) if own else schema.taken_columns()
+    style = styles.label_style(classes, author)
+    layers = [
+        LayerSpec(name, crs, columns, style, (schema.fill_trigger(name, author, source=True),) if own else ())
+        for name, crs in layer_crs(scenes.values(), "labels").items()
+    ]
+    decisions = TableSpec(
+        "decisions",
+        schema.decision_table(author, one_each=own),
+        styles.decision_style(),
+        (schema.fill_trigger("decisions", author, source=False),) if own else (),
+    )
+    tables = [decisions, *(TableSpec(statement.split()[2], statement) for statement in extra)]
+    create(path, layers, tables, {"kind": kind, "author": author, "classes": json.dumps(classes.to_json())})
+
+
+def append(
+    connection: sqlite3.Connection,
+    scenes: Scenes,
+    labels: Sequence[Label],
+    decisions: Iterable[Decision],
+    *,
+    origin: bool = False,
+) -> None:
+    """Append within the connection's transaction.
+
+    Args:
+        connection: a write transaction on a file of ``create_label_file``.
+        scenes: the scenes, by name.
+        labels: kept with their authors.
+        decisions: likewise; in a person's file a later one on the same query replaces the earlier.
+        origin: keep the file and row that each label was read from (files of kind ``taken``, ``restored``).
+
+    Raises:
+        WorkspaceError: the file has no layer for a scene's CRS.
+    """
+    names = schema.TAKEN_COLUMNS if origin else schema.LABEL_COLUMNS
+    present = layer_names(connection, "labels")
+    for layer, group in by_layer(labels, scenes, "labels"):
+        if layer not in present:
+            raise WorkspaceError(
+                f"the label file of {group[0].author!r} has no layer {layer!r}: it is older than scene "
+                f"{group[0].scene!r}; label under another author name"
+            )
+        insert(connection, layer, stored(group, scenes), names, [_label_row(item, origin) for item in group])
+    connection.executemany(
+        _ADD_DECISION if origin else _ADD_DECISION + _OR_REPLACE,
+        [(item.qid, item.round, item.status, item.author, stamp(item.created)) for item in decisions],
+    )
+
+
+def read_label_file(path: Path, context: Context, findings: Findings) -> tuple[list[Label], list[Decision]]:
+    """Everything committed in a file; what is wrong with it goes to ``findings``.
+
+    Raises:
+        WorkspaceError: it is of a newer schema, or locked for too long.
+    """
+    labels: list[Label] = []
+    try:
+        with reading(path) as connection:
+            meta = read_meta(connection, str(path))
+            context = replace(context, author=meta.get("author") or path.stem)
+            layers = layer_names(connection, "labels")
+            decided = read_table(connection, "decisions")
+            layer_rows = [read_layer(connection, layer, meta) for layer in layers]
+    except LabelError as error:
+        findings.reject(str(error))
+        return [], []
+    if not layers and not decided:
+        findings.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
+    for rows in layer_rows:
+        fresh = resolve_labels(rows, context, findings)
+        if "file_fid" in rows.columns:
+            origin = dict(
+                zip(rows.fids, zip(rows.column("file"), rows.column("file_fid"), strict=True), strict=True)
+            )
+            fresh = [
+                replace(item, file=str(origin[item.fid][0]), fid=int(str(origin[item.fid][1])))
+                for item in fresh
+            ]
+        labels += fresh
+    return labels, resolve_decisions(decided, context.author, findings)
+
+
+def _label_row(item: Label, origin: bool) -> list[object]:
+    row = [item.class_id, item.scene, item.qid, item.round, item.author, stamp(item.created), item.source]
+    return [*row, item.file, item.fid] if origin else row

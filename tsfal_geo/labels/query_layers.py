@@ -1,0 +1,56 @@
+"""``queries.gpkg``: what a round asks. Written once, by the engine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.geopackage import styles
+from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, reading, writing
+from tsfal_geo.geopackage.create import LayerSpec, create, new_file
+from tsfal_geo.labels import schema
+from tsfal_geo.labels.model import Query, Scenes, by_layer, stored
+from tsfal_geo.raster.layer_crs import layer_crs, turn, turned
+
+
+def write_query_file(path: Path, queries: Sequence[Query], scenes: Scenes, classes: ClassMap) -> None:
+    """Write queries, styled, whole or not at all."""
+    style = styles.query_style(classes)
+    layers = [
+        LayerSpec(name, crs, schema.query_columns(), style)
+        for name, crs in layer_crs(scenes.values(), "queries").items()
+    ]
+    with new_file(path, replace=True) as temporary:
+        create(temporary, layers, [], {"kind": "queries"})
+        with writing(temporary) as connection:
+            for layer, group in by_layer(queries, scenes, "queries"):
+                rows = [[getattr(query, name) for name in schema.QUERY_COLUMNS] for query in group]
+                insert(connection, layer, stored(group, scenes), schema.QUERY_COLUMNS, rows)
+
+
+def read_query_file(path: Path, scenes: Scenes) -> list[Query]:
+    """Queries by rank."""
+    queries = []
+    with reading(path) as connection:
+        meta = read_meta(connection, str(path))
+        for layer in layer_names(connection, "queries"):
+            rows = read_layer(connection, layer, meta)
+            columns = zip(*(rows.column(name) for name in schema.QUERY_COLUMNS), strict=True)
+            for shape, values in zip(rows.geometry, columns, strict=True):
+                named: dict[str, Any] = dict(zip(schema.QUERY_COLUMNS, values, strict=True))
+                scene = scenes.get(named["scene"])
+                shape = turn(shape) if scene is not None and turned(scene) else shape
+                queries.append(Query(**named, geometry=shape))
+    return sorted(queries, key=lambda query: (query.rank, query.qid))
+
+
+def query_scenes(path: Path) -> dict[str, str]:
+    """Scene of every query, by qid."""
+    found: dict[str, str] = {}
+    with reading(path) as connection:
+        read_meta(connection, str(path))
+        for layer in layer_names(connection, "queries"):
+            found |= dict(connection.execute(f"SELECT qid, scene FROM {schema.quote(layer)}").fetchall())
+    return found

@@ -1,0 +1,96 @@
+"""Earlier states of the labels: what each round trained on, and going back to it.
+
+Nobody's file is touched by going back. A restoration is a file of the engine's own that says which rows no
+longer hold and holds those that since were deleted; the last one counts, and labels made after it count too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.geopackage.connection import read_table, reading
+from tsfal_geo.labels.label_layers import read_label_file
+from tsfal_geo.labels.model import Label, LabelSnapshot, Scenes, label_keys
+from tsfal_geo.labels.validation import Context, Findings, decisions_in_order, in_order
+
+_RESTORATION = re.compile(r"restore-(\d+)\.gpkg")
+WITHDRAWN = "CREATE TABLE withdrawn (key TEXT PRIMARY KEY NOT NULL)"
+
+
+def apply_restoration(
+    folder: Path, scenes: Scenes, classes: ClassMap, snapshot: LabelSnapshot
+) -> LabelSnapshot:
+    """Apply the last restoration of a folder of labels: leave out what it withdrew, add what it brought back.
+
+    Args:
+        folder: the folder of label files, which holds the restorations.
+        scenes: the training scenes, by name.
+        classes: the class map.
+        snapshot: everything that is committed.
+
+    Returns:
+        The labels and decisions that hold, without copies, in the order of their creation.
+    """
+    labels, decisions = list(snapshot.labels), list(snapshot.decisions)
+    path = _last_restoration(folder)
+    if path is not None:
+        with reading(path) as connection:
+            withdrawn = {str(row["key"]) for row in read_table(connection, "withdrawn")}
+        findings = Findings(path.name)
+        context = Context(scenes, classes, lambda _: None)
+        back, decided = read_label_file(path, context, findings)
+        labels = not_in(labels, label_keys(labels), withdrawn) + back
+        decisions = [item for item in decisions if item.key not in withdrawn] + decided
+    return LabelSnapshot(
+        in_order(_without_copies(labels)),
+        decisions_in_order(list({item.key: item for item in decisions}.values())),
+        snapshot.rejected,
+        snapshot.notes,
+    )
+
+
+def is_restoration(path: Path) -> bool:
+    """Whether a file of the labels' folder is a restoration."""
+    return _RESTORATION.fullmatch(path.name) is not None
+
+
+def not_in(labels: Iterable[Label], keys: Iterable[str], known: set[str]) -> list[Label]:
+    """Return the labels whose keys are not among the known ones."""
+    return [label for label, key in zip(labels, keys, strict=True) if key not in known]
+
+
+def _without_copies(labels: list[Label]) -> list[Label]:
+    # The same row in two files: somebody put a copy of a label file into the folder.
+    files: dict[tuple[object, ...], set[str]] = {}
+    for label in labels:
+        files.setdefault((label.author, label.created, label.scene, label.class_id), set()).add(label.file)
+    doubtful = {signature for signature, names in files.items() if len(names) > 1}
+    if not doubtful:
+        return labels
+    seen: set[str] = set()
+    kept = []
+    for label in sorted(labels, key=lambda item: item.file):
+        if (label.author, label.created, label.scene, label.class_id) in doubtful:
+            if label.key in seen:
+                continue
+            seen.add(label.key)
+        kept.append(label)
+    return kept
+
+
+def _restorations(folder: Path) -> dict[int, Path]:
+    found = ((_RESTORATION.fullmatch(path.name), path) for path in folder.glob("restore-*.gpkg"))
+    return {int(match[1]): path for match, path in found if match}
+
+
+def _last_restoration(folder: Path) -> Path | None:
+    found = _restorations(folder)
+    return found[max(found)] if found else None
+
+
+def next_restoration(folder: Path) -> Path:
+    """Name the file of a folder's next restoration."""
+    return folder / f"restore-{max(_restorations(folder), default=0) + 1}.gpkg"

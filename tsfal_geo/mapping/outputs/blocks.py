@@ -1,0 +1,181 @@
+"""Maps in blocks, each done once: by this process, one of several shards, or the workers of a cluster.
+
+A block is some thousands of pixels a side, aligned with the map's tiles. It reads its pixels and the windows
+around it, predicts, and writes one file whole or not at all; that file says that it is done. So a lost worker
+costs its block, and a run that was killed goes on. When all are there, they become the scene's rasters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from tsfal_geo.atomic import replace_file
+from tsfal_geo.inference.network import Network, open_network
+from tsfal_geo.mapping.compatibility import open_scenes
+from tsfal_geo.mapping.outputs.rasters import CLASSES, SceneMap, dress, finished, layer_writer, map_paths
+from tsfal_geo.mapping.overlay import Known, lay_over
+from tsfal_geo.mapping.scene import Settings, map_scene
+from tsfal_geo.mapping.windowed import Part, RowBlock
+from tsfal_geo.models.io import WEIGHTS_NAME
+from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.write import BLOCK, class_writer
+
+SIDE = 4096
+"""Pixels a side of a block, a multiple of the tiles of written rasters."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a process needs to do a scene's blocks; small, and can be sent.
+
+    Attributes:
+        model: folder of the model, as every process sees it.
+        scene: the scene.
+        dtype: NumPy name of the training scenes' pixel type.
+        out: folder of the maps.
+        settings: how it is predicted, and which layers.
+        augment: mean over flips and turns.
+        threads: of the network in a process; None: as many as there are.
+        side: pixels a side of a block, a multiple of ``BLOCK``.
+    """
+
+    model: Path
+    scene: Scene
+    dtype: str
+    out: Path
+    settings: Settings
+    augment: bool = False
+    threads: int | None = None
+    side: int = SIDE
+
+    def __post_init__(self) -> None:
+        if self.side % BLOCK:
+            raise ValueError(f"blocks of {self.side} pixels, expected a multiple of {BLOCK}")
+
+    @property
+    def folder(self) -> Path:
+        """Where finished blocks are; another model, scene or setting has another folder."""
+        weights, source = (self.model / WEIGHTS_NAME), self.scene.path
+        said = {
+            "settings": {**asdict(self.settings), "batch": None},
+            "augment": self.augment,
+            "side": self.side,
+            "grid": [self.scene.shape, list(self.scene.grid.affine)],
+            "files": [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in (weights, source)],
+        }
+        digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=6).hexdigest()
+        return self.out / f".{self.scene.name}-{digest}"
+
+    def parts(self) -> list[Part]:
+        """The scene's blocks, by rows."""
+        height, width = self.scene.shape
+        return [
+            Part(y, x, min(y + self.side, height), min(x + self.side, width))
+            for y in range(0, height, self.side)
+            for x in range(0, width, self.side)
+        ]
+
+    def file(self, part: Part) -> Path:
+        """The file of a finished block."""
+        return self.folder / f"{part.y0}-{part.x0}.npz"
+
+    def open_parts(self) -> list[Part]:
+        """The blocks that are yet to be done."""
+        return [part for part in self.parts() if not self.file(part).is_file()]
+
+
+def do_block(job: Job, part: Part) -> int:
+    """Predict a block and write its file, unless that is there already.
+
+    Returns:
+        Bytes of the file.
+    """
+    path = job.file(part)
+    if not path.is_file():
+        network, reader = _opened(job)
+        layers = _predict(job, part, network, reader)
+        with replace_file(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **layers)
+    return path.stat().st_size
+
+
+def run_here(job: Job, shard: int = 0, shards: int = 1) -> Iterator[Part]:
+    """Do every ``shards``-th block that is open, from the ``shard``-th on; gives each that is done."""
+    for index, part in enumerate(job.parts()):
+        if index % shards == shard:
+            do_block(job, part)
+            yield part
+
+
+def assemble(job: Job, known: Known | None = None) -> SceneMap | None:
+    """Make the scene's rasters of its blocks; None while some are missing.
+
+    Several processes may try: one does it. What is known is laid over here, not in the blocks: labels that
+    people add meanwhile cost no block.
+    """
+    files = map_paths(job.out, job.scene, job.settings.layers)
+    if job.open_parts():
+        return None
+    lock = job.out / f".{job.scene.name}.lock"
+    with FileLock(lock):
+        if job.folder.is_dir():
+            _write(job, files, known)
+            shutil.rmtree(job.folder)
+    lock.unlink(missing_ok=True)
+    return files
+
+
+def _write(job: Job, files: SceneMap, known: Known | None) -> None:
+    network, _ = _opened(job)
+    grid = job.scene.grid
+    with ExitStack() as stack:
+        writers = {CLASSES: stack.enter_context(class_writer(files.classes, grid, network.classes))}
+        for layer, path in files.layers.items():
+            writer = layer_writer(path, job.scene, layer, network.classes)
+            writers[layer] = stack.enter_context(writer)
+        for part in job.parts():
+            with np.load(job.file(part), allow_pickle=False) as block:
+                layers = {layer: block[layer] for layer in writers}
+            if known is not None:
+                layers = lay_over(layers, known, part.y0, part.x0)
+            for layer, writer in writers.items():
+                writer.write(part.y0, part.x0, layers[layer])
+    dress(files)
+
+
+def _predict(job: Job, part: Part, network: Network, reader: SceneReader) -> dict[str, NDArray[np.uint8]]:
+    height, width = part.y1 - part.y0, part.x1 - part.x0
+    layers: dict[str, NDArray[np.uint8]] = {}
+    names = (CLASSES, *job.settings.layers)
+
+    def collect(block: RowBlock) -> None:
+        y = block.y - part.y0
+        for layer, values in finished(block, names, network, job.settings).items():
+            if layer not in layers:
+                layers[layer] = np.empty((*values.shape[:-2], height, width), np.uint8)
+            layers[layer][..., y : y + values.shape[-2], :] = values
+
+    map_scene(reader, 0, network, job.settings, collect, part=part)
+    return layers
+
+
+@lru_cache(maxsize=1)
+def _opened(job: Job) -> tuple[Network, SceneReader]:
+    import torch
+
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    network = open_network(job.model, errors="error_mask" in job.settings.layers, augment=job.augment)
+    return network, open_scenes([job.scene], network.card, job.dtype)

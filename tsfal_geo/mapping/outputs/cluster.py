@@ -1,0 +1,84 @@
+"""Blocks on the workers of a Dask cluster: local processes, or a scheduler that somebody else runs.
+
+A task is one block, which writes its own file and returns a few bytes; few are in flight, so the scheduler's
+graph stays small however large the scene. Dask gives the task of a lost worker to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tsfal_geo.errors import UserError
+from tsfal_geo.mapping.outputs.blocks import Job, do_block
+from tsfal_geo.mapping.windowed import Part
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+_AHEAD = 2
+_RETRIES = 3
+
+
+@contextmanager
+def connect(scheduler: str | None, workers: int) -> Iterator[Client]:
+    """A client of a cluster.
+
+    Args:
+        scheduler: address such as ``tcp://host:8786``; None starts local processes.
+        workers: how many of these.
+
+    Raises:
+        UserError: Dask is not installed, or the scheduler does not answer.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise UserError("--workers and --scheduler need Dask: pip install 'tsfal-geo[dask]'") from None
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=20)
+        except (OSError, ValueError) as error:
+            raise UserError(f"--scheduler {scheduler}: does not answer ({error})") from None
+        with client:
+            yield client
+        return
+    with (
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def run_on(client: Client, job: Job) -> Iterator[Part]:
+    """Do the open blocks of a job; gives each that is done.
+
+    Raises:
+        UserError: as ``do_block``, on whatever worker.
+    """
+    from distributed import as_completed
+
+    waiting = iter(job.open_parts())
+    part_of = {}
+    workers = max(1, sum(client.nthreads().values()))
+
+    def submit() -> bool:
+        part = next(waiting, None)
+        if part is None:
+            return False
+        future = client.submit(do_block, job, part, pure=False, retries=_RETRIES)
+        part_of[future.key] = part
+        running.add(future)
+        return True
+
+    running = as_completed()
+    for _ in range(_AHEAD * workers):
+        submit()
+    for future in running:
+        future.result()
+        yield part_of.pop(future.key)
+        submit()

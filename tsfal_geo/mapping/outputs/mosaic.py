@@ -1,0 +1,151 @@
+"""All class maps as one raster. Where they overlap, the first by name holds, but for its nodata."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as Xml
+
+import rasterio.shutil
+from odc.geo.geobox import GeoBox
+from rasterio.errors import NotGeoreferencedWarning
+
+from tsfal_geo.atomic import replace_file, write_text
+from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.errors import RasterError
+from tsfal_geo.raster import sidecars
+from tsfal_geo.raster.files import open_raster
+from tsfal_geo.raster.scene import grid_of
+from tsfal_geo.raster.write import BLOCK
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    grid: GeoBox
+
+
+def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Literal["cog", "vrt"]) -> Path:
+    """Write ``<folder>/mosaic.tif`` or ``mosaic.vrt``, and style and names beside it.
+
+    The mosaic lies on the first map's pixels. Maps whose pixels lie between these, or are of another size,
+    are sampled at the nearest pixel.
+
+    Args:
+        folder: of the mosaic.
+        maps: class maps; the first by name lies on top.
+        classes: names and colours.
+        kind: a file of its own, or a list of the maps that are read each time.
+
+    Raises:
+        RasterError: maps of several CRSs, turned ones, or without georeference.
+    """
+    sources = [_Source(path, _grid(path)) for path in sorted(maps, key=lambda path: path.name)]
+    for source in sources:
+        _check(source, sources[0])
+    path = folder / ("mosaic.tif" if kind == "cog" else "mosaic.vrt")
+    if kind == "vrt":
+        write_text(path, _vrt(sources, classes, folder))
+        sidecars.write_class_style(path, classes)
+        return path
+    with replace_file(folder / "mosaic-sources.vrt") as listed, replace_file(path) as temporary:
+        listed.write_text(_vrt(sources, classes, folder), encoding="utf-8")
+        rasterio.shutil.copy(
+            listed,
+            temporary,
+            driver="COG",
+            BLOCKSIZE=str(BLOCK),
+            COMPRESS="DEFLATE",
+            OVERVIEW_RESAMPLING="MODE",
+            BIGTIFF="IF_SAFER",
+            NUM_THREADS="2",
+        )
+        # GDAL keeps the names under the passing file's own name.
+        temporary.with_name(f"{temporary.name}.aux.xml").unlink(missing_ok=True)
+    (folder / "mosaic-sources.vrt").unlink()
+    sidecars.write_aux(path, classes)
+    sidecars.write_class_style(path, classes)
+    return path
+
+
+def _grid(path: Path) -> GeoBox:
+    with warnings.catch_warnings(), open_raster(path) as dataset:
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return grid_of(dataset)
+
+
+def _check(source: _Source, first: _Source) -> None:
+    affine = source.grid.affine
+    if source.grid.crs is None:
+        raise RasterError(
+            f"{source.path} has no CRS, expected one; a mosaic needs to know where its maps lie"
+        )
+    if source.grid.crs != first.grid.crs:
+        raise RasterError(
+            f"{source.path} is in {source.grid.crs}, {first.path} in {first.grid.crs}; expected one CRS; "
+            "bring the orthophotos to one with `gdalwarp -t_srs`"
+        )
+    if affine.b or affine.d or affine.e > 0 or affine.a < 0:
+        raise RasterError(
+            f"{source.path} is turned or south-up, expected north-up for a mosaic; `gdalwarp` the "
+            "orthophoto first"
+        )
+
+
+def _vrt(sources: Sequence[_Source], classes: ClassMap, folder: Path) -> str:
+    first = sources[0].grid.affine
+    boxes = [_place(source.grid, first) for source in sources]
+    left, top = (math.floor(min(box[i] for box in boxes) + 1e-6) for i in (0, 1))
+    right = math.ceil(max(box[0] + box[2] for box in boxes) - 1e-6)
+    bottom = math.ceil(max(box[1] + box[3] for box in boxes) - 1e-6)
+    root = Xml.Element("VRTDataset", rasterXSize=str(right - left), rasterYSize=str(bottom - top))
+    crs = sources[0].grid.crs
+    assert crs is not None
+    Xml.SubElement(root, "SRS").text = crs.to_wkt()
+    origin = (first.c + left * first.a, first.f + top * first.e)
+    transform = (origin[0], first.a, 0.0, origin[1], 0.0, first.e)
+    Xml.SubElement(root, "GeoTransform").text = ", ".join(repr(value) for value in transform)
+    band = Xml.SubElement(root, "VRTRasterBand", dataType="Byte", band="1")
+    Xml.SubElement(band, "NoDataValue").text = str(IGNORE)
+    Xml.SubElement(band, "ColorInterp").text = "Palette"
+    table = Xml.SubElement(band, "ColorTable")
+    names = Xml.SubElement(band, "CategoryNames")
+    by_id = {info.id: info for info in classes.classes}
+    for value in range(256):
+        info = by_id.get(value)
+        red, green, blue = info.colour if info else (0, 0, 0)
+        alpha = str(255 if info else 0)
+        Xml.SubElement(table, "Entry", c1=str(red), c2=str(green), c3=str(blue), c4=alpha)
+        if value <= max(by_id):
+            Xml.SubElement(names, "Category").text = info.name if info else ""
+    # What is listed later lies on top.
+    for source, (x, y, width, height) in reversed(list(zip(sources, boxes, strict=True))):
+        item = Xml.SubElement(band, "ComplexSource")
+        name = Path(os.path.relpath(source.path, folder)).as_posix()
+        Xml.SubElement(item, "SourceFilename", relativeToVRT="1").text = name
+        Xml.SubElement(item, "SourceBand").text = "1"
+        whole = {"xOff": 0, "yOff": 0, "xSize": source.grid.width, "ySize": source.grid.height}
+        Xml.SubElement(item, "SrcRect", {key: str(value) for key, value in whole.items()})
+        target = {"xOff": x - left, "yOff": y - top, "xSize": width, "ySize": height}
+        Xml.SubElement(item, "DstRect", {key: repr(value) for key, value in target.items()})
+        Xml.SubElement(item, "NODATA").text = str(IGNORE)
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _place(grid: GeoBox, first: rasterio.Affine) -> tuple[float, float, float, float]:
+    """Left, top, width and height of a grid in pixels of the first; whole but for real differences."""
+    affine = grid.affine
+    values = (
+        (affine.c - first.c) / first.a,
+        (affine.f - first.f) / first.e,
+        grid.width * affine.a / first.a,
+        grid.height * affine.e / first.e,
+    )
+    x, y, width, height = (float(round(v)) if abs(v - round(v)) < 1e-3 else float(v) for v in values)
+    return x, y, width, height

@@ -1,0 +1,195 @@
+"""STAC items beside the maps: one a scene, and one for the model with the MLM extension."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pystac
+import shapely
+from pystac.extensions.classification import Classification, ClassificationExtension
+from pystac.extensions.mlm import (
+    AssetGeneralMLMExtension,
+    DataType,
+    InputStructure,
+    MLMExtension,
+    ModelInput,
+    ModelOutput,
+    ResultStructure,
+    TaskType,
+    ValueScaling,
+    ValueScalingType,
+)
+from pystac.extensions.projection import ProjectionExtension
+
+from tsfal_geo.atomic import write_text
+from tsfal_geo.classes import ClassMap
+from tsfal_geo.mapping.outputs.rasters import SceneMap
+from tsfal_geo.models.io import CARD_NAME, WEIGHTS_NAME, ModelCard
+from tsfal_geo.models.vit import is_vision_transformer
+from tsfal_geo.raster.scene import Scene
+
+MODEL_ITEM = "model.stac.json"
+
+
+def write_map_item(
+    files: SceneMap, scene: Scene, classes: ClassMap, further: dict[str, Path] | None = None
+) -> Path | None:
+    """Write ``<scene>.stac.json`` beside the map; None for a scene without a CRS.
+
+    Its time is when the map was made.
+
+    Args:
+        files: the scene's rasters.
+        scene: the scene.
+        classes: names and colours.
+        further: other files of the scene, by role.
+    """
+    geometry, box = _ground(scene)
+    if box is None:
+        return None
+    path = files.classes.with_suffix(".stac.json")
+    item = pystac.Item(files.scene, geometry, box, datetime.now(UTC), {})
+    projection = ProjectionExtension.ext(item, add_if_missing=True)
+    crs = scene.grid.crs
+    assert crs is not None
+    projection.apply(
+        code=f"EPSG:{crs.epsg}" if crs.epsg else None,
+        wkt2=None if crs.epsg else crs.to_wkt(),
+        shape=list(scene.shape),
+        transform=list(scene.grid.affine)[:6],
+    )
+    item.add_asset("classes", _asset(files.classes, path, pystac.MediaType.COG, "class map"))
+    ClassificationExtension.ext(item.assets["classes"], add_if_missing=True).classes = _classes(classes)
+    for layer, raster in files.layers.items():
+        item.add_asset(layer, _asset(raster, path, pystac.MediaType.COG, layer.replace("_", " ")))
+    for role, file in (further or {}).items():
+        item.add_asset(role, _asset(file, path, _media_type(file), role))
+    item.add_link(pystac.Link("derived_from", MODEL_ITEM, pystac.MediaType.JSON, "the model"))
+    return _write(item, path)
+
+
+def write_model_item(
+    out: Path, folder: Path, card: ModelCard, scenes: Sequence[Scene], dtype: str, onnx: Path | None
+) -> Path | None:
+    """Write ``<out>/model.stac.json``, which describes the model; None where no training scene has a CRS.
+
+    Args:
+        out: folder of the item.
+        folder: holds the model.
+        card: the model's.
+        scenes: its training scenes.
+        dtype: of their pixels.
+        onnx: the model as ONNX, if it was written.
+    """
+    grounds = [_ground(scene) for scene in scenes]
+    boxes = [box for _, box in grounds if box is not None]
+    if not boxes:
+        return None
+    bounds = [
+        min(b[0] for b in boxes),
+        min(b[1] for b in boxes),
+        max(b[2] for b in boxes),
+        max(b[3] for b in boxes),
+    ]
+    path = out / MODEL_ITEM
+    head = "DPT" if is_vision_transformer(card.model.encoder) else "DeepLabv3+"
+    item = pystac.Item("model", shapely.geometry.mapping(shapely.box(*bounds)), bounds, datetime.now(UTC), {})
+    MLMExtension.ext(item, add_if_missing=True).apply(
+        name=f"tsfal-geo round {card.round}",
+        architecture=f"{head} with {card.model.encoder}",
+        tasks=[TaskType.SEMANTIC_SEGMENTATION],
+        input=[_input(card, dtype)],
+        output=[_output(card)],
+        framework="PyTorch",
+        framework_version=card.versions.get("torch"),
+        pretrained=True,
+        pretrained_source=card.model.weights or "none",
+    )
+    weights = _asset(folder / WEIGHTS_NAME, path, "application/octet-stream", "weights (safetensors)")
+    weights.roles = ["mlm:model", "mlm:weights"]
+    item.add_asset("weights", weights)
+    AssetGeneralMLMExtension.ext(weights, add_if_missing=True).apply(
+        artifact_type="safetensors.torch.save_file"
+    )
+    item.add_asset("card", _asset(folder / CARD_NAME, path, pystac.MediaType.JSON, "how to use it"))
+    if onnx is not None:
+        exported = _asset(onnx, path, "application/octet-stream; application=onnx", "model as ONNX")
+        exported.roles = ["mlm:model"]
+        item.add_asset("onnx", exported)
+        AssetGeneralMLMExtension.ext(exported, add_if_missing=True).apply(artifact_type="onnx")
+    return _write(item, path)
+
+
+def _input(card: ModelCard, dtype: str) -> ModelInput:
+    image_bands = card.in_channels - card.dsm
+    names = [f"band {n}" for n in card.bands or range(1, image_bands + 1)]
+    structure = InputStructure.create(
+        [-1, card.in_channels, card.chip_size, card.chip_size],
+        ["batch", "bands", "height", "width"],
+        DataType(dtype),
+    )
+    found = ModelInput.create(
+        "image" if not card.dsm else "image, and height above ground in metres as the last band",
+        [*names, *(["height above ground"] if card.dsm else [])],
+        structure,
+    )
+    numbers = zip(card.normalisation["mean"], card.normalisation["std"], strict=True)
+    scaling = (ValueScaling.create(ValueScalingType.Z_SCORE, mean=mean, stddev=std) for mean, std in numbers)
+    # The extension wants an entry a band, which pystac's setter does not take.
+    found.properties["value_scaling"] = [each.to_dict() for each in scaling]
+    return found
+
+
+def _output(card: ModelCard) -> ModelOutput:
+    classes = ClassMap.from_specs(card.classes)
+    cells = card.chip_size // 4
+    result = ResultStructure.create(
+        [-1, len(classes), cells, cells], ["batch", "channel", "height", "width"], DataType.FLOAT32
+    )
+    return ModelOutput.create("logits", [TaskType.SEMANTIC_SEGMENTATION], result, classes=_classes(classes))
+
+
+def _classes(classes: ClassMap) -> list[Classification]:
+    return [
+        Classification.create(
+            info.id,
+            name=re.sub(r"\W+", "_", info.name) or str(info.id),
+            description=info.name,
+            title=info.name,
+            color_hint="{:02X}{:02X}{:02X}".format(*info.colour),
+        )
+        for info in classes.classes
+    ]
+
+
+def _ground(scene: Scene) -> tuple[dict[str, Any] | None, list[float] | None]:
+    """Footprint and bounding box in longitude and latitude."""
+    if scene.grid.crs is None:
+        return None, None
+    outline = scene.grid.extent.to_crs("EPSG:4326", resolution=max(scene.grid.extent.length / 80, 1e-9)).geom
+    return shapely.geometry.mapping(outline), [float(value) for value in outline.bounds]
+
+
+def _asset(file: Path, item: Path, media: str | None, title: str) -> pystac.Asset:
+    return pystac.Asset(
+        Path(os.path.relpath(file, item.parent)).as_posix(), title, media_type=media, roles=["data"]
+    )
+
+
+def _media_type(path: Path) -> str | None:
+    known = {".gpkg": pystac.MediaType.GEOPACKAGE, ".png": pystac.MediaType.PNG}
+    return {**known, ".parquet": "application/vnd.apache.parquet", ".fgb": "application/vnd.flatgeobuf"}.get(
+        path.suffix
+    )
+
+
+def _write(item: pystac.Item, path: Path) -> Path:
+    values = item.to_dict(include_self_link=False, transform_hrefs=False)
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False))
+    return path

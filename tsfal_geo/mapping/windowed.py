@@ -1,0 +1,231 @@
+"""Wall-to-wall prediction of a scene: one pass of overlapping windows, rows given out once finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsfal_geo.inference.compute import bound_arenas
+from tsfal_geo.inference.outputs import PredictFn
+from tsfal_geo.mapping.blend import Blender
+from tsfal_geo.mapping.pipeline import prefetch
+from tsfal_geo.mapping.windows import Strip, strips, touching, window_starts
+from tsfal_geo.raster.reader import Patch, SceneReader
+from tsfal_geo.raster.write import BLOCK
+
+_WIDEST = 12288
+ROWS_AT_ONCE = 64
+"""Rows of a block that is given out, at most."""
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Finished rows of a strip.
+
+    Attributes:
+        y: first pixel row.
+        x: first pixel column.
+        layers: blended layers (channels, h, w) float32 at the raster's resolution, on the network's device;
+            none where no pixel is valid.
+        valid: bool (h, w); what the layers hold elsewhere means nothing.
+    """
+
+    y: int
+    x: int
+    layers: dict[str, Tensor]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pixels of a scene: rows from ``y0`` to before ``y1``, columns from ``x0`` to before ``x1``."""
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+
+class RowSink(Protocol):
+    """Takes finished rows: strip by strip from the left, each from the top, without gaps."""
+
+    def __call__(self, block: RowBlock) -> None:
+        """Take rows."""
+
+
+def predict_scene(
+    reader: SceneReader,
+    scene_index: int,
+    predict_fn: PredictFn,
+    *,
+    window: int,
+    overlap: float,
+    batch: int,
+    channels: Mapping[str, int],
+    on_rows: RowSink,
+    part: Part | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Predict every pixel of a scene and give each, blended, to ``on_rows`` exactly once.
+
+    Windows overlap and are weighted by a raised cosine; the last ones are shifted back to the raster's edge
+    (and hang over it by up to 3 pixels, or by more where the scene is smaller than a window). Windows without
+    a valid pixel are skipped. Memory holds a band of rows, not the raster: at most a window's height of at
+    most 12288 columns (plus a window); wider scenes are done in strips, whose windows are the same.
+
+    Args:
+        reader: reads the scenes; used by one thread at a time.
+        scene_index: which of the reader's scenes.
+        predict_fn: the network; gets 1 to ``batch`` windows at a time.
+        window: pixels a side, a multiple of 4.
+        overlap: share of a window that its neighbour covers too.
+        batch: windows at a time.
+        channels: name and channels of each layer that ``predict_fn`` returns.
+        on_rows: takes the finished rows.
+        part: only these pixels; their values are those that they have in the whole scene.
+        progress: gets the share of the scene that is done.
+    """
+    bound_arenas()
+    scene = reader.scenes[scene_index]
+    width = scene.width
+    starts = window_starts(scene.height, window, overlap)
+    y0, y1 = 0, scene.height
+    cut = list(strips(width, window, overlap, _WIDEST, BLOCK))
+    if part is not None:
+        y0, y1 = part.y0, part.y1
+        starts = touching(starts, window, y0, y1)
+        columns = touching(window_starts(width, window, overlap), window, part.x0, part.x1)
+        cut = [Strip(part.x0, part.x1, columns)]
+    for strip in cut:
+        left = strip.starts[0]
+        blender = Blender(
+            channels, window, left, strip.starts[-1] + window - left, starts[-1] + window
+        )  # fmt: skip
+        blender.forget(starts[0])
+        rows = _Rows(blender, strip, y0, y1, on_rows)
+        with closing(
+            prefetch(_read_strip(reader, scene_index, strip, starts, y0, y1, window, batch))
+        ) as steps:
+            for step in steps:
+                if step.starts:
+                    blender.add(predict_fn(step.tensors), step.starts)
+                rows.give_out(step.valid, step.done)
+                if progress is not None:
+                    share = min(step.done, y1) / y1
+                    progress((strip.x0 + share * (strip.x1 - strip.x0)) / width)
+
+
+@dataclass(frozen=True)
+class _Step:
+    # Windows to predict (or none), the strip's next rows of valid pixels, the row above which all is done.
+    starts: list[tuple[int, int]]
+    tensors: dict[str, Tensor]
+    valid: NDArray[np.bool_] | None
+    done: int
+
+
+class _Rows:
+    """Gives out finished rows with their valid pixels."""
+
+    def __init__(self, blender: Blender, strip: Strip, y0: int, y1: int, on_rows: RowSink) -> None:
+        self._blender, self._strip, self._end, self._on_rows = blender, strip, y1, on_rows
+        self._valid = np.zeros((0, strip.x1 - strip.x0), np.bool_)
+        self._y = y0
+
+    def give_out(self, valid: NDArray[np.bool_] | None, done: int) -> None:
+        """Take the next rows of valid pixels, give out what is finished when all above ``done`` is."""
+        if valid is not None:
+            self._valid = np.concatenate([self._valid, valid])
+        x0, x1 = self._strip.x0, self._strip.x1
+        end = min(self._blender.ready(done), self._end)
+        while self._y < end:
+            y1 = min(self._y + ROWS_AT_ONCE, end)
+            valid, self._valid = np.split(self._valid, [y1 - self._y])
+            layers = self._blender.rows(self._y, y1, x0, x1) if valid.any() else {}
+            self._on_rows(RowBlock(self._y, x0, layers, valid))
+            self._y = y1
+        # Windows above a part's first row are yet to come when no row of it is finished.
+        self._blender.forget(min(self._y, end))
+
+
+def _read_strip(
+    reader: SceneReader,
+    scene: int,
+    strip: Strip,
+    rows: tuple[int, ...],
+    y0: int,
+    y1: int,
+    window: int,
+    batch: int,
+) -> Iterator[_Step]:
+    bands = _Bands(reader, scene, strip, window)
+    pending: list[tuple[int, int, Patch]] = []
+    # Narrow rasters fill a batch from several rows; wide ones need not hold two rows of windows for it.
+    fill_over_rows = len(strip.starts) < 4 * batch
+    known = y0
+    for y, following in zip(rows, (*rows[1:], rows[-1] + window), strict=True):
+        band = bands.read(y)
+        new = band.valid[known - y : max(y1 - y, 0), strip.x0 - strip.starts[0] :][:, : strip.x1 - strip.x0]
+        yield _Step([], {}, new, pending[0][0] if pending else y)
+        known = max(known, min(y + window, y1))
+        for x in strip.starts:
+            patch = _cut(band, x - strip.starts[0], window)
+            if patch.valid.any():
+                pending.append((y, x, patch))
+            if len(pending) == batch:
+                yield _step(pending, y)
+                pending = []
+        if pending and (y == rows[-1] or not fill_over_rows):
+            yield _step(pending, following)
+            pending = []
+        yield _Step([], {}, None, pending[0][0] if pending else following)
+
+
+class _Bands:
+    """Reads bands of a window's height, each pixel once: rows shared with the band before are kept."""
+
+    def __init__(self, reader: SceneReader, scene: int, strip: Strip, window: int) -> None:
+        self._reader, self._scene, self._window = reader, scene, window
+        self._x, self._width = strip.starts[0], strip.starts[-1] + window - strip.starts[0]
+        self._last: tuple[int, Patch] | None = None
+
+    def read(self, y: int) -> Patch:
+        if self._last is None:
+            band = self._reader.read(self._scene, y, self._x, self._window, self._width)
+        else:
+            above, last = self._last
+            kept, end = y - above, above + self._window
+            new = self._reader.read(self._scene, end, self._x, kept, self._width)
+            band = Patch(
+                np.concatenate([last.image[:, kept:], new.image], 1),
+                np.concatenate([last.valid[kept:], new.valid]),
+                None
+                if last.height is None or new.height is None
+                else np.concatenate([last.height[:, kept:], new.height], 1),
+            )
+        self._last = (y, band)
+        return band
+
+
+def _cut(band: Patch, x: int, window: int) -> Patch:
+    columns = slice(x, x + window)
+    height = None if band.height is None else band.height[:, :, columns]
+    return Patch(band.image[:, :, columns], band.valid[:, columns], height)
+
+
+def _step(pending: list[tuple[int, int, Patch]], done: int) -> _Step:
+    patches = [patch for _, _, patch in pending]
+    tensors = {
+        "image": torch.from_numpy(np.stack([patch.image for patch in patches])),
+        "valid": torch.from_numpy(np.stack([patch.valid for patch in patches])),
+    }
+    if patches[0].height is not None:
+        tensors["height"] = torch.from_numpy(np.stack([p.height for p in patches if p.height is not None]))
+    return _Step([(y, x) for y, x, _ in pending], tensors, None, done)

@@ -1,0 +1,64 @@
+"""``tsfal-geo evaluate``: a workspace's model against label rasters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tsfal_geo.errors import LabelError
+from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
+
+if TYPE_CHECKING:
+    from tsfal_geo.assess.metrics import Scores
+    from tsfal_geo.raster.scene import Scene
+    from tsfal_geo.workspace.workspace import Workspace
+
+
+def labelled_scenes(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Scene]:
+    """The scenes of a folder that have labels which fit the workspace's classes.
+
+    Raises:
+        LabelError: no scene has labels, or some do not fit.
+    """
+    from tsfal_geo.raster.label_reader import check_labels
+
+    scenes = find_scenes(folder, reporter)
+    labelled = [scene for scene in scenes if scene.labels is not None]
+    if not labelled:
+        raise LabelError(
+            f"{folder}: found {len(scenes)} scenes and no labels, expected a label raster for at least one "
+            f"of them; put one with the same name into {folder / 'labels'}"
+        )
+    bare = [scene.name for scene in scenes if scene.labels is None]
+    if bare:
+        reporter.warning(f"{len(bare)} of {len(scenes)} scenes have no labels: {', '.join(bare[:5])}")
+    for scene in labelled:
+        check_labels(scene, workspace.classes)
+    return labelled
+
+
+def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scores:
+    """Predict scenes wall-to-wall and compare with their labels, each pixel once."""
+    from tsfal_geo.assess.metrics import Confusion
+    from tsfal_geo.assess.stitched import confuse_scene
+    from tsfal_geo.inference.network import open_network
+    from tsfal_geo.mapping.compatibility import open_scenes
+    from tsfal_geo.mapping.scene import settings_of
+    from tsfal_geo.raster.label_reader import FolderLabels
+
+    network = open_network(workspace.current_model())
+    reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
+    labels = FolderLabels(scenes, workspace.classes)
+    settings = settings_of(workspace.config, network)
+    confusion = Confusion(len(network.classes))
+    for index, scene in enumerate(scenes):
+        confuse_scene(
+            reader,
+            index,
+            network,
+            settings,
+            labels,
+            confusion,
+            scene_progress(reporter, "evaluate", scene.name, index, len(scenes)),
+        )
+    return confusion.scores(network.classes.names)

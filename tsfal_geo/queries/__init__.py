@@ -1,0 +1,1 @@
+"""Queries: budget, regions, ranking, strategies."""

@@ -1,0 +1,92 @@
+"""Core-set: chips that cover the space of features (Sener & Savarese 2018, greedy k-centre)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.queries.chip_outputs import ChipOutputs
+from tsfal_geo.queries.strategy import CellScores, Strategy, register
+
+
+@register
+class CoreSet(Strategy):
+    """Whole chips, farthest first from all that is labelled; the budget ends inside the last one."""
+
+    name = "coreset"
+    reason = "unlike what is labelled"
+    order = "chips"
+    needs_pooled = True
+    pool_share = 0.4
+
+    def score(self, outputs: ChipOutputs) -> CellScores:
+        """All cells of a chip alike."""
+        return CellScores(None, outputs.askable > 0)
+
+    def describe(self, outputs: ChipOutputs) -> NDArray[np.float32]:
+        """Mean of what enters the decoder; where a head has no such place, of F1 and F2, each of length 1."""
+        if outputs.pooled is not None:
+            return outputs.pooled.cpu().numpy()
+        means = [level.float().mean((1, 2)) for level in (outputs.f1, outputs.f2)]
+        unit = [torch.nn.functional.normalize(mean, dim=0) for mean in means]
+        return torch.cat(unit).cpu().numpy()
+
+    def rank_chips(
+        self, chips: Sequence[NDArray[np.float32]], labelled: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.int64]:
+        """Greedy k-centre order over all chips."""
+        return greedy_k_centre(np.array(chips), np.array(labelled) if len(labelled) else None)
+
+
+@contextmanager
+def decoder_input(segmenter: Segmenter) -> Iterator[list[Tensor]]:
+    """Collect what enters the decoder in each forward pass, (N, 304, h4, w4) with 48 low-level channels.
+
+    Nothing is collected where the head has no such place.
+    """
+    collected: list[Tensor] = []
+    decoder = getattr(segmenter.head, "fuse", None)
+    if decoder is None:
+        yield collected
+        return
+    hook = decoder.register_forward_pre_hook(lambda _, given: collected.append(given[0]))
+    try:
+        yield collected
+    finally:
+        hook.remove()
+
+
+def greedy_k_centre(
+    points: NDArray[np.float32], centres: NDArray[np.float32] | None, count: int | None = None
+) -> NDArray[np.int64]:
+    """Order points so that each is the one farthest (cosine distance) from all before it and the centres.
+
+    Args:
+        points: (n, D), not zero.
+        centres: (m, D) already covered; None: begin with the point nearest to the mean direction.
+        count: how many; None: all.
+
+    Returns:
+        positions, (count,); ties go to the lower position.
+    """
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    if centres is None:
+        nearest = np.full(len(unit), np.inf, np.float64)
+        start = int((unit @ unit.mean(0)).argmax())
+    else:
+        covered = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+        nearest = 1.0 - (unit @ covered.T).max(1).astype(np.float64)
+        start = int(nearest.argmax())
+    order: list[int] = []
+    for _ in range(len(unit) if count is None else min(count, len(unit))):
+        chosen = int(nearest.argmax()) if order else start
+        order.append(chosen)
+        nearest = np.minimum(nearest, 1.0 - (unit @ unit[chosen]).astype(np.float64))
+        nearest[chosen] = -np.inf
+    return np.array(order, np.int64)

@@ -1,0 +1,105 @@
+"""Labels of scenes: decoding label files to class indices, never guessing.
+
+A label file has its scene's grid and holds class ids (one band, with or without a palette) or colours (three
+bands; a fourth is alpha). What the class map does not hold is an error, never class 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.raster.files import FileHandles, open_raster, reading
+from tsfal_geo.raster.label_decoder import UNKNOWN, Decoder, check_grid, row_bands
+from tsfal_geo.raster.scene import Scene
+
+
+class LabelReader(Protocol):
+    """Anything that gives the labels of a window of a scene."""
+
+    def read(self, scene: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Class indices (height, width) uint8; 255 where ignored, unlabelled or outside the scene."""
+        ...
+
+
+class FolderLabels:
+    """The label files found beside the scenes. Picklable; opens files per process and thread.
+
+    Args:
+        scenes: their ``labels`` are read; a scene without is unlabelled everywhere.
+        classes: the class map.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], classes: ClassMap) -> None:
+        self.scenes = tuple(scenes)
+        self.classes = classes
+        self._handles = FileHandles()
+        self._decoders: dict[Path, Decoder] = {}
+
+    def read(self, scene: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Class indices of a window, which may hang over the scene's edges.
+
+        Returns:
+            (height, width) uint8; 255 where ignored, outside the scene, or without a label file.
+
+        Raises:
+            LabelError: a value or colour that the class map does not hold, or a file of another grid.
+        """
+        source = self.scenes[scene]
+        labels = np.full((height, width), IGNORE, np.uint8)
+        top, left = max(y, 0), max(x, 0)
+        bottom, right = min(y + height, source.height), min(x + width, source.width)
+        if source.labels is None or bottom <= top or right <= left:
+            return labels
+        window = Window(left, top, right - left, bottom - top)
+        labels[top - y : bottom - y, left - x : right - x] = self._decode(source, source.labels, window)
+        return labels
+
+    def close(self) -> None:
+        """Close the files that this thread holds open."""
+        self._handles.close()
+
+    def _decode(self, scene: Scene, path: Path, window: Window) -> NDArray[np.uint8]:
+        dataset = self._handles.get(path)
+        decoder = self._decoders.get(path)
+        if decoder is None:
+            check_grid(scene, path, dataset)
+            decoder = self._decoders[path] = Decoder(path, dataset, self.classes)
+        with reading(path):
+            values = dataset.read(window=window)
+        labels = decoder(values)
+        if (labels == UNKNOWN).any():
+            raise decoder.error(decoder.unknown(values, labels), f" near row {window.row_off}")
+        return labels
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_decoders": {}}
+
+
+def check_labels(scene: Scene, classes: ClassMap) -> None:
+    """Read the whole label file of a scene and make sure that the class map holds all of it.
+
+    Raises:
+        LabelError: a file of another size or place, or values that the class map does not hold; the message
+            names the file, the commonest unknown value and its number of pixels.
+        RasterError: the file cannot be read.
+    """
+    if scene.labels is None:
+        return
+    with open_raster(scene.labels) as dataset:
+        check_grid(scene, scene.labels, dataset)
+        decoder = Decoder(scene.labels, dataset, classes)
+        unknown: Counter[tuple[int, ...]] = Counter()
+        for values in row_bands(scene.labels, dataset):
+            labels = decoder(values)
+            if (labels == UNKNOWN).any():
+                unknown += decoder.unknown(values, labels)
+    if unknown:
+        raise decoder.error(unknown)

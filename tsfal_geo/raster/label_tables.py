@@ -1,0 +1,157 @@
+"""What label files say of their own classes: palettes, ``class_N`` tags, category names, attribute tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from rasterio.io import DatasetReader
+
+from tsfal_geo.classes import IGNORE, ClassInfo, ClassMap, Colour, distinct_colours
+from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.files import open_raster
+from tsfal_geo.raster.label_decoder import palette, row_bands
+from tsfal_geo.raster.scene import Scene
+
+_CLASS_TAG = re.compile(r"class[_ ]?(\d{1,3})", re.IGNORECASE)
+
+
+@dataclass
+class LabelTable:
+    """Names and colours by class id, and the ids that occur in the pixels."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    colours: dict[int, Colour] = field(default_factory=dict)
+    occurring: set[int] = field(default_factory=set)
+
+
+def infer_class_map(scenes: Sequence[Scene]) -> ClassMap | None:
+    """The class map that single-band label files bring along, by class id.
+
+    Where a file names its classes (``class_N`` tags, GDAL category names, raster attribute table), those are
+    the classes. Otherwise they are the ids that occur, called "class N", with the palette's colours, or
+    with colours that differ where there is no palette.
+
+    Returns:
+        None where no scene has single-band labels (RGB labels carry no table).
+
+    Raises:
+        LabelError: two files give one id different names.
+    """
+    merged = LabelTable()
+    sources: dict[int, Path] = {}
+    for scene in scenes:
+        if scene.labels is None:
+            continue
+        stat = scene.labels.stat()
+        table = _read_table(scene.labels, stat.st_mtime_ns, stat.st_size)
+        if table is not None:
+            _merge(merged, table, scene.labels, sources)
+    ids = sorted(merged.names or merged.occurring)
+    return _class_map(ids, merged) if ids else None
+
+
+def names_its_classes(path: Path) -> bool:
+    """Whether a label file brings class names along (RGB files do not)."""
+    stat = path.stat()
+    table = _read_table(path, stat.st_mtime_ns, stat.st_size)
+    return table is not None and bool(table.names)
+
+
+def _merge(merged: LabelTable, table: LabelTable, path: Path, sources: dict[int, Path]) -> None:
+    for value, name in table.names.items():
+        known = merged.names.setdefault(value, name)
+        if known != name:
+            raise LabelError(
+                f"{path} calls id {value} '{name}', {sources[value]} calls it '{known}'; make them agree or "
+                "give `classes` in the configuration"
+            )
+        sources.setdefault(value, path)
+    merged.colours = table.colours | merged.colours
+    merged.occurring |= table.occurring
+
+
+def _class_map(ids: Sequence[int], table: LabelTable) -> ClassMap:
+    colours: dict[int, Colour] = {}
+    for value in ids:
+        if value in table.colours and table.colours[value] not in colours.values():
+            colours[value] = table.colours[value]
+    missing = [value for value in ids if value not in colours]
+    colours |= dict(zip(missing, distinct_colours(len(missing), colours.values()), strict=True))
+    names: dict[int, str] = {}
+    for value in ids:
+        name = table.names.get(value, f"class {value}")
+        names[value] = f"{name} ({value})" if name in names.values() else name
+    return ClassMap(tuple(ClassInfo(value, names[value], colours[value]) for value in ids))
+
+
+@lru_cache(maxsize=1024)
+def _read_table(path: Path, _modified: int, _size: int) -> LabelTable | None:
+    with open_raster(path) as dataset:
+        if dataset.count > 2 or not np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer):
+            return None
+        table = _sidecar(path)
+        table.colours |= palette(dataset)
+        table.names |= _tagged(dataset)
+        table.occurring = _occurring(path, dataset)
+        ignored = {IGNORE, dataset.nodata}
+    table.names = {v: n for v, n in table.names.items() if v not in ignored and 0 <= v < IGNORE}
+    table.occurring = {v for v in table.occurring if v not in ignored and 0 <= v < IGNORE}
+    return table
+
+
+def _tagged(dataset: DatasetReader) -> dict[int, str]:
+    tags = {**dataset.tags(), **dataset.tags(1)}
+    matches = ((_CLASS_TAG.fullmatch(key), name) for key, name in tags.items())
+    return {int(match[1]): name for match, name in matches if match and name}
+
+
+def _occurring(path: Path, dataset: DatasetReader) -> set[int]:
+    found: set[int] = set()
+    for values in row_bands(path, dataset):
+        visible = values[0] if dataset.count == 1 else values[0][values[1] > 0]
+        found.update(np.unique(visible).tolist())
+    return found
+
+
+def _sidecar(path: Path) -> LabelTable:
+    """Category names and attribute table of GDAL's ``.aux.xml`` (rasterio gives access to neither)."""
+    sidecar = path.with_name(f"{path.name}.aux.xml")
+    if not sidecar.is_file():
+        return LabelTable()
+    try:
+        root = ElementTree.fromstring(sidecar.read_bytes())
+    except ElementTree.ParseError as error:
+        raise LabelError(f"{sidecar} is not readable ({error}); remove it or write it again") from None
+    band = root.find("PAMRasterBand")
+    if band is None:
+        return LabelTable()
+    table = _attribute_table(band.find("GDALRasterAttributeTable"))
+    categories = band.findall("CategoryNames/Category")
+    table.names |= {value: c.text for value, c in enumerate(categories) if c.text}
+    return table
+
+
+def _attribute_table(element: ElementTree.Element | None) -> LabelTable:
+    """Values (usage 5 MinMax, or 3/4), names (2) and colours (6, 7, 8) of a raster attribute table."""
+    table = LabelTable()
+    if element is None:
+        return table
+    usage = {c.findtext("Usage", "0").strip(): int(c.get("index", "0")) for c in element.findall("FieldDefn")}
+    value = usage.get("5", usage.get("3"))
+    if value is None:
+        return table
+    for row in element.findall("Row"):
+        fields = [f.text or "" for f in row.findall("F")]
+        class_id = int(float(fields[value]))
+        if "2" in usage and fields[usage["2"]]:
+            table.names[class_id] = fields[usage["2"]]
+        if {"6", "7", "8"} <= usage.keys():
+            red, green, blue = (int(float(fields[usage[key]])) for key in "678")
+            table.colours[class_id] = red, green, blue
+    return table

@@ -1,0 +1,1 @@
+"""Error mask decoder and pseudo-label auto-refinement (PLAR)."""

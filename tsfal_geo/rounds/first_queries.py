@@ -1,0 +1,126 @@
+"""First queries where nothing is labelled yet: chips that cover the space of the encoder's features."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import normalize
+from torch.utils.data import default_collate
+
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.errors import ConfigError
+from tsfal_geo.labels.model import Query
+from tsfal_geo.labels.polygonise import region_polygon
+from tsfal_geo.models.batchnorm import recalibrate_batch_norm
+from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.queries.budget import Budget, take
+from tsfal_geo.queries.strategies.coreset import greedy_k_centre
+from tsfal_geo.raster.chips import Chip, owned_part
+from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.inputs import Inputs
+from tsfal_geo.rounds.query_writer import Asked
+from tsfal_geo.rounds.round_rasters import write_query_raster
+
+SHARE = 0.05
+_BATCH = 4
+_CALIBRATION_BATCHES = 8
+REASON = "first labels: unlike the other chips"
+
+
+def first_budget(context: Context) -> Budget:
+    """The whole budget, if there is one, is there for the first labels; they are few by themselves."""
+    total, goal = context.inputs.total, context.config.active.budget
+    goal = SHARE if goal is None else goal
+    return Budget(total, 0, goal, int(goal * total + 1e-6), last=False)
+
+
+def first_queries(context: Context, number: int, budget: Budget) -> Asked:
+    """Ask for whole chips, farthest from each other in feature space first (greedy k-centre).
+
+    The features are mean and spread of the untrained network's encoder output, its batch norm brought to
+    these pictures: with pretrained weights they tell kinds of ground apart, and even random filters tell
+    textures and brightness apart.
+
+    Raises:
+        ConfigError: the budget does not pay for one chip.
+    """
+    inputs = context.inputs
+    asked = max(1, round(SHARE * len(inputs.chips)))
+    context.reporter.say(f"Found no labels: choosing {asked} of {len(inputs.chips)} chips to label first")
+    vectors = _describe(context)
+    seen = np.flatnonzero(np.isfinite(vectors).all(1))
+    order = seen[greedy_k_centre(vectors[seen], None, asked)]
+    pixels = np.array([np.count_nonzero(_asked_pixels(inputs, inputs.chips[i])[2]) for i in order])
+    chosen = take(pixels, budget.remaining)
+    if not len(chosen):
+        least = min(pixels[pixels > 0].tolist(), default=0)
+        raise ConfigError(
+            f"active.budget: {budget.goal:.2%} are {budget.remaining} pixels, but the smallest of the first "
+            f"chips has {least}; raise --budget, or take a smaller data.chip_size"
+        )
+    ranked = enumerate((inputs.chips[i] for i in order[np.sort(chosen)]), start=1)
+    by_scene: dict[int, list[tuple[int, Chip]]] = {}
+    for rank, chip in ranked:
+        by_scene.setdefault(chip.scene, []).append((rank, chip))
+    prefix = context.query_prefix(number)
+    queries: list[Query] = []
+    for index, scene in enumerate(inputs.scenes):
+        parts = []
+        for rank, chip in by_scene.get(index, ()):
+            y, x, mask = _asked_pixels(inputs, chip)
+            parts.append((y, x, mask * np.uint32(rank)))
+            queries.append(
+                Query(
+                    qid=f"{prefix}{rank:06d}",
+                    round=number,
+                    scene=scene.name,
+                    chip=f"{chip.row}-{chip.col}",
+                    rank=rank,
+                    score=1.0 / rank,
+                    reason=REASON,
+                    suggested=int(inputs.classes.ids[0]),
+                    pixels=int(np.count_nonzero(mask)),
+                    geometry=region_polygon(mask, scene.grid, y, x),
+                )
+            )
+        path = context.workspace.round_dir(number) / scene.name / "queries.tif"
+        write_query_raster(path, scene, parts)
+    return Asked(sorted(queries, key=lambda query: query.rank), "coreset")
+
+
+def _asked_pixels(inputs: Inputs, chip: Chip) -> tuple[int, int, NDArray[np.bool_]]:
+    """First row, first column and validity (h, w) of the pixels that are a chip's own."""
+    scene = inputs.scenes[chip.scene]
+    part = owned_part(chip, scene.height, scene.width)
+    valid = inputs.reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size).valid[part]
+    return chip.y + part[0].start, chip.x + part[1].start, valid
+
+
+def _spread(chips: int) -> range:
+    """First chips of a few batches, spread over all."""
+    return range(0, chips, max(_BATCH, chips // _CALIBRATION_BATCHES))
+
+
+@torch.inference_mode()
+def _describe(context: Context) -> NDArray[np.float32]:
+    """A vector a chip, (chips, D); NaN where a chip has no valid pixel."""
+    config, inputs = context.config, context.inputs
+    network = build_segmenter(config.model, inputs.reader.channels, len(inputs.classes), config.train.seed)
+    normaliser = Normaliser(inputs.normalisation)
+    dataset = OrthoDataset(inputs.reader)
+    batches = [inputs.chips[i : i + _BATCH] for i in _spread(len(inputs.chips))]
+    recalibrate_batch_norm(
+        network.encoder,
+        (normaliser(default_collate([dataset.read_chip(chip) for chip in some])) for some in batches),
+    )
+    network.eval()
+    vectors = []
+    for done, chip in enumerate(inputs.chips, start=1):
+        batch = default_collate([dataset.read_chip(chip)])
+        deepest = network.encoder(normaliser(batch))[-1][0].flatten(1)
+        centred = torch.cat((normalize(deepest.mean(1), dim=0), normalize(deepest.std(1), dim=0)))
+        vectors.append(centred if batch["valid"].any() else torch.full_like(centred, torch.nan))
+        context.reporter.progress(done / len(inputs.chips), "looking at chips")
+    return torch.stack(vectors).numpy()

@@ -1,0 +1,244 @@
+"""What a workspace trains on: scenes, classes, normalisation, the chips labelled at the start."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.atomic import write_text
+from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
+from tsfal_geo.config import Config
+from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
+from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
+from tsfal_geo.raster.chips import Chip, owned_part, scene_chips
+from tsfal_geo.raster.discovery import RasterWarning, discover
+from tsfal_geo.raster.label_reader import FolderLabels, LabelReader, check_labels
+from tsfal_geo.raster.label_tables import infer_class_map
+from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.stats import Normalisation, compute
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything about the rasters that does not change while a workspace lives.
+
+    Attributes:
+        scenes: training scenes.
+        classes: the class map.
+        reader: reads their pixels.
+        normalisation: from the training scenes, or what the weights expect.
+        chips: all chips of all scenes, scene by scene, row by row.
+        labelled: positions in ``chips`` of the chips whose folder labels are used.
+        valid: valid pixels of each scene (no nodata; with an oracle, no void either), each counted once.
+    """
+
+    scenes: tuple[Scene, ...]
+    classes: ClassMap
+    reader: SceneReader
+    normalisation: Normalisation
+    chips: tuple[Chip, ...]
+    labelled: tuple[int, ...]
+    valid: tuple[int, ...]
+
+    @property
+    def truth(self) -> FolderLabels:
+        """All labels of the folder: the oracle's knowledge."""
+        return FolderLabels(self.scenes, self.classes)
+
+    @property
+    def base(self) -> ChipLabels:
+        """The folder's labels inside the labelled chips only."""
+        return ChipLabels(self.truth, [self.chips[i] for i in self.labelled])
+
+    @property
+    def total(self) -> int:
+        """Valid pixels of all scenes: the denominator of the labelled share."""
+        return sum(self.valid)
+
+
+def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
+    """The class map from the configuration, else from the label files' own tables, else Vaihingen's."""
+    if config.classes:
+        return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids)
+    return (infer_class_map(scenes) or VAIHINGEN).ignoring(config.ignore_ids)
+
+
+def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:
+    """Discover a folder's scenes and open them as the configuration says (bands, heights).
+
+    Raises:
+        RasterError: no scenes, unusable scenes, bands that some scene lacks, a missing DSM.
+    """
+    scenes = tuple(discover(raster_dir))
+    lacking = [scene for scene in scenes if not scene.dsm]
+    use_dsm = config.data.dsm == "use" or (config.data.dsm == "auto" and not lacking)
+    if use_dsm and lacking:
+        raise RasterError(
+            f"{lacking[0].path}: found no DSM for it in {raster_dir / 'dsm'}, expected one for each scene; "
+            "add it, or train with --dsm ignore"
+        )
+    return scenes, SceneReader(scenes, config.data.bands, use_dsm)
+
+
+def prepare(raster_dir: Path, config: Config) -> Inputs:
+    """Look through a folder once: check labels, count pixels, choose the labelled chips.
+
+    Raises:
+        RasterError, LabelError: what the folder holds cannot be trained on.
+        ConfigError, WeightsError: the weights' own normalisation does not suit it.
+    """
+    scenes, reader = open_scenes(raster_dir, config)
+    if config.data.dsm == "auto":
+        _tell_lacking_heights(raster_dir, scenes)
+    classes = class_map(config, scenes)
+    truth = FolderLabels(scenes, classes)
+    for scene in scenes:
+        if scene.labels:
+            check_labels(scene, classes)
+    chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
+    counts = class_counts(reader, chips, truth, len(classes))
+    labelled = _choose(scenes, chips, counts, config)
+    return Inputs(
+        scenes=scenes,
+        classes=classes,
+        reader=reader,
+        normalisation=_normalisation(reader, chips, config),
+        chips=chips,
+        labelled=labelled,
+        valid=_count_valid(reader, chips, truth if config.active.oracle else None),
+    )
+
+
+def _tell_lacking_heights(raster_dir: Path, scenes: Sequence[Scene]) -> None:
+    lacking = [scene.name for scene in scenes if not scene.dsm]
+    if not 0 < len(lacking) < len(scenes):
+        return
+    names = ", ".join(lacking[:_SHOWN]) + (" …" if lacking[_SHOWN:] else "")
+    warnings.warn(
+        f"{raster_dir / 'dsm'}: found no DSM for {len(lacking)} of {len(scenes)} scenes ({names}), expected "
+        "one for each: heights are left out; add the missing ones and start over with --fresh, or say "
+        "--dsm ignore",
+        RasterWarning,
+        stacklevel=2,
+    )
+
+
+def _normalisation(reader: SceneReader, chips: Sequence[Chip], config: Config) -> Normalisation:
+    statistics = compute(reader, chips)
+    if config.model.normalisation == "scenes":
+        return statistics
+    from tsfal_geo.models.normalisation import own_normalisation
+
+    return own_normalisation(config.model, statistics, reader.bands, str(reader.band_dtype))
+
+
+def _choose(
+    scenes: Sequence[Scene], chips: Sequence[Chip], counts: NDArray[np.int64], config: Config
+) -> tuple[int, ...]:
+    share, path = config.data.labelled, config.data.labelled_list
+    if path is not None:
+        listed = listed_scenes(path, scenes)
+        return tuple(i for i, chip in enumerate(chips) if chip.scene in listed and counts[i].any())
+    if share is None:
+        return tuple(int(i) for i in np.flatnonzero(counts.sum(1)))
+    if not counts.any():
+        raise LabelError(
+            f"--labelled {share}: found no labels in the folder, expected label rasters in labels/; "
+            "add them, or leave --labelled out to start from queries"
+        )
+    return tuple(draw_labelled(counts, share, config.train.seed))
+
+
+def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels | None) -> tuple[int, ...]:
+    totals = [0] * len(reader.scenes)
+    for chip in chips:
+        scene = reader.scenes[chip.scene]
+        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+        valid = reader.read(*window).valid
+        if truth is not None:
+            valid = valid & (truth.read(*window) != IGNORE)
+        totals[chip.scene] += int(np.count_nonzero(valid[owned_part(chip, scene.height, scene.width)]))
+    for scene, total in zip(reader.scenes, totals, strict=True):
+        if not total:
+            raise RasterError(
+                f"{scene.path}: found no valid pixel, expected some; take the scene out of the folder"
+                + (" or give it labels (void only)" if truth is not None else "")
+            )
+    return tuple(totals)
+
+
+def save(inputs: Inputs, path: Path, config: Config) -> None:
+    """Write what ``prepare`` found to ``inputs.json``, so that later runs need not look again."""
+    labelled = [[inputs.chips[i].scene, inputs.chips[i].row, inputs.chips[i].col] for i in inputs.labelled]
+    data = {
+        "normalisation": inputs.normalisation.to_dict(),
+        "labelled_chips": labelled,
+        "valid_pixels": list(inputs.valid),
+        "oracle": config.active.oracle,
+        "dsm": inputs.reader.channels > inputs.reader.bands,
+    }
+    write_text(path, json.dumps(data))
+
+
+def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Config) -> Inputs:
+    """Read ``inputs.json`` back; valid pixels are counted anew if an oracle has come or gone since.
+
+    Raises:
+        WorkspaceError: missing or damaged.
+    """
+    chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
+    position = {(chip.scene, chip.row, chip.col): i for i, chip in enumerate(chips)}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        inputs = Inputs(
+            scenes=scenes,
+            classes=classes,
+            reader=SceneReader(scenes, config.data.bands, bool(data["dsm"])),
+            normalisation=Normalisation.from_dict(data["normalisation"]),
+            chips=chips,
+            labelled=tuple(position[tuple(item)] for item in data["labelled_chips"]),
+            valid=tuple(int(n) for n in data["valid_pixels"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(
+            f"{path}: missing or damaged ({error!r}); restore it from a copy of the workspace, or start over "
+            "with `train --fresh`"
+        ) from None
+    oracle = config.active.oracle
+    if data.get("oracle", oracle) != oracle:
+        inputs = replace(inputs, valid=_count_valid(inputs.reader, chips, inputs.truth if oracle else None))
+        save(inputs, path, config)
+    return inputs
+
+
+class ChipLabels:
+    """Labels of another reader, seen only inside the given chips; 255 elsewhere."""
+
+    def __init__(self, labels: LabelReader, chips: Sequence[Chip]) -> None:
+        self._labels = labels
+        self._chips: dict[int, list[Chip]] = defaultdict(list)
+        for chip in chips:
+            self._chips[chip.scene].append(chip)
+
+    def read(self, scene: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Class indices of a window, uint8 (height, width)."""
+        seen = np.zeros((height, width), bool)
+        for chip in self._chips.get(scene, ()):
+            top, left = max(chip.y - y, 0), max(chip.x - x, 0)
+            bottom, right = min(chip.y + chip.size - y, height), min(chip.x + chip.size - x, width)
+            if top < bottom and left < right:
+                seen[top:bottom, left:right] = True
+        if not seen.any():
+            return np.full((height, width), IGNORE, np.uint8)
+        values = self._labels.read(scene, y, x, height, width)
+        return np.where(seen, values, np.uint8(IGNORE))

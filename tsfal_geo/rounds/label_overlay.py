@@ -1,0 +1,156 @@
+"""What a workspace knows of its scenes: labels, and PLAR's votes that rest on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.config import PlarConfig
+from tsfal_geo.labels.history import read_taken
+from tsfal_geo.labels.model import Label, LabelSnapshot
+from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
+from tsfal_geo.mapping.overlay import LABEL, NETWORK, VOTE, Known
+from tsfal_geo.raster.files import FileHandles
+from tsfal_geo.raster.label_reader import LabelReader
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.refinement.support import heard, label_cells
+from tsfal_geo.rounds import inputs as inputs_file
+from tsfal_geo.rounds.inputs import Inputs
+from tsfal_geo.workspace.workspace import Workspace
+
+
+class Votes:
+    """The votes of a round in one scene, where people had labelled enough of the chip around.
+
+    Args:
+        path: ``refined.tif`` of the scene.
+        classes: the class map.
+        chip: pixels a side of a chip.
+        trusted: (rows, columns) bool, chips whose votes rest on labels.
+    """
+
+    def __init__(self, path: Path, classes: ClassMap, chip: int, trusted: NDArray[np.bool_]) -> None:
+        self._path, self._chip, self._trusted = path, chip, trusted
+        self._handles = FileHandles()
+        self._index = np.full(256, IGNORE, np.uint8)
+        self._index[np.asarray(classes.ids)] = np.arange(len(classes), dtype=np.uint8)
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Class indices of a window inside the scene, (height, width) uint8; 255 without a vote."""
+        rows, columns = (np.arange(at, at + n) // self._chip for at, n in ((y, height), (x, width)))
+        trusted = self._trusted[np.ix_(rows, columns)]
+        if not trusted.any():
+            return np.full((height, width), IGNORE, np.uint8)
+        ids = self._handles.get(self._path).read(1, window=Window(x, y, width, height))
+        return np.where(trusted, self._index[ids], np.uint8(IGNORE))
+
+
+class KnownScene:
+    """Labels of a scene over votes; see ``mapping.known.Known``."""
+
+    def __init__(self, labels: LabelReader, scene: int, votes: Votes | None) -> None:
+        """Take the readers.
+
+        Args:
+            labels: people's over the folder's.
+            scene: its position there.
+            votes: None where PLAR has not voted.
+        """
+        self._labels, self._scene, self._votes = labels, scene, votes
+
+    def read(self, y: int, x: int, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """See ``Known``."""
+        said = self._labels.read(self._scene, y, x, height, width)
+        who = np.where(said != IGNORE, np.uint8(LABEL), np.uint8(NETWORK))
+        if self._votes is not None and (said == IGNORE).any():
+            voted = self._votes.read(y, x, height, width)
+            at = (said == IGNORE) & (voted != IGNORE)
+            said, who = np.where(at, voted, said), np.where(at, np.uint8(VOTE), who)
+        return said, who
+
+
+def elsewhere(workspace: Workspace, scenes: Sequence[Scene]) -> list[Scene]:
+    """Scenes with name and grid of one that the workspace trains on, but another file.
+
+    Nothing is known of them: they may be the same pictures in another place, or another year's.
+    """
+    trained = {scene.name: scene for scene in workspace.scenes}
+    return [
+        scene
+        for scene in scenes
+        if scene.name in trained
+        and trained[scene.name].grid == scene.grid
+        and trained[scene.name].path.resolve() != scene.path.resolve()
+    ]
+
+
+def known_scenes(workspace: Workspace, scenes: Sequence[Scene], snapshot: LabelSnapshot) -> dict[str, Known]:
+    """What is known of those scenes that the workspace trains on, by name.
+
+    Labels are those of now, also if nothing has been trained on them yet; votes are the last round's. A
+    scene counts as trained on by its file: another picture of the same name and grid may show another year.
+
+    Args:
+        workspace: with a complete round.
+        scenes: any scenes.
+        snapshot: people's labels.
+
+    Raises:
+        WorkspaceError: what the workspace kept is damaged.
+    """
+    position = {scene.path.resolve(): i for i, scene in enumerate(workspace.scenes)}
+    own = [scene for scene in scenes if scene.path.resolve() in position]
+    if not own:
+        return {}
+    inputs = inputs_file.load(
+        workspace.root / "inputs.json", workspace.scenes, workspace.classes, workspace.config
+    )
+    labels = _stacked(inputs, snapshot.labels)
+    number = workspace.current_round
+    paths = {scene.name: workspace.round_dir(number) / scene.name / "refined.tif" for scene in own}
+    voted = any(path.is_file() for path in paths.values())
+    then = _stacked(inputs, read_taken(workspace.store(), number).labels) if voted else None
+    found: dict[str, Known] = {}
+    for scene in own:
+        index, path = position[scene.path.resolve()], paths[scene.name]
+        votes = None
+        if then is not None and path.is_file():
+            trusted = _trusted_chips(inputs, then, index, workspace.config.plar)
+            votes = Votes(path, inputs.classes, workspace.config.data.chip_size, trusted)
+        found[scene.name] = KnownScene(labels, index, votes)
+    return found
+
+
+def trusted_votes(voted: NDArray[np.uint8], said: NDArray[np.uint8], config: PlarConfig) -> NDArray[np.uint8]:
+    """The votes of a chip, if they rest on labels; else 255 everywhere.
+
+    Args:
+        voted: (H, W) uint8 class indices, 255 without a vote.
+        said: (H, W) uint8, its labels.
+        config: how many labelled cells are enough.
+    """
+    return voted if _rests_on_labels(said, config) else np.full_like(voted, IGNORE)
+
+
+def _rests_on_labels(said: NDArray[np.uint8], config: PlarConfig) -> bool:
+    cells = label_cells(torch.from_numpy(np.ascontiguousarray(said))[None], config.purity)
+    return bool(heard(cells, config))
+
+
+def _stacked(inputs: Inputs, labels: Iterable[Label]) -> StackedLabels:
+    return StackedLabels(PolygonLabels(tuple(labels), inputs.scenes, inputs.classes), inputs.base)
+
+
+def _trusted_chips(inputs: Inputs, labels: LabelReader, index: int, config: PlarConfig) -> NDArray[np.bool_]:
+    chips = [chip for chip in inputs.chips if chip.scene == index]
+    trusted = np.zeros((chips[-1].row + 1, chips[-1].col + 1), bool)
+    for chip in chips:
+        said = labels.read(index, chip.y, chip.x, chip.size, chip.size)
+        trusted[chip.row, chip.col] = (said != IGNORE).any() and _rests_on_labels(said, config)
+    return trusted

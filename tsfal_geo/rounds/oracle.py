@@ -1,0 +1,75 @@
+"""The oracle: the folder's own labels answer the queries, through the same store that people use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.labels.model import Decision, Label, Query
+from tsfal_geo.labels.polygonise import class_polygons
+from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.raster.label_reader import LabelReader
+from tsfal_geo.raster.layer_crs import to_pixels
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.rounds.inputs import Inputs
+
+AUTHOR = "oracle"
+
+
+def answer_open_queries(store: LabelStore, inputs: Inputs, number: int) -> int:
+    """Answer a round's open queries with the truth at full resolution, in one transaction.
+
+    Void pixels get no label and are never charged.
+
+    Returns:
+        The number of queries answered.
+    """
+    index = {scene.name: position for position, scene in enumerate(inputs.scenes)}
+    open_queries = store.open_queries(number)
+    labels = [
+        label
+        for query in open_queries
+        for label in answer(query, inputs.scenes[index[query.scene]], index[query.scene], inputs)
+    ]
+    decisions = [Decision(query.qid, number, "done", AUTHOR) for query in open_queries]
+    store.add(AUTHOR, labels, decisions)
+    return len(open_queries)
+
+
+def answer(query: Query, scene: Scene, position: int, inputs: Inputs) -> Iterator[Label]:
+    """The truth inside one query, a label for each connected piece of a class."""
+    mask, y, x = query_mask(query, scene)
+    truth = true_classes(inputs.truth, position, mask, y, x)
+    for index, polygon in class_polygons(truth, scene.grid, y, x, IGNORE):
+        yield Label(
+            scene=scene.name,
+            class_id=int(inputs.classes.ids[index]),
+            geometry=polygon,
+            qid=query.qid,
+            round=query.round,
+            author=AUTHOR,
+            source="oracle",
+        )
+
+
+def true_classes(
+    truth: LabelReader, scene: int, mask: NDArray[np.bool_], y: int, x: int
+) -> NDArray[np.uint8]:
+    """Class indices of the pixels of ``mask``, 255 outside it and where the truth is void."""
+    values = truth.read(scene, y, x, *mask.shape)
+    return np.where(mask, values, np.uint8(IGNORE))
+
+
+def query_mask(query: Query, scene: Scene) -> tuple[NDArray[np.bool_], int, int]:
+    """A query's pixels on its scene's grid: mask (h, w) and the row and column of its first pixel."""
+    geometry = to_pixels(query.geometry, scene)
+    left, top, right, bottom = geometry.bounds
+    # Outlines run along pixel edges, so that rounding only takes float noise away.
+    x, y = round(left), round(top)
+    shape = (round(bottom) - y, round(right) - x)
+    mask = rasterize([(geometry, 1)], out_shape=shape, transform=(1, 0, x, 0, 1, y), dtype=np.uint8)
+    return mask.astype(bool), y, x

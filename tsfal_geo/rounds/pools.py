@@ -1,0 +1,139 @@
+"""Which labels there are, how many pixels they cover, and which chips they make labelled or unlabelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.config import Config
+from tsfal_geo.data.split import class_counts, draw_held_out
+from tsfal_geo.labels.model import Label, LabelSnapshot, Query
+from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
+from tsfal_geo.raster.chips import owned_part
+from tsfal_geo.rounds.inputs import Inputs
+
+DENSE = 0.5
+FULL = 0.99
+
+
+@dataclass(frozen=True)
+class RoundLabels:
+    """The labels of a round.
+
+    Attributes:
+        every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
+        manual: people's polygons alone.
+        aside: not 255 where people said that they skip a query or are unsure.
+        by_chip: labelled share of the valid pixels of each chip's window, (chips,) float64.
+        by_hand: the same of people's polygons alone.
+        own: chips whose own pixels, those that no earlier chip holds, people labelled some of; (chips,) bool.
+        spent: valid pixels with a label, each counted once.
+    """
+
+    every: StackedLabels
+    manual: PolygonLabels
+    aside: PolygonLabels
+    by_chip: NDArray[np.float64]
+    by_hand: NDArray[np.float64]
+    own: NDArray[np.bool_]
+    spent: int
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Chips by the part they play in training; positions in ``Inputs.chips``.
+
+    Attributes:
+        labelled: supervise the segmenter.
+        shares: how often each of these is read beside one that is read in every epoch, in (0, 1]; None: all
+            alike.
+        unlabelled: get pseudo-labels where nothing is said.
+        held_out: labelled, but kept for the error mask decoder alone.
+        counts: labelled pixels of each class in the chips that supervise, (C,) int64.
+    """
+
+    labelled: tuple[int, ...]
+    shares: tuple[float, ...] | None
+    unlabelled: tuple[int, ...]
+    held_out: tuple[int, ...]
+    counts: NDArray[np.int64]
+
+
+def read_labels(
+    inputs: Inputs, taken: LabelSnapshot, aside: Sequence[Query] = (), earlier: PolygonLabels | None = None
+) -> RoundLabels:
+    """Put people's labels over the folder's and count.
+
+    Args:
+        inputs: the workspace's.
+        taken: what people said.
+        aside: queries that nobody wants to see again.
+        earlier: labels of the last round; blocks that are as they were are not made again.
+    """
+    manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes, earlier)
+    every = StackedLabels(manual, inputs.base)
+    some_class = int(inputs.classes.ids[0])
+    hidden = [Label(query.scene, some_class, query.geometry) for query in aside]
+    put_aside = PolygonLabels(hidden, inputs.scenes, inputs.classes)
+    by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
+    own = np.zeros(len(inputs.chips), bool)
+    spent = 0
+    for i, chip in enumerate(inputs.chips):
+        scene = inputs.scenes[chip.scene]
+        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
+        said = every.read(*window)
+        if (said == IGNORE).all():
+            continue
+        valid = inputs.reader.read(*window).valid
+        known = valid & (said != IGNORE)
+        if not known.any():
+            continue
+        part = owned_part(chip, scene.height, scene.width)
+        hand = known & (manual.read(*window) != IGNORE)
+        by_chip[i], by_hand[i] = known.sum() / valid.sum(), hand.sum() / valid.sum()
+        own[i] = hand[part].any()
+        spent += int(np.count_nonzero(known[part]))
+    return RoundLabels(every, manual, put_aside, by_chip, by_hand, own, spent)
+
+
+def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:
+    """Sort chips into pools.
+
+    Chips of the folder's labels supervise, and so does every chip that people labelled, as often as it has
+    labels: by its labelled share. In ``paper``, where training uses unlabelled chips, only those that people
+    labelled by half or more do. All chips that are not fully labelled are unlabelled too: what is said
+    about them overrides their pseudo-labels. Which chips are held out for the error mask decoder changes with
+    the round, so that none is lost to the segmenter for good; in their round its networks see nothing of
+    them.
+
+    Counts are of chips labelled by half or more, where there are any: what people were asked elsewhere is no
+    fair sample of the classes.
+    """
+    from tsfal_geo.training.methods import method_named
+
+    whole = set(inputs.labelled)
+    sparse_too = config.preset == "strong" or not method_named(config.train.method).uses_unlabelled
+    by_hand = np.flatnonzero((labels.own & sparse_too) | (labels.by_hand >= DENSE)).tolist()
+    supervising = sorted(whole.union(by_hand)) or np.flatnonzero(labels.by_chip > 0).tolist()
+    dense = [i for i in supervising if i in whole or labels.by_hand[i] >= DENSE] or supervising
+    counts = np.zeros((len(inputs.chips), len(inputs.classes)), np.int64)
+    chips = [inputs.chips[i] for i in dense]
+    counts[dense] = class_counts(inputs.reader, chips, labels.every, len(inputs.classes))
+    held_out: set[int] = set()
+    asks = config.train.method == "tsf" and config.active.rounds > 0
+    if asks and config.emd.enabled and config.emd.hold_out:
+        held_out = set(draw_held_out(counts, dense, config.emd.hold_out, config.train.seed + number))
+    kept = tuple(i for i in supervising if i not in held_out)
+    open_chips = tuple(i for i in np.flatnonzero(labels.by_chip < FULL).tolist() if i not in held_out)
+    shares = tuple(1.0 if i in whole else float(labels.by_chip[i]) for i in kept)
+    return Pools(
+        labelled=kept,
+        shares=None if all(share >= FULL for share in shares) else shares,
+        unlabelled=open_chips or kept,
+        held_out=tuple(sorted(held_out)),
+        counts=counts[list(kept)].sum(0),
+    )

@@ -1,0 +1,177 @@
+"""One round: take the labels in, train, look at every chip, ask."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tsfal_geo.atomic import write_text
+from tsfal_geo.errors import ConfigError
+from tsfal_geo.labels.history import take
+from tsfal_geo.labels.model import LabelSnapshot, Query
+from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.queries.budget import Budget
+from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.pools import FULL, RoundLabels, label_pools, read_labels
+
+if TYPE_CHECKING:
+    from tsfal_geo.rounds.query_writer import Asked
+
+
+DEFAULT_GAIN = 0.09
+
+
+@dataclass
+class Clock:
+    """Seconds of a round's stages."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.monotonic)
+
+    def stage(self, name: str) -> None:
+        """Close a stage."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        """All stages and their sum."""
+        return {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
+
+
+def run_round(context: Context, number: int, *, training: bool = True) -> None:
+    """Run a round to its end; a round that was stopped goes on where it was.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        training: False writes queries from the last round's model without training.
+    """
+    workspace, reporter = context.workspace, context.reporter
+    folder = workspace.round_dir(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = Clock()
+    labels = _take_labels(context, number)
+    if labels.spent == 0:
+        from tsfal_geo.rounds.first_queries import first_budget, first_queries
+
+        first = first_budget(context)
+        try:
+            asked = first_queries(context, number, first)
+        except ConfigError:
+            # A round that has begun would hold on to the very option that is to be changed.
+            shutil.rmtree(folder)
+            raise
+        _complete(context, number, labels, None, asked, clock, first)
+        return
+    pools = label_pools(context.inputs, labels, context.config, number)
+    in_part = sum(share < FULL for share in pools.shares or ())
+    reporter.say(
+        f"Round {number}: {labels.spent / context.inputs.total:.2%} of the pixels labelled; "
+        f"{len(pools.labelled)} chips supervise{f', {in_part} of them in part' if in_part else ''}; "
+        f"{len(pools.unlabelled)} are unlabelled"
+    )
+    if training:
+        workspace.update(status="training")
+    from tsfal_geo.rounds.training import load_round, train_round
+
+    trained = (train_round if training else load_round)(context, number, labels, pools)
+    clock.stage("training")
+    from tsfal_geo.rounds.asking import ask
+
+    budget = _budget(context, number, labels, training)
+    if number == 0 and context.config.active.rounds and context.config.active.budget and not budget.remaining:
+        reporter.warning(
+            f"active.budget: {budget.goal:.2%} of the pixels, but {budget.spent / budget.total:.2%} are "
+            "labelled from the start; nothing is asked unless --budget is raised"
+        )
+    asked = ask(context, number, trained, labels, budget)
+    clock.stage("asking")
+    _complete(context, number, labels, trained.metrics, asked, clock, budget)
+    if training:
+        trained.forget_earlier()
+
+
+def _take_labels(context: Context, number: int) -> RoundLabels:
+    """What the round trains on: as taken when it began, else everything that is committed now."""
+    taken = take(context.store, number)
+    if taken.snapshot.labels or taken.rejected:
+        for line in taken.lines():
+            tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
+            tell(line)
+    aside = put_aside(context.store, taken.snapshot)
+    labels = read_labels(context.inputs, taken.snapshot, aside, next(iter(context.rasterised), None))
+    context.rasterised[:] = [labels.manual]
+    return labels
+
+
+def put_aside(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
+    """Queries that were skipped or that somebody was unsure about, by the last word on each."""
+    last = {decision.qid: decision for decision in snapshot.decisions}
+    unwanted = [decision for decision in last.values() if decision.status != "done"]
+    names = {decision.qid for decision in unwanted}
+    rounds = sorted({decision.round for decision in unwanted})
+    return [query for number in rounds for query in store.read_queries(number) if query.qid in names]
+
+
+def _budget(context: Context, number: int, labels: RoundLabels, training: bool) -> Budget:
+    """The goal is approached in even shares, one a training; what people label beyond the queries counts.
+
+    Asking anew without training asks for the same share again.
+    """
+    active = context.config.active
+    total, spent = context.inputs.total, labels.spent
+    before = [context.workspace.metrics(earlier) for earlier in range(number)]
+    shares = [values["labelled_share"] for values in before if values["labelled_share"] > 0]
+    start = shares[0] if shares else spent / total
+    goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
+    asking = sum("steps" in values for values in before) + training
+    target = start + (goal - start) * min(asking, active.rounds) / max(active.rounds, 1)
+    # Whoever asks without training after the last round wants more than was planned.
+    over = training and asking > active.rounds
+    over |= context.config.train.method == "supervised" and active.budget is None
+    remaining = 0 if over else max(0, int(target * total + 1e-6) - spent)
+    spent_all = spent >= int(goal * total + 1e-6)
+    return Budget(total, spent, goal, remaining, over or spent_all or asking >= active.rounds)
+
+
+def _complete(
+    context: Context,
+    number: int,
+    labels: RoundLabels,
+    training: dict[str, Any] | None,
+    asked: Asked,
+    clock: Clock,
+    budget: Budget,
+) -> None:
+    """Write queries and metrics, then let ``workspace.json`` name the round: from here on nothing changes."""
+    workspace = context.workspace
+    folder = workspace.round_dir(number)
+    context.store.write_queries(number, asked.queries)
+    clock.stage("writing")
+    share = labels.spent / context.inputs.total
+    metrics: dict[str, Any] = {
+        "round": number,
+        "strategy": asked.strategy,
+        "labelled_share": share,
+        "labelled_pixels": labels.spent,
+        "valid_pixels": context.inputs.total,
+        "budget": budget.goal,
+        "queries": len(asked.queries),
+        "query_pixels": sum(query.pixels for query in asked.queries),
+        **(training or {}),
+        **asked.diagnostics,
+        "seconds": clock.total(),
+    }
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1))
+    shown = ("labelled_share", "budget", "queries", "query_pixels", "miou")
+    workspace.update(
+        round=number,
+        status="waiting" if asked.queries or not budget.last else "done",
+        progress={key: metrics.get(key) for key in shown},
+    )
+    note = "" if metrics.get("miou") is None else f", mIoU {metrics['miou']:.4f}"
+    context.reporter.say(f"Round {number}: {len(asked.queries)} queries{note}")

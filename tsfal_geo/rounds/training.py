@@ -1,0 +1,201 @@
+"""The training of one round, from the last round's networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsfal_geo.config import Config
+from tsfal_geo.data.module import TsfDataModule
+from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
+from tsfal_geo.refinement.refiner import ActiveRefiner
+from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.pools import Pools, RoundLabels
+from tsfal_geo.rounds.validation import validation_set
+from tsfal_geo.training.callbacks import BEST_NAME, RESUME_NAME
+from tsfal_geo.training.fit import fit, warm_start
+from tsfal_geo.training.methods import method_named
+from tsfal_geo.training.methods.build import build_module
+from tsfal_geo.training.module import SegmentationModule
+
+_ROUND_SEEDS = 7919
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A round's networks.
+
+    Attributes:
+        module: teacher, student, friend and refiner.
+        refiner: the module's refiner; None in supervised training.
+        metrics: ``miou`` and the like; empty without validation scenes.
+        earlier: the resume state that this round began from, of no more use once it has one of its own.
+        steps: of this round's training, done or skipped.
+    """
+
+    module: SegmentationModule
+    refiner: ActiveRefiner | None
+    metrics: dict[str, Any]
+    earlier: Path | None
+    steps: int
+
+    def forget_earlier(self) -> None:
+        """Delete the resume state of the training before."""
+        if self.earlier is not None:
+            self.earlier.unlink(missing_ok=True)
+
+
+def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
+    """Train (or go on training) a round and save its model."""
+    earlier = _earlier(context, number)
+    going_on = earlier is not None and context.config.active.retrain == "continue"
+    config = _round_config(context.config, number, going_on)
+    folder = context.workspace.round_dir(number)
+    steps = _steps(config, going_on)
+    module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
+    # A round that was stopped goes on from its own state.
+    begins_from = earlier if going_on and not (folder / RESUME_NAME).exists() else None
+    if config.active.retrain == "continue" and config.active.descent == "whole":
+        before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
+        module.be_part_of(max(_planned(config), before + steps), before, begins_from)
+    if begins_from is not None:
+        warm_start(module, begins_from)
+    result = fit(
+        module,
+        datamodule,
+        folder=folder,
+        steps=steps,
+        config=config,
+        on_event=context.reporter.event,
+        stop=context.reporter.stop,
+    )
+    metrics = _metrics(result.metrics, result.miou)
+    metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
+    _save(context, config, number, module, refiner, metrics)
+    (folder / BEST_NAME).unlink(missing_ok=True)
+    return Trained(module, refiner, metrics, earlier, steps)
+
+
+def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
+    """The last round's networks as this round's, without training.
+
+    Raises:
+        WorkspaceError: no earlier round's training is there.
+    """
+    earlier = _earlier(context, number)
+    config = _round_config(context.config, number, going_on=True)
+    if earlier is None:
+        raise WorkspaceError(
+            f"{context.workspace.root / 'rounds'}: found no {RESUME_NAME} of a training, which queries are "
+            "made with; restore it from a copy of the workspace, or start over with `train --fresh`"
+        )
+    module, _, refiner = _build(context, config, number, labels, pools, 1)
+    warm_start(module, earlier)
+    _save(context, config, number, module, refiner, {})
+    return Trained(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
+
+
+def _steps(config: Config, going_on: bool) -> int:
+    return max(1, round(config.train.steps * (config.active.round_steps if going_on else 1)))
+
+
+def _planned(config: Config) -> int:
+    """Steps of all planned rounds; rounds beyond the plan are the end of a descent that is so much longer."""
+    return _steps(config, False) + config.active.rounds * _steps(config, True)
+
+
+def _round_config(config: Config, number: int, going_on: bool) -> Config:
+    """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
+    train: dict[str, Any] = {"seed": config.train.seed + _ROUND_SEEDS * number}
+    update: dict[str, Any] = {}
+    if going_on:
+        update["model"] = config.model.model_copy(update={"weights": None})
+        if config.active.descent != "whole":
+            # Networks that know the classes already need no time before they may teach each other.
+            update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
+    update["train"] = config.train.model_copy(update=train)
+    return config.model_copy(update=update)
+
+
+def _earlier(context: Context, number: int) -> Path | None:
+    """The resume state of the last round that trained: rounds that only asked have none of their own."""
+    paths = (context.workspace.round_dir(before) / RESUME_NAME for before in reversed(range(number)))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _generation(context: Context, number: int) -> int:
+    folders = (context.workspace.round_dir(earlier) for earlier in range(number))
+    return sum((folder / CARD_NAME).is_file() for folder in folders)
+
+
+def _build(
+    context: Context, config: Config, number: int, labels: RoundLabels, pools: Pools, steps: int
+) -> tuple[SegmentationModule, TsfDataModule, ActiveRefiner | None]:
+    inputs, state = context.inputs, context.workspace.state
+    val = validation_set(state.val_dir, inputs, config) if state.val_dir else None
+    chips = inputs.chips
+    datamodule = TsfDataModule(
+        inputs.reader,
+        labels.every,
+        [chips[i] for i in pools.labelled],
+        [chips[i] for i in pools.unlabelled] if method_named(config.train.method).uses_unlabelled else (),
+        [chips[i] for i in pools.held_out],
+        shares=pools.shares,
+        manual=labels.every,
+        val_reader=val.reader if val else None,
+        val_labels=val.labels if val else None,
+        val_chips=val.chips if val else (),
+        config=config.train,
+        steps=steps,
+    )
+    refiner = None
+    learns = config.emd.enabled or config.plar.enabled
+    if config.train.method == "tsf" and config.active.rounds and learns:
+        refiner = ActiveRefiner(config, len(inputs.classes), refining=_generation(context, number) > 0)
+    module = build_module(
+        config,
+        datamodule,
+        inputs.normalisation,
+        inputs.classes.names,
+        pools.counts.tolist(),
+        bands=inputs.reader.bands,
+        refiner=refiner,
+        generation=_generation(context, number),
+    )
+    module.total_steps = steps
+    return module, datamodule, refiner
+
+
+def _save(
+    context: Context,
+    config: Config,
+    number: int,
+    module: SegmentationModule,
+    refiner: ActiveRefiner | None,
+    metrics: dict[str, Any],
+) -> None:
+    inputs = context.inputs
+    card = ModelCard(
+        model=config.model,
+        in_channels=inputs.reader.channels,
+        classes=inputs.classes.to_specs(),
+        normalisation=inputs.normalisation.to_dict(),
+        bands=config.data.bands,
+        dsm=inputs.reader.channels > inputs.reader.bands,
+        chip_size=config.data.chip_size,
+        seed=context.config.train.seed,
+        round=number,
+        metrics=metrics,
+    )
+    parts = {} if refiner is None else {"refiner": refiner}
+    save_model(context.workspace.round_dir(number), module.predictor, card, parts)
+
+
+def _metrics(values: dict[str, float], miou: float | None) -> dict[str, Any]:
+    if miou is None:
+        return {"miou": None}
+    classes = {k.removeprefix("iou_"): v for k, v in values.items() if k.startswith("iou_")}
+    networks = {k: v for k, v in values.items() if k.startswith("miou_")}
+    return {"miou": miou, "class_iou": classes, **networks}

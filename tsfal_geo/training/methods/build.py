@@ -1,0 +1,64 @@
+"""From configuration and data to the module that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tsfal_geo.config import Config
+from tsfal_geo.data.module import TsfDataModule
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.raster.stats import Normalisation
+from tsfal_geo.training.methods import method_named
+from tsfal_geo.training.module import SegmentationModule
+from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.refiner_protocol import Refiner
+from tsfal_geo.training.supervised_branch import LabelledBranch
+
+
+def build_module(
+    config: Config,
+    datamodule: TsfDataModule,
+    statistics: Normalisation,
+    class_names: Sequence[str],
+    class_counts: Sequence[int],
+    *,
+    bands: int,
+    refiner: Refiner | None = None,
+    generation: int = 0,
+) -> SegmentationModule:
+    """Build what ``config.train.method`` names.
+
+    Student and friend have the same pretrained encoder and heads from seeds 2s and 2s + 1, so that no run's
+    friend is another run's student.
+
+    Args:
+        config: the whole configuration.
+        datamodule: gives chips for mixing and pasting.
+        statistics: normalisation of the training scenes, a channel each.
+        class_names: in index order.
+        class_counts: (C,) labelled pixels of each class.
+        bands: image bands among the channels (heights come after them).
+        refiner: error mask and PLAR of the active loop.
+        generation: rounds of the active loop that trained before this one.
+
+    Raises:
+        ConfigError: an encoder that does not exist.
+        WeightsError: encoder weights that cannot be had.
+    """
+    normaliser = Normaliser(statistics)
+    channels, classes, seed = len(statistics.mean), len(class_names), 2 * config.train.seed
+    unlabelled = datamodule.unlabelled
+    parts = Parts(
+        config=config,
+        normaliser=normaliser,
+        class_names=class_names,
+        branch=LabelledBranch(config, normaliser, datamodule, class_counts),
+        network=lambda number: build_segmenter(config.model, channels, classes, seed + number),
+        class_counts=class_counts,
+        bands=bands,
+        unlabelled_chips=len(unlabelled.chips) if unlabelled is not None else 0,
+        refiner=refiner,
+        generation=generation,
+    )
+    return method_named(config.train.method)(parts)

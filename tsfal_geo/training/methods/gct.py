@@ -1,0 +1,111 @@
+"""Guided Collaborative Training (Ke et al. 2020): two networks; each learns where the other errs less."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.training.losses import rise
+from tsfal_geo.training.methods.base import SemiSupervised
+from tsfal_geo.training.methods.flaws import FlawDetector, better_predictions, flaw_target, handled
+from tsfal_geo.training.methods.targets import squared_error, with_manual
+from tsfal_geo.training.module import Losses
+from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.registry import register
+from tsfal_geo.training.views import Views
+
+# The authors' on VOC (PixelSSL): dynamic consistency 100 over a ramp of 3 of 20 epochs, flaw correction 1,
+# detector 10 by Adam at 1e-4.
+CONSISTENCY = 100.0
+RAMP = 3 / 20
+CORRECTION = 1.0
+DETECTION = 10.0
+DETECTOR_LR = 1e-4
+DETECTOR_BETAS = (0.9, 0.99)
+
+
+@register("gct")
+class Gct(SemiSupervised):
+    """Two networks and a flaw detector; the first network makes the map.
+
+    The detector learns on labelled images, and judges unlabelled ones with its weights held. The authors let
+    it judge labelled images too; that would be a second pass of what costs as much as a network. Its rate is
+    constant.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Build the networks, and the detector from the run's seed."""
+        super().__init__(parts)
+        self.left, self.right = parts.network(0), parts.network(1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(parts.config.train.seed)
+            self.detector = FlawDetector(self.normaliser.mean.shape[0] + len(self.class_names))
+
+    @property
+    def predictor(self) -> Segmenter:
+        """The first network."""
+        return self.left
+
+    def learners(self) -> dict[str, Segmenter]:
+        """Both networks."""
+        return {"left": self.left, "right": self.right}
+
+    def evaluated(self) -> dict[str, nn.Module]:
+        """Both networks."""
+        return {"left": self.left, "right": self.right}
+
+    def slow_groups(self) -> list[dict[str, Any]]:
+        """The detector, by Adam: AdamW without decay."""
+        return [
+            {
+                "params": list(self.detector.parameters()),
+                "lr": DETECTOR_LR,
+                "betas": DETECTOR_BETAS,
+                "weight_decay": 0.0,
+            }
+        ]
+
+    @property
+    def has_idle_parameters(self) -> bool:
+        """The detector is of use for unlabelled images only."""
+        return self.unlabelled_chips == 0 or self.warmup_steps > 0
+
+    def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
+        """L_sup of both + w(t) · 100 · dynamic consistency + flaw correction + 10 · the detector's error."""
+        joints = [self.joint(network, labelled, unlabelled.images) for network in (self.left, self.right)]
+        left, right = (joint.rest.exp() for joint in joints)
+        flaws = self._judge(unlabelled.images, torch.cat((left, right)))
+        *targets, bad = better_predictions(left.detach(), right.detach(), *handled(flaws).chunk(2))
+        ramp = CONSISTENCY * rise(self.since_warmup, RAMP)
+        consistency = [
+            squared_error(p, with_manual(target, unlabelled.labels), unlabelled.valid)
+            for p, target in zip((left, right), targets, strict=True)
+        ]
+        where = (bad & unlabelled.valid).repeat(2, 1, 1)
+        losses = {
+            "labelled_left": self.supervised(joints[0], labelled),
+            "labelled_right": self.supervised(joints[1], labelled),
+            "consistency": ramp * torch.stack(consistency).sum(),
+            # The mean over each network's pixels, summed over the two.
+            "correction": CORRECTION * 2 * (flaws.square() * where).mean(),
+            "detector": DETECTION * self._detector_error(labelled, [joint.known for joint in joints]),
+        }
+        self.remember(joints[0], labelled)
+        return losses
+
+    def _judge(self, images: Tensor, probabilities: Tensor) -> Tensor:
+        """Flaw maps (2N, H, W) of both networks; gradients reach the probabilities, not the detector."""
+        held = {name: value.detach() for name, value in self.detector.named_parameters()}
+        flaws: Tensor = functional_call(self.detector, held, (images.repeat(2, 1, 1, 1), probabilities))
+        return flaws
+
+    def _detector_error(self, labelled: Views, known: list[Tensor]) -> Tensor:
+        """Mean squared error of the detector's maps of both networks' predictions."""
+        probabilities = torch.cat([log_p.detach().exp() for log_p in known])
+        flaws = self.detector(labelled.images.repeat(2, 1, 1, 1), probabilities)
+        return (flaws - flaw_target(probabilities, labelled.labels.repeat(2, 1, 1))).square().mean()

@@ -1,0 +1,65 @@
+"""Mean Teacher (Tarvainen and Valpola 2017): the student's probabilities follow its moving average's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tsfal_geo.training.losses import rise
+from tsfal_geo.training.methods.base import WithTeacher
+from tsfal_geo.training.methods.targets import soft_targets, squared_error
+from tsfal_geo.training.module import Losses
+from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.registry import register
+from tsfal_geo.training.views import Views
+
+# The segmentation baseline of CPS's authors (TorchSemiSeg): squared error of softmax outputs, EMA 0.99.
+WEIGHT = 100.0
+
+
+# PixelSSL's: 5 of 45 epochs.
+RAMP = 5 / 45
+
+
+# Tarvainen and Valpola's deviation of the input's Gaussian noise, in those of the normalised pixels.
+NOISE = 0.15
+
+
+@register("mean_teacher")
+class MeanTeacher(WithTeacher):
+    """Student and teacher see the same unlabelled images, the student's perturbed."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Build both."""
+        super().__init__(parts)
+        self.bands = parts.bands
+
+    def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
+        """L_sup + w(t) · 100 · MSE(student, teacher)."""
+        target = soft_targets(self.teach(unlabelled).logits, unlabelled)
+        images = self.perturbed(unlabelled.images, unlabelled.valid, rng)
+        joint = self.joint(self.student, labelled, images)
+        weight = WEIGHT * rise(self.since_warmup, RAMP)
+        losses = {
+            "labelled": self.supervised(joint, labelled),
+            "consistency": weight * squared_error(joint.rest.exp(), target, unlabelled.valid),
+        }
+        self.remember(joint, labelled)
+        return losses
+
+    def perturbed(self, images: Tensor, valid: Tensor, rng: np.random.Generator) -> Tensor:
+        """What the student sees: jittered colours; where the configuration has none, noise on the bands.
+
+        Without either, nothing but the average would tell student and teacher apart.
+
+        Args:
+            images: (B, C, H, W) float, normalised.
+            valid: (B, H, W) bool; other pixels are left alone.
+            rng: the step's random numbers; PyTorch's, which the noise is drawn from, are seeded as well.
+        """
+        if self.jitter.strength:
+            return self.strong(images, valid, rng)
+        noise = NOISE * torch.randn_like(images) * valid[:, None]
+        noise[:, self.bands :] = 0
+        return images + noise

@@ -1,0 +1,48 @@
+"""The supervised baseline: one network on the labelled chips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.training.losses import log_probabilities
+from tsfal_geo.training.module import Losses, SegmentationModule
+from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.registry import register
+
+
+@register("supervised")
+class Supervised(SegmentationModule):
+    """TSF's supervised branch alone: same views, copy-paste, loss and schedule; only the rest differs."""
+
+    uses_unlabelled = False
+
+    def __init__(self, parts: Parts) -> None:
+        """Build the network."""
+        super().__init__(parts)
+        self.network = parts.network(0)
+
+    @property
+    def predictor(self) -> Segmenter:
+        """The network."""
+        return self.network
+
+    def learners(self) -> dict[str, Segmenter]:
+        """The network."""
+        return {"network": self.network}
+
+    def evaluated(self) -> dict[str, nn.Module]:
+        """The network."""
+        return {"network": self.network}
+
+    def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
+        """L_sup of one network."""
+        views = self.branch.paste(self.branch.views(batch["labelled"]), rng)
+        output = self.network(self.prepared(views.images))
+        log_p = log_probabilities(output.logits, views.size)
+        loss = self.branch.loss(output, log_p, views.labels)
+        self.branch.bank.update(log_p.detach(), views.labels)
+        return {"total": loss}

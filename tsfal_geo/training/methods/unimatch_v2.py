@@ -1,0 +1,63 @@
+"""UniMatch V2 (Yang et al., TPAMI 2025): an EMA teacher, two strong views with complementary channel dropout.
+
+The newest peer. The authors train DINOv2 with AdamW; here every system has the same networks and optimiser.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tsfal_geo.data.strong import StrongAugment
+from tsfal_geo.training.losses import log_probabilities
+from tsfal_geo.training.methods.base import Joint, WithTeacher
+from tsfal_geo.training.methods.features import complementary
+from tsfal_geo.training.methods.mixing import draw_mixing, sometimes_box
+from tsfal_geo.training.methods.targets import hard_targets
+from tsfal_geo.training.methods.unimatch import confident_loss, strong_views
+from tsfal_geo.training.module import Losses
+from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.registry import register
+from tsfal_geo.training.views import Views
+
+# The authors'.
+THRESHOLD = 0.95
+UNTOUCHED = 0.5
+
+
+# Their sum is (L_x + (s1 + s2) / 2) / 2.
+LABELLED_WEIGHT, STRONG_WEIGHT = 1 / 2, 1 / 4
+
+
+@register("unimatch_v2")
+class UniMatchV2(WithTeacher):
+    """Student and teacher."""
+
+    DECAY = 0.996
+
+    def __init__(self, parts: Parts) -> None:
+        """Build both."""
+        super().__init__(parts)
+        self.augment = StrongAugment(parts.bands)
+
+    def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
+        """(L_x + (s1 + s2) / 2) / 2."""
+        known, count = len(labelled.images), len(unlabelled.images)
+        views, first = self.mixing(unlabelled, sometimes_box, rng)
+        mixings = first, draw_mixing(count, views.size, sometimes_box, rng, self.device)
+        labels, confidence = hard_targets(self.teach(views).logits, views)
+        images = torch.cat((labelled.images, *strong_views(views, mixings, self.augment, rng)))
+        output = self.student(
+            self.prepared(images), perturb=lambda stages: complementary(stages, known, UNTOUCHED)
+        )
+        log_p = log_probabilities(output.logits, labelled.size)
+        joint = Joint(output, log_p[:known], log_p[known:])
+        by_strong = [
+            confident_loss(part, mixing(labels), mixing(confidence), THRESHOLD)
+            for part, mixing in zip(joint.rest.split(count), mixings, strict=True)
+        ]
+        self.remember(joint, labelled)
+        return {
+            "labelled": LABELLED_WEIGHT * self.supervised(joint, labelled),
+            "strong": STRONG_WEIGHT * torch.stack(by_strong).sum(),
+        }
