@@ -4,7 +4,7 @@
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test lint check-slow bench system-test-deps clean
+.PHONY: help setup demo test lint hooks check-slow bench system-test-deps clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -16,13 +16,16 @@ demo: setup  ## train on sample_tiles and export a map, in minutes on a laptop: 
 	@$(BIN)/tsfal-geo demo --out demo-out
 
 test: lint system-test-deps  ## all checks and all tests
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=
 
-lint: setup  ## style and types
+lint: setup  ## style, types and the order of the packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd benchmarks && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml --explicit-package-bases *.py common
+	PYTHONPATH=qgis_plugin $(BIN)/lint-imports --no-logo
+
+hooks: setup  ## run the checks of `lint` before each commit
+	$(BIN)/pre-commit install
 
 check-slow: setup system-test-deps  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -34,4 +37,4 @@ system-test-deps: scripts/postgis.sh scripts/qgis.sh  ## what the tests need of 
 	@for each in $^; do sh "$$each" || exit 1; done
 
 clean:  ## remove what these targets made
-	rm -rf .venv .venv-tools .venv-qgis .venv-qt6 demo-out build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-tools .venv-qgis .venv-qt6 demo-out build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* *.egg-info
