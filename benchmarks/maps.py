@@ -56,6 +56,7 @@ from tsfal_geo.mapping.windowed import RowBlock
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
 from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
@@ -128,7 +129,7 @@ def seams(options: argparse.Namespace) -> None:
         folder = Path(name)
         write_town(folder / "town.tif", size)
         reader = SceneReader(discover(folder), None, False)
-        patch = reader.read(0, 0, 0, size, size)
+        patch = reader.read(Window(0, 0, 0, size, size))
         whole = {"image": torch.from_numpy(patch.image)[None], "valid": torch.from_numpy(patch.valid)[None]}
         print("\n| window, overlap | largest difference of probabilities | mean | class map differs |")
         print("|-|-:|-:|-:|")
@@ -167,12 +168,12 @@ def network(options: argparse.Namespace) -> None:
         folder = Path(name)
         write_raster(folder / "town.tif", options.size)
         reader = SceneReader(discover(folder), None, False)
-        patch = reader.read(0, 0, 0, WINDOW, WINDOW)
+        patch = reader.read(Window(0, 0, 0, WINDOW, WINDOW))
         batch = {
             "image": torch.from_numpy(patch.image)[None].repeat(BATCH, 1, 1, 1),
             "valid": torch.from_numpy(patch.valid)[None].repeat(BATCH, 1, 1),
         }
-        whole = reader.read(0, 0, 0, options.size, options.size)
+        whole = reader.read(Window(0, 0, 0, options.size, options.size))
         band = {"image": torch.from_numpy(whole.image)[None], "valid": torch.from_numpy(whole.valid)[None]}
 
         def alone() -> None:

@@ -24,6 +24,7 @@ from rasterio.features import rasterize
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.scene import Scene
 
 CHIP = 512
@@ -110,7 +111,7 @@ def main() -> None:
     ]
     reader = PolygonLabels(labels, [scene], VAIHINGEN)
     prepared = time.process_time() - began
-    ours, mine = timed(lambda y, x: reader.read(0, y, x, CHIP, CHIP), chips)
+    ours, mine = timed(lambda y, x: reader.read(Window(0, y, x, CHIP, CHIP)), chips)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.gpkg"

@@ -1,6 +1,6 @@
 """Small scenes with every kind of grid, and labels held in memory."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,8 @@ class ArrayLabels:
 
     arrays: tuple[np.ndarray, ...]
 
-    def read(self, scene, y, x, height, width):
+    def read(self, window):
+        scene, y, x, height, width = astuple(window)
         source = self.arrays[scene]
         out = np.full((height, width), 255, dtype=np.uint8)
         rows, cols = np.arange(y, y + height), np.arange(x, x + width)

@@ -17,7 +17,7 @@ from tsfal_geo.datasets import camvid, cityscapes, folder
 from tsfal_geo.datasets.adapter import shuffled, write_lists
 from tsfal_geo.datasets.registry import DATASETS
 from tsfal_geo.errors import LabelError, RasterError, UserError
-from tsfal_geo.raster.chips import scene_chips
+from tsfal_geo.raster.chips import Window, scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.label_reader import FolderLabels
 
@@ -78,7 +78,7 @@ def test_prepared_folders_train(each, tmp_path):
         scenes = discover(path, require_labels=True)
         labels = FolderLabels(scenes, classes)
         for index, scene in enumerate(scenes):
-            found = labels.read(index, 0, 0, *scene.shape)
+            found = labels.read(Window(index, 0, 0, *scene.shape))
             assert found[0, 0] == 255, "the frame of void is ignored"
             assert found[1:-1, 1:-1].max() < len(classes)
     data = load_config(prepared.config).data
@@ -173,9 +173,9 @@ def test_cityscapes_zips_give_the_same_and_train_ids_do_where_there_are_no_other
     for split in ("train", "val"):
         here, there = discover(tmp_path / "unpacked" / split), discover(renamed.splits[split])
         for index, scene in enumerate(here):
-            window = (index, 0, 0, *scene.shape)
-            expected = FolderLabels(here, cityscapes.CLASSES).read(*window)
-            assert (FolderLabels(there, cityscapes.TRAIN_ID_CLASSES).read(*window) == expected).all()
+            window = Window(index, 0, 0, *scene.shape)
+            expected = FolderLabels(here, cityscapes.CLASSES).read(window)
+            assert (FolderLabels(there, cityscapes.TRAIN_ID_CLASSES).read(window) == expected).all()
 
 
 def test_what_is_wrong_with_cityscapes_is_one_line(streets, tmp_path):
@@ -227,7 +227,7 @@ def test_the_real_camvid(tmp_path):
     labels = FolderLabels(scenes, camvid.CLASSES)
     found = np.zeros(256, np.int64)
     for index in range(0, len(scenes), 10):
-        found += np.bincount(labels.read(index, 0, 0, 360, 480).ravel(), minlength=256)
+        found += np.bincount(labels.read(Window(index, 0, 0, 360, 480)).ravel(), minlength=256)
     assert found[:11].all() and found[255] > 0 and found[11:255].sum() == 0
     assert found[3] > found[2], "more road than poles"
 

@@ -14,7 +14,7 @@ from tsfal_geo.datasets import vaihingen as adapter
 from tsfal_geo.datasets.registry import DATASETS
 from tsfal_geo.datasets.vaihingen_fixture import SIZES
 from tsfal_geo.errors import LabelError, RasterError, UserError
-from tsfal_geo.raster.chips import scene_chips
+from tsfal_geo.raster.chips import Window, scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
@@ -103,7 +103,7 @@ def test_ground_truth_has_the_owners_classes_and_black_is_none(vaihingen, tmp_pa
     classes = ClassMap.from_specs(config.classes, config.ignore_colours)
     assert classes == VAIHINGEN
     scene = discover(prepared.splits["test"])[0]
-    labels = FolderLabels([scene], classes).read(0, 0, 0, *scene.shape)
+    labels = FolderLabels([scene], classes).read(Window(0, 0, 0, *scene.shape))
     number = scene.name.rsplit("area")[-1]
     truth = pixels(vaihingen / FULL / f"top_mosaic_09cm_area{number}.tif")
     if eroded:
@@ -125,7 +125,7 @@ def test_heights_lie_on_the_orthophoto_to_the_pixel(vaihingen, tmp_path, height,
     building = (truth == np.array([0, 0, 255])[:, None, None]).all(0)
     with rasterio.open(scene.dsm) as dataset:
         assert dataset.transform == scene.grid.affine
-    read = SceneReader([scene], None, use_dsm=True).read(0, 0, 0, *scene.shape).height[0] / metres
+    read = SceneReader([scene], None, use_dsm=True).read(Window(0, 0, 0, *scene.shape)).height[0] / metres
     assert np.median(read[building]) == pytest.approx(8, abs=1.5)
     assert np.median(read[~building]) < 2
 

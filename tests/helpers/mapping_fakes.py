@@ -1,6 +1,6 @@
 """Scenes in memory, and networks whose right answer is known."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,7 +22,8 @@ class MemoryReader:
         self.scenes = (SimpleNamespace(height=height, width=width),)
         self.reads = np.zeros(self.valid.shape, int)
 
-    def read(self, scene, y, x, height, width):
+    def read(self, window):
+        _, y, x, height, width = astuple(window)
         image = np.zeros((len(self.image), height, width), self.image.dtype)
         valid = np.zeros((height, width), bool)
         rows, columns = self.valid.shape

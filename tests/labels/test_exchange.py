@@ -21,6 +21,7 @@ from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.polygonise import class_polygons
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def labels(scenes, truth):
 
 def rasters(labels, scenes):
     reader = PolygonLabels(labels, scenes, CLASSES)
-    return [reader.read(position, 0, 0, *scene.shape) for position, scene in enumerate(scenes)]
+    return [reader.read(Window(position, 0, 0, *scene.shape)) for position, scene in enumerate(scenes)]
 
 
 pytestmark = [

@@ -13,6 +13,7 @@ from tsfal_geo.errors import LabelError
 from tsfal_geo.labels.model import Decision
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 
 TRICKY = [
     '"; DROP TABLE labels; --',
@@ -73,8 +74,8 @@ class StoreContract:
         assert (found.rejected, found.notes) == ((), ())
         before, after = (PolygonLabels(some, scenes, CLASSES) for some in (labels, found.labels))
         for position, scene in enumerate(scenes):
-            window = (position, 0, 0, *scene.shape)
-            np.testing.assert_array_equal(after.read(*window), before.read(*window))
+            window = Window(position, 0, 0, *scene.shape)
+            np.testing.assert_array_equal(after.read(window), before.read(window))
 
     def test_every_field_of_a_label_comes_back(self, store, scenes):
         created = datetime(2024, 5, 6, 7, 8, 9, 123_000, UTC)

@@ -4,6 +4,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.reader import SceneReader
 
@@ -77,7 +78,7 @@ def test_nodata_has_no_height_and_digs_no_hole(town, tmp_path, write_tif, nodata
 
 def test_outside_the_scene_height_is_zero(town):
     image, dsm, _ = town()
-    patch = SceneReader([read_scene(image, dsm)], None, use_dsm=True).read(0, -10, 480, 40, 40)
+    patch = SceneReader([read_scene(image, dsm)], None, use_dsm=True).read(Window(0, -10, 480, 40, 40))
     assert patch.height.shape == (1, 40, 40)
     assert (patch.height[0, :10] == 0).all()
     assert (patch.height[0, :, 20:] == 0).all()

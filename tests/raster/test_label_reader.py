@@ -6,6 +6,7 @@ from rasterio.transform import Affine, from_origin
 
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
 from tsfal_geo.errors import LabelError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.label_reader import FolderLabels, check_labels
 
@@ -25,7 +26,7 @@ def scene_with(tmp_path, write_tif):
 
 
 def read_all(scene, classes=MAP):
-    return FolderLabels([scene], classes).read(0, 0, 0, scene.height, scene.width)
+    return FolderLabels([scene], classes).read(Window(0, 0, 0, scene.height, scene.width))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32"])
@@ -88,7 +89,7 @@ def test_an_unknown_id_is_an_error_and_never_a_class(scene_with, dtype, value):
         check_labels(scene, MAP)
     with pytest.raises(LabelError, match=f"id {value}"):
         read_all(scene)
-    assert (FolderLabels([scene], MAP).read(0, 2, 0, 38, 50) == 0).all()
+    assert (FolderLabels([scene], MAP).read(Window(0, 2, 0, 38, 50)) == 0).all()
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("int16", -5), ("uint16", 256), ("int32", 65536 + 1)])
@@ -173,17 +174,17 @@ def test_a_palette_of_other_colours_goes_by_ids(scene_with):
 
 def test_windows_over_the_edge_and_scenes_without_labels_are_ignore(scene_with):
     scene = scene_with(np.full((40, 50), 9, np.uint8))
-    window = FolderLabels([scene], MAP).read(0, -5, 45, 20, 20)
+    window = FolderLabels([scene], MAP).read(Window(0, -5, 45, 20, 20))
     assert (window[5:, :5] == 1).all()
     assert (window == 255).sum() == 400 - 75
     bare = read_scene(scene.path)
-    assert (FolderLabels([bare], MAP).read(0, 0, 0, 8, 8) == 255).all()
+    assert (FolderLabels([bare], MAP).read(Window(0, 0, 0, 8, 8)) == 255).all()
 
 
 def test_label_readers_travel(scene_with):
     labels = FolderLabels([scene_with(np.full((4, 5), 9, np.uint8))], MAP)
-    before = labels.read(0, 0, 0, 4, 5)
-    assert np.array_equal(pickle.loads(pickle.dumps(labels)).read(0, 0, 0, 4, 5), before)
+    before = labels.read(Window(0, 0, 0, 4, 5))
+    assert np.array_equal(pickle.loads(pickle.dumps(labels)).read(Window(0, 0, 0, 4, 5)), before)
 
 
 def test_real_masks(real_data):

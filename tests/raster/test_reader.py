@@ -4,10 +4,11 @@ import pickle
 import numpy as np
 import pytest
 import rasterio
+from rasterio import windows
 from rasterio.enums import ColorInterp
-from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.reader import SceneReader, valid_pixels
@@ -20,9 +21,9 @@ def reader_of(*paths, bands=None):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
 def test_bytes_are_those_of_rasterio(tmp_path, write_tif, random_image, dtype):
     path = write_tif(tmp_path / "a.tif", random_image(dtype=dtype), tiled=True, blockxsize=64, blockysize=64)
-    patch = reader_of(path).read(0, 33, 57, 128, 200)
+    patch = reader_of(path).read(Window(0, 33, 57, 128, 200))
     with rasterio.open(path) as dataset:
-        expected = dataset.read(window=Window(57, 33, 200, 128))
+        expected = dataset.read(window=windows.Window(57, 33, 200, 128))
     assert patch.image.dtype == np.dtype(dtype)
     assert patch.image.tobytes() == expected.tobytes()
     assert patch.valid.all()
@@ -32,7 +33,7 @@ def test_bytes_are_those_of_rasterio(tmp_path, write_tif, random_image, dtype):
 def test_bands_come_in_the_order_asked_for(tmp_path, write_tif, random_image):
     image = random_image((4, 60, 70))
     reader = reader_of(write_tif(tmp_path / "a.tif", image), bands=(4, 1, 2))
-    assert np.array_equal(reader.read(0, 0, 0, 60, 70).image, image[[3, 0, 1]])
+    assert np.array_equal(reader.read(Window(0, 0, 0, 60, 70)).image, image[[3, 0, 1]])
     assert reader.channels == 3
 
 
@@ -40,7 +41,7 @@ def test_bands_come_in_the_order_asked_for(tmp_path, write_tif, random_image):
 def test_windows_over_the_edge_are_padded_and_invalid_there(tmp_path, write_tif, random_image, corner):
     image = random_image()
     y, x = corner
-    patch = reader_of(write_tif(tmp_path / "a.tif", image)).read(0, y, x, 64, 96)
+    patch = reader_of(write_tif(tmp_path / "a.tif", image)).read(Window(0, y, x, 64, 96))
     big = np.pad(image, ((0, 0), (600, 600), (600, 600)))
     inside = np.pad(np.ones(image.shape[1:], bool), 600)
     assert np.array_equal(patch.image, big[:, y + 600 : y + 664, x + 600 : x + 696])
@@ -49,7 +50,7 @@ def test_windows_over_the_edge_are_padded_and_invalid_there(tmp_path, write_tif,
 
 def test_a_scene_smaller_than_the_window(tmp_path, write_tif, random_image):
     image = random_image((3, 20, 30))
-    patch = reader_of(write_tif(tmp_path / "a.tif", image)).read(0, 0, 0, 512, 512)
+    patch = reader_of(write_tif(tmp_path / "a.tif", image)).read(Window(0, 0, 0, 512, 512))
     assert patch.image.shape == (3, 512, 512)
     assert patch.valid.sum() == 600
 
@@ -73,7 +74,7 @@ def test_an_internal_mask_masks(tmp_path, write_tif, random_image):
     mask[40:90, 50:60] = 0
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as dataset:
         dataset.write_mask(mask)
-    assert np.array_equal(reader_of(path).read(0, 0, 0, 300, 400).valid, mask > 0)
+    assert np.array_equal(reader_of(path).read(Window(0, 0, 0, 300, 400)).valid, mask > 0)
 
 
 def test_alpha_masks_unless_it_is_asked_for_as_a_band(tmp_path, write_tif, random_image):
@@ -83,10 +84,10 @@ def test_alpha_masks_unless_it_is_asked_for_as_a_band(tmp_path, write_tif, rando
     path = write_tif(tmp_path / "a.tif", image)
     with rasterio.open(path, "r+") as dataset:
         dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
-    patch = reader_of(path).read(0, 0, 0, 300, 400)
+    patch = reader_of(path).read(Window(0, 0, 0, 300, 400))
     assert len(patch.image) == 3
     assert np.array_equal(patch.valid, image[3] > 0)
-    assert reader_of(path, bands=(4, 1)).read(0, 0, 0, 300, 400).valid.all()
+    assert reader_of(path, bands=(4, 1)).read(Window(0, 0, 0, 300, 400)).valid.all()
 
 
 def test_scenes_that_do_not_fit_together_are_refused(tmp_path, write_tif, random_image):
@@ -107,26 +108,26 @@ def test_scenes_may_have_other_grids_and_crs(tmp_path, write_tif, random_image):
     reader = reader_of(
         write_tif(tmp_path / "a.tif", first), write_tif(tmp_path / "b.tif", second, crs="EPSG:32633")
     )
-    assert np.array_equal(reader.read(1, 0, 0, 50, 60).image, second)
-    assert np.array_equal(reader.read(0, 0, 0, 300, 400).image, first)
+    assert np.array_equal(reader.read(Window(1, 0, 0, 50, 60)).image, second)
+    assert np.array_equal(reader.read(Window(0, 0, 0, 300, 400)).image, first)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_readers_travel_to_other_processes(tmp_path, write_tif, random_image, method):
     image = random_image()
     reader = reader_of(write_tif(tmp_path / "a.tif", image))
-    reader.read(0, 0, 0, 10, 10)
+    reader.read(Window(0, 0, 0, 10, 10))
     with multiprocessing.get_context(method).Pool(1) as pool:
         patch = pool.apply(reader.read, (0, 5, 6, 30, 40))
     assert np.array_equal(patch.image, image[:, 5:35, 6:46])
-    assert np.array_equal(reader.read(0, 5, 6, 30, 40).image, patch.image)
+    assert np.array_equal(reader.read(Window(0, 5, 6, 30, 40)).image, patch.image)
 
 
 def test_pickling_carries_no_open_file(tmp_path, write_tif, random_image):
     reader = reader_of(write_tif(tmp_path / "a.tif", random_image()))
-    reader.read(0, 0, 0, 10, 10)
+    reader.read(Window(0, 0, 0, 10, 10))
     copy = pickle.loads(pickle.dumps(reader))
-    assert np.array_equal(copy.read(0, 0, 0, 9, 9).image, reader.read(0, 0, 0, 9, 9).image)
+    assert np.array_equal(copy.read(Window(0, 0, 0, 9, 9)).image, reader.read(Window(0, 0, 0, 9, 9)).image)
 
 
 def test_a_forked_process_opens_files_of_its_own(tmp_path, write_tif, random_image, monkeypatch):
@@ -154,7 +155,7 @@ def test_a_truncated_tiff_is_named(tmp_path, write_tif, random_image):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(RasterError, match=r"a\.tif.*damaged or cut off"):
-        reader_of(path).read(0, 0, 0, 600, 600)
+        reader_of(path).read(Window(0, 0, 0, 600, 600))
 
 
 def test_a_truncated_jpeg_is_named(tmp_path, random_image):
@@ -164,18 +165,18 @@ def test_a_truncated_jpeg_is_named(tmp_path, random_image):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(RasterError, match=r"a\.jpg.*damaged or cut off"):
-        reader_of(path).read(0, 0, 0, 300, 400)
+        reader_of(path).read(Window(0, 0, 0, 300, 400))
 
 
 def test_the_real_corrupt_block(real_data):
     reader = reader_of(real_data / "odd_rasters" / "corrupt_block.tif")
-    assert reader.read(0, 0, 0, 512, 512).valid.all()
+    assert reader.read(Window(0, 0, 0, 512, 512)).valid.all()
     with pytest.raises(RasterError, match=r"corrupt_block\.tif"):
-        reader.read(0, 600, 600, 64, 64)
+        reader.read(Window(0, 600, 600, 64, 64))
 
 
 def test_real_near_infrared_masks_nothing(real_data):
     reader = reader_of(real_data / "odd_rasters" / "naip_nir_declared_alpha.tif")
-    patch = reader.read(0, 0, 0, 204, 266)
+    patch = reader.read(Window(0, 0, 0, 204, 266))
     assert patch.valid.all()
     assert len(patch.image) == 4

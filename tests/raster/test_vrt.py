@@ -11,6 +11,7 @@ from rasterio.transform import Affine
 from tests.helpers.servers import serving
 from tsfal_geo.cli import info
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover, survey
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.vrt import REMOTE, local_folder
@@ -49,8 +50,8 @@ def test_a_mosaic_is_one_scene_and_its_parts_are_none(tmp_path, halves):
     assert [scene.name for scene in found.scenes] == ["town"] and not found.problems
     assert "a.tif is not read by itself (2 such files)" in found.warnings[0]
     reader = SceneReader(found.scenes, None, False)
-    assert np.array_equal(reader.read(0, 0, 0, 80, 200).image, halves)
-    assert np.array_equal(reader.read(0, 10, 90, 20, 30).image, halves[:, 10:30, 90:120])
+    assert np.array_equal(reader.read(Window(0, 0, 0, 80, 200)).image, halves)
+    assert np.array_equal(reader.read(Window(0, 10, 90, 20, 30)).image, halves[:, 10:30, 90:120])
 
 
 def test_parts_may_lie_elsewhere(tmp_path, halves):
@@ -112,7 +113,9 @@ def test_a_raster_on_the_web_is_a_scene_where_that_is_allowed(tmp_path, halves, 
     folder = local_folder(f"{server}/a.tif", tmp_path / "remote")
     scenes = discover(folder)
     assert [scene.name for scene in scenes] == ["a"] and scenes[0].grid.affine == HALVES[0]
-    assert np.array_equal(SceneReader(scenes, None, False).read(0, 0, 0, 80, 100).image, halves[:, :, :100])
+    assert np.array_equal(
+        SceneReader(scenes, None, False).read(Window(0, 0, 0, 80, 100)).image, halves[:, :, :100]
+    )
     monkeypatch.delenv(REMOTE)
     with pytest.raises(RasterError, match="over the network"):
         discover(folder)
@@ -146,7 +149,7 @@ def test_odd_real_rasters_are_read_through_a_vrt_as_they_are(tmp_path, real_data
     (scene,) = discover(tmp_path)
     (plain,) = [s for s in survey(source.parent).scenes if s.name == name]
     assert scene.grid == plain.grid and scene.dtype == plain.dtype and scene.alpha == plain.alpha
-    ours, theirs = (SceneReader([s], None, False).read(0, 5, 5, 64, 64) for s in (scene, plain))
+    ours, theirs = (SceneReader([s], None, False).read(Window(0, 5, 5, 64, 64)) for s in (scene, plain))
     assert np.array_equal(ours.image, theirs.image, equal_nan=True) and np.array_equal(
         ours.valid, theirs.valid
     )

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d
 from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.inference.compute import Compute
 from tsfal_geo.models.segmenter import SegmenterOutput
-from tsfal_geo.raster.chips import scene_chips
+from tsfal_geo.raster.chips import Window, scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.refinement import refiner as refine
 from tsfal_geo.rounds import inspection as looking
@@ -104,7 +104,7 @@ def test_what_is_seen_of_a_chip_is_what_the_whole_scene_shows(folder, tmp_path, 
         if key not in whole:
             height, width = (n - o for n, o in zip(scenes[chip.scene].shape, origin, strict=True))
             sample = watcher._dataset.read_window(
-                chip.scene, *origin, -(-height // 32) * 32, -(-width // 32) * 32
+                Window(chip.scene, *origin, -(-height // 32) * 32, -(-width // 32) * 32)
             )
             output = local_network(watcher._module.normaliser({k: v[None] for k, v in sample.items()}))
             whole[key] = output, watcher._refiner.decode(output).sigmoid()

@@ -9,7 +9,7 @@ from torch import nn
 
 from tsfal_geo.config import Config
 from tsfal_geo.inference.compute import Compute
-from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.chips import Chip, Window
 from tsfal_geo.refinement.error_mask import Prediction
 from tsfal_geo.refinement.plar import PlarResult
 from tsfal_geo.refinement.refiner import ActiveRefiner, Look
@@ -31,8 +31,8 @@ CELLS = """
 class Truth:
     """Known in the window of the chip."""
 
-    def read(self, scene, y, x, height, width):
-        assert (scene, y, x, height, width) == (1, 4, 32, 16, 16)
+    def read(self, window):
+        assert window == Window(1, 4, 32, 16, 16)
         return TRUTH
 
 

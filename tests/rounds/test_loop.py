@@ -14,6 +14,7 @@ from tsfal_geo.errors import Cancelled, ConfigError, LabelError, RasterError, We
 from tsfal_geo.labels.history import read_taken
 from tsfal_geo.labels.model import Decision, Label
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.rounds import inspection as looking
 from tsfal_geo.rounds import round as rounds
 from tsfal_geo.rounds import training
@@ -62,7 +63,7 @@ def test_spent_pixels_are_the_labelled_valid_pixels_counted_by_hand(whole, folde
     for index, scene in enumerate(whole.scenes):
         with rasterio.open(scene.path) as dataset:
             valid = (dataset.read() != 0).any(0)
-        labelled = manual.read(index, 0, 0, *scene.shape) != IGNORE
+        labelled = manual.read(Window(index, 0, 0, *scene.shape)) != IGNORE
         for chip_scene, row, col in inputs["labelled_chips"]:
             if chip_scene == index:
                 y, x = min(64 * row, scene.height - 64), min(64 * col, scene.width - 64)
@@ -77,7 +78,9 @@ def test_the_oracle_says_the_truth_on_exactly_the_queries(whole):
     for index, scene in enumerate(whole.scenes):
         with rasterio.open(scene.labels) as dataset:
             truth = dataset.read(1)
-        said = PolygonLabels(taken.labels, whole.scenes, whole.classes).read(index, 0, 0, *scene.shape)
+        said = PolygonLabels(taken.labels, whole.scenes, whole.classes).read(
+            Window(index, 0, 0, *scene.shape)
+        )
         expected = np.zeros(scene.shape, bool)
         for number in range(2):
             for question in whole.store().read_queries(number):

@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from tests.helpers.loop_case import CLASSES, IDS, QuietReporter, tiny_config
 from tsfal_geo.cli import evaluate, export
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.inputs import class_map, load, prepare, save
@@ -127,7 +128,7 @@ def test_the_oracle_s_polygons_are_the_truth_pixel_by_pixel(trained, pictures):
     labels = PolygonLabels(snapshot.labels, trained.scenes, trained.classes)
     found = 0
     for index, scene in enumerate(trained.scenes):
-        read = labels.read(index, 0, 0, *scene.shape)
+        read = labels.read(Window(index, 0, 0, *scene.shape))
         said = read != 255
         assert (trained.classes.ids[read[said]] == truth_of(pictures, scene.name)[said]).all()
         found += int(said.sum())

@@ -38,6 +38,7 @@ from tsfal_geo.labels.model import Finding, Label, by_layer, stored
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.validation import Context, Findings, in_order
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import layer_crs
 from tsfal_geo.raster.scene import Scene
 
@@ -211,7 +212,8 @@ class Reference:
         position = {scene.name: index for index, scene in enumerate(scenes)}
         reader = PolygonLabels(labels, scenes, self.classes)
         return np.array(
-            [reader.read(position[p.scene], p.row, p.column, 1, 1)[0, 0] for p in design.points], np.uint8
+            [reader.read(Window(position[p.scene], p.row, p.column, 1, 1))[0, 0] for p in design.points],
+            np.uint8,
         )
 
     def _beside(self, design: Design, labels: Sequence[Label]) -> list[Finding]:

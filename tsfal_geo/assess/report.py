@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
+from rasterio import windows
 
 from tsfal_geo.assess.boundary import Boundaries, BoundaryScore
 from tsfal_geo.assess.design import Design
@@ -19,6 +19,7 @@ from tsfal_geo.assess.metrics import Confusion, Scores
 from tsfal_geo.assess.reference import Answers
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, RasterError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import open_raster, reading
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.scene import Scene
@@ -134,7 +135,7 @@ def assess_rasters(
                 return _read_rows(dataset, classes, y, rows, scene.shape)
 
             def truth(y: int, rows: int, index: int = index, scene: Scene = scene) -> NDArray[np.uint8]:
-                return labels.read(index, y, 0, rows, scene.width)
+                return labels.read(Window(index, y, 0, rows, scene.width))
 
             for y in range(0, scene.height, _ROWS):
                 rows = min(_ROWS, scene.height - y)
@@ -192,7 +193,7 @@ def _mapped_at(design: Design, maps: Sequence[Scene], classes: ClassMap) -> NDAr
                     raise RasterError(
                         f"{scene.path} is smaller than when the sample was drawn; export it again"
                     )
-                value = dataset.read(1, window=Window(point.column, point.row, 1, 1))
+                value = dataset.read(1, window=windows.Window(point.column, point.row, 1, 1))
                 mapped[i] = _indices(value, classes, scene.path)[0, 0]
     return mapped
 
@@ -202,7 +203,7 @@ def _read_rows(
 ) -> NDArray[np.uint8]:
     out = np.full((rows, shape[1]), IGNORE, np.uint8)
     top, bottom = max(y, 0), min(y + rows, shape[0])
-    ids = dataset.read(1, window=Window(0, top, shape[1], bottom - top))
+    ids = dataset.read(1, window=windows.Window(0, top, shape[1], bottom - top))
     out[top - y : bottom - y] = _indices(ids, classes, Path(dataset.name))
     return out
 

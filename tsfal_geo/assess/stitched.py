@@ -9,6 +9,7 @@ from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.outputs.layers import classes
 from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.mapping.windowed import RowBlock
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 
@@ -36,6 +37,6 @@ def confuse_scene(
 
     def compare(block: RowBlock) -> None:
         predicted = classes(block)
-        confusion.add(labels.read(scene_index, block.y, block.x, *predicted.shape), predicted)
+        confusion.add(labels.read(Window(scene_index, block.y, block.x, *predicted.shape)), predicted)
 
     map_scene(reader, scene_index, network, settings, compare, progress=progress)

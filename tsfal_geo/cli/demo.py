@@ -30,10 +30,9 @@ def command(out: Path) -> None:
         raise UserError(f"{tiles}: found no sample tiles there; run the demo from a clone of the repository")
     config = load_config(_HOME / "configs" / "cpu_demo.yaml")
 
-    from tsfal_geo.cli.export import Wanted
     from tsfal_geo.mapping.outputs.pictures import save_preview
     from tsfal_geo.project.evaluate import labelled_scenes, score
-    from tsfal_geo.project.export import export_maps
+    from tsfal_geo.project.export import Wanted, export_maps
     from tsfal_geo.raster.label_reader import FolderLabels
     from tsfal_geo.rounds.context import Request
     from tsfal_geo.rounds.loop import train

@@ -23,7 +23,7 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.datasets.utils import GeoSlice
 
 from tsfal_geo.errors import RasterError
-from tsfal_geo.raster.chips import Chip
+from tsfal_geo.raster.chips import Chip, Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
@@ -120,30 +120,31 @@ class OrthoDataset(GeoDataset):
         """
         if isinstance(index, ChipSlice):
             return self.read_chip(index.chip)
-        return self.read_window(*self._window(index))
+        return self.read_window(self._window(index))
 
     def read_chip(self, chip: Chip) -> Sample:
         """Read ``chip`` with its labels; what lies outside the raster is not valid, and 255 in the labels."""
-        sample = self.read_window(chip.scene, chip.y, chip.x, chip.size, chip.size)
+        sample = self.read_window(chip.window)
         sample["chip"][3] = chip.row * _COLUMN_BASE + chip.col
         return sample
 
-    def read_window(self, scene: int, y: int, x: int, height: int, width: int) -> Sample:
+    def read_window(self, window: Window) -> Sample:
         """Read any pixel window of a scene; ``chip`` in the sample is y, x, height, -1."""
-        patch = self.reader.read(scene, y, x, height, width)
+        patch = self.reader.read(window)
         sample = {
             "image": torch.from_numpy(patch.image),
             "valid": torch.from_numpy(patch.valid),
-            "scene": torch.tensor(scene),
-            "chip": torch.tensor((y, x, height, -1)),
+            "scene": torch.tensor(window.scene),
+            "chip": torch.tensor((window.y, window.x, window.height, -1)),
             "transform": torch.tensor(
-                tuple(self.scenes[scene].grid.affine @ Affine.translation(x, y))[:6], dtype=torch.float64
+                tuple(self.scenes[window.scene].grid.affine @ Affine.translation(window.x, window.y))[:6],
+                dtype=torch.float64,
             ),
         }
         if patch.height is not None:
             sample["height"] = torch.from_numpy(patch.height)
         if self.labels is not None:
-            sample[self.label_key] = torch.from_numpy(self.labels.read(scene, y, x, height, width))
+            sample[self.label_key] = torch.from_numpy(self.labels.read(window))
         return sample
 
     def chip_slice(self, chip: Chip) -> ChipSlice:
@@ -164,8 +165,8 @@ class OrthoDataset(GeoDataset):
             _ALWAYS,
         )
 
-    def _window(self, index: GeoSlice) -> tuple[int, int, int, int, int]:
-        """The pixel window (scene, y, x, height, width) that plain slices ask for."""
+    def _window(self, index: GeoSlice) -> Window:
+        """Return the pixel window that plain slices describe."""
         systems = {scene.grid.crs for scene in self.scenes}
         if len(systems) > 1:
             raise RasterError(
@@ -188,7 +189,7 @@ class OrthoDataset(GeoDataset):
                 )
         width, height = max(1, round((xs.stop - xs.start) / xres)), max(1, round((ys.stop - ys.start) / yres))
         column, row = ~affine @ ((xs.start + xs.stop) / 2, (ys.start + ys.stop) / 2)
-        return scene, round(row - height / 2), round(column - width / 2), height, width
+        return Window(scene, round(row - height / 2), round(column - width / 2), height, width)
 
 
 def _pixel_size(affine: Affine) -> tuple[float, float]:

@@ -32,10 +32,9 @@ def class_counts(
     """
     counts = np.zeros((len(chips), classes), dtype=np.int64)
     for row, chip in zip(counts, chips, strict=True):
-        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-        mask = labels.read(*window)
+        mask = labels.read(chip.window)
         if (mask != IGNORE).any():
-            row[:] = np.bincount(mask[reader.read(*window).valid], minlength=256)[:classes]
+            row[:] = np.bincount(mask[reader.read(chip.window).valid], minlength=256)[:classes]
     return counts
 
 

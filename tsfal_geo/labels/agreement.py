@@ -11,6 +11,7 @@ import shapely
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
 
@@ -111,9 +112,9 @@ def _conflict(earlier: Label, later: Label, pixels: int) -> Conflict:
 
 def _on_scene(label: Label, scene: Scene, classes: ClassMap, within: Label) -> np.ndarray:
     """The label's pixels in the window where both may be; 255 where either is not."""
-    y, x, height, width = _window([label, within], scene)
-    own = PolygonLabels([label], [scene], classes).read(0, y, x, height, width)
-    other = PolygonLabels([within], [scene], classes).read(0, y, x, height, width)
+    window = _window([label, within], scene)
+    own = PolygonLabels([label], [scene], classes).read(window)
+    other = PolygonLabels([within], [scene], classes).read(window)
     return np.where(other == IGNORE, IGNORE, own)
 
 
@@ -126,18 +127,18 @@ def _cross_table(
         mine = [label for label in ones if label.scene == name]
         theirs = [label for label in others if label.scene == name]
         window = _window([*mine, *theirs], scene)
-        first = PolygonLabels(mine, [scene], classes).read(0, *window)
-        second = PolygonLabels(theirs, [scene], classes).read(0, *window)
+        first = PolygonLabels(mine, [scene], classes).read(window)
+        second = PolygonLabels(theirs, [scene], classes).read(window)
         both = (first != IGNORE) & (second != IGNORE)
         np.add.at(table, (first[both], second[both]), 1)
     return table
 
 
-def _window(labels: list[Label], scene: Scene) -> tuple[int, int, int, int]:
+def _window(labels: list[Label], scene: Scene) -> Window:
     shapes = to_pixels(np.array([label.geometry for label in labels], dtype=object), scene)
     left, top, right, bottom = shapely.total_bounds(shapes)
     y, x = max(int(top), 0), max(int(left), 0)
-    return y, x, min(int(bottom) + 1, scene.height) - y, min(int(right) + 1, scene.width) - x
+    return Window(0, y, x, min(int(bottom) + 1, scene.height) - y, min(int(right) + 1, scene.width) - x)
 
 
 def _kappa(matrix: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.geopackage import styles
 from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, reading, writing
 from tsfal_geo.geopackage.create import LayerSpec, create, new_file
+from tsfal_geo.geopackage.tables import quote
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.model import Query, Scenes, by_layer, stored
 from tsfal_geo.raster.layer_crs import layer_crs, turn, turned
@@ -52,5 +53,5 @@ def query_scenes(path: Path) -> dict[str, str]:
     with reading(path) as connection:
         read_meta(connection, str(path))
         for layer in layer_names(connection, "queries"):
-            found |= dict(connection.execute(f"SELECT qid, scene FROM {schema.quote(layer)}").fetchall())
+            found |= dict(connection.execute(f"SELECT qid, scene FROM {quote(layer)}").fetchall())
     return found

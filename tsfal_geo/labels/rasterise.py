@@ -13,6 +13,7 @@ from rasterio.features import rasterize
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.labels.model import Label
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
@@ -21,7 +22,7 @@ BLOCK = 512  # pixels a side of what is rasterised at once
 LARGE = 500  # corners; polygons with more are cut to the block first
 CACHE_BYTES = 128 * 2**20  # per process
 
-ValidReader = Callable[[int, int, int, int, int], np.ndarray]
+ValidReader = Callable[[Window], np.ndarray]
 
 
 class PolygonLabels:
@@ -58,25 +59,21 @@ class PolygonLabels:
         if reuse is not None:
             self._adopt(reuse)
 
-    def read(self, scene: int, y: int, x: int, height: int, width: int) -> np.ndarray:
+    def read(self, window: Window) -> np.ndarray:
         """Class indices of a window; 255 where nothing is labelled and beyond the scene.
 
         Args:
-            scene: position of the scene.
-            y: first row; the window may hang over the scene's edges.
-            x: first column.
-            height: rows.
-            width: columns.
+            window: of one of the scenes, by its position.
 
         Returns:
             uint8 (height, width). A pixel's value does not depend on the window it is read in.
         """
-        out = np.full((height, width), IGNORE, dtype=np.uint8)
-        rows, columns = self._shapes[scene]
-        top, bottom = max(y, 0), min(y + height, rows)
-        left, right = max(x, 0), min(x + width, columns)
-        if top >= bottom or left >= right:
+        scene, y, x = window.scene, window.y, window.x
+        out = np.full(window.shape, IGNORE, dtype=np.uint8)
+        part = window.inside(*self._shapes[scene])
+        if part is None:
             return out
+        top, bottom, left, right = part
         for block_row in range(top // BLOCK, -(-bottom // BLOCK)):
             for block_column in range(left // BLOCK, -(-right // BLOCK)):
                 block = self._block(scene, block_row, block_column)
@@ -111,7 +108,7 @@ class PolygonLabels:
         counts = np.zeros(self._classes, dtype=np.int64)
         for scene in range(len(self._shapes)):
             for y, x, block in self.blocks(scene):
-                found = block if valid is None else block[valid(scene, y, x, *block.shape)]
+                found = block if valid is None else block[valid(Window(scene, y, x, *block.shape))]
                 counts += np.bincount(found[found != IGNORE], minlength=self._classes)
         return counts
 
@@ -184,12 +181,12 @@ class StackedLabels:
     def __init__(self, *readers: LabelReader) -> None:
         self.readers = readers
 
-    def read(self, scene: int, y: int, x: int, height: int, width: int) -> np.ndarray:
+    def read(self, window: Window) -> np.ndarray:
         """Class indices of a window, uint8 (height, width); 255 where no reader knows."""
-        out = np.full((height, width), IGNORE, dtype=np.uint8)
+        out = np.full(window.shape, IGNORE, dtype=np.uint8)
         for reader in self.readers:
             open_pixels = out == IGNORE
             if not open_pixels.any():
                 break
-            out[open_pixels] = reader.read(scene, y, x, height, width)[open_pixels]
+            out[open_pixels] = reader.read(window)[open_pixels]
         return out

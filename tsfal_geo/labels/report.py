@@ -12,6 +12,7 @@ from tsfal_geo.labels.agreement import Conflict, agreement, conflicts
 from tsfal_geo.labels.model import Label, LabelSnapshot
 from tsfal_geo.labels.rasterise import PolygonLabels, ValidReader
 from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 
@@ -29,11 +30,11 @@ def collect(store: LabelStore) -> dict[str, Any]:
     scenes = list(store.scenes.values())
     reader = SceneReader(scenes, None, use_dsm=False)
 
-    def valid(*window: int) -> np.ndarray:
-        return reader.read(*window).valid
+    def valid(window: Window) -> np.ndarray:
+        return reader.read(window).valid
 
     total = sum(
-        int(np.count_nonzero(valid(index, y, 0, min(_ROWS, scene.height - y), scene.width)))
+        int(np.count_nonzero(valid(Window(index, y, 0, min(_ROWS, scene.height - y), scene.width))))
         for index, scene in enumerate(scenes)
         for y in range(0, scene.height, _ROWS)
     )

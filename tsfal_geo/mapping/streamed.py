@@ -18,6 +18,7 @@ from tsfal_geo.inference.rows.model import RowModel
 from tsfal_geo.inference.rows.network import RowStream
 from tsfal_geo.mapping.pipeline import prefetch
 from tsfal_geo.mapping.windowed import ROWS_AT_ONCE, Part, RowBlock, RowSink
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import Patch, SceneReader
 from tsfal_geo.raster.write import BLOCK
 
@@ -142,7 +143,7 @@ def _run(
 
     def read() -> Iterator[Band]:
         for y in range(top, bottom, step):
-            patch = reader.read(scene_index, y, left, min(step, bottom - y), right - left)
+            patch = reader.read(Window(scene_index, y, left, min(step, bottom - y), right - left))
             yield Band(y, patch)
 
     stream = _Stream(model, left, right, sink)

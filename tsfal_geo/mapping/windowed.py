@@ -17,6 +17,7 @@ from tsfal_geo.inference.outputs import PredictFn
 from tsfal_geo.mapping.blend import Blender
 from tsfal_geo.mapping.pipeline import prefetch
 from tsfal_geo.mapping.windows import Strip, strips, touching, window_starts
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import Patch, SceneReader
 from tsfal_geo.raster.write import BLOCK
 
@@ -198,11 +199,11 @@ class _Bands:
 
     def read(self, y: int) -> Patch:
         if self._last is None:
-            band = self._reader.read(self._scene, y, self._x, self._window, self._width)
+            band = self._reader.read(Window(self._scene, y, self._x, self._window, self._width))
         else:
             above, last = self._last
             kept, end = y - above, above + self._window
-            new = self._reader.read(self._scene, end, self._x, kept, self._width)
+            new = self._reader.read(Window(self._scene, end, self._x, kept, self._width))
             band = Patch(
                 np.concatenate([last.image[:, kept:], new.image], 1),
                 np.concatenate([last.valid[kept:], new.valid]),

@@ -1,4 +1,4 @@
-"""Chips: the cells of a scene's grid that are the unit of training."""
+"""Windows of a scene's grid, and chips: the windows that are the unit of training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,44 @@ from typing import Literal
 from tsfal_geo.raster.scene import Scene
 
 Edge = Literal["shift", "pad"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels of one scene; it may hang over the scene's edges.
+
+    Attributes:
+        scene: index of the scene in its list.
+        y: first pixel row; may be negative.
+        x: first pixel column; may be negative.
+        height: rows.
+        width: columns.
+    """
+
+    scene: int
+    y: int
+    x: int
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    def inside(self, height: int, width: int) -> tuple[int, int, int, int] | None:
+        """Cut the window to a raster.
+
+        Args:
+            height: rows of the raster.
+            width: columns of the raster.
+
+        Returns:
+            First row, end row, first column and end column in the raster; None where they do not meet.
+        """
+        top, bottom = max(self.y, 0), min(self.y + self.height, height)
+        left, right = max(self.x, 0), min(self.x + self.width, width)
+        return (top, bottom, left, right) if top < bottom and left < right else None
 
 
 @dataclass(frozen=True)
@@ -30,6 +68,11 @@ class Chip:
     y: int
     x: int
     size: int
+
+    @property
+    def window(self) -> Window:
+        """The chip as a window of its scene."""
+        return Window(self.scene, self.y, self.x, self.size, self.size)
 
 
 def chip_grid(height: int, width: int, size: int, edge: Edge) -> list[tuple[int, int, int, int]]:

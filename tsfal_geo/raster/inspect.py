@@ -10,6 +10,7 @@ import numpy as np
 
 from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.errors import UserError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import Survey, survey
 from tsfal_geo.raster.label_reader import check_labels
 from tsfal_geo.raster.label_tables import infer_class_map, names_its_classes
@@ -117,8 +118,8 @@ def _nodata_share(reader: SceneReader) -> tuple[float, bool]:
     scene = reader.scenes[0]
     sampled = scene.height * scene.width > _READ_WHOLE
     valid = total = 0
-    for y, x, height, width in _samples(scene) if sampled else _bands_of_rows(scene):
-        patch = reader.read(0, y, x, height, width)
+    for part in _samples(scene) if sampled else _bands_of_rows(scene):
+        patch = reader.read(Window(0, *part))
         valid += int(patch.valid.sum())
         total += patch.valid.size
     return 1 - valid / total, sampled

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.windows import Window
+from rasterio import windows
 
 from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles, open_raster, reading
 from tsfal_geo.raster.label_decoder import UNKNOWN, Decoder, check_grid, row_bands
 from tsfal_geo.raster.scene import Scene
@@ -24,7 +25,7 @@ from tsfal_geo.raster.scene import Scene
 class LabelReader(Protocol):
     """Anything that gives the labels of a window of a scene."""
 
-    def read(self, scene: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    def read(self, window: Window) -> NDArray[np.uint8]:
         """Class indices (height, width) uint8; 255 where ignored, unlabelled or outside the scene."""
         ...
 
@@ -43,7 +44,7 @@ class FolderLabels:
         self._handles = FileHandles()
         self._decoders: dict[Path, Decoder] = {}
 
-    def read(self, scene: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    def read(self, window: Window) -> NDArray[np.uint8]:
         """Class indices of a window, which may hang over the scene's edges.
 
         Returns:
@@ -52,21 +53,21 @@ class FolderLabels:
         Raises:
             LabelError: a value or colour that the class map does not hold, or a file of another grid.
         """
-        source = self.scenes[scene]
-        labels = np.full((height, width), IGNORE, np.uint8)
-        top, left = max(y, 0), max(x, 0)
-        bottom, right = min(y + height, source.height), min(x + width, source.width)
-        if source.labels is None or bottom <= top or right <= left:
+        source = self.scenes[window.scene]
+        labels = np.full(window.shape, IGNORE, np.uint8)
+        part = window.inside(source.height, source.width)
+        if source.labels is None or part is None:
             return labels
-        window = Window(left, top, right - left, bottom - top)
-        labels[top - y : bottom - y, left - x : right - x] = self._decode(source, source.labels, window)
+        top, bottom, left, right = part
+        found = self._decode(source, source.labels, windows.Window(left, top, right - left, bottom - top))
+        labels[top - window.y : bottom - window.y, left - window.x : right - window.x] = found
         return labels
 
     def close(self) -> None:
         """Close the files that this thread holds open."""
         self._handles.close()
 
-    def _decode(self, scene: Scene, path: Path, window: Window) -> NDArray[np.uint8]:
+    def _decode(self, scene: Scene, path: Path, window: windows.Window) -> NDArray[np.uint8]:
         dataset = self._handles.get(path)
         decoder = self._decoders.get(path)
         if decoder is None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import windows
 from rasterio.io import DatasetReader
-from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles, reading
 from tsfal_geo.raster.height import HeightModel
 from tsfal_geo.raster.scene import Scene
@@ -67,36 +68,35 @@ class SceneReader:
         """Number of channels a network sees: bands, plus one with the DSM."""
         return self.bands + (self._heights is not None)
 
-    def read(self, scene: int, y: int, x: int, height: int, width: int) -> Patch:
+    def read(self, window: Window) -> Patch:
         """Read a window, which may hang over the scene's edges.
 
         Args:
-            scene: index into `scenes`.
-            y: first pixel row; may be negative.
-            x: first pixel column; may be negative.
-            height: rows of the window.
-            width: columns of the window.
+            window: of one of `scenes`, by its index.
+
+        Returns:
+            Arrays of the window's shape; what lies outside the scene is 0 and not valid.
 
         Raises:
             RasterError: the file cannot be read there; the message names it.
         """
-        source = self.scenes[scene]
-        top, left = max(y, 0), max(x, 0)
-        bottom, right = min(y + height, source.height), min(x + width, source.width)
-        if bottom <= top or right <= left:
-            return self._empty(height, width)
-        window = Window(left, top, right - left, bottom - top)
-        patch = self._read_inside(scene, window)
-        if patch.valid.shape == (height, width):
+        source = self.scenes[window.scene]
+        part = window.inside(source.height, source.width)
+        if part is None:
+            return self._empty(*window.shape)
+        top, bottom, left, right = part
+        patch = self._read_inside(window.scene, windows.Window(left, top, right - left, bottom - top))
+        if patch.valid.shape == window.shape:
             return patch
-        pad = (top - y, y + height - bottom), (left - x, x + width - right)
-        return _padded(patch, pad)
+        rows = top - window.y, window.y + window.height - bottom
+        columns = left - window.x, window.x + window.width - right
+        return _padded(patch, (rows, columns))
 
     def close(self) -> None:
         """Close the files that this thread holds open."""
         self._handles.close()
 
-    def _read_inside(self, scene: int, window: Window) -> Patch:
+    def _read_inside(self, scene: int, window: windows.Window) -> Patch:
         source = self.scenes[scene]
         bands = self._bands[scene]
         dataset = self._handles.get(source.path)
@@ -124,7 +124,11 @@ class SceneReader:
 
 
 def _valid(
-    scene: Scene, bands: Sequence[int], image: NDArray[np.generic], dataset: DatasetReader, window: Window
+    scene: Scene,
+    bands: Sequence[int],
+    image: NDArray[np.generic],
+    dataset: DatasetReader,
+    window: windows.Window,
 ) -> NDArray[np.bool_]:
     valid = valid_pixels(image, scene.nodata)
     if scene.masked:

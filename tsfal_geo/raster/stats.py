@@ -82,7 +82,7 @@ def _sampled(reader: SceneReader, chips: Sequence[Chip]) -> Iterator[Patch]:
 
 
 def _read(reader: SceneReader, chip: Chip) -> Patch:
-    return reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size)
+    return reader.read(chip.window)
 
 
 def _first_valid(reader: SceneReader, chips: Sequence[Chip]) -> Patch | None:

@@ -94,7 +94,7 @@ def _asked_pixels(inputs: Inputs, chip: Chip) -> tuple[int, int, NDArray[np.bool
     """First row, first column and validity (h, w) of the pixels that are a chip's own."""
     scene = inputs.scenes[chip.scene]
     part = owned_part(chip, scene.height, scene.width)
-    valid = inputs.reader.read(chip.scene, chip.y, chip.x, chip.size, chip.size).valid[part]
+    valid = inputs.reader.read(chip.window).valid[part]
     return chip.y + part[0].start, chip.x + part[1].start, valid
 
 

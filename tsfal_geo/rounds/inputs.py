@@ -17,7 +17,7 @@ from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
 from tsfal_geo.config import Config
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
-from tsfal_geo.raster.chips import Chip, owned_part, scene_chips
+from tsfal_geo.raster.chips import Chip, Window, owned_part, scene_chips
 from tsfal_geo.raster.discovery import RasterWarning, discover
 from tsfal_geo.raster.label_reader import FolderLabels, LabelReader, check_labels
 from tsfal_geo.raster.label_tables import infer_class_map
@@ -163,10 +163,9 @@ def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels
     totals = [0] * len(reader.scenes)
     for chip in chips:
         scene = reader.scenes[chip.scene]
-        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-        valid = reader.read(*window).valid
+        valid = reader.read(chip.window).valid
         if truth is not None:
-            valid = valid & (truth.read(*window) != IGNORE)
+            valid = valid & (truth.read(chip.window) != IGNORE)
         totals[chip.scene] += int(np.count_nonzero(valid[owned_part(chip, scene.height, scene.width)]))
     for scene, total in zip(reader.scenes, totals, strict=True):
         if not total:
@@ -230,15 +229,14 @@ class ChipLabels:
         for chip in chips:
             self._chips[chip.scene].append(chip)
 
-    def read(self, scene: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    def read(self, window: Window) -> NDArray[np.uint8]:
         """Class indices of a window, uint8 (height, width)."""
-        seen = np.zeros((height, width), bool)
-        for chip in self._chips.get(scene, ()):
-            top, left = max(chip.y - y, 0), max(chip.x - x, 0)
-            bottom, right = min(chip.y + chip.size - y, height), min(chip.x + chip.size - x, width)
-            if top < bottom and left < right:
-                seen[top:bottom, left:right] = True
-        if not seen.any():
-            return np.full((height, width), IGNORE, np.uint8)
-        values = self._labels.read(scene, y, x, height, width)
-        return np.where(seen, values, np.uint8(IGNORE))
+        covered = np.zeros(window.shape, bool)
+        for chip in self._chips.get(window.scene, ()):
+            part = replace(chip.window, y=chip.y - window.y, x=chip.x - window.x).inside(*window.shape)
+            if part is not None:
+                top, bottom, left, right = part
+                covered[top:bottom, left:right] = True
+        if not covered.any():
+            return np.full(window.shape, IGNORE, np.uint8)
+        return np.where(covered, self._labels.read(window), np.uint8(IGNORE))

@@ -24,7 +24,7 @@ from tsfal_geo.queries.chip_outputs import ChipOutputs
 from tsfal_geo.queries.strategies import Strategy
 from tsfal_geo.queries.strategies.coreset import decoder_input
 from tsfal_geo.queries.strategies.qbc import committee_votes
-from tsfal_geo.raster.chips import Chip, owned_part
+from tsfal_geo.raster.chips import Chip, Window, owned_part
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.refinement.error_mask import Prediction, emd_pixels, emd_target, predict_pixels
 from tsfal_geo.refinement.plar import PlarResult
@@ -135,7 +135,7 @@ class Watcher:
         for i, (position, chip) in enumerate(zip(positions, chips, strict=True)):
             scene = self._inputs.scenes[chip.scene]
             part = owned_part(chip, scene.height, scene.width)
-            aside = self._aside.read(chip.scene, chip.y, chip.x, chip.size, chip.size)
+            aside = self._aside.read(chip.window)
             askable = askable_pixels(valid[i].cpu().numpy(), manual[i].cpu().numpy(), aside, part)
             outputs = self._outputs(chip, i, teacher, probs, look, askable, votes)
             outputs = replace(
@@ -173,7 +173,7 @@ class Watcher:
         return output
 
     def _read(self, scene: int, window: Surround) -> Sample:
-        return self._dataset.read_window(scene, window.y, window.x, window.height, window.width)
+        return self._dataset.read_window(Window(scene, window.y, window.x, window.height, window.width))
 
     def _committee(self, images: Tensor, windows: Sequence[Surround]) -> Tensor:
         with self._autocast():
@@ -230,8 +230,7 @@ class Watcher:
 
     def _count(self, chip: Chip, i: int, look: Look, askable: NDArray[np.bool_]) -> None:
         assert self._truth is not None
-        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-        truth = np.where(askable, self._truth.read(*window), np.uint8(IGNORE))
+        truth = np.where(askable, self._truth.read(chip.window), np.uint8(IGNORE))
         cells = label_cells(torch.from_numpy(truth), self._config.plar.purity).to(look.mask.device)
         pseudo, conf = look.cells.pseudo[i], look.cells.conf[i]
         wrong, known = emd_target(pseudo, cells)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rasterio.windows import Window
+from rasterio import windows
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.config import PlarConfig
@@ -16,6 +16,7 @@ from tsfal_geo.labels.history import read_taken
 from tsfal_geo.labels.model import Label, LabelSnapshot
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.mapping.overlay import LABEL, NETWORK, VOTE, Known
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.scene import Scene
@@ -47,7 +48,7 @@ class Votes:
         trusted = self._trusted[np.ix_(rows, columns)]
         if not trusted.any():
             return np.full((height, width), IGNORE, np.uint8)
-        ids = self._handles.get(self._path).read(1, window=Window(x, y, width, height))
+        ids = self._handles.get(self._path).read(1, window=windows.Window(x, y, width, height))
         return np.where(trusted, self._index[ids], np.uint8(IGNORE))
 
 
@@ -66,7 +67,7 @@ class KnownScene:
 
     def read(self, y: int, x: int, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """See ``Known``."""
-        said = self._labels.read(self._scene, y, x, height, width)
+        said = self._labels.read(Window(self._scene, y, x, height, width))
         who = np.where(said != IGNORE, np.uint8(LABEL), np.uint8(NETWORK))
         if self._votes is not None and (said == IGNORE).any():
             voted = self._votes.read(y, x, height, width)
@@ -151,6 +152,6 @@ def _trusted_chips(inputs: Inputs, labels: LabelReader, index: int, config: Plar
     chips = [chip for chip in inputs.chips if chip.scene == index]
     trusted = np.zeros((chips[-1].row + 1, chips[-1].col + 1), bool)
     for chip in chips:
-        said = labels.read(index, chip.y, chip.x, chip.size, chip.size)
+        said = labels.read(chip.window)
         trusted[chip.row, chip.col] = (said != IGNORE).any() and _rests_on_labels(said, config)
     return trusted

@@ -38,13 +38,12 @@ class MapScore:
     def add(self, seen: Seen) -> None:
         """Count the part of a chip that no other chip counts."""
         chip = seen.chip
-        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-        made, said = seen.layers["prediction"], self._labels.read(*window)
+        made, said = seen.layers["prediction"], self._labels.read(chip.window)
         if "refined" in seen.layers:
             voted = trusted_votes(seen.layers["refined"], said, self._plar)
             made = np.where(voted != IGNORE, voted, made)
         made = np.where(said != IGNORE, said, made)
-        truth = np.where(seen.layers["prediction"] != IGNORE, self._truth.read(*window), np.uint8(IGNORE))
+        truth = np.where(seen.layers["prediction"] != IGNORE, self._truth.read(chip.window), np.uint8(IGNORE))
         scene = self._inputs.scenes[chip.scene]
         part = owned_part(chip, scene.height, scene.width)
         self._confusion.add(truth[part], made[part])

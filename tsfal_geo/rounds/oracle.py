@@ -12,6 +12,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.labels.polygonise import class_polygons
 from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
@@ -60,7 +61,7 @@ def true_classes(
     truth: LabelReader, scene: int, mask: NDArray[np.bool_], y: int, x: int
 ) -> NDArray[np.uint8]:
     """Class indices of the pixels of ``mask``, 255 outside it and where the truth is void."""
-    values = truth.read(scene, y, x, *mask.shape)
+    values = truth.read(Window(scene, y, x, *mask.shape))
     return np.where(mask, values, np.uint8(IGNORE))
 
 

@@ -84,16 +84,15 @@ def read_labels(
     spent = 0
     for i, chip in enumerate(inputs.chips):
         scene = inputs.scenes[chip.scene]
-        window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-        said = every.read(*window)
+        said = every.read(chip.window)
         if (said == IGNORE).all():
             continue
-        valid = inputs.reader.read(*window).valid
+        valid = inputs.reader.read(chip.window).valid
         known = valid & (said != IGNORE)
         if not known.any():
             continue
         part = owned_part(chip, scene.height, scene.width)
-        hand = known & (manual.read(*window) != IGNORE)
+        hand = known & (manual.read(chip.window) != IGNORE)
         by_chip[i], by_hand[i] = known.sum() / valid.sum(), hand.sum() / valid.sum()
         own[i] = hand[part].any()
         spent += int(np.count_nonzero(known[part]))

@@ -79,9 +79,8 @@ def _queries(
         for position in by_scene.get(index, ()):
             chip, regions = shelf.chips[position], shelf.regions(position)
             part = owned_part(chip, scene.height, scene.width)
-            window = (chip.scene, chip.y, chip.x, chip.size, chip.size)
-            valid, said = inputs.reader.read(*window).valid, labels.every.read(*window)
-            askable = askable_pixels(valid, said, labels.aside.read(*window), part)
+            valid, said = inputs.reader.read(chip.window).valid, labels.every.read(chip.window)
+            askable = askable_pixels(valid, said, labels.aside.read(chip.window), part)
             pixels = region_pixels(regions.labels, askable)[part]
             top, left = chip.y + part[0].start, chip.x + part[1].start
             ranks = np.zeros(len(regions) + 1, np.uint32)

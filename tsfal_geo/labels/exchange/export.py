@@ -17,6 +17,7 @@ from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS
 from tsfal_geo.labels.model import Label, by_layer, stamp, stored
 from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import layer_crs, to_pixels, writing_without_crs
 from tsfal_geo.raster.scene import Scene
 
@@ -105,7 +106,7 @@ def _annotation(number: int, label: Label, scene: Scene, image: int, classes: Cl
 
 def _run_lengths(label: Label, scene: Scene, classes: ClassMap) -> dict[str, Any]:
     reader = PolygonLabels([label], [scene], classes)
-    flat = (reader.read(0, 0, 0, scene.height, scene.width) != 255).ravel(order="F")
+    flat = (reader.read(Window(0, 0, 0, scene.height, scene.width)) != 255).ravel(order="F")
     ends = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.concatenate(([0], ends, [flat.size]))).tolist()
     return {"size": [scene.height, scene.width], "counts": [0, *runs] if flat[0] else runs}
@@ -123,7 +124,7 @@ def _write_rasters(
         with class_writer(path, scene.grid, classes) as writer:
             for y in range(0, scene.height, BLOCK):
                 rows = min(BLOCK, scene.height - y)
-                writer.write(y, 0, reader.read(position, y, 0, rows, scene.width))
+                writer.write(y, 0, reader.read(Window(position, y, 0, rows, scene.width)))
         paths.append(path)
     return paths
 

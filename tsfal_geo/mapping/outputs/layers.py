@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.inference.network import ERROR, PROBABILITIES
+from tsfal_geo.inference.outputs import ERROR, PROBABILITIES
 from tsfal_geo.mapping.windowed import RowBlock
 
 FULL = 250

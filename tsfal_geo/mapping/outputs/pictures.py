@@ -12,6 +12,7 @@ from rasterio.enums import Resampling
 
 from tsfal_geo.atomic import replace_file
 from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import open_raster, reading
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import valid_pixels
@@ -89,7 +90,7 @@ def _stretched(band: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[n
 
 def _decimated(labels: LabelReader, index: int, scene: Scene, shape: tuple[int, int]) -> NDArray[np.uint8]:
     rows, columns = _nearest(scene.height, shape[0]), _nearest(scene.width, shape[1])
-    return np.concatenate([labels.read(index, int(y), 0, 1, scene.width)[:, columns] for y in rows])
+    return np.concatenate([labels.read(Window(index, int(y), 0, 1, scene.width))[:, columns] for y in rows])
 
 
 def _nearest(length: int, count: int) -> NDArray[np.intp]:
