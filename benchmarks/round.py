@@ -6,7 +6,7 @@ A network (``model.encoder`` of the default configuration) is trained for some m
 its confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
-- round: ``tsfal_geo.rounds.asking.ask``, which is what a round does after its training: read, look at every
+- round: ``tsfal_geo.rounds.asking.select_queries``, which is what a round does after its training: read, look at every
   chip with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
   ``queries.gpkg``.
 
@@ -20,12 +20,10 @@ import os
 import shutil
 import statistics
 import tempfile
-import threading
 import time
 import warnings
 from itertools import batched
 from pathlib import Path
-from typing import Any
 
 import rasterio
 import torch
@@ -35,45 +33,36 @@ from tsfal_geo.config import Config, load_config
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.inference.compute import choose_compute
 from tsfal_geo.queries.budget import Budget
+from tsfal_geo.reporting import SilentReporter
 from tsfal_geo.rounds import inspection as looking
 from tsfal_geo.rounds import loop
 from tsfal_geo.rounds import round as rounds
-from tsfal_geo.rounds.asking import ask
-from tsfal_geo.rounds.context import Context, Request
-from tsfal_geo.rounds.open_workspace import open_context
+from tsfal_geo.rounds.asking import select_queries
+from tsfal_geo.rounds.context import Request, RoundContext
+from tsfal_geo.rounds.open_workspace import open_workspace
 from tsfal_geo.rounds.pools import RoundLabels, label_pools
-from tsfal_geo.rounds.query_writer import Asked
-from tsfal_geo.rounds.training import Trained, load_round
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.rounds.query_writer import QuerySelection
+from tsfal_geo.rounds.training import TrainedRound, load_round
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 BATCH = 4
 
 
-class Quiet:
-    """A reporter that says nothing."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
-
-
 def train_small(root: Path, raster: Path, config: Config) -> None:
     """Round 0 on small chips."""
-    loop.train(Request(root, raster, None, config), Quiet())
+    loop.train(Request(root, raster, None, config))
 
 
-def open_round(root: Path, trained: Path, raster: Path, config: Config) -> Context:
+def open_round(root: Path, trained: Path, raster: Path, config: Config) -> RoundContext:
     """A workspace with large chips that has the networks of ``trained`` as its round 0."""
-    context = open_context(Request(root, raster, None, config), Quiet())
+    context = open_workspace(Request(root, raster, None, config), SilentReporter()).context
     shutil.copytree(trained / "rounds" / "000", root / "rounds" / "000")
     context.workspace.update(round=0, status="waiting")
     context.workspace.round_dir(1).mkdir()
     return context
 
 
-def forward(context: Context, trained: Trained) -> None:
+def forward(context: RoundContext, trained: TrainedRound) -> None:
     """Every chip once through the teacher."""
     compute, module = choose_compute(), trained.module.eval()
     dataset = OrthoDataset(context.inputs.reader)
@@ -86,14 +75,16 @@ def forward(context: Context, trained: Trained) -> None:
             module.predictor(module.prepared(module.normaliser(samples)))
 
 
-def whole_round(context: Context, trained: Trained, labels: RoundLabels, budget: Budget) -> Asked:
+def whole_round(
+    context: RoundContext, trained: TrainedRound, labels: RoundLabels, budget: Budget
+) -> QuerySelection:
     """All that a round does after its training."""
-    asked = ask(context, 1, trained, labels, budget)
-    context.store.write_queries(1, asked.queries)
-    return asked
+    selection = select_queries(context, 1, trained, labels, budget)
+    context.store.write_queries(1, selection.queries)
+    return selection
 
 
-def mask_share(context: Context) -> float:
+def mask_share(context: RoundContext) -> float:
     """Share of the scenes' pixels in the error mask."""
     inside = total = 0
     for scene in context.inputs.scenes:
@@ -131,11 +122,11 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         trained_root = options.keep or Path(folder) / "trained"
-        if not Workspace.exists(trained_root):
+        if not WorkspaceFolder.exists(trained_root):
             train_small(trained_root, options.raster, load_config(None, {**common, **small}))
         config = load_config(None, {**common, "data.chip_size": options.chip, "export.batch": BATCH})
         context = open_round(Path(folder) / "round", trained_root, options.raster, config)
-        labels = rounds._take_labels(context, 1)
+        labels = rounds._read_labels(context, 1, None, None)
         trained = load_round(context, 1, labels, label_pools(context.inputs, labels, config, 1))
         budget = rounds._budget(context, 1, labels, training=True)
         seconds: dict[str, list[float]] = {"forward": [], "round": []}

@@ -12,9 +12,9 @@ from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError, WorkspaceError
 from tsfal_geo.raster.scene import Scene
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.lock import engine_lock
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 
 def _state(folder: Path) -> State:
@@ -30,9 +30,9 @@ def _state(folder: Path) -> State:
 
 def test_a_workspace_reads_back_to_the_last_bit(tmp_path):
     rasters = tmp_path / "rasters"
-    made = Workspace.create(tmp_path / "ws", _state(rasters), load_config(None, {"train.steps": 5}))
+    made = WorkspaceFolder.create(tmp_path / "ws", _state(rasters), load_config(None, {"train.steps": 5}))
     made.update(round=2, status="waiting", progress={"open": 3})
-    again = Workspace.open(tmp_path / "ws")
+    again = WorkspaceFolder.open(tmp_path / "ws")
     assert again.scenes[0] == made.scenes[0]
     assert again.scenes[0].grid.affine == made.scenes[0].grid.affine
     assert again.scenes[1].nodata != again.scenes[1].nodata
@@ -43,10 +43,10 @@ def test_a_workspace_reads_back_to_the_last_bit(tmp_path):
 
 
 def test_a_moved_project_still_finds_its_rasters(tmp_path):
-    Workspace.create(tmp_path / "p" / "ws", _state(tmp_path / "p" / "rasters"), load_config(None))
+    WorkspaceFolder.create(tmp_path / "p" / "ws", _state(tmp_path / "p" / "rasters"), load_config(None))
     (tmp_path / "p").rename(tmp_path / "q")
     assert (
-        Workspace.open(tmp_path / "q" / "ws").scenes[0].path
+        WorkspaceFolder.open(tmp_path / "q" / "ws").scenes[0].path
         == tmp_path / "q" / "rasters" / "images" / "a.tif"
     )
 
@@ -64,23 +64,23 @@ def test_what_is_no_workspace_is_said_in_one_line(tmp_path, text, words):
     if text is not None:
         (tmp_path / "workspace.json").write_text(text)
     with pytest.raises(WorkspaceError, match=words) as error:
-        Workspace.open(tmp_path)
+        WorkspaceFolder.open(tmp_path)
     assert "\n" not in str(error.value)
 
 
 def test_a_key_that_is_no_longer_there_is_named_and_nothing_is_called_damaged(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", _state(tmp_path), load_config(None))
+    workspace = WorkspaceFolder.create(tmp_path / "ws", _state(tmp_path), load_config(None))
     path = workspace.root / "tsfal.yaml"
     path.write_text(path.read_text().replace("  active:\n", "  active:\n    round_lr: 1.0\n"))
     with pytest.raises(ConfigError, match=r"tsfal\.yaml: unknown key 'active\.round_lr'; take it out"):
-        _ = Workspace.open(tmp_path / "ws").config
+        _ = WorkspaceFolder.open(tmp_path / "ws").config
     path.write_text("config: {")
     with pytest.raises(WorkspaceError, match="damaged"):
-        _ = Workspace.open(tmp_path / "ws").config
+        _ = WorkspaceFolder.open(tmp_path / "ws").config
 
 
 def test_no_model_before_the_first_round(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", _state(tmp_path), load_config(None))
+    workspace = WorkspaceFolder.create(tmp_path / "ws", _state(tmp_path), load_config(None))
     with pytest.raises(WorkspaceError, match="no trained model"):
         workspace.current_model()
 
@@ -115,7 +115,7 @@ def test_one_engine_at_a_time_and_a_dead_owner_is_taken_over(tmp_path):
 
 
 def test_the_index_is_plain_json_for_other_tools(tmp_path):
-    Workspace.create(tmp_path / "ws", _state(tmp_path / "rasters"), load_config(None))
+    WorkspaceFolder.create(tmp_path / "ws", _state(tmp_path / "rasters"), load_config(None))
     data = json.loads((tmp_path / "ws" / "workspace.json").read_text())
     assert data["schema"] == 1
     assert data["scenes"][0]["path"] == "../rasters/images/a.tif"

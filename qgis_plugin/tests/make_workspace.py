@@ -19,7 +19,7 @@ from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 CLASSES = ClassMap(
     (
@@ -60,7 +60,7 @@ def pictures(folder):
 
 def _make(folder, data, store=None):
     state = State(data, None, CLASSES, tuple(discover(data)), round=0, status="waiting", store=store)
-    workspace = Workspace.create(folder, state, Config())
+    workspace = WorkspaceFolder.create(folder, state, Config())
     for number in range(ROUNDS):
         for scene in workspace.scenes:
             crs = scene.grid.crs
@@ -107,7 +107,7 @@ def write(path, array, transform, crs, nodata=None, driver="GTiff"):
 
 
 def pixels(folder):
-    workspace = Workspace.open(folder)
+    workspace = WorkspaceFolder.open(folder)
     snapshot = workspace.store().snapshot()
     labels = PolygonLabels(snapshot.labels, workspace.scenes, workspace.classes)
     scenes = {}

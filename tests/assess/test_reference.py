@@ -19,8 +19,8 @@ from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.labels.label_layers import append
 from tsfal_geo.labels.model import Decision, Label
 from tsfal_geo.raster.write import write_classes
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 SIZES = {"east": (700, 300), "west": (97, 900)}
 
@@ -43,7 +43,7 @@ def project(tmp_path):
     for number, (name, size) in enumerate(SIZES.items()):
         write_classes(tmp_path / "maps" / f"{name}.tif", grid(size, 1000.0 * number), VAIHINGEN, truth(size))
     state = State(tmp_path / "town", None, VAIHINGEN, (), round=0, status="done")
-    return Workspace.create(tmp_path, state, Config())
+    return WorkspaceFolder.create(tmp_path, state, Config())
 
 
 def drawn(project, **options):

@@ -16,8 +16,8 @@ from tsfal_geo.errors import Cancelled, LabelError, RasterError, UserError, Work
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.write import write_classes
 from tsfal_geo.reporting import scene_progress
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 SIZES = {"east": (150, 170), "west": (97, 260)}
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
         write_classes(root / "town" / "labels" / f"{found.name}.tif", found.grid, VAIHINGEN, labels)
     config = Config.model_validate({"export": {"window": 64}, "model": {"weights": None}})
     scenes = tuple(discover(root / "town"))
-    workspace = Workspace.create(
+    workspace = WorkspaceFolder.create(
         root / "ws", State(root / "town", None, VAIHINGEN, scenes, round=0, status="done"), config
     )
     statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}

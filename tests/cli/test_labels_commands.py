@@ -23,8 +23,8 @@ from tsfal_geo.labels.history import write_taken
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.raster.discovery import discover
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 CLASSES = ClassMap((ClassInfo(0, "field", (0, 255, 0)), ClassInfo(5, "<b>road</b>", (90, 90, 90))))
 
@@ -47,7 +47,7 @@ def opened(tmp_path):
     state = State(
         tmp_path / "data", None, CLASSES, tuple(discover(tmp_path / "data")), round=0, status="waiting"
     )
-    workspace = Workspace.create(tmp_path / "ws", state, Config())
+    workspace = WorkspaceFolder.create(tmp_path / "ws", state, Config())
     scene = workspace.scenes[0]
     asked = [
         Query(f"q{n}", 0, "town", "r0c0", n, 1 / n, "unsure", 5, 100, square(scene, n * 7, 30))
@@ -135,7 +135,7 @@ def test_a_copy_holds_what_is_committed_and_finds_its_rasters(opened, tmp_path):
     destination = tmp_path / "elsewhere" / "deeper" / "copy"
     run(workspace_command, "copy", "--workspace", opened.root, destination)
     writer.close()
-    copied = Workspace.open(destination)
+    copied = WorkspaceFolder.open(destination)
     assert copied.scenes[0].path.is_file()
     found = copied.store().snapshot()
     assert (len(found.labels), found.decisions[0].qid) == (1, "q1")

@@ -17,9 +17,9 @@ from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import Config
 from tsfal_geo.project.status import collect
 from tsfal_geo.raster.discovery import discover
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.lock import engine_lock
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 ENGINE = [sys.executable, "-c", "from tsfal_geo.cli.main import main; main()"]
 LONG = 60
@@ -115,7 +115,7 @@ def town(tmp_path_factory):
     config = Config.model_validate({"export": {"window": 64, "batch": 1}, "model": {"weights": None}})
     scenes = tuple(discover(root / "data"))
     state = State(root / "data", None, VAIHINGEN, scenes, round=0, status="done")
-    workspace = Workspace.create(root / "ws", state, config)
+    workspace = WorkspaceFolder.create(root / "ws", state, config)
     statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}
     card = ModelCard(
         model=config.model, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=statistics,
@@ -144,7 +144,7 @@ def test_training_ends_with_the_program_that_started_it_and_can_go_on(town, tmp_
     run.hear("progress", "training")
     run.kill_the_starter()
     run.wait()
-    workspace = Workspace.open(tmp_path / "ws")
+    workspace = WorkspaceFolder.open(tmp_path / "ws")
     assert collect(workspace)["interrupted"]
     assert not list(workspace.round_dir(0).glob(".*"))
     with engine_lock(tmp_path / "ws"):

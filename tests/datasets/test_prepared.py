@@ -15,7 +15,7 @@ from tsfal_geo.data.prepared import Vaihingen
 from tsfal_geo.datasets.registry import DATASETS
 from tsfal_geo.errors import ConfigError, RasterError, UserError
 from tsfal_geo.raster.files import open_raster
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,6 @@ def test_from_the_owners_files_to_a_model_in_two_commands(vaihingen, tmp_path):
     settings = [text for key, value in small.items() for text in ("--set", f"{key}={value}")]
     data = ["--raster", out / "train", "--val", out / "val", "--config", out / "dataset.yaml"]
     run(train_command.command, *data, "--workspace", workspace, "--steps", 5, "--labelled", 0.15, *settings)
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     assert opened.classes == VAIHINGEN
     assert any(opened.current_model().iterdir())

@@ -12,8 +12,8 @@ from tsfal_geo.experiments.ablation import slug
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.rounds.context import Request
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 CLASSES = ClassMap((ClassInfo(0, "roof", (1, 2, 3)), ClassInfo(1, "tree & grass", (4, 5, 6))))
 
@@ -38,7 +38,7 @@ def finished(tmp_path):
         config = load_config(None, {"train.method": method})
         scene = Scene("a", tmp_path / "a.tif", GeoBox((4, 4), Affine.identity(), None), 3, "uint8")
         state = State(tmp_path, None, CLASSES, (scene,), round=0, status="done")
-        workspace = Workspace.create(root, state, config)
+        workspace = WorkspaceFolder.create(root, state, config)
         for number, taken in enumerate(steps):
             workspace.round_dir(number).mkdir(parents=True)
             values = {

@@ -11,7 +11,7 @@ from tsfal_geo.cli.ablation import command
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.experiments import ablation
 from tsfal_geo.experiments.ablation import Point, miou_at, mode_config, run_ablation, summary
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 MODES = ("TSF+random", "all", "TSF")
 
@@ -25,7 +25,7 @@ def results(tmp_path_factory):
 
 
 def rounds(out, name):
-    workspace = Workspace.open(out / "runs" / f"{name}-0")
+    workspace = WorkspaceFolder.open(out / "runs" / f"{name}-0")
     folders = [workspace.round_dir(number) for number in range(workspace.current_round + 1)]
     return [json.loads((folder / "metrics.json").read_text()) for folder in folders]
 

@@ -19,7 +19,7 @@ STEPS = 30
 class MethodTester:
     """What every way to train must do, shown with a tiny network on a tiny town.
 
-    Losses on labelled images have names that begin with one of ``labelled``: the others may rise, as their
+    Losses on labelled images have names that begin with one of ``labelled``: the others may ramp_up, as their
     weights do.
     """
 

@@ -9,7 +9,7 @@ import torch
 from tsfal_geo.config import ClassSpec, ModelConfig
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.io import ModelCard, load_model, save_model
-from tsfal_geo.models.segmenter import FEATURES, Segmenter, build_segmenter, enlarge_to
+from tsfal_geo.models.segmenter import FEATURES, Segmenter, build_segmenter, upsample_to
 
 CLASSES = 5
 
@@ -57,7 +57,7 @@ class SegmenterTester:
         assert out.logits.shape == (2, CLASSES, 24, 16)
         assert out.f1.shape == (2, FEATURES, 96 // self.stride, 64 // self.stride)
         assert out.f2.shape == (2, FEATURES, 24, 16)
-        stacked = torch.cat([enlarge_to(out.f1, out.f2.shape[-2:]), out.f2, out.logits.softmax(1)], dim=1)
+        stacked = torch.cat([upsample_to(out.f1, out.f2.shape[-2:]), out.f2, out.logits.softmax(1)], dim=1)
         assert stacked.shape[1] == 512 + CLASSES
         decoder = ErrorMaskDecoder(CLASSES)
         assert decoder.first.in_channels == stacked.shape[1]
@@ -90,7 +90,7 @@ class SegmenterTester:
         height, width = (-(-size // self.stride) * self.stride for size in (75, 89))
         padded = torch.nn.functional.pad(images, (0, width - 89, 0, height - 75))
         assert torch.equal(out.logits, network(padded).logits[..., :19, :23])
-        assert enlarge_to(out.f1, out.f2.shape[-2:]).shape == out.f2.shape
+        assert upsample_to(out.f1, out.f2.shape[-2:]).shape == out.f2.shape
 
     @torch.no_grad()
     def test_saved_and_loaded_gives_the_same_bits(self, network, tmp_path):

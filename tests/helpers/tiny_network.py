@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from tsfal_geo.models.encoders import EncoderFeatures
-from tsfal_geo.models.segmenter import SegmenterOutput, enlarge_to
+from tsfal_geo.models.segmenter import SegmenterOutput, upsample_to
 
 WIDTH = 8
 
@@ -36,7 +36,7 @@ class TinyHead(nn.Module):
 
     def forward(self, stages):
         f1 = self.project(stages.high)
-        f2 = stages.low + enlarge_to(f1, stages.low.shape[-2:])
+        f2 = stages.low + upsample_to(f1, stages.low.shape[-2:])
         return self.classifier(f2), f1, f2
 
 

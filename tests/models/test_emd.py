@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
-from tsfal_geo.models.head import enlarge_to
+from tsfal_geo.models.head import upsample_to
 
 
 def inputs(size=(32, 32), classes=6):
@@ -19,7 +19,7 @@ def test_split_first_layer_equals_one_convolution_on_everything():
     f1, f2, probabilities = (x.double() for x in inputs((18, 21)))
     decoder = ErrorMaskDecoder(6, first_kernel=1).double().eval()
     weight = torch.cat([decoder.coarse.weight, decoder.first.weight], dim=1)
-    stacked = torch.cat([enlarge_to(f1, (18, 21)), f2, probabilities], dim=1)
+    stacked = torch.cat([upsample_to(f1, (18, 21)), f2, probabilities], dim=1)
     expected = decoder.rest(torch.nn.functional.conv2d(stacked, weight))
     assert torch.allclose(decoder(f1, f2, probabilities), expected)
 

@@ -7,7 +7,7 @@ from tests.helpers.segmenter_tester import CLASSES, SegmenterTester
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.encoders import Encoder
-from tsfal_geo.models.segmenter import build_segmenter, enlarge, enlarge_to
+from tsfal_geo.models.segmenter import build_segmenter, upsample, upsample_to
 
 
 class TestMobileNetV2(SegmenterTester):
@@ -113,7 +113,7 @@ def test_batch_of_one_can_be_trained():
 @pytest.mark.parametrize("factor", [2, 4])
 def test_enlarging_equals_interpolation_and_keeps_the_mean(factor):
     coarse = torch.randn(2, 3, 6, 5, dtype=torch.float64)
-    fine = enlarge(coarse, factor, (6 * factor, 5 * factor))
+    fine = upsample(coarse, factor, (6 * factor, 5 * factor))
     reference = torch.nn.functional.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
     assert torch.allclose(fine, reference)
     assert torch.allclose(fine.mean((2, 3)), coarse.mean((2, 3)))
@@ -121,7 +121,7 @@ def test_enlarging_equals_interpolation_and_keeps_the_mean(factor):
 
 def test_cut_grid_keeps_its_cells_in_place():
     coarse = torch.randn(1, 2, 4, 4)
-    assert torch.equal(enlarge_to(coarse, (13, 14)), enlarge(coarse, 4, (16, 16))[..., :13, :14])
+    assert torch.equal(upsample_to(coarse, (13, 14)), upsample(coarse, 4, (16, 16))[..., :13, :14])
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from tsfal_geo.errors import RasterError
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.discovery import discover
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def town(tmp_path, write_tif, random_image):
     encoder = {"encoder": "tu-mobilenetv2_035", "weights": None}
     config = Config.model_validate({"export": {"window": 256}, "model": encoder})
     state = State(tmp_path / "store" / "town", None, VAIHINGEN, scenes, round=0, status="done")
-    workspace = Workspace.create(tmp_path / "ws", state, config)
+    workspace = WorkspaceFolder.create(tmp_path / "ws", state, config)
     statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}
     card = ModelCard(
         model=config.model, in_channels=3, classes=VAIHINGEN.to_specs(), bands=None, dsm=False, chip_size=256,

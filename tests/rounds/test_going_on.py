@@ -19,7 +19,7 @@ from tsfal_geo.rounds.inputs import prepare
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.oracle import query_mask
 from tsfal_geo.rounds.pools import label_pools, read_labels
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def go(command, root, folder, **overrides):
     reporter = QuietReporter()
     config = tiny_config(**{"active__budget": 0.5, **overrides})
     command(Request(root, folder, None, config), reporter)
-    return Workspace.open(root), reporter
+    return WorkspaceFolder.open(root), reporter
 
 
 def die(*args, **kwargs):
@@ -58,18 +58,18 @@ def test_a_query_that_was_stopped_leaves_nothing_and_can_be_asked_again(waiting,
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(rounds, "_complete", die)
         go(query, waiting, folder)
-    assert not Workspace.open(waiting).round_dir(1).exists()
+    assert not WorkspaceFolder.open(waiting).round_dir(1).exists()
     workspace, _ = go(query, waiting, folder)
     assert workspace.current_round == 1 and workspace.store().read_queries(1)
 
 
 def test_after_a_query_that_was_killed_the_next_round_really_trains(waiting, folder, monkeypatch):
-    answer(Workspace.open(waiting), 0)
+    answer(WorkspaceFolder.open(waiting), 0)
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(rounds, "_complete", die)
         broken.setattr(loop.shutil, "rmtree", lambda *args, **kwargs: None)
         go(query, waiting, folder)
-    before = Workspace.open(waiting)
+    before = WorkspaceFolder.open(waiting)
     assert collect(before)["interrupted"] and "go on with training" in collect(before)["next"]
     weights = (before.round_dir(0) / "model.safetensors").read_bytes()
     workspace, _ = go(train, waiting, folder)
@@ -78,7 +78,7 @@ def test_after_a_query_that_was_killed_the_next_round_really_trains(waiting, fol
 
 
 def test_labels_that_a_query_saw_are_trained_on_afterwards(waiting, folder):
-    answer(Workspace.open(waiting), 0)
+    answer(WorkspaceFolder.open(waiting), 0)
     workspace, _ = go(query, waiting, folder)
     assert len(read_taken(workspace.store(), 1).labels) == 1 and "steps" not in workspace.metrics(1)
     workspace, _ = go(train, waiting, folder)
@@ -90,7 +90,7 @@ def test_labels_that_a_query_saw_are_trained_on_afterwards(waiting, folder):
 
 
 def test_what_was_skipped_or_unsure_is_not_asked_again(waiting, folder):
-    workspace = Workspace.open(waiting)
+    workspace = WorkspaceFolder.open(waiting)
     store = workspace.store()
     answered, skipped, unsure, doubted, *_ = store.read_queries(0)
     label = Label(answered.scene, 7, answered.geometry, answered.qid, 0, "ann")
@@ -112,10 +112,10 @@ def test_what_was_skipped_or_unsure_is_not_asked_again(waiting, folder):
 
 
 def test_answers_from_before_a_fresh_start_are_not_taken_for_answers_to_new_queries(waiting, folder):
-    answer(Workspace.open(waiting), 0)
+    answer(WorkspaceFolder.open(waiting), 0)
     reporter = QuietReporter()
     train(Request(waiting, folder, None, tiny_config(active__budget=0.5), fresh=True), reporter)
-    store = Workspace.open(waiting).store()
+    store = WorkspaceFolder.open(waiting).store()
     assert len(store.snapshot().labels) == 1
     assert len(store.open_queries(0)) == len(store.read_queries(0)) > 1
 
@@ -130,7 +130,7 @@ def test_a_round_that_asks_nothing_does_not_end_the_loop(folder, tmp_path):
 def test_without_an_oracle_a_round_that_asks_nothing_says_how_to_go_on(folder, tmp_path):
     nothing = {"plar__confidence": 0.0, "emd__enabled": False}
     workspace, reporter = go(train, tmp_path, folder, **nothing)
-    assert workspace.state.status == "waiting" and "asked nothing. Go on with" in reporter.lines[-1]
+    assert workspace.state.status == "waiting" and "selected no queries; go on with" in reporter.lines[-1]
     assert "go on with training" in collect(workspace)["next"]
     workspace, _ = go(train, tmp_path, folder, **nothing)
     assert workspace.current_round == 1
@@ -155,11 +155,11 @@ def test_a_budget_that_is_spent_from_the_start_is_said(folder, tmp_path):
 
 
 def test_with_validation_scenes_masks_and_votes_are_judged_on_them(waiting, folder, tmp_path):
-    assert "error_mask" not in Workspace.open(waiting).metrics(0)
+    assert "error_mask" not in WorkspaceFolder.open(waiting).metrics(0)
     val = write_scenes(tmp_path / "val", shape=(100, 90))
     config = tiny_config(active__budget=0.5, plar__confidence=1.0)
     query(Request(waiting, folder, val, config), QuietReporter())
-    masks = Workspace.open(waiting).metrics(1)["error_mask"]
+    masks = WorkspaceFolder.open(waiting).metrics(1)["error_mask"]
     # Who doubts everything finds every error.
     assert masks["confidence"]["recall"] == 1.0 and 0 < masks["confidence"]["precision"] < 1
     with rasterio.open(folder / "labels" / "s0.tif") as dataset:
@@ -168,7 +168,7 @@ def test_with_validation_scenes_masks_and_votes_are_judged_on_them(waiting, fold
         with rasterio.open(val / "labels" / f"{name}.tif", "r+") as dataset:
             dataset.write(np.full(dataset.shape, elsewhere[0, 0]), 1)
     query(Request(waiting, folder, val, config), QuietReporter())
-    changed = Workspace.open(waiting).metrics(2)["error_mask"]
+    changed = WorkspaceFolder.open(waiting).metrics(2)["error_mask"]
     assert changed["confidence"]["precision"] != masks["confidence"]["precision"]
 
 

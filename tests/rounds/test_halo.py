@@ -14,12 +14,12 @@ from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.raster.chips import Window, scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.refinement import refiner as refine
-from tsfal_geo.rounds import inspection as looking
+from tsfal_geo.rounds import inspection
 from tsfal_geo.rounds.context import Request
-from tsfal_geo.rounds.halo import own_parts, surround
-from tsfal_geo.rounds.inspection import HALO, Watcher
+from tsfal_geo.rounds.halo import own_parts, padded_window
+from tsfal_geo.rounds.inspection import HALO, ChipInspector
 from tsfal_geo.rounds.loop import train
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def scene_of(tmp_path, shape):
 def test_windows_hold_their_chip_line_up_and_lie_in_the_scene(tmp_path, shape, halo):
     scene = scene_of(tmp_path, shape)
     chips = scene_chips([scene], 64, "shift")
-    windows = [surround(chip, scene, halo) for chip in chips]
+    windows = [padded_window(chip, scene, halo) for chip in chips]
     assert len({(w.height, w.width) for w in windows}) == 1
     for chip, w in zip(chips, windows, strict=True):
         for start, begin, span, at, length in (
@@ -55,14 +55,14 @@ def test_windows_hold_their_chip_line_up_and_lie_in_the_scene(tmp_path, shape, h
 def test_a_chip_that_hangs_over_the_edge_keeps_its_place(tmp_path):
     scene = scene_of(tmp_path, (100, 97))
     for chip in scene_chips([scene], 64, "pad"):
-        window = surround(chip, scene, 32)
+        window = padded_window(chip, scene, 32)
         assert (window.y + window.top, window.x + window.left) == (chip.y, chip.x)
         assert window.height == window.width == 96
 
 
 def test_parts_of_a_batch_keep_values_and_memory_format(tmp_path):
     scene = scene_of(tmp_path, (150, 275))
-    windows = [surround(chip, scene, 32) for chip in scene_chips([scene], 64, "shift")[:3]]
+    windows = [padded_window(chip, scene, 32) for chip in scene_chips([scene], 64, "shift")[:3]]
     values = torch.rand(3, 5, windows[0].height // 4, windows[0].width // 4)
     parts = own_parts(values.contiguous(memory_format=torch.channels_last), windows, 4)
     assert parts.is_contiguous(memory_format=torch.channels_last)
@@ -82,38 +82,38 @@ def local_network(images):
 
 def test_what_is_seen_of_a_chip_is_what_the_whole_scene_shows(folder, tmp_path, monkeypatch):
     """Also at chip borders, in shifted chips and beside nodata."""
-    seen = []
-    look = Watcher.look
+    inspected = []
+    inspect = ChipInspector.inspect
 
     def record(self, positions):
-        found = look(self, positions)
-        seen.extend((self, item) for item in found)
-        return found
+        batch = inspect(self, positions)
+        inspected.extend((self, batch, i) for i in range(len(positions)))
+        return batch
 
     monkeypatch.setattr(refine, "_READY", 0)
-    monkeypatch.setattr(looking, "choose_compute", lambda: Compute(torch.device("cpu"), None))
-    monkeypatch.setattr(Watcher, "_run", lambda self, images: local_network(images))
-    monkeypatch.setattr(Watcher, "look", record)
+    monkeypatch.setattr(inspection, "choose_compute", lambda: Compute(torch.device("cpu"), None))
+    monkeypatch.setattr(ChipInspector, "_run", lambda self, images: local_network(images))
+    monkeypatch.setattr(ChipInspector, "inspect", record)
     train(Request(tmp_path, folder, None, tiny_config(active__rounds=1, train__steps=1)), QuietReporter())
-    scenes = Workspace.open(tmp_path).scenes
+    scenes = WorkspaceFolder.open(tmp_path).scenes
     whole = {}
-    for watcher, item in seen:
-        chip = item.chip
+    for inspector, batch, i in inspected:
+        chip = batch.chips[i]
         origin = (chip.y % 32, chip.x % 32)
         key = (chip.scene, *origin)
         if key not in whole:
             height, width = (n - o for n, o in zip(scenes[chip.scene].shape, origin, strict=True))
-            sample = watcher._dataset.read_window(
+            sample = inspector._dataset.read_window(
                 Window(chip.scene, *origin, -(-height // 32) * 32, -(-width // 32) * 32)
             )
-            output = local_network(watcher._module.normaliser({k: v[None] for k, v in sample.items()}))
-            whole[key] = output, watcher._refiner.decode(output).sigmoid()
+            output = local_network(inspector._module.normaliser({k: v[None] for k, v in sample.items()}))
+            whole[key] = output, inspector.refiner.decode(output).sigmoid()
         output, error = whole[key]
         for got, expected, stride in (
-            (item.outputs.emd[None], error, 4),
-            (item.outputs.probs, output.logits.softmax(1), 4),
-            (item.outputs.f1, output.f1, 16),
-            (item.outputs.f2, output.f2, 4),
+            (batch.look.emd[i].sigmoid(), error, 4),
+            (batch.probs[i], output.logits.softmax(1), 4),
+            (batch.teacher.f1[i], output.f1, 16),
+            (batch.teacher.f2[i], output.f2, 4),
         ):
             y, x = (chip.y - origin[0]) // stride, (chip.x - origin[1]) // stride
             side = chip.size // stride
@@ -126,7 +126,7 @@ def test_what_is_seen_of_a_chip_is_what_the_whole_scene_shows(folder, tmp_path, 
                 edge |= close[:, None] if axis == 0 else close[None]
             inner = torch.from_numpy(~edge)
             torch.testing.assert_close(got[:, inner], part[:, inner])
-    assert len(seen) == 30 and HALO >= 32
+    assert len(inspected) == 30 and HALO >= 32
 
 
 def test_queries_do_not_depend_on_how_many_chips_are_looked_at_at_once(folder, tmp_path):
@@ -135,7 +135,7 @@ def test_queries_do_not_depend_on_how_many_chips_are_looked_at_at_once(folder, t
         root = tmp_path / str(batch)
         config = tiny_config(active__rounds=1, train__steps=1, export__batch=batch)
         train(Request(root, folder, None, config), QuietReporter())
-        workspace = Workspace.open(root)
+        workspace = WorkspaceFolder.open(root)
         with rasterio.open(workspace.round_dir(0) / "s0" / "error_mask.tif") as dataset:
             mask = dataset.read(1) > 0
         numbers = json.loads((workspace.round_dir(0) / "metrics.json").read_text())

@@ -19,7 +19,7 @@ from tsfal_geo.rounds import round as rounds
 from tsfal_geo.rounds import training
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import query, train
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 BUDGET = 0.6  # the labels to begin with are 0.417 of the pixels
 HOME = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def run(root, folder, reporter=None, **overrides):
     overrides = {"active__oracle": True, "active__budget": BUDGET, "active__rounds": 1, **overrides}
     reporter = reporter or QuietReporter()
     train(Request(root, folder, None, tiny_config(**overrides)), reporter)
-    return Workspace.open(root)
+    return WorkspaceFolder.open(root)
 
 
 def asked(workspace, number):

@@ -1,20 +1,15 @@
 """What a round's metrics say about masks and votes, counted by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from tsfal_geo.config import Config
-from tsfal_geo.inference.compute import Compute
+from tsfal_geo.config import PlarConfig
 from tsfal_geo.raster.chips import Chip, Window
 from tsfal_geo.refinement.error_mask import Prediction
 from tsfal_geo.refinement.plar import PlarResult
-from tsfal_geo.refinement.refiner import ActiveRefiner, Look
-from tsfal_geo.rounds import inspection as looking
-from tsfal_geo.rounds.inspection import Watcher
+from tsfal_geo.refinement.refiner import Look
+from tsfal_geo.rounds.quality_counter import QualityCounter
 
 CHIP = Chip(scene=1, row=0, col=2, y=4, x=32, size=16)
 
@@ -48,27 +43,8 @@ ASKABLE = np.ones((16, 16), bool)
 ASKABLE[12:, 4:8] = False
 
 
-@pytest.fixture
-def watch(monkeypatch):
-    """Make a watcher of no more than it needs to count."""
-
-    def make(known=True, **sections):
-        monkeypatch.setattr(looking, "OrthoDataset", lambda *args, **options: None)
-        monkeypatch.setattr(looking, "choose_compute", lambda: Compute(torch.device("cpu"), torch.bfloat16))
-        monkeypatch.setattr(looking, "folded", lambda network, dtype: network)
-        config = Config.model_validate(sections)
-        module = nn.Module()
-        module.predictor = None
-        inputs = SimpleNamespace(reader=None, classes=("a", "b", "c"))
-        return Watcher(
-            SimpleNamespace(config=config, inputs=inputs),
-            SimpleNamespace(module=module, refiner=ActiveRefiner(config, 3, refining=True)),
-            SimpleNamespace(every=None, aside=None),
-            None,
-            truth=Truth() if known else None,
-        )
-
-    return make
+def counter(threshold=0.5, confidence=0.7):
+    return QualityCounter(Truth(), PlarConfig(confidence=confidence), threshold, 3)
 
 
 def look(decodes=True):
@@ -82,11 +58,11 @@ def look(decodes=True):
 
 
 @pytest.mark.parametrize("halves", [1, 2])
-def test_masks_and_votes_are_counted_against_the_truth(watch, halves):
-    watcher = watch(emd={"threshold": 0.7}, plar={"confidence": 0.7})
+def test_masks_and_votes_are_counted_against_the_truth(halves):
+    quality = counter(threshold=0.7)
     for rows in np.split(np.arange(16), halves):
-        watcher._count(CHIP, 0, look(), ASKABLE & np.isin(np.arange(16), rows)[:, None])
-    found = watcher.diagnostics()
+        quality.count(CHIP, 0, look(), ASKABLE & np.isin(np.arange(16), rows)[:, None])
+    found = quality.diagnostics()
     # Wrong: cells 1, 2, 4, 8 and 11. Doubted: 2, 3, 7 and 8. Decoder above 0.7: 1, 3, 8, 10 and 11.
     assert found["error_mask"] == {
         "confidence": {"precision": 2 / 4, "recall": 2 / 5},
@@ -102,13 +78,9 @@ def test_masks_and_votes_are_counted_against_the_truth(watch, halves):
     assert votes["class_precision"] == [1, 3 / 4, 1]
 
 
-def test_without_a_decoder_the_mask_is_that_of_confidence(watch):
-    watcher = watch()
-    watcher._count(CHIP, 0, look(decodes=False), ASKABLE)
-    found = watcher.diagnostics()["error_mask"]
+def test_without_a_decoder_the_mask_is_that_of_confidence():
+    quality = counter()
+    quality.count(CHIP, 0, look(decodes=False), ASKABLE)
+    found = quality.diagnostics()["error_mask"]
     assert found["emd"] == {"precision": None, "recall": 0}
     assert found["either"] == found["confidence"] == {"precision": 2 / 4, "recall": 2 / 5}
-
-
-def test_nothing_is_told_where_only_people_know_the_truth(watch):
-    assert watch(known=False).diagnostics() == {}

@@ -17,7 +17,7 @@ from tests.helpers.loop_case import IDS, QuietReporter, tiny_config, write_scene
 from tsfal_geo.cli import export
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import train
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 CHIP = 64
 SCENES = ("s0", "s1")
@@ -137,7 +137,7 @@ def test_votes_count_where_the_chip_has_labels_enough(case, tmp_path):
 
 def test_labels_that_nothing_has_learnt_yet_stand_in_the_map(case, tmp_path):
     without_votes(case)
-    workspace = Workspace.open(case / "ws")
+    workspace = WorkspaceFolder.open(case / "ws")
     before = exported(case, tmp_path / "before")["s0"]
     grid = workspace.scenes[0].grid
     corners = [grid.affine * corner for corner in ((90, 100), (90, 120), (130, 120), (130, 100))]
@@ -164,13 +164,15 @@ def test_a_folder_that_moved_is_told_to_the_workspace(case, tmp_path):
     before = exported(case, tmp_path / "before")
     (case / "rasters").rename(case / "moved")
     exported(case, tmp_path / "network", "--raster", case / "moved", told="tell the workspace with")
-    train(Request(case / "ws", case / "moved", None, Workspace.open(case / "ws").config), QuietReporter())
+    train(
+        Request(case / "ws", case / "moved", None, WorkspaceFolder.open(case / "ws").config), QuietReporter()
+    )
     after = exported(case, tmp_path / "after")
     assert all(np.array_equal(before[name], after[name]) for name in SCENES)
 
 
 def test_the_score_of_the_map_is_that_of_labels_over_votes_over_the_prediction(done):
-    workspace = Workspace.open(done / "ws")
+    workspace = WorkspaceFolder.open(done / "ws")
     number = workspace.current_round
     said = labels_of(done)
     truths, maps = [], []

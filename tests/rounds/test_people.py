@@ -12,7 +12,7 @@ from shapely.geometry import shape
 from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import train
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 ROUNDS = 3
 
@@ -21,7 +21,7 @@ def run(root, folder, **overrides):
     # At a lower rate so few steps leave networks that still doubt: rounds without queries prove nothing.
     options = {"active__budget": 0.5, "active__rounds": ROUNDS, "train__lr": 0.003, **overrides}
     train(Request(root, folder, None, tiny_config(**options)), QuietReporter())
-    return Workspace.open(root)
+    return WorkspaceFolder.open(root)
 
 
 def answer_like_a_person(workspace, author):

@@ -19,7 +19,7 @@ from tsfal_geo.raster.discovery import discover
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.inputs import class_map, load, prepare, save
 from tsfal_geo.rounds.loop import train
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 SIZES = {"a": (48, 40), "b": (100, 150), "c": (64, 64), "d": (40, 130)}
 VOID = 11
@@ -60,7 +60,7 @@ def trained(pictures, tmp_path_factory):
         "active.rounds": 1,
     }
     train(Request(root, pictures, None, tiny_config(**overrides)), QuietReporter())
-    return Workspace.open(root)
+    return WorkspaceFolder.open(root)
 
 
 def truth_of(folder, name):

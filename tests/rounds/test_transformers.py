@@ -16,7 +16,7 @@ from tsfal_geo.rounds import inputs as inputs_file
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.inputs import open_scenes, prepare
 from tsfal_geo.rounds.loop import train
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 VIT = {"model__encoder": "tu-test_vit", "model__decoder_convs": 2}
 
@@ -34,7 +34,7 @@ def test_rounds_of_the_loop_train_refine_and_query(tmp_path):
         active__rounds=1,
     )
     train(Request(tmp_path / "ws", folder, None, config), QuietReporter())
-    workspace = Workspace.open(tmp_path / "ws")
+    workspace = WorkspaceFolder.open(tmp_path / "ws")
     assert (workspace.current_round, workspace.state.status) == (1, "done")
     first, second = (json.loads((workspace.round_dir(n) / "metrics.json").read_text()) for n in range(2))
     assert first["labelled_share"] < second["labelled_share"] <= 0.5

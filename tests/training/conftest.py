@@ -19,9 +19,9 @@ from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import compute
 from tsfal_geo.training.fit import fit
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import method_named
-from tsfal_geo.training.supervised_branch import LabelledBranch
+from tsfal_geo.training.supervised_branch import SupervisedBranch
 
 CLASSES = ClassMap(
     (ClassInfo(0, "ground", (0, 0, 0)), ClassInfo(1, "roof", (255, 0, 0)), ClassInfo(2, "car", (0, 255, 0)))
@@ -102,8 +102,8 @@ def make_module(make_data):
         data = data or make_data(config)
         statistics = compute(data.labelled.reader, data.labelled.chips)
         normaliser = Normaliser(statistics)
-        branch = LabelledBranch(config, normaliser, data, (40_000, 20_000, 3_000))
-        parts = Parts(
+        branch = SupervisedBranch(config, normaliser, data, (40_000, 20_000, 3_000))
+        inputs = ModuleInputs(
             class_counts=(40_000, 20_000, 3_000),
             config=config,
             normaliser=normaliser,
@@ -114,7 +114,7 @@ def make_module(make_data):
             unlabelled_chips=len(data.unlabelled.chips) if data.unlabelled else 0,
             refiner=refiner,
         )
-        return method_named(config.train.method)(parts)
+        return method_named(config.train.method)(inputs)
 
     return make
 

@@ -188,7 +188,7 @@ def joins(checkpoint, seen):
     """Be the second half of a training; ``seen`` gets the optimiser's state before the first step."""
 
     def join(module, stop):
-        module.be_part_of(6, 3, checkpoint)
+        module.continue_schedule(6, 3, checkpoint)
         losses = module.losses
 
         def looking(batch, rng):
@@ -220,10 +220,10 @@ def test_a_part_of_a_training_begins_with_the_moments_of_the_part_before(run, ma
 
 def test_warm_up_and_ramp_go_by_the_whole_descent(make_config, make_module):
     module = make_module(make_config(tsf={"warmup_steps": 4}))
-    module.be_part_of(20, 0)
+    module.continue_schedule(20, 0)
     module.begin(8)
     assert (module.warm, module.since_warmup, module.progress) == (False, 0, 0)
-    module.be_part_of(20, 8)
+    module.continue_schedule(20, 8)
     module.begin(12)
     assert (module.warm, module.since_warmup, module.progress) == (True, 4 / 16, 8 / 20)
 

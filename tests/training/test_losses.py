@@ -12,7 +12,7 @@ from tsfal_geo.training.losses import (
     log_probabilities,
     ohem_cross_entropy,
     peer_loss,
-    rise,
+    ramp_up,
     teacher_loss,
 )
 
@@ -167,4 +167,4 @@ def test_peers_believe_what_the_other_is_sure_of_and_people_wholly(scene):
     [(0, 0.5, math.exp(-5)), (0.25, 0.5, math.exp(-1.25)), (0.5, 0.5, 1), (0.9, 0.5, 1), (0, 0, 1)],
 )
 def test_the_rise_is_laine_and_ailas(progress, share, weight):
-    assert rise(progress, share) == pytest.approx(weight)
+    assert ramp_up(progress, share) == pytest.approx(weight)

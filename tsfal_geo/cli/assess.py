@@ -15,7 +15,7 @@ from tsfal_geo.errors import ConfigError
 if TYPE_CHECKING:
     from tsfal_geo.classes import ClassMap
     from tsfal_geo.raster.scene import Scene
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
 map_option = click.option(
     "--map",
@@ -74,9 +74,9 @@ def design_command(
     """
     from tsfal_geo.assess.design import draw, overlapping
     from tsfal_geo.assess.reference import Reference
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     scenes = _maps(opened, maps)
     reporter = Reporter(as_json)
     reference = Reference(opened.root / "reference", opened.classes, scenes)
@@ -130,9 +130,9 @@ def report_command(
     from rich.console import Console
 
     from tsfal_geo.atomic import write_text
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     reporter = Reporter(as_json)
     scenes = _maps(opened, maps)
     values: dict[str, Any] = {"maps": [scene.name for scene in scenes]}
@@ -156,7 +156,9 @@ def report_command(
     reporter.result(values)
 
 
-def _sample(opened: Workspace, maps: list[Scene], values: dict[str, Any], reporter: Reporter) -> list[Any]:
+def _sample(
+    opened: WorkspaceFolder, maps: list[Scene], values: dict[str, Any], reporter: Reporter
+) -> list[Any]:
     from tsfal_geo.assess.reference import Reference
     from tsfal_geo.assess.report import assess_sample, sample_tables
 
@@ -183,7 +185,7 @@ def _sample(opened: Workspace, maps: list[Scene], values: dict[str, Any], report
 
 
 def _rasters(
-    opened: Workspace,
+    opened: WorkspaceFolder,
     maps: list[Scene],
     raster: Path,
     tolerance: int,
@@ -200,7 +202,7 @@ def _rasters(
     return found.table()
 
 
-def _maps(opened: Workspace, named: tuple[Path, ...]) -> list[Scene]:
+def _maps(opened: WorkspaceFolder, named: tuple[Path, ...]) -> list[Scene]:
     from tsfal_geo.assess.design import open_maps
 
     return open_maps(named or sorted(path for path in opened.maps.glob("*.tif") if _is_class_map(path)))

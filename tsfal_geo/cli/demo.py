@@ -36,12 +36,12 @@ def command(out: Path) -> None:
     from tsfal_geo.raster.label_reader import FolderLabels
     from tsfal_geo.rounds.context import Request
     from tsfal_geo.rounds.loop import train
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
     reporter = Reporter(False)
     try:
         train(Request(out / "workspace", tiles, tiles / "val", config), reporter)
-        workspace = Workspace.open(out / "workspace")
+        workspace = WorkspaceFolder.open(out / "workspace")
         maps = export_maps(workspace, tiles / "val", out / "maps", Wanted(), reporter)
         scenes = labelled_scenes(tiles / "val", workspace, reporter)
         scores = score(workspace, scenes, reporter)

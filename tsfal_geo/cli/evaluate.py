@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @json_option
 def command(workspace: Path, raster: Path, as_json: bool) -> None:
     """Predict wall-to-wall, each pixel once; per-class IoU, mIoU, overall accuracy, confusion matrix."""
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     reporter = Reporter(as_json)
     try:
         scenes = labelled_scenes(raster, opened, reporter)

@@ -133,7 +133,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid, a STAC item."""
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
     flags = {
         "confidence": confidence,
@@ -149,7 +149,7 @@ def command(
     )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     reporter = Reporter(as_json)
     try:
         folder = local_folder(raster or opened.raster_dir, opened.root / "remote")

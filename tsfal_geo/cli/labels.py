@@ -143,9 +143,9 @@ def restore_command(number: int, workspace: Path) -> None:
 
 
 def _store(workspace: Path) -> LabelStore:
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    return Workspace.open(workspace).store()
+    return WorkspaceFolder.open(workspace).store()
 
 
 def _state(store: LabelStore, name: str) -> LabelSnapshot:

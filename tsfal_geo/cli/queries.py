@@ -86,9 +86,9 @@ def assign_command(
 
 
 def _store(workspace: Path, number: int | None) -> tuple[LabelStore, int]:
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     number = opened.current_round if number is None else number
     if number < 0:
         raise LabelError(f"{workspace}: no round has asked anything yet; run `tsfal-geo train` first")

@@ -26,9 +26,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Write a new round of queries from the last round's model, taking in the labels that came since."""
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    known = Workspace.open(workspace)
+    known = WorkspaceFolder.open(workspace)
     named = {"active.strategy": strategy, "active.budget": budget}
     overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
     config = load_config(config_path, overrides, known.config)

@@ -12,7 +12,7 @@ from tsfal_geo.cli.options import json_option, workspace_option
 from tsfal_geo.project.status import collect
 
 if TYPE_CHECKING:
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @click.command("status")
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @json_option
 def command(workspace: Path, as_json: bool) -> None:
     """Show a workspace's rounds, its budget and what is waited for."""
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    opened = Workspace.open(workspace)
+    opened = WorkspaceFolder.open(workspace)
     report = collect(opened)
     if as_json:
         click.echo(json.dumps({"event": "result", **report}, ensure_ascii=False))
@@ -30,7 +30,7 @@ def command(workspace: Path, as_json: bool) -> None:
     _print(opened, report)
 
 
-def _print(workspace: Workspace, report: dict[str, Any]) -> None:
+def _print(workspace: WorkspaceFolder, report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -71,9 +71,9 @@ def command(
         raise UserError("--store: found a password in the URL, which the workspace would keep; use ~/.pgpass")
     overrides = {**parse_set(settings), **_overrides(options)}
 
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    known = Workspace.open(workspace) if Workspace.exists(workspace) and not fresh else None
+    known = WorkspaceFolder.open(workspace) if WorkspaceFolder.exists(workspace) and not fresh else None
     if known is None and raster is None:
         raise UserError(f"{workspace}: no workspace there yet; give its rasters with --raster DIR")
     base = None if known is None or config_path else known.config

@@ -21,7 +21,7 @@ from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.workspace.copy import copy_workspace
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 MODES: dict[str, dict[str, Any]] = {
     "TSF": {"active.rounds": 0},
@@ -123,7 +123,7 @@ def filled_batch(changes: Mapping[str, Any], train: TrainConfig) -> dict[str, in
 
 def read_points(root: Path, mode: str, seed: int) -> list[Point]:
     """The rounds of a run that trained, counted from 0."""
-    workspace = Workspace.open(root)
+    workspace = WorkspaceFolder.open(root)
     points: list[Point] = []
     for number in range(workspace.current_round + 1):
         values = workspace.metrics(number)
@@ -273,7 +273,7 @@ def branch_off(request: Request, first: Request, reporter: Reporter) -> None:
     Raises:
         UserError: as training raises.
     """
-    if Workspace.exists(request.root) and Workspace.open(request.root).current_round > 0:
+    if WorkspaceFolder.exists(request.root) and WorkspaceFolder.open(request.root).current_round > 0:
         return
     begin(first, reporter)
     shutil.rmtree(request.root, ignore_errors=True)
@@ -283,5 +283,5 @@ def branch_off(request: Request, first: Request, reporter: Reporter) -> None:
 
 def begin(first: Request, reporter: Reporter) -> None:
     """Run a shared first training to its end, if it is not done."""
-    if not Workspace.exists(first.root) or Workspace.open(first.root).current_round < 0:
+    if not WorkspaceFolder.exists(first.root) or WorkspaceFolder.open(first.root).current_round < 0:
         train(first, reporter)

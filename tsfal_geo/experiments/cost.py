@@ -17,7 +17,7 @@ _FILE = "cost.json"
 _CPUS = Path("/proc/cpuinfo")
 
 
-def measured(root: Path, run: Callable[[], None], *, whole: bool) -> None:
+def measured(root: Path, run: Callable[[], object], *, whole: bool) -> None:
     """Run a training and note beside it on which machine it ran and, where it ran in one go, what it cost.
 
     Args:

@@ -16,7 +16,7 @@ from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, ConfigError, UserError
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.reporting import Reporter
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 _SOURCE = "source.json"
 _POLL_SECONDS = 0.5
@@ -107,10 +107,10 @@ def check(jobs: Iterable[Job]) -> None:
     for job in jobs:
         if job.begun:
             used[job.request.root] = job.request.config
-        if job.first is not None and Workspace.exists(job.first.root):
+        if job.first is not None and WorkspaceFolder.exists(job.first.root):
             used[job.first.root] = job.first.config
     for root, now in used.items():
-        found = _difference(Workspace.open(root).config, now)
+        found = _difference(WorkspaceFolder.open(root).config, now)
         if found is not None:
             raise ConfigError(
                 f"{root}: {found} now; give the options that this run had, or start over with another --out"

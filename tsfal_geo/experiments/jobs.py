@@ -10,7 +10,7 @@ from tsfal_geo.config import Config, load_config
 from tsfal_geo.experiments.ablation import FIRST, MODES, filled_batch, slug
 from tsfal_geo.experiments.tables import Changes, Row, Table
 from tsfal_geo.rounds.context import Request
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Job:
     def begun(self) -> bool:
         """Whether its configuration has come into use; a mere copy of its first training has not its own."""
         root = self.request.root
-        return Workspace.exists(root) and (self.first is None or Workspace.standing(root)[0] > 0)
+        return WorkspaceFolder.exists(root) and (self.first is None or WorkspaceFolder.standing(root)[0] > 0)
 
     @property
     def done(self) -> bool:
         """Whether it came to its end."""
         root = self.request.root
-        return Workspace.exists(root) and Workspace.standing(root)[1] == "done"
+        return WorkspaceFolder.exists(root) and WorkspaceFolder.standing(root)[1] == "done"
 
 
 @dataclass(frozen=True)

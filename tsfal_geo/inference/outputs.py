@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.models.emd import ErrorMaskDecoder
-from tsfal_geo.models.head import enlarge
+from tsfal_geo.models.head import upsample
 from tsfal_geo.models.segmenter import Segmenter
 
 PROBABILITIES = "probabilities"
@@ -32,7 +32,7 @@ class OutputLayers(nn.Module):
         layers = [logits.float().softmax(1)]
         if self.decoder is not None:
             layers.append(self.decoder(f1, f2, logits.softmax(1)).float().sigmoid())
-        return tuple(enlarge(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
+        return tuple(upsample(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

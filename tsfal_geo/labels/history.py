@@ -147,7 +147,7 @@ class Intake:
         return told
 
 
-def take(store: LabelStore, number: int) -> Intake:
+def take(store: LabelStore, number: int, snapshot: LabelSnapshot | None = None) -> Intake:
     """Take in what is committed now and keep it as ``rounds/NNN/taken.gpkg``.
 
     A round takes labels in once: called again (a resumed run), it gives back what it took.
@@ -155,6 +155,7 @@ def take(store: LabelStore, number: int) -> Intake:
     Args:
         store: the label store.
         number: the round that is going to train on them.
+        snapshot: the labels that are committed now; None: they are read.
 
     Raises:
         WorkspaceError: a file is locked for too long or of a newer schema, or an earlier copy is damaged.
@@ -164,7 +165,7 @@ def take(store: LabelStore, number: int) -> Intake:
     if repeated:
         snapshot = read_taken(store, number)
     else:
-        snapshot = store.snapshot()
+        snapshot = store.snapshot() if snapshot is None else snapshot
         write_taken(store, number, snapshot)
     return Intake(
         snapshot=snapshot,

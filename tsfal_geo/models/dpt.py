@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.models.head import FEATURES, conv_norm_relu, enlarge, initialise
+from tsfal_geo.models.head import FEATURES, conv_norm_relu, upsample, initialise
 from tsfal_geo.models.vit import ViTFeatures
 
 
@@ -77,7 +77,7 @@ class _Fusion(nn.Module):
     def forward(self, x: Tensor, coarser: Tensor | None = None) -> Tensor:
         x = self.own(x)
         if self.coarser is not None:
-            x = x + enlarge(self.coarser(coarser), 2, (x.shape[-2], x.shape[-1]))
+            x = x + upsample(self.coarser(coarser), 2, (x.shape[-2], x.shape[-1]))
         return self.both(x)
 
 

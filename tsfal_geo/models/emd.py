@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tsfal_geo.models.head import FEATURES, alike, enlarge_to
+from tsfal_geo.models.head import FEATURES, alike, upsample_to
 from tsfal_geo.models.layers import halve
 
 _HIDDEN = 64
@@ -77,9 +77,9 @@ class ErrorMaskDecoder(nn.Module):
         fine = [f2.detach(), alike(probabilities.detach(), f2)]
         f1, size = f1.detach(), f2.shape[-2:]
         if self.coarse is None:
-            return self.rest(self.first(torch.cat([enlarge_to(f1, size), *fine], dim=1)))
+            return self.rest(self.first(torch.cat([upsample_to(f1, size), *fine], dim=1)))
         first = self.first(torch.cat(fine, dim=1))
-        first += enlarge_to(self.coarse(f1), size)
+        first += upsample_to(self.coarse(f1), size)
         return self.rest(first)
 
 

@@ -52,7 +52,7 @@ class DeepLabHead(nn.Module):
         """Logits (N, C, h4, w4), F1 (N, 256, h, w) on the high grid and F2 (N, 256, h4, w4)."""
         low, _, high = features
         f1 = self.project(self.aspp(high))
-        context = enlarge(self.project_dropout(f1), self.factor, (low.shape[-2], low.shape[-1]))
+        context = upsample(self.project_dropout(f1), self.factor, (low.shape[-2], low.shape[-1]))
         f2 = self.fuse(torch.cat([context, self.low(low)], dim=1))
         return self.classifier(self.fuse_dropout(f2)), f1, f2
 
@@ -146,7 +146,7 @@ def initialise(head: nn.Module, classifier: nn.Conv2d) -> None:
     nn.init.normal_(classifier.weight, std=0.01)
 
 
-def enlarge(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
+def upsample(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
     """Bilinear (align_corners=False) enlargement by a whole factor, cut to ``size``.
 
     The one way from a coarse grid (F1, logits) to a finer one: cells stay where they are on the ground also
@@ -162,12 +162,12 @@ def enlarge(x: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
     return x[..., : size[0], : size[1]]
 
 
-def enlarge_to(coarse: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+def upsample_to(coarse: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Bring F1 (N, channels, h, w) onto F2's grid of ``size``; the factor follows from the sizes."""
     factor = 1
     while coarse.shape[-2] * factor < size[0] or coarse.shape[-1] * factor < size[1]:
         factor *= 2
-    return enlarge(coarse, factor, (size[0], size[1]))
+    return upsample(coarse, factor, (size[0], size[1]))
 
 
 def _decoder(inputs: int, convs: int, separable: bool, light: bool) -> nn.Sequential:

@@ -14,11 +14,11 @@ from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.dpt import DptHead
 from tsfal_geo.models.encoders import LOW_STRIDE, Encoder, EncoderFeatures
-from tsfal_geo.models.head import FEATURES, DeepLabHead, enlarge, enlarge_to
+from tsfal_geo.models.head import FEATURES, DeepLabHead, upsample, upsample_to
 from tsfal_geo.models.vit import ViTEncoder, is_vision_transformer
 from tsfal_geo.models.weights import load_encoder_weights
 
-__all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "enlarge", "enlarge_to"]
+__all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "upsample", "upsample_to"]
 
 Perturb = Callable[[EncoderFeatures], EncoderFeatures]
 """A change of the encoder's features."""
@@ -58,7 +58,7 @@ class Segmenter(nn.Module):
 
     Images of any size work: a size that is no multiple of ``encoder.multiple`` (at most 32) is padded with
     zeros (the normalised mean) at the bottom and right, and the padding is cut off what comes out. Use
-    ``enlarge_to`` to bring F1 onto F2's grid and ``enlarge`` with ``LOGIT_STRIDE`` to bring logits to pixels.
+    ``upsample_to`` to bring F1 onto F2's grid and ``upsample`` with ``LOGIT_STRIDE`` to bring logits to pixels.
 
     Attributes:
         encoder: its parameters learn at the base rate.

@@ -11,10 +11,10 @@ from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
 if TYPE_CHECKING:
     from tsfal_geo.assess.metrics import Scores
     from tsfal_geo.raster.scene import Scene
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
-def labelled_scenes(folder: Path, workspace: Workspace, reporter: Reporter) -> list[Scene]:
+def labelled_scenes(folder: Path, workspace: WorkspaceFolder, reporter: Reporter) -> list[Scene]:
     """The scenes of a folder that have labels which fit the workspace's classes.
 
     Raises:
@@ -37,7 +37,7 @@ def labelled_scenes(folder: Path, workspace: Workspace, reporter: Reporter) -> l
     return labelled
 
 
-def score(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> Scores:
+def score(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> Scores:
     """Predict scenes wall-to-wall and compare with their labels, each pixel once."""
     from tsfal_geo.assess.metrics import Confusion
     from tsfal_geo.assess.stitched import confuse_scene

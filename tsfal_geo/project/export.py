@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tsfal_geo.mapping.overlay import Known
     from tsfal_geo.mapping.windowed import Part
     from tsfal_geo.raster.scene import Scene
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
     Divide = Callable[[Job, Known | None, Callable[[float], None]], SceneMap | None]
 
@@ -85,7 +85,7 @@ def describe(
 
 
 def describe_all(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     folder: Path,
     out: Path,
     maps: list[SceneMap],
@@ -108,7 +108,9 @@ def describe_all(
         reporter.artefact("mosaic", write_mosaic(out, [f.classes for f in maps], network.classes, kind))
 
 
-def write_onnx(workspace: Workspace, folder: Path, out: Path, overlap: float, reporter: Reporter) -> Path:
+def write_onnx(
+    workspace: WorkspaceFolder, folder: Path, out: Path, overlap: float, reporter: Reporter
+) -> Path:
     """The model as ``model.onnx``."""
     from tsfal_geo.mapping.outputs.onnx import export_onnx
     from tsfal_geo.raster.scene import metres_per_pixel
@@ -120,7 +122,7 @@ def write_onnx(workspace: Workspace, folder: Path, out: Path, overlap: float, re
 
 
 def export_maps(
-    workspace: Workspace, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
+    workspace: WorkspaceFolder, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
 ) -> list[SceneMap]:
     """Map every scene of a folder with the workspace's model; returns the files of each."""
     from tsfal_geo.config import load_config
@@ -164,7 +166,7 @@ def export_maps(
     return maps
 
 
-def _known(workspace: Workspace, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
+def _known(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
     """What lies over the network's word, by scene."""
     from tsfal_geo.rounds.label_overlay import elsewhere, known_scenes
 

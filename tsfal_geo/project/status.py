@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsfal_geo.workspace.workspace import Workspace
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
-def collect(workspace: Workspace) -> dict[str, Any]:
+def collect(workspace: WorkspaceFolder) -> dict[str, Any]:
     """Everything ``status`` shows, as JSON values.
 
     Raises:
@@ -29,7 +29,7 @@ def collect(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def next_step(workspace: Workspace, open_queries: int, interrupted: bool) -> str:
+def next_step(workspace: WorkspaceFolder, open_queries: int, interrupted: bool) -> str:
     """What the user does next, in a sentence with the command."""
     command = f"tsfal-geo train --workspace {workspace.root}"
     if interrupted or workspace.current_round < 0:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.models.head import enlarge
+from tsfal_geo.models.head import upsample
 from tsfal_geo.refinement.support import CELL, cell_blocks
 
 
@@ -47,12 +47,12 @@ def predict_pixels(probs: Tensor, valid: Tensor) -> Prediction:
         valid: (N, H, W) bool.
     """
     size = (valid.shape[1], valid.shape[2])
-    return predict(enlarge(probs.float(), CELL, size), valid)
+    return predict(upsample(probs.float(), CELL, size), valid)
 
 
 def emd_pixels(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Error probabilities at full resolution, (N, H, W), from logits (N, 1, h, w) at stride 4."""
-    return enlarge(logits.float(), CELL, size)[:, 0].sigmoid()
+    return upsample(logits.float(), CELL, size)[:, 0].sigmoid()
 
 
 def error_mask(conf: Tensor, emd: Tensor | None, keep: Tensor, confidence: float, threshold: float) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tsfal_geo.models.head import enlarge
+from tsfal_geo.models.head import upsample
 from tsfal_geo.refinement.levels import DenseMap, LevelMap, Members, Moments
 
 _Index = tuple[slice, slice]
@@ -199,7 +199,7 @@ def _axis(
     with torch.inference_mode(False):
         unit = torch.eye(coarse, dtype=dtype, device=device)
         columns = unit[:, None, :, None].expand(-1, -1, -1, 2)
-        weights = enlarge(columns, factor, (fine, 1))[:, 0, :, 0].T.contiguous()
+        weights = upsample(columns, factor, (fine, 1))[:, 0, :, 0].T.contiguous()
         steps = [step["yx".index(along)] for step in _STEPS]
         return Axis(weights, torch.stack([weights * _shifted(weights, step) for step in steps]))
 

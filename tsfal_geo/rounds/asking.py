@@ -1,11 +1,11 @@
-"""The end of a round: one look at every chip, the rasters of what was seen, and the queries."""
+"""The end of a round: inspect every chip, write the rasters, select the queries."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import batched, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,142 +14,203 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from tsfal_geo.config import ActiveConfig
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import choose_compute
-from tsfal_geo.labels.model import LabelSnapshot
+from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.queries.ranking import chip_cap, propose, select
-from tsfal_geo.queries.strategies import build_strategy
+from tsfal_geo.queries.strategies import Strategy, build_strategy
 from tsfal_geo.queries.strategies.vaal_networks import shrink
 from tsfal_geo.queries.strategy import Material
 from tsfal_geo.queries.thumbnails import Thumbnails
 from tsfal_geo.queries.whole_chips import propose_chip, select_chips
 from tsfal_geo.raster.chips import owned_part
-from tsfal_geo.rounds.context import Context
-from tsfal_geo.rounds.inspection import Seen, Watcher
+from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.inspection import ChipBatch, ChipInspector, Committee
 from tsfal_geo.rounds.map_score import MapScore
 from tsfal_geo.rounds.pools import RoundLabels, read_labels
-from tsfal_geo.rounds.query_writer import Asked, _queries, _Shelf
+from tsfal_geo.rounds.quality_counter import QualityCounter
+from tsfal_geo.rounds.query_writer import QuerySelection, RegionCache, write_queries
 from tsfal_geo.rounds.round_rasters import RoundRasters
-from tsfal_geo.rounds.training import Trained
-from tsfal_geo.rounds.validation import validation_set
+from tsfal_geo.rounds.scored_chips import ScoredChip, scored_chips
+from tsfal_geo.rounds.training import TrainedRound
+
+_BATCH = 4
 
 
-def ask(context: Context, number: int, trained: Trained, labels: RoundLabels, budget: Budget) -> Asked:
-    """Look at every chip of every scene, write the round's rasters, choose the queries.
+def select_queries(
+    context: RoundContext, number: int, trained: TrainedRound, labels: RoundLabels, budget: Budget
+) -> QuerySelection:
+    """Inspect every chip of every scene, write the round's rasters, select the queries.
 
-    A chip is looked at once; only the outlines of its regions are kept, on disk.
+    Each chip is inspected once; only the outlines of its regions are kept, on disk.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        trained: the round's networks.
+        labels: of the round.
+        budget: pixels that the queries may hold.
     """
-    config = context.config
-    seed = config.train.seed + number
-    # With nothing to spend there is nothing to score: a committee would be asked in vain.
+    config, inputs = context.config, context.inputs
+    # With nothing to spend there is nothing to score: the committee would vote in vain.
     passes = config.active.qbc_passes if budget.remaining else 0
-    strategy = build_strategy(config.active.strategy, seed, passes)
-    whole = config.active.granularity == "chips"
-    truth = context.inputs.truth if config.active.oracle else None
-    watcher = Watcher(context, trained, labels, strategy, truth=truth)
-    score = None if truth is None else MapScore(context, labels)
-    open_chips = int(np.count_nonzero(labels.by_chip < 1))
-    cap = chip_cap(budget.remaining, open_chips, config.active)
-    folder = context.workspace.round_dir(number)
-    with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
-        shelf = _Shelf(Path(spool))
-        if strategy.learns and budget.remaining:
-            strategy.learn(material(context, labels, trained.steps, Path(spool)))
-        known: list[NDArray[np.float32]] = []
-        for seen in _walk(context, watcher, folder):
-            if score is not None:
-                score.add(seen)
-            if budget.remaining and seen.askable.any():
-                shelf.put(
-                    seen.chip,
-                    propose_chip(seen.outputs, strategy)
-                    if whole
-                    else propose(seen.outputs, strategy, config.active, cap),
-                )
-            if strategy.order == "chips" and labels.by_chip[seen.position] > 0.5:
-                vector = strategy.describe(seen.outputs)
-                known += [] if vector is None else [vector]
-        if whole:
-            chosen = select_chips(shelf.proposals, budget.remaining, strategy, known)
-        else:
-            chosen = select(shelf.proposals, budget.remaining, strategy, config.active.ranking, known)
-        if shelf.proposals and budget.remaining and not chosen:
-            least = min(int(proposal.regions.pixels.min()) for proposal in shelf.proposals)
-            context.reporter.warning(
-                f"round {number} may ask {budget.remaining} pixels, but the smallest query has {least}; "
-                "raise active.budget or lower active.rounds"
-            )
-        offered = sum(len(proposal.regions) for proposal in shelf.proposals)
-        asked = sum(pick.pixels for pick in chosen)
-        if offered == len(chosen) and asked < budget.remaining:
-            context.reporter.warning(
-                f"round {number} may ask {budget.remaining} pixels, but strategy {strategy.name} finds only "
-                f"{asked} to ask about; train longer, raise plar.confidence or ask by another --strategy"
-            )
-        ranked = [(shelf.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
-        queries = _queries(context, number, labels, strategy, shelf, ranked, folder)
-    if score is None:
-        diagnostics = _on_validation(context, trained)
-    else:
-        diagnostics = {"map_miou": score.miou, **watcher.diagnostics()}
-    return Asked(queries, strategy.name, diagnostics)
-
-
-def _on_validation(context: Context, trained: Trained) -> dict[str, Any]:
-    """What masks and votes are worth on the validation scenes; empty without them or without a refiner."""
-    folder = context.workspace.state.val_dir
-    if folder is None or trained.refiner is None:
-        return {}
-    val = validation_set(folder, context.inputs, context.config)
-    there = replace(
-        context.inputs, scenes=val.labels.scenes, reader=val.reader, chips=val.chips, labelled=(), valid=()
+    strategy = build_strategy(config.active.strategy, config.train.seed + number, passes)
+    inspector = ChipInspector(
+        inputs,
+        labels,
+        trained,
+        config.train,
+        committee=Committee(strategy.passes, strategy.seed) if strategy.passes else None,
+        pooled=strategy.needs_pooled,
     )
-    nothing = read_labels(there, LabelSnapshot((), ()))
-    elsewhere = replace(context, inputs=there)
-    watcher = Watcher(elsewhere, trained, nothing, build_strategy("random", 0, 0), truth=val.labels)
-    for _ in _looked(elsewhere, watcher):
-        pass
-    return watcher.diagnostics()
+    quality = score = None
+    if config.active.oracle:
+        score = MapScore(inputs, labels.every, config.plar)
+        if inspector.refiner is not None:
+            threshold = float(inspector.refiner.threshold)
+            quality = QualityCounter(inputs.truth, config.plar, threshold, len(inputs.classes))
+    folder = context.workspace.round_dir(number)
+    cap = chip_cap(budget.remaining, int(np.count_nonzero(labels.by_chip < 1)), config.active)
+    with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
+        cache = RegionCache(Path(spool))
+        if strategy.learns and budget.remaining:
+            strategy.learn(_training_pool(context, labels, trained.steps, Path(spool)))
+        labelled: list[NDArray[np.float32]] = []
+        for scored in _write_rasters(context, inspector, quality, folder):
+            if score is not None:
+                score.add(scored)
+            if budget.remaining and scored.askable.any():
+                _propose(cache, scored, strategy, config.active, cap)
+            if strategy.order == "chips" and labels.by_chip[scored.position] > 0.5:
+                vector = strategy.describe(scored.outputs)
+                labelled += [] if vector is None else [vector]
+        queries = _select(context, number, labels, strategy, cache, budget, labelled)
+    if score is None:
+        diagnostics = _validation_quality(context, trained)
+    else:
+        diagnostics = {"map_miou": score.miou, **(quality.diagnostics() if quality else {})}
+    return QuerySelection(queries, strategy.name, diagnostics)
 
 
-def _walk(context: Context, watcher: Watcher, folder: Path) -> Iterator[Seen]:
-    """Every chip, once; the scenes' rasters are written on the way."""
+def _propose(
+    cache: RegionCache, scored: ScoredChip, strategy: Strategy, active: ActiveConfig, cap: int
+) -> None:
+    if active.granularity == "chips":
+        proposal = propose_chip(scored.outputs, strategy)
+    else:
+        proposal = propose(scored.outputs, strategy, active, cap)
+    cache.add(scored.chip, proposal)
+
+
+def _select(
+    context: RoundContext,
+    number: int,
+    labels: RoundLabels,
+    strategy: Strategy,
+    cache: RegionCache,
+    budget: Budget,
+    labelled: list[NDArray[np.float32]],
+) -> list[Query]:
+    """Select among the proposals within the budget, and write the queries' outlines."""
+    active = context.config.active
+    if active.granularity == "chips":
+        chosen = select_chips(cache.proposals, budget.remaining, strategy, labelled)
+    else:
+        chosen = select(cache.proposals, budget.remaining, strategy, active.ranking, labelled)
+    if cache.proposals and budget.remaining and not chosen:
+        least = min(int(proposal.regions.pixels.min()) for proposal in cache.proposals)
+        context.reporter.warning(
+            f"round {number} may ask {budget.remaining} pixels, but the smallest query has {least}; "
+            "raise active.budget or lower active.rounds"
+        )
+    offered = sum(len(proposal.regions) for proposal in cache.proposals)
+    pixels = sum(pick.pixels for pick in chosen)
+    if offered == len(chosen) and pixels < budget.remaining:
+        context.reporter.warning(
+            f"round {number} may ask {budget.remaining} pixels, but strategy {strategy.name} finds only "
+            f"{pixels} to ask about; train longer, raise plar.confidence or ask by another --strategy"
+        )
+    ranked = [(cache.chips[pick.chip], pick.chip, pick.region) for pick in chosen]
+    return write_queries(context, number, labels, strategy.reason, cache, ranked)
+
+
+def _validation_quality(context: RoundContext, trained: TrainedRound) -> dict[str, Any]:
+    """Count masks and votes on the validation scenes; nothing without them or without a refiner."""
+    validation = context.validation
+    if validation is None or trained.refiner is None:
+        return {}
+    there = replace(
+        context.inputs,
+        scenes=validation.labels.scenes,
+        reader=validation.reader,
+        chips=validation.chips,
+        labelled=(),
+        valid=(),
+    )
+    unlabelled = read_labels(there, LabelSnapshot((), ()))
+    inspector = ChipInspector(there, unlabelled, trained, context.config.train)
+    assert inspector.refiner is not None
+    threshold = float(inspector.refiner.threshold)
+    quality = QualityCounter(validation.labels, context.config.plar, threshold, len(there.classes))
+    for batch in _inspected(context, inspector, len(there.chips)):
+        quality.add(batch)
+    return quality.diagnostics()
+
+
+def _inspected(context: RoundContext, inspector: ChipInspector, count: int) -> Iterator[ChipBatch]:
+    for batch in inspector.batches(context.config.export.batch or _BATCH):
+        yield batch
+        context.reporter.progress((batch.positions[-1] + 1) / count, "inspecting chips")
+
+
+def _scored(
+    context: RoundContext, inspector: ChipInspector, quality: QualityCounter | None
+) -> Iterator[ScoredChip]:
+    plar = context.config.plar
+    for batch in _inspected(context, inspector, len(context.inputs.chips)):
+        if quality is not None:
+            quality.add(batch)
+        yield from scored_chips(batch, inspector.refiner, plar.confidence, plar=plar.enabled)
+
+
+def _write_rasters(
+    context: RoundContext, inspector: ChipInspector, quality: QualityCounter | None, folder: Path
+) -> Iterator[ScoredChip]:
+    """Give every chip once; the scenes' rasters are written on the way."""
     inputs = context.inputs
-    for index, of_scene in groupby(_looked(context, watcher), key=lambda seen: seen.chip.scene):
+    refined = inspector.refiner is not None
+    for index, of_scene in groupby(
+        _scored(context, inspector, quality), key=lambda scored: scored.chip.scene
+    ):
         scene = inputs.scenes[index]
-        with RoundRasters(folder / scene.name, scene, inputs.classes, watcher.refines) as rasters:
-            for _, of_row in groupby(of_scene, key=lambda seen: seen.chip.row):
+        with RoundRasters(folder / scene.name, scene, inputs.classes, refined) as rasters:
+            for _, of_row in groupby(of_scene, key=lambda scored: scored.chip.row):
                 band: dict[str, NDArray[np.uint8]] = {}
-                for seen in of_row:
-                    chip = seen.chip
+                for scored in of_row:
+                    chip = scored.chip
                     top = chip.row * chip.size
                     band = band or rasters.band(min(chip.y + chip.size, scene.height) - top)
-                    _place(seen, band, scene.height, scene.width)
-                    yield seen
+                    _place(scored, band, scene.height, scene.width)
+                    yield scored
                 rasters.write(top, band)
 
 
-def _looked(context: Context, watcher: Watcher) -> Iterator[Seen]:
-    """Every chip in order; pictures of one size that are a chip each fill batches together."""
-    chips, scenes = context.inputs.chips, context.inputs.scenes
-    for _, alike in groupby(range(len(chips)), key=lambda i: scenes[chips[i].scene].shape):
-        for some in batched(alike, context.config.export.batch or 4):
-            yield from watcher.look(some)
-            context.reporter.progress((some[-1] + 1) / len(chips), "looking at chips")
-
-
-def _place(seen: Seen, band: dict[str, NDArray[np.uint8]], height: int, width: int) -> None:
-    part = owned_part(seen.chip, height, width)
-    left = seen.chip.x + part[1].start
+def _place(scored: ScoredChip, band: dict[str, NDArray[np.uint8]], height: int, width: int) -> None:
+    part = owned_part(scored.chip, height, width)
+    left = scored.chip.x + part[1].start
     for name, rows in band.items():
-        mine = seen.layers[name][part]
-        rows[: mine.shape[0], left : left + mine.shape[1]] = mine
+        own = scored.layers[name][part]
+        rows[: own.shape[0], left : left + own.shape[1]] = own
 
 
-def material(context: Context, labels: RoundLabels, steps: int, folder: Path) -> Material:
-    """Chips that are labelled by more than half, and the others; without such chips, those with any label.
+def _training_pool(context: RoundContext, labels: RoundLabels, steps: int, folder: Path) -> Material:
+    """Return the chips that a strategy learns from.
+
+    Labelled are chips with labels on more than half of their pixels. Without such chips they are those with
+    any label.
 
     Args:
         context: the workspace.
@@ -159,8 +220,8 @@ def material(context: Context, labels: RoundLabels, steps: int, folder: Path) ->
     """
     inputs, train = context.inputs, context.config.train
     dataset, normalise = OrthoDataset(inputs.reader), Normaliser(inputs.normalisation)
-    known = labels.by_chip > 0.5
-    known = known if known.any() else labels.by_chip > 0
+    labelled = labels.by_chip > 0.5
+    labelled = labelled if labelled.any() else labels.by_chip > 0
 
     def picture(position: int) -> Tensor:
         batch = default_collate([dataset.read_chip(inputs.chips[position])])
@@ -169,10 +230,10 @@ def material(context: Context, labels: RoundLabels, steps: int, folder: Path) ->
     return Material(
         pictures=Thumbnails(folder, len(inputs.chips), picture),
         keys=[(chip.scene, chip.row, chip.col) for chip in inputs.chips],
-        labelled=np.flatnonzero(known).tolist(),
-        unlabelled=np.flatnonzero(~known).tolist(),
+        labelled=np.flatnonzero(labelled).tolist(),
+        unlabelled=np.flatnonzero(~labelled).tolist(),
         steps=steps,
         batch=train.batch_labelled,
         device=choose_compute().device,
-        progress=lambda share: context.reporter.progress(share, "learning what to ask"),
+        progress=lambda share: context.reporter.progress(share, "training the query strategy"),
     )

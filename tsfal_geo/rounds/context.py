@@ -1,25 +1,21 @@
-"""What the loop is asked for, and how it talks."""
+"""The request for a workspace, and the workspace at work: what each step of a round needs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tsfal_geo.config import Config
-from tsfal_geo.labels.history import difference, read_taken
-from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.inputs import Inputs
-from tsfal_geo.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from tsfal_geo.reporting import Reporter
+from tsfal_geo.rounds.validation import ValidationSet
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @dataclass(frozen=True)
 class Request:
-    """What ``tsfal-geo train`` was asked for.
+    """A workspace to be made, or to go on with.
 
     Attributes:
         root: the workspace's folder.
@@ -39,39 +35,21 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Context:
-    """A workspace at work: what every step of a round needs.
+class RoundContext:
+    """A workspace at work; each command opens one and carries it through its rounds.
 
-    ``rasterised`` holds people's labels as the last round of this process rasterised them, if there was one.
+    Attributes:
+        workspace: the folder.
+        inputs: the training scenes, opened.
+        validation: the validation scenes, opened; None without them.
+        store: the label store.
+        config: the whole configuration.
+        reporter: takes what the rounds tell.
     """
 
-    workspace: Workspace
+    workspace: WorkspaceFolder
     inputs: Inputs
+    validation: ValidationSet | None
     store: LabelStore
     config: Config
     reporter: Reporter
-    rasterised: list[PolygonLabels] = field(default_factory=list)
-
-    def news(self) -> bool:
-        """Whether there is reason to train: other labels than the last training's, or nothing to wait for."""
-        workspace = self.workspace
-        if workspace.state.status == "waiting" and not self.store.read_queries(workspace.current_round):
-            return True
-        before = read_taken(self.store, self._last_training())
-        now = self.store.snapshot()
-        change = difference(before, now)
-        if change.added or change.removed:
-            return True
-        new_decisions = {item.key for item in now.decisions} - {item.key for item in before.decisions}
-        return bool(new_decisions) and not self.store.open_queries(workspace.current_round)
-
-    def _last_training(self) -> int:
-        """The last round that trained; what later ones took in, nobody has learnt. Without one the last."""
-        current = self.workspace.current_round
-        trained = (n for n in range(current, -1, -1) if "steps" in self.workspace.metrics(n))
-        return next(trained, current)
-
-    def query_prefix(self, number: int) -> str:
-        """How the names of a round's queries begin: labels from before a ``--fresh`` answer none of them."""
-        begun_anew = len(list((self.workspace.root / "archive").glob("*")))
-        return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"

@@ -18,9 +18,10 @@ from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.queries.budget import Budget, take
 from tsfal_geo.queries.strategies.coreset import greedy_k_centre
 from tsfal_geo.raster.chips import Chip, owned_part
-from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.inputs import Inputs
-from tsfal_geo.rounds.query_writer import Asked
+from tsfal_geo.rounds.open_workspace import FirstNetwork
+from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
 from tsfal_geo.rounds.round_rasters import write_query_raster
 
 SHARE = 0.05
@@ -29,30 +30,38 @@ _CALIBRATION_BATCHES = 8
 REASON = "first labels: unlike the other chips"
 
 
-def first_budget(context: Context) -> Budget:
-    """The whole budget, if there is one, is there for the first labels; they are few by themselves."""
+def first_budget(context: RoundContext) -> Budget:
+    """Return the budget of the first labels: all of it, or a twentieth of the pixels without a goal."""
     total, goal = context.inputs.total, context.config.active.budget
     goal = SHARE if goal is None else goal
     return Budget(total, 0, goal, int(goal * total + 1e-6), last=False)
 
 
-def first_queries(context: Context, number: int, budget: Budget) -> Asked:
-    """Ask for whole chips, farthest from each other in feature space first (greedy k-centre).
+def first_queries(
+    context: RoundContext, number: int, budget: Budget, network: FirstNetwork | None = None
+) -> QuerySelection:
+    """Select whole chips, farthest from each other in feature space first (greedy k-centre).
 
-    The features are mean and spread of the untrained network's encoder output, its batch norm brought to
-    these pictures: with pretrained weights they tell kinds of ground apart, and even random filters tell
+    The features are mean and spread of the untrained network's encoder output; its batch norms take the
+    statistics of these scenes. Pretrained weights tell kinds of ground apart; even random filters tell
     textures and brightness apart.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        budget: pixels that the queries may hold.
+        network: built with the workspace; None, or one of another seed: a new one is built.
 
     Raises:
         ConfigError: the budget does not pay for one chip.
     """
     inputs = context.inputs
-    asked = max(1, round(SHARE * len(inputs.chips)))
-    context.reporter.say(f"Found no labels: choosing {asked} of {len(inputs.chips)} chips to label first")
-    vectors = _describe(context)
-    seen = np.flatnonzero(np.isfinite(vectors).all(1))
-    order = seen[greedy_k_centre(vectors[seen], None, asked)]
-    pixels = np.array([np.count_nonzero(_asked_pixels(inputs, inputs.chips[i])[2]) for i in order])
+    wanted = max(1, round(SHARE * len(inputs.chips)))
+    context.reporter.say(f"Found no labels: selecting {wanted} of {len(inputs.chips)} chips to label first")
+    vectors = _describe(context, network)
+    described = np.flatnonzero(np.isfinite(vectors).all(1))
+    order = described[greedy_k_centre(vectors[described], None, wanted)]
+    pixels = np.array([np.count_nonzero(_own_valid_pixels(inputs, inputs.chips[i])[2]) for i in order])
     chosen = take(pixels, budget.remaining)
     if not len(chosen):
         least = min(pixels[pixels > 0].tolist(), default=0)
@@ -64,12 +73,12 @@ def first_queries(context: Context, number: int, budget: Budget) -> Asked:
     by_scene: dict[int, list[tuple[int, Chip]]] = {}
     for rank, chip in ranked:
         by_scene.setdefault(chip.scene, []).append((rank, chip))
-    prefix = context.query_prefix(number)
+    prefix = query_prefix(context.workspace.root, number)
     queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
         parts = []
         for rank, chip in by_scene.get(index, ()):
-            y, x, mask = _asked_pixels(inputs, chip)
+            y, x, mask = _own_valid_pixels(inputs, chip)
             parts.append((y, x, mask * np.uint32(rank)))
             queries.append(
                 Query(
@@ -87,11 +96,11 @@ def first_queries(context: Context, number: int, budget: Budget) -> Asked:
             )
         path = context.workspace.round_dir(number) / scene.name / "queries.tif"
         write_query_raster(path, scene, parts)
-    return Asked(sorted(queries, key=lambda query: query.rank), "coreset")
+    return QuerySelection(sorted(queries, key=lambda query: query.rank), "coreset")
 
 
-def _asked_pixels(inputs: Inputs, chip: Chip) -> tuple[int, int, NDArray[np.bool_]]:
-    """First row, first column and validity (h, w) of the pixels that are a chip's own."""
+def _own_valid_pixels(inputs: Inputs, chip: Chip) -> tuple[int, int, NDArray[np.bool_]]:
+    """Return first row, first column and validity (h, w) of the pixels that no other chip holds."""
     scene = inputs.scenes[chip.scene]
     part = owned_part(chip, scene.height, scene.width)
     valid = inputs.reader.read(chip.window).valid[part]
@@ -99,15 +108,19 @@ def _asked_pixels(inputs: Inputs, chip: Chip) -> tuple[int, int, NDArray[np.bool
 
 
 def _spread(chips: int) -> range:
-    """First chips of a few batches, spread over all."""
+    """Return the first chips of a few batches, spread over all."""
     return range(0, chips, max(_BATCH, chips // _CALIBRATION_BATCHES))
 
 
 @torch.inference_mode()
-def _describe(context: Context) -> NDArray[np.float32]:
-    """A vector a chip, (chips, D); NaN where a chip has no valid pixel."""
-    config, inputs = context.config, context.inputs
-    network = build_segmenter(config.model, inputs.reader.channels, len(inputs.classes), config.train.seed)
+def _describe(context: RoundContext, first: FirstNetwork | None) -> NDArray[np.float32]:
+    """Return a vector a chip, (chips, D) float32; NaN where a chip has no valid pixel."""
+    inputs, seed = context.inputs, context.config.train.seed
+    if first is not None and first.seed == seed:
+        network = first.segmenter
+    else:
+        model = context.config.model
+        network = build_segmenter(model, inputs.reader.channels, len(inputs.classes), seed)
     normaliser = Normaliser(inputs.normalisation)
     dataset = OrthoDataset(inputs.reader)
     batches = [inputs.chips[i : i + _BATCH] for i in _spread(len(inputs.chips))]
@@ -122,5 +135,5 @@ def _describe(context: Context) -> NDArray[np.float32]:
         deepest = network.encoder(normaliser(batch))[-1][0].flatten(1)
         centred = torch.cat((normalize(deepest.mean(1), dim=0), normalize(deepest.std(1), dim=0)))
         vectors.append(centred if batch["valid"].any() else torch.full_like(centred, torch.nan))
-        context.reporter.progress(done / len(inputs.chips), "looking at chips")
+        context.reporter.progress(done / len(inputs.chips), "inspecting chips")
     return torch.stack(vectors).numpy()

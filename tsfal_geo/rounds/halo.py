@@ -15,7 +15,7 @@ STEP = 32  # cells of every stage of the network line up with the chip's own
 
 
 @dataclass(frozen=True)
-class Surround:
+class ChipWindow:
     """A pixel window of a scene with a chip in it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Surround:
         return values[..., top : top + size, left : left + size]
 
 
-def surround(chip: Chip, scene: Scene, halo: int) -> Surround:
+def padded_window(chip: Chip, scene: Scene, halo: int) -> ChipWindow:
     """The window around a chip with ``halo`` pixels on each side.
 
     At the scene's edge the window is shifted into the scene, where there are pixels; in a smaller scene it
@@ -55,10 +55,10 @@ def surround(chip: Chip, scene: Scene, halo: int) -> Surround:
     """
     height, top = _span(chip.y, chip.size, scene.height, halo)
     width, left = _span(chip.x, chip.size, scene.width, halo)
-    return Surround(chip.y - top, chip.x - left, height, width, top, left, chip.size)
+    return ChipWindow(chip.y - top, chip.x - left, height, width, top, left, chip.size)
 
 
-def own_parts(values: Tensor, windows: Sequence[Surround], stride: int) -> Tensor:
+def own_parts(values: Tensor, windows: Sequence[ChipWindow], stride: int) -> Tensor:
     """The chips' parts of a batch (N, ..., h, w) of windows."""
     # Concatenating images keeps channels_last, stacking would not.
     return torch.cat([window.own(values[i : i + 1], stride) for i, window in enumerate(windows)])

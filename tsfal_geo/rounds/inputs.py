@@ -7,6 +7,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.stats import Normalisation, compute
 
+INPUTS_NAME = "inputs.json"
 _SHOWN = 5
 
 
@@ -50,12 +52,12 @@ class Inputs:
     labelled: tuple[int, ...]
     valid: tuple[int, ...]
 
-    @property
+    @cached_property
     def truth(self) -> FolderLabels:
         """All labels of the folder: the oracle's knowledge."""
         return FolderLabels(self.scenes, self.classes)
 
-    @property
+    @cached_property
     def base(self) -> ChipLabels:
         """The folder's labels inside the labelled chips only."""
         return ChipLabels(self.truth, [self.chips[i] for i in self.labelled])
@@ -189,8 +191,21 @@ def save(inputs: Inputs, path: Path, config: Config) -> None:
     write_text(path, json.dumps(data))
 
 
-def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Config) -> Inputs:
+def load(
+    path: Path,
+    scenes: tuple[Scene, ...],
+    classes: ClassMap,
+    config: Config,
+    opened: SceneReader | None = None,
+) -> Inputs:
     """Read ``inputs.json`` back; valid pixels are counted anew if an oracle has come or gone since.
+
+    Args:
+        path: the file.
+        scenes: the training scenes.
+        classes: the class map.
+        config: the whole configuration.
+        opened: a reader of these scenes, where one is open.
 
     Raises:
         WorkspaceError: missing or damaged.
@@ -199,10 +214,13 @@ def load(path: Path, scenes: tuple[Scene, ...], classes: ClassMap, config: Confi
     position = {(chip.scene, chip.row, chip.col): i for i, chip in enumerate(chips)}
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        heights = bool(data["dsm"])
+        if opened is None or opened.scenes != scenes or (opened.channels > opened.bands) != heights:
+            opened = SceneReader(scenes, config.data.bands, heights)
         inputs = Inputs(
             scenes=scenes,
             classes=classes,
-            reader=SceneReader(scenes, config.data.bands, bool(data["dsm"])),
+            reader=opened,
             normalisation=Normalisation.from_dict(data["normalisation"]),
             chips=chips,
             labelled=tuple(position[tuple(item)] for item in data["labelled_chips"]),

@@ -22,8 +22,8 @@ from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.refinement.support import heard, label_cells
 from tsfal_geo.rounds import inputs as inputs_file
-from tsfal_geo.rounds.inputs import Inputs
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.rounds.inputs import INPUTS_NAME, Inputs
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 class Votes:
@@ -76,7 +76,7 @@ class KnownScene:
         return said, who
 
 
-def elsewhere(workspace: Workspace, scenes: Sequence[Scene]) -> list[Scene]:
+def elsewhere(workspace: WorkspaceFolder, scenes: Sequence[Scene]) -> list[Scene]:
     """Scenes with name and grid of one that the workspace trains on, but another file.
 
     Nothing is known of them: they may be the same pictures in another place, or another year's.
@@ -91,7 +91,9 @@ def elsewhere(workspace: Workspace, scenes: Sequence[Scene]) -> list[Scene]:
     ]
 
 
-def known_scenes(workspace: Workspace, scenes: Sequence[Scene], snapshot: LabelSnapshot) -> dict[str, Known]:
+def known_scenes(
+    workspace: WorkspaceFolder, scenes: Sequence[Scene], snapshot: LabelSnapshot
+) -> dict[str, Known]:
     """What is known of those scenes that the workspace trains on, by name.
 
     Labels are those of now, also if nothing has been trained on them yet; votes are the last round's. A
@@ -110,7 +112,7 @@ def known_scenes(workspace: Workspace, scenes: Sequence[Scene], snapshot: LabelS
     if not own:
         return {}
     inputs = inputs_file.load(
-        workspace.root / "inputs.json", workspace.scenes, workspace.classes, workspace.config
+        workspace.root / INPUTS_NAME, workspace.scenes, workspace.classes, workspace.config
     )
     labels = _stacked(inputs, snapshot.labels)
     number = workspace.current_round

@@ -1,4 +1,4 @@
-"""The loop: train, mask, refine, query, take the answers in, train again."""
+"""The loop: train, mask, refine, select queries, read the answers, train again."""
 
 from __future__ import annotations
 
@@ -12,54 +12,84 @@ from pathlib import Path
 from typing import Any
 
 from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.labels.history import difference, read_taken
+from tsfal_geo.labels.model import LabelSnapshot, Query
+from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import RasterWarning
-from tsfal_geo.reporting import Reporter
-from tsfal_geo.rounds.context import Context, Request
-from tsfal_geo.rounds.open_workspace import archive, check_inputs, in_progress, open_context
-from tsfal_geo.rounds.oracle import answer_open_queries
+from tsfal_geo.reporting import Reporter, SilentReporter
+from tsfal_geo.rounds.context import Request, RoundContext
+from tsfal_geo.rounds.open_workspace import OpenWorkspace, in_progress, open_workspace
+from tsfal_geo.rounds.oracle import answer_queries
+from tsfal_geo.rounds.result import RoundResult
 from tsfal_geo.rounds.round import run_round
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.lock import engine_lock
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.next_step import next_step
 
 
-def train(request: Request, reporter: Reporter) -> None:
+def create(request: Request, reporter: Reporter | None = None) -> OpenWorkspace:
+    """Make a workspace, or open the one that is there; train nothing.
+
+    Args:
+        request: the folder, the rasters and the configuration.
+        reporter: takes lines and warnings; None: nobody does.
+
+    Returns:
+        The workspace, which `train` can go on with.
+
+    Raises:
+        UserError: rasters, labels, configuration or workspace cannot be used as they are.
+    """
+    reporter = reporter or SilentReporter()
+    with _at_work(request.root, reporter):
+        return open_workspace(request, reporter)
+
+
+def train(
+    request: Request, reporter: Reporter | None = None, opened: OpenWorkspace | None = None
+) -> RoundResult:
     """Go on with a workspace until a person is needed or the budget is spent.
+
+    Args:
+        request: the workspace, which is made where there is none.
+        reporter: takes lines, warnings and progress; None: nobody does.
+        opened: the workspace as `create` has just given it back, so that nothing is read twice.
+
+    Returns:
+        The last complete round.
 
     Raises:
         UserError: rasters, labels, configuration or workspace cannot be used as they are.
         Cancelled: asked to stop; what was done is kept and the next call goes on from there.
     """
-    check_inputs(request)
-    made = not request.root.exists()
-    request.root.mkdir(parents=True, exist_ok=True)
-    try:
-        with _at_work(request, reporter) as note:
-            if note:
-                reporter.warning(note)
-            if request.fresh:
-                archive(request.root, reporter)
-            context = open_context(request, reporter)
-            reporter.log_to(context.workspace.runs)
-            _run(context)
-    finally:
-        if made and not Workspace.exists(request.root):
-            shutil.rmtree(request.root, ignore_errors=True)
+    reporter = reporter or SilentReporter()
+    with _at_work(request.root, reporter):
+        opened = opened or open_workspace(request, reporter)
+        reporter.log_to(opened.context.workspace.runs)
+        return _run(opened)
 
 
-def query(request: Request, reporter: Reporter) -> None:
+def query(request: Request, reporter: Reporter | None = None) -> RoundResult:
     """Write a round of queries from the last round's model, without training.
 
+    Args:
+        request: the workspace, with a model.
+        reporter: takes lines, warnings and progress; None: nobody does.
+
+    Returns:
+        The new round.
+
     Raises:
-        UserError: no model yet, a training is half done, or what ``train`` raises.
+        UserError: no model yet, a training is half done, or as `train` raises.
     """
-    with _at_work(request, reporter) as note:
-        if note:
-            reporter.warning(note)
-        context = open_context(request, reporter)
-        reporter.log_to(context.workspace.runs)
-        context.workspace.current_model()
-        number = context.workspace.current_round + 1
-        if in_progress(context.workspace, number):
+    reporter = reporter or SilentReporter()
+    with _at_work(request.root, reporter):
+        context = open_workspace(request, reporter).context
+        workspace = context.workspace
+        reporter.log_to(workspace.runs)
+        workspace.current_model()
+        number = workspace.current_round + 1
+        if in_progress(workspace, number):
             raise WorkspaceError(
                 f"{request.root}: round {number} is half trained; finish it first with "
                 f"`tsfal-geo train --workspace {request.root}`"
@@ -67,94 +97,132 @@ def query(request: Request, reporter: Reporter) -> None:
         try:
             run_round(context, number, training=False)
         finally:
-            if context.workspace.current_round < number:
-                # Nothing of it is worth going on with, and a round begun would be taken for a training.
-                shutil.rmtree(context.workspace.round_dir(number), ignore_errors=True)
-        _tell_waiting(context)
+            if workspace.current_round < number:
+                # The round has nothing worth going on with, and `train` would take it for a training.
+                shutil.rmtree(workspace.round_dir(number), ignore_errors=True)
+        return _finish(context, len(context.store.read_queries(number)))
 
 
-def _run(context: Context) -> None:
+def _run(opened: OpenWorkspace) -> RoundResult:
+    context, network = opened.context, opened.network
     workspace, config = context.workspace, context.config
+    rasterised: PolygonLabels | None = None
+    snapshot = context.store.snapshot()
+    if workspace.state.status == "waiting" and config.active.oracle:
+        # Either a run was stopped between a round and its answers, or a simulation ends a person's work.
+        unanswered = _open_queries(context, snapshot)
+        if unanswered:
+            answer_queries(context.store, context.inputs, workspace.current_round, unanswered)
+            snapshot = context.store.snapshot()
     while True:
-        if workspace.state.status == "waiting" and config.active.oracle:
-            answer_open_queries(context.store, context.inputs, workspace.current_round)
         number = workspace.current_round + 1
-        if workspace.current_round >= 0 and not in_progress(workspace, number) and not context.news():
-            _tell_waiting(context)
-            return
-        run_round(context, number)
+        if workspace.current_round >= 0 and not in_progress(workspace, number):
+            unanswered = _open_queries(context, snapshot)
+            if not _has_news(context, snapshot, len(unanswered)):
+                return _finish(context, len(unanswered))
+        done = run_round(context, number, snapshot=snapshot, rasterised=rasterised, network=network)
+        rasterised, network = done.rasterised, None
         if workspace.state.status == "done" or not config.active.oracle:
-            _tell_waiting(context)
-            return
+            return _finish(context, len(done.queries))
+        answer_queries(context.store, context.inputs, number, done.queries)
+        snapshot = context.store.snapshot()
 
 
-def _tell_waiting(context: Context) -> None:
-    workspace, reporter = context.workspace, context.reporter
-    root = workspace.root
-    folder = workspace.round_dir(workspace.current_round)
-    progress = workspace.state.progress
+def _open_queries(context: RoundContext, snapshot: LabelSnapshot) -> list[Query]:
+    answered = snapshot.answered
+    queries = context.store.read_queries(context.workspace.current_round)
+    return [query for query in queries if query.qid not in answered]
+
+
+def _has_news(context: RoundContext, snapshot: LabelSnapshot, open_queries: int) -> bool:
+    """Return whether there is reason to train: other labels than the last training had, or no query."""
+    workspace = context.workspace
     if workspace.state.status == "waiting" and not context.store.read_queries(workspace.current_round):
-        reporter.say(
-            f"Round {workspace.current_round} is complete and asked nothing. "
-            f"Go on with: tsfal-geo train --workspace {root}"
-        )
-    elif workspace.state.status == "waiting":
-        count = len(context.store.open_queries(workspace.current_round))
-        reporter.say(
-            f"Round {workspace.current_round} is complete; {count} queries wait for labels in "
-            f"{folder / 'queries.gpkg'}. Label them, then run: tsfal-geo train --workspace {root}"
-        )
-    else:
-        more = f"; or ask for more with: tsfal-geo query --workspace {root} --budget SHARE"
-        if progress["labelled_share"] >= 1:
-            more = ""
-        reporter.say(
-            f"Round {workspace.current_round} is complete and nothing is left to ask: "
-            f"{progress['labelled_share']:.2%} labelled of {progress['budget']:.2%}. "
-            f"Write the map with: tsfal-geo export --workspace {root}" + more
-        )
-    reporter.result(
-        {
-            "round": workspace.current_round,
-            "status": workspace.state.status,
-            "workspace": str(root),
-            **progress,
-        }
+        return True
+    before = read_taken(context.store, _last_training(workspace))
+    change = difference(before, snapshot)
+    if change.added or change.removed:
+        return True
+    new_decisions = {item.key for item in snapshot.decisions} - {item.key for item in before.decisions}
+    return bool(new_decisions) and not open_queries
+
+
+def _last_training(workspace: WorkspaceFolder) -> int:
+    """Return the last round that trained: the networks have not learnt what later rounds read.
+
+    Without a training it is the last round.
+    """
+    current = workspace.current_round
+    trained = (n for n in range(current, -1, -1) if "steps" in workspace.metrics(n))
+    return next(trained, current)
+
+
+def _finish(context: RoundContext, open_queries: int) -> RoundResult:
+    """Say what the user does next, and return the last round."""
+    workspace = context.workspace
+    result = RoundResult.of(
+        workspace.root, workspace.state.status, open_queries, workspace.metrics(workspace.current_round)
     )
+    step = next_step(
+        workspace.root,
+        round_number=result.number,
+        status=result.status,
+        queries=result.queries,
+        open_queries=open_queries,
+    )
+    share = f" ({result.labelled_share:.2%} labelled of {result.budget:.2%})"
+    spent = share if result.status == "done" else ""
+    context.reporter.say(f"Round {result.number} is complete{spent}; {step}")
+    return result
 
 
 @contextmanager
-def _at_work(request: Request, reporter: Reporter) -> Iterator[str | None]:
-    """Hold the workspace's lock, stop when signalled, pass our own warnings on, each once."""
-    told: set[str] = set()
+def _at_work(root: Path, reporter: Reporter) -> Iterator[None]:
+    """Hold the workspace's lock, stop when signalled, and pass each of our warnings on once.
+
+    A folder that was made for a workspace goes again where no workspace came of it.
+    """
+    passed_on: set[str] = set()
     ours = str(Path(__file__).parents[1])
 
-    def tell(
+    def pass_on(
         message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
     ) -> None:
-        if str(message) not in told and (category is RasterWarning or filename.startswith(ours)):
-            told.add(str(message))
+        if str(message) not in passed_on and (category is RasterWarning or filename.startswith(ours)):
+            passed_on.add(str(message))
             reporter.warning(str(message))
 
-    with stop_on_signals(reporter.stop), engine_lock(request.root) as note, warnings.catch_warnings():
-        warnings.simplefilter("always", RasterWarning)
-        warnings.showwarning = tell
-        yield note
+    made = not root.exists()
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with stop_on_signals(reporter.stop), engine_lock(root) as note, warnings.catch_warnings():
+            warnings.simplefilter("always", RasterWarning)
+            warnings.showwarning = pass_on
+            if note:
+                reporter.warning(note)
+            yield
+    finally:
+        if made and not WorkspaceFolder.exists(root):
+            shutil.rmtree(root, ignore_errors=True)
 
 
 @contextmanager
 def stop_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Ask to stop on the first SIGINT or SIGTERM; the second one interrupts at once."""
+    """Set an event on the first SIGINT or SIGTERM; the second one interrupts at once.
+
+    Args:
+        stop: what the engine looks at between two steps. Outside the main thread nothing is changed.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ask(number: int, _frame: Any) -> None:
+    def handle(number: int, _frame: Any) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

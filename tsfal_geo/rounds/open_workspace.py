@@ -1,60 +1,80 @@
-"""A workspace made for a folder, or taken up again where it still fits folder and configuration."""
+"""A workspace made for a folder of scenes, or opened again where it still fits folder and configuration."""
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tsfal_geo.config import Config
 from tsfal_geo.errors import ConfigError, RasterError
+from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 from tsfal_geo.raster.scene import scenes_changed
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds import inputs as inputs_file
-from tsfal_geo.rounds.context import Context, Request
-from tsfal_geo.rounds.inputs import Inputs, open_scenes, prepare
+from tsfal_geo.rounds.context import Request, RoundContext
+from tsfal_geo.rounds.inputs import INPUTS_NAME, Inputs, open_scenes, prepare
 from tsfal_geo.rounds.oracle import AUTHOR as ORACLE
+from tsfal_geo.rounds.validation import validation_set
+from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
-from tsfal_geo.workspace.workspace import Workspace
 
 _FIXED = ("classes", "ignore_colours", "ignore_ids", "data", "model")
-_INPUTS = "inputs.json"
 
 
-def check_inputs(request: Request) -> None:
-    """What cannot be had is told before rounds are archived, and before a workspace fixes the choice.
+@dataclass(frozen=True)
+class FirstNetwork:
+    """A network that was built before the workspace, to learn whether it can be.
 
-    Raises:
-        UserError: rasters that cannot be used, or a network that cannot be built for them.
+    Attributes:
+        seed: of its head, and of its encoder where that has no pretrained weights.
+        segmenter: the network.
     """
-    config = request.config
-    with warnings.catch_warnings(action="ignore"):
-        _, reader = open_scenes(request.raster_dir, config)
-        if request.fresh or not Workspace.exists(request.root):
-            from tsfal_geo.models.segmenter import build_segmenter
 
-            any_number = 2
-            build_segmenter(config.model, reader.channels, any_number, config.train.seed)
+    seed: int
+    segmenter: Segmenter
 
 
-def open_context(request: Request, reporter: Reporter) -> Context:
-    """Make the workspace that is asked for, or go on with the one that is there.
+@dataclass(frozen=True)
+class OpenWorkspace:
+    """A workspace at work, and what was built on the way.
+
+    Attributes:
+        context: the workspace.
+        network: the first network of a new workspace; None where the workspace was there.
+    """
+
+    context: RoundContext
+    network: FirstNetwork | None = None
+
+
+def open_workspace(request: Request, reporter: Reporter) -> OpenWorkspace:
+    """Make the workspace of a request, or go on with the one that is there.
+
+    A new workspace appears only when everything that it needs was found to be usable; with ``fresh``, earlier
+    rounds are archived only then.
+
+    Args:
+        request: the folder, the rasters and the configuration.
+        reporter: takes lines and warnings.
 
     Raises:
         UserError: rasters, labels, configuration or workspace cannot be used as they are.
     """
     _check_strategy(request.config)
-    if Workspace.exists(request.root):
-        workspace = Workspace.open(request.root)
-        inputs = _reopen(workspace, request, reporter)
-    else:
-        workspace, inputs = _create(request, reporter)
-    return Context(workspace, inputs, workspace.store(), request.config, reporter)
+    if WorkspaceFolder.exists(request.root) and not request.fresh:
+        return OpenWorkspace(_reopen(WorkspaceFolder.open(request.root), request, reporter))
+    return _create(request, reporter)
+
+
+def in_progress(workspace: WorkspaceFolder, number: int) -> bool:
+    """Return whether a round has begun: a round keeps its labels before anything else."""
+    return (workspace.round_dir(number) / "taken.gpkg").exists()
 
 
 def _check_strategy(config: Config) -> None:
-    """DEAL asks what is difficult: something must learn that."""
+    """Refuse DEAL's strategies where nothing learns the difficulty that they select by."""
     method, strategy = config.train.method, config.active.strategy
     decoder = method == "tsf" and config.emd.enabled
     if strategy.startswith("deal") and config.active.rounds and method != "deal" and not decoder:
@@ -64,17 +84,20 @@ def _check_strategy(config: Config) -> None:
         )
 
 
-def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
-    active, data = request.config.active, request.config.data
+def _create(request: Request, reporter: Reporter) -> OpenWorkspace:
+    config, active, data = request.config, request.config.active, request.config.data
     if active.oracle and active.rounds and data.labelled is None and data.labelled_list is None:
         raise ConfigError(
             f"--oracle: all labels of {request.raster_dir} are in use from the start, so that nothing is "
             "left to ask; say how many to begin with, such as --labelled 0.15"
         )
-    reporter.say(f"Looking through {request.raster_dir} …")
-    inputs = prepare(request.raster_dir, request.config)
-    _check_val(request, inputs)
-    inputs_file.save(inputs, request.root / _INPUTS, request.config)
+    reporter.say(f"Reading {request.raster_dir} …")
+    inputs = prepare(request.raster_dir, config)
+    validation = None if request.val_dir is None else validation_set(request.val_dir, inputs, config)
+    network = _first_network(request, inputs)
+    if request.fresh:
+        _archive(request.root, reporter)
+    inputs_file.save(inputs, request.root / INPUTS_NAME, config)
     state = State(
         raster_dir=request.raster_dir.resolve(),
         val_dir=request.val_dir.resolve() if request.val_dir else None,
@@ -82,28 +105,34 @@ def _create(request: Request, reporter: Reporter) -> tuple[Workspace, Inputs]:
         scenes=inputs.scenes,
         store=request.store,
     )
-    workspace = Workspace.create(request.root.resolve(), state, request.config)
+    workspace = WorkspaceFolder.create(request.root.resolve(), state, config)
     reporter.say(
         f"{len(inputs.scenes)} scenes, {len(inputs.chips)} chips, {len(inputs.labelled)} of them labelled; "
         f"classes: {', '.join(inputs.classes.names)}"
     )
-    return workspace, inputs
+    return OpenWorkspace(
+        RoundContext(workspace, inputs, validation, workspace.store(), config, reporter), network
+    )
 
 
-def _check_val(request: Request, inputs: Inputs) -> None:
-    if request.val_dir is None:
-        return
-    from tsfal_geo.rounds.validation import validation_set
+def _first_network(request: Request, inputs: Inputs) -> FirstNetwork:
+    """Build the network that the first round begins with.
 
-    validation_set(request.val_dir, inputs, request.config)
+    With labels the first round trains, and its networks have the seeds 2s and 2s + 1; without, the encoder of
+    seed s tells the chips apart.
+    """
+    trains = bool(inputs.labelled) or any((request.root / "labels").glob("*.gpkg"))
+    seed = request.config.train.seed * (2 if trains else 1)
+    model = request.config.model
+    return FirstNetwork(seed, build_segmenter(model, inputs.reader.channels, len(inputs.classes), seed))
 
 
-def _reopen(workspace: Workspace, request: Request, reporter: Reporter) -> Inputs:
+def _reopen(workspace: WorkspaceFolder, request: Request, reporter: Reporter) -> RoundContext:
     _accept_config(workspace, request)
-    scenes, _ = open_scenes(request.raster_dir, request.config)
-    known = {scene.name for scene in workspace.scenes}
+    scenes, reader = open_scenes(request.raster_dir, request.config)
+    trained = {scene.name for scene in workspace.scenes}
     changed = scenes_changed(workspace.scenes, scenes)
-    gone_or_other = [name for name in changed if name in known]
+    gone_or_other = [name for name in changed if name in trained]
     if gone_or_other:
         raise RasterError(
             f"{request.raster_dir}: scene {gone_or_other[0]} is gone or has another grid than when "
@@ -122,10 +151,19 @@ def _reopen(workspace: Workspace, request: Request, reporter: Reporter) -> Input
             store=request.store or workspace.state.store,
         )
     workspace.update(raster_dir=request.raster_dir.resolve(), scenes=ordered)
-    return inputs_file.load(workspace.root / _INPUTS, ordered, workspace.classes, request.config)
+    inputs = inputs_file.load(
+        workspace.root / INPUTS_NAME,
+        ordered,
+        workspace.classes,
+        request.config,
+        reader,
+    )
+    folder = workspace.state.val_dir
+    validation = None if folder is None else validation_set(folder, inputs, request.config)
+    return RoundContext(workspace, inputs, validation, workspace.store(), request.config, reporter)
 
 
-def _accept_config(workspace: Workspace, request: Request) -> None:
+def _accept_config(workspace: WorkspaceFolder, request: Request) -> None:
     stored, wanted = workspace.config, request.config
     if stored == wanted:
         return
@@ -150,21 +188,16 @@ def _difference(section: str, before: Any, after: Any) -> str:
     return f"{section} changed"
 
 
-def archive(root: Path, reporter: Reporter) -> None:
-    """Put a workspace's rounds aside to start over. People's labels stay; the oracle's go with the rounds."""
-    if not Workspace.exists(root):
+def _archive(root: Path, reporter: Reporter) -> None:
+    """Move a workspace's rounds to ``archive/``. People's labels stay; the oracle's go with the rounds."""
+    if not WorkspaceFolder.exists(root):
         return
     target = root / "archive" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     target.mkdir(parents=True)
     (root / "workspace.json").replace(target / "workspace.json")
-    for name in ("rounds", "tsfal.yaml", _INPUTS):
+    for name in ("rounds", "tsfal.yaml", INPUTS_NAME):
         if (root / name).exists():
             (root / name).replace(target / name)
     for path in (root / "labels").glob(f"{ORACLE}.gpkg*"):
         path.replace(target / path.name)
-    reporter.say(f"Starting over; what was there is in {target}, people's labels stay in use")
-
-
-def in_progress(workspace: Workspace, number: int) -> bool:
-    """Whether a round has begun: its labels are taken in."""
-    return (workspace.round_dir(number) / "taken.gpkg").exists()
+    reporter.say(f"Starting over: the earlier rounds are in {target}; people's labels stay in use")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,24 +21,25 @@ from tsfal_geo.rounds.inputs import Inputs
 AUTHOR = "oracle"
 
 
-def answer_open_queries(store: LabelStore, inputs: Inputs, number: int) -> int:
-    """Answer a round's open queries with the truth at full resolution, in one transaction.
+def answer_queries(store: LabelStore, inputs: Inputs, number: int, queries: Sequence[Query]) -> None:
+    """Answer queries with the truth at full resolution, in one transaction.
 
     Void pixels get no label and are never charged.
 
-    Returns:
-        The number of queries answered.
+    Args:
+        store: takes the answers.
+        inputs: give the truth.
+        number: the queries' round.
+        queries: that nobody has answered.
     """
     index = {scene.name: position for position, scene in enumerate(inputs.scenes)}
-    open_queries = store.open_queries(number)
     labels = [
         label
-        for query in open_queries
+        for query in queries
         for label in answer(query, inputs.scenes[index[query.scene]], index[query.scene], inputs)
     ]
-    decisions = [Decision(query.qid, number, "done", AUTHOR) for query in open_queries]
+    decisions = [Decision(query.qid, number, "done", AUTHOR) for query in queries]
     store.add(AUTHOR, labels, decisions)
-    return len(open_queries)
 
 
 def answer(query: Query, scene: Scene, position: int, inputs: Inputs) -> Iterator[Label]:

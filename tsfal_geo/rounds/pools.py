@@ -27,7 +27,7 @@ class RoundLabels:
     Attributes:
         every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
         manual: people's polygons alone.
-        aside: not 255 where people said that they skip a query or are unsure.
+        skipped: not 255 where people skipped a query or were unsure.
         by_chip: labelled share of the valid pixels of each chip's window, (chips,) float64.
         by_hand: the same of people's polygons alone.
         own: chips whose own pixels, those that no earlier chip holds, people labelled some of; (chips,) bool.
@@ -36,7 +36,7 @@ class RoundLabels:
 
     every: StackedLabels
     manual: PolygonLabels
-    aside: PolygonLabels
+    skipped: PolygonLabels
     by_chip: NDArray[np.float64]
     by_hand: NDArray[np.float64]
     own: NDArray[np.bool_]
@@ -64,39 +64,43 @@ class Pools:
 
 
 def read_labels(
-    inputs: Inputs, taken: LabelSnapshot, aside: Sequence[Query] = (), earlier: PolygonLabels | None = None
+    inputs: Inputs,
+    snapshot: LabelSnapshot,
+    skipped: Sequence[Query] = (),
+    rasterised: PolygonLabels | None = None,
 ) -> RoundLabels:
-    """Put people's labels over the folder's and count.
+    """Put people's labels over the folder's, and count them.
 
     Args:
         inputs: the workspace's.
-        taken: what people said.
-        aside: queries that nobody wants to see again.
-        earlier: labels of the last round; blocks that are as they were are not made again.
+        snapshot: people's labels.
+        skipped: queries that people skipped or were unsure about.
+        rasterised: people's labels as the round before rasterised them: blocks without a change are reused.
     """
-    manual = PolygonLabels(taken.labels, inputs.scenes, inputs.classes, earlier)
+    manual = PolygonLabels(snapshot.labels, inputs.scenes, inputs.classes, rasterised)
     every = StackedLabels(manual, inputs.base)
     some_class = int(inputs.classes.ids[0])
-    hidden = [Label(query.scene, some_class, query.geometry) for query in aside]
-    put_aside = PolygonLabels(hidden, inputs.scenes, inputs.classes)
+    hidden = [Label(query.scene, some_class, query.geometry) for query in skipped]
     by_chip, by_hand = np.zeros(len(inputs.chips)), np.zeros(len(inputs.chips))
     own = np.zeros(len(inputs.chips), bool)
     spent = 0
     for i, chip in enumerate(inputs.chips):
         scene = inputs.scenes[chip.scene]
-        said = every.read(chip.window)
-        if (said == IGNORE).all():
+        values = every.read(chip.window)
+        if (values == IGNORE).all():
             continue
         valid = inputs.reader.read(chip.window).valid
-        known = valid & (said != IGNORE)
-        if not known.any():
+        labelled = valid & (values != IGNORE)
+        if not labelled.any():
             continue
         part = owned_part(chip, scene.height, scene.width)
-        hand = known & (manual.read(chip.window) != IGNORE)
-        by_chip[i], by_hand[i] = known.sum() / valid.sum(), hand.sum() / valid.sum()
+        hand = labelled & (manual.read(chip.window) != IGNORE)
+        by_chip[i], by_hand[i] = labelled.sum() / valid.sum(), hand.sum() / valid.sum()
         own[i] = hand[part].any()
-        spent += int(np.count_nonzero(known[part]))
-    return RoundLabels(every, manual, put_aside, by_chip, by_hand, own, spent)
+        spent += int(np.count_nonzero(labelled[part]))
+    return RoundLabels(
+        every, manual, PolygonLabels(hidden, inputs.scenes, inputs.classes), by_chip, by_hand, own, spent
+    )
 
 
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:

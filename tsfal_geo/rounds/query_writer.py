@@ -1,4 +1,4 @@
-"""The end of a round: one look at every chip, the rasters of what was seen, and the queries."""
+"""The queries of a round: regions kept on disk until they are selected, then outlines and ranks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from tsfal_geo.labels.polygonise import region_polygons
 from tsfal_geo.queries.budget import askable_pixels
 from tsfal_geo.queries.ranking import ChipQueries
 from tsfal_geo.queries.regions import Regions, region_pixels
-from tsfal_geo.queries.strategies import Strategy
 from tsfal_geo.raster.chips import Chip, owned_part
-from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.pools import RoundLabels
 from tsfal_geo.rounds.round_rasters import write_query_raster
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a round asks.
+class QuerySelection:
+    """The queries that a round selected.
 
     Attributes:
         queries: by rank.
-        strategy: that chose them.
-        diagnostics: what the masks and votes are worth, where the truth is known.
+        strategy: that selected them.
+        diagnostics: the worth of masks and votes, where the truth is known.
     """
 
     queries: list[Query]
@@ -36,7 +35,7 @@ class Asked:
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
 
-class _Shelf:
+class RegionCache:
     """Proposals with their region outlines on disk, so that memory does not grow with the chips' cells."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +43,8 @@ class _Shelf:
         self.chips: list[Chip] = []
         self.proposals: list[ChipQueries] = []
 
-    def put(self, chip: Chip, proposal: ChipQueries) -> None:
+    def add(self, chip: Chip, proposal: ChipQueries) -> None:
+        """Keep a chip's proposal, if it has a region."""
         if not len(proposal.regions):
             return
         np.save(self._folder / f"{len(self.chips)}.npy", proposal.regions.labels)
@@ -53,42 +53,59 @@ class _Shelf:
         self.chips.append(chip)
 
     def regions(self, position: int) -> Regions:
+        """Read the regions of a proposal back.
+
+        Args:
+            position: in ``proposals``.
+        """
         labels = np.load(self._folder / f"{position}.npy")
         return replace(self.proposals[position].regions, labels=labels)
 
 
-def _queries(
-    context: Context,
+def write_queries(
+    context: RoundContext,
     number: int,
     labels: RoundLabels,
-    strategy: Strategy,
-    shelf: _Shelf,
+    reason: str,
+    cache: RegionCache,
     ranked: Sequence[tuple[Chip, int, int]],
-    folder: Path,
 ) -> list[Query]:
-    """Outlines of the chosen regions, and ``queries.tif`` of every scene."""
+    """Trace the outlines of the selected regions, and write ``queries.tif`` of every scene.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        labels: of the round.
+        reason: why the strategy selects these regions, in a word or two.
+        cache: holds the regions of the proposals.
+        ranked: chip, position of its proposal and number of the region, by rank.
+
+    Returns:
+        The queries, by rank.
+    """
+    folder = context.workspace.round_dir(number)
     inputs = context.inputs
     rank_of = {(position, region): rank for rank, (_, position, region) in enumerate(ranked, start=1)}
     by_scene: dict[int, list[int]] = {}
     for position in sorted({position for _, position, _ in ranked}):
-        by_scene.setdefault(shelf.chips[position].scene, []).append(position)
-    prefix = context.query_prefix(number)
+        by_scene.setdefault(cache.chips[position].scene, []).append(position)
+    prefix = query_prefix(context.workspace.root, number)
     queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
         parts = []
         for position in by_scene.get(index, ()):
-            chip, regions = shelf.chips[position], shelf.regions(position)
+            chip, regions = cache.chips[position], cache.regions(position)
             part = owned_part(chip, scene.height, scene.width)
-            valid, said = inputs.reader.read(chip.window).valid, labels.every.read(chip.window)
-            askable = askable_pixels(valid, said, labels.aside.read(chip.window), part)
+            valid, labelled = inputs.reader.read(chip.window).valid, labels.every.read(chip.window)
+            askable = askable_pixels(valid, labelled, labels.skipped.read(chip.window), part)
             pixels = region_pixels(regions.labels, askable)[part]
             top, left = chip.y + part[0].start, chip.x + part[1].start
             ranks = np.zeros(len(regions) + 1, np.uint32)
             for region in range(1, len(regions) + 1):
                 ranks[region] = rank_of.get((position, region), 0)
-            asked = np.where(ranks[pixels] > 0, pixels, np.int32(0))
-            counts = np.bincount(asked.ravel(), minlength=len(ranks))
-            for region, outline in region_polygons(asked, scene.grid, top, left).items():
+            selected = np.where(ranks[pixels] > 0, pixels, np.int32(0))
+            counts = np.bincount(selected.ravel(), minlength=len(ranks))
+            for region, outline in region_polygons(selected, scene.grid, top, left).items():
                 rank = int(ranks[region])
                 queries.append(
                     Query(
@@ -98,7 +115,7 @@ def _queries(
                         chip=f"{chip.row}-{chip.col}",
                         rank=rank,
                         score=float(regions.score[region - 1]),
-                        reason=strategy.reason,
+                        reason=reason,
                         suggested=int(inputs.classes.ids[regions.predicted[region - 1]]),
                         pixels=int(counts[region]),
                         geometry=outline,
@@ -108,3 +125,16 @@ def _queries(
         write_query_raster(folder / scene.name / "queries.tif", scene, parts)
     assert len(queries) == len(ranked)
     return sorted(queries, key=lambda query: query.rank)
+
+
+def query_prefix(root: Path, number: int) -> str:
+    """Return how the names of a round's queries begin.
+
+    After a ``--fresh`` start the names differ, so that labels from before answer none of the new queries.
+
+    Args:
+        root: the workspace's folder.
+        number: of the round.
+    """
+    begun_anew = len(list((root / "archive").glob("*")))
+    return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"

@@ -1,4 +1,4 @@
-"""One round: take the labels in, train, look at every chip, ask."""
+"""One round: read the labels, train, inspect every chip, select queries."""
 
 from __future__ import annotations
 
@@ -6,22 +6,37 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import take
 from tsfal_geo.labels.model import LabelSnapshot, Query
+from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.queries.budget import Budget
-from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.asking import select_queries
+from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.first_queries import first_budget, first_queries
+from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import FULL, RoundLabels, label_pools, read_labels
-
-if TYPE_CHECKING:
-    from tsfal_geo.rounds.query_writer import Asked
-
+from tsfal_geo.rounds.query_writer import QuerySelection
+from tsfal_geo.rounds.training import load_round, train_round
 
 DEFAULT_GAIN = 0.09
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """What a round hands on to the next one of the same run.
+
+    Attributes:
+        queries: that the round selected, by rank.
+        rasterised: people's labels as the round rasterised them.
+    """
+
+    queries: tuple[Query, ...]
+    rasterised: PolygonLabels
 
 
 @dataclass
@@ -38,35 +53,51 @@ class Clock:
         self._last = now
 
     def total(self) -> dict[str, float]:
-        """All stages and their sum."""
+        """Return all stages and their sum."""
         return {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
 
 
-def run_round(context: Context, number: int, *, training: bool = True) -> None:
+def run_round(
+    context: RoundContext,
+    number: int,
+    *,
+    training: bool = True,
+    snapshot: LabelSnapshot | None = None,
+    rasterised: PolygonLabels | None = None,
+    network: FirstNetwork | None = None,
+) -> RoundOutcome:
     """Run a round to its end; a round that was stopped goes on where it was.
 
     Args:
         context: the workspace.
         number: of the round.
         training: False writes queries from the last round's model without training.
+        snapshot: the labels that are committed now; None: the round reads them.
+        rasterised: people's labels as the round before rasterised them: blocks without a change are reused.
+        network: built with the workspace, for its first round.
+
+    Returns:
+        The queries, and what the next round of this run can reuse.
+
+    Raises:
+        UserError: labels or configuration cannot be used as they are.
+        Cancelled: asked to stop; the next call goes on from there.
     """
     workspace, reporter = context.workspace, context.reporter
     folder = workspace.round_dir(number)
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    labels = _take_labels(context, number)
+    labels = _read_labels(context, number, snapshot, rasterised)
     if labels.spent == 0:
-        from tsfal_geo.rounds.first_queries import first_budget, first_queries
-
         first = first_budget(context)
         try:
-            asked = first_queries(context, number, first)
+            selection = first_queries(context, number, first, network)
         except ConfigError:
             # A round that has begun would hold on to the very option that is to be changed.
             shutil.rmtree(folder)
             raise
-        _complete(context, number, labels, None, asked, clock, first)
-        return
+        _complete(context, number, labels, None, selection, clock, first)
+        return RoundOutcome(tuple(selection.queries), labels.manual)
     pools = label_pools(context.inputs, labels, context.config, number)
     in_part = sum(share < FULL for share in pools.shares or ())
     reporter.say(
@@ -76,40 +107,44 @@ def run_round(context: Context, number: int, *, training: bool = True) -> None:
     )
     if training:
         workspace.update(status="training")
-    from tsfal_geo.rounds.training import load_round, train_round
-
-    trained = (train_round if training else load_round)(context, number, labels, pools)
+        trained = train_round(context, number, labels, pools, network)
+    else:
+        trained = load_round(context, number, labels, pools)
     clock.stage("training")
-    from tsfal_geo.rounds.asking import ask
-
     budget = _budget(context, number, labels, training)
     if number == 0 and context.config.active.rounds and context.config.active.budget and not budget.remaining:
         reporter.warning(
             f"active.budget: {budget.goal:.2%} of the pixels, but {budget.spent / budget.total:.2%} are "
-            "labelled from the start; nothing is asked unless --budget is raised"
+            "labelled from the start; no query is selected unless --budget is raised"
         )
-    asked = ask(context, number, trained, labels, budget)
+    selection = select_queries(context, number, trained, labels, budget)
     clock.stage("asking")
-    _complete(context, number, labels, trained.metrics, asked, clock, budget)
+    _complete(context, number, labels, trained.metrics, selection, clock, budget)
     if training:
         trained.forget_earlier()
+    return RoundOutcome(tuple(selection.queries), labels.manual)
 
 
-def _take_labels(context: Context, number: int) -> RoundLabels:
-    """What the round trains on: as taken when it began, else everything that is committed now."""
-    taken = take(context.store, number)
+def _read_labels(
+    context: RoundContext, number: int, snapshot: LabelSnapshot | None, rasterised: PolygonLabels | None
+) -> RoundLabels:
+    """Read what the round trains on: its own snapshot where it has begun, else what is committed now."""
+    taken = take(context.store, number, snapshot)
     if taken.snapshot.labels or taken.rejected:
         for line in taken.lines():
             tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
             tell(line)
-    aside = put_aside(context.store, taken.snapshot)
-    labels = read_labels(context.inputs, taken.snapshot, aside, next(iter(context.rasterised), None))
-    context.rasterised[:] = [labels.manual]
-    return labels
+    skipped = skipped_queries(context.store, taken.snapshot)
+    return read_labels(context.inputs, taken.snapshot, skipped, rasterised)
 
 
-def put_aside(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
-    """Queries that were skipped or that somebody was unsure about, by the last word on each."""
+def skipped_queries(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
+    """Return the queries whose latest decision is ``skipped`` or ``unsure``.
+
+    Args:
+        store: holds the queries of all rounds.
+        snapshot: holds the decisions.
+    """
     last = {decision.qid: decision for decision in snapshot.decisions}
     unwanted = [decision for decision in last.values() if decision.status != "done"]
     names = {decision.qid for decision in unwanted}
@@ -117,10 +152,10 @@ def put_aside(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
     return [query for number in rounds for query in store.read_queries(number) if query.qid in names]
 
 
-def _budget(context: Context, number: int, labels: RoundLabels, training: bool) -> Budget:
-    """The goal is approached in even shares, one a training; what people label beyond the queries counts.
+def _budget(context: RoundContext, number: int, labels: RoundLabels, training: bool) -> Budget:
+    """Share the budget evenly over the trainings; labels beyond the queries count.
 
-    Asking anew without training asks for the same share again.
+    A round without training may select the same share again.
     """
     active = context.config.active
     total, spent = context.inputs.total, labels.spent
@@ -130,7 +165,7 @@ def _budget(context: Context, number: int, labels: RoundLabels, training: bool) 
     goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
     asking = sum("steps" in values for values in before) + training
     target = start + (goal - start) * min(asking, active.rounds) / max(active.rounds, 1)
-    # Whoever asks without training after the last round wants more than was planned.
+    # Whoever selects queries without training after the last round wants more than was planned.
     over = training and asking > active.rounds
     over |= context.config.train.method == "supervised" and active.budget is None
     remaining = 0 if over else max(0, int(target * total + 1e-6) - spent)
@@ -139,39 +174,39 @@ def _budget(context: Context, number: int, labels: RoundLabels, training: bool) 
 
 
 def _complete(
-    context: Context,
+    context: RoundContext,
     number: int,
     labels: RoundLabels,
     training: dict[str, Any] | None,
-    asked: Asked,
+    selection: QuerySelection,
     clock: Clock,
     budget: Budget,
 ) -> None:
     """Write queries and metrics, then let ``workspace.json`` name the round: from here on nothing changes."""
     workspace = context.workspace
     folder = workspace.round_dir(number)
-    context.store.write_queries(number, asked.queries)
+    context.store.write_queries(number, selection.queries)
     clock.stage("writing")
     share = labels.spent / context.inputs.total
     metrics: dict[str, Any] = {
         "round": number,
-        "strategy": asked.strategy,
+        "strategy": selection.strategy,
         "labelled_share": share,
         "labelled_pixels": labels.spent,
         "valid_pixels": context.inputs.total,
         "budget": budget.goal,
-        "queries": len(asked.queries),
-        "query_pixels": sum(query.pixels for query in asked.queries),
+        "queries": len(selection.queries),
+        "query_pixels": sum(query.pixels for query in selection.queries),
         **(training or {}),
-        **asked.diagnostics,
+        **selection.diagnostics,
         "seconds": clock.total(),
     }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1))
     shown = ("labelled_share", "budget", "queries", "query_pixels", "miou")
     workspace.update(
         round=number,
-        status="waiting" if asked.queries or not budget.last else "done",
+        status="waiting" if selection.queries or not budget.last else "done",
         progress={key: metrics.get(key) for key in shown},
     )
     note = "" if metrics.get("miou") is None else f", mIoU {metrics['miou']:.4f}"
-    context.reporter.say(f"Round {number}: {len(asked.queries)} queries{note}")
+    context.reporter.say(f"Round {number}: {len(selection.queries)} queries{note}")

@@ -11,9 +11,9 @@ from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
 from tsfal_geo.refinement.refiner import ActiveRefiner
-from tsfal_geo.rounds.context import Context
+from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import Pools, RoundLabels
-from tsfal_geo.rounds.validation import validation_set
 from tsfal_geo.training.callbacks import BEST_NAME, RESUME_NAME
 from tsfal_geo.training.fit import fit, warm_start
 from tsfal_geo.training.methods import method_named
@@ -24,7 +24,7 @@ _ROUND_SEEDS = 7919
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRound:
     """A round's networks.
 
     Attributes:
@@ -47,19 +47,37 @@ class Trained:
             self.earlier.unlink(missing_ok=True)
 
 
-def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
-    """Train (or go on training) a round and save its model."""
+def train_round(
+    context: RoundContext,
+    number: int,
+    labels: RoundLabels,
+    pools: Pools,
+    network: FirstNetwork | None = None,
+) -> TrainedRound:
+    """Train a round, or go on with its training, and save its model.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        labels: of the round.
+        pools: the chips by their part in training.
+        network: built with the workspace, for its first training.
+
+    Raises:
+        UserError: as the training raises.
+        Cancelled: asked to stop; the next call goes on from there.
+    """
     earlier = _earlier(context, number)
     going_on = earlier is not None and context.config.active.retrain == "continue"
     config = _round_config(context.config, number, going_on)
     folder = context.workspace.round_dir(number)
     steps = _steps(config, going_on)
-    module, datamodule, refiner = _build(context, config, number, labels, pools, steps)
+    module, datamodule, refiner = _build(context, config, number, labels, pools, steps, network)
     # A round that was stopped goes on from its own state.
     begins_from = earlier if going_on and not (folder / RESUME_NAME).exists() else None
     if config.active.retrain == "continue" and config.active.descent == "whole":
         before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
-        module.be_part_of(max(_planned(config), before + steps), before, begins_from)
+        module.continue_schedule(max(_planned(config), before + steps), before, begins_from)
     if begins_from is not None:
         warm_start(module, begins_from)
     result = fit(
@@ -75,10 +93,10 @@ def train_round(context: Context, number: int, labels: RoundLabels, pools: Pools
     metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
     _save(context, config, number, module, refiner, metrics)
     (folder / BEST_NAME).unlink(missing_ok=True)
-    return Trained(module, refiner, metrics, earlier, steps)
+    return TrainedRound(module, refiner, metrics, earlier, steps)
 
 
-def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools) -> Trained:
+def load_round(context: RoundContext, number: int, labels: RoundLabels, pools: Pools) -> TrainedRound:
     """The last round's networks as this round's, without training.
 
     Raises:
@@ -94,7 +112,7 @@ def load_round(context: Context, number: int, labels: RoundLabels, pools: Pools)
     module, _, refiner = _build(context, config, number, labels, pools, 1)
     warm_start(module, earlier)
     _save(context, config, number, module, refiner, {})
-    return Trained(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
+    return TrainedRound(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
 
 
 def _steps(config: Config, going_on: bool) -> int:
@@ -119,22 +137,27 @@ def _round_config(config: Config, number: int, going_on: bool) -> Config:
     return config.model_copy(update=update)
 
 
-def _earlier(context: Context, number: int) -> Path | None:
+def _earlier(context: RoundContext, number: int) -> Path | None:
     """The resume state of the last round that trained: rounds that only asked have none of their own."""
     paths = (context.workspace.round_dir(before) / RESUME_NAME for before in reversed(range(number)))
     return next((path for path in paths if path.is_file()), None)
 
 
-def _generation(context: Context, number: int) -> int:
+def _generation(context: RoundContext, number: int) -> int:
     folders = (context.workspace.round_dir(earlier) for earlier in range(number))
     return sum((folder / CARD_NAME).is_file() for folder in folders)
 
 
 def _build(
-    context: Context, config: Config, number: int, labels: RoundLabels, pools: Pools, steps: int
+    context: RoundContext,
+    config: Config,
+    number: int,
+    labels: RoundLabels,
+    pools: Pools,
+    steps: int,
+    network: FirstNetwork | None = None,
 ) -> tuple[SegmentationModule, TsfDataModule, ActiveRefiner | None]:
-    inputs, state = context.inputs, context.workspace.state
-    val = validation_set(state.val_dir, inputs, config) if state.val_dir else None
+    inputs, val = context.inputs, context.validation
     chips = inputs.chips
     datamodule = TsfDataModule(
         inputs.reader,
@@ -163,13 +186,14 @@ def _build(
         bands=inputs.reader.bands,
         refiner=refiner,
         generation=_generation(context, number),
+        first=network.segmenter if network is not None and network.seed == 2 * config.train.seed else None,
     )
     module.total_steps = steps
     return module, datamodule, refiner
 
 
 def _save(
-    context: Context,
+    context: RoundContext,
     config: Config,
     number: int,
     module: SegmentationModule,

@@ -24,7 +24,7 @@ _PROGRESS_SECONDS = 0.5
 Emit = Callable[[dict[str, Any]], None]
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpoints(TorchCheckpointIO):
     """Checkpoints that appear whole or not at all; the old one stays until the new one is on the disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -33,7 +33,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-class Keeper(Callback):
+class CheckpointCallback(Callback):
     """Validates and checkpoints by the module's own step, and stops when asked.
 
     Checkpoints are written before a step begins: then everything of the steps before, their validation

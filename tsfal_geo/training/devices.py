@@ -45,7 +45,7 @@ def choose_precision(config: TrainConfig) -> tuple[str, str]:
 _POLL_SECONDS = 0.2
 
 
-class Relay:
+class ProcessBridge:
     """A context whose ``emit`` and ``stopped`` work in spawned processes as well.
 
     Attributes:

@@ -23,8 +23,8 @@ from tsfal_geo.atomic import unsaved_work
 from tsfal_geo.config import Config, TrainConfig
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import Cancelled, WorkspaceError
-from tsfal_geo.training.callbacks import BEST_NAME, RESUME_NAME, Emit, Keeper, Progress, WholeCheckpoints
-from tsfal_geo.training.devices import Relay, choose_precision, uses_gpu
+from tsfal_geo.training.callbacks import BEST_NAME, RESUME_NAME, Emit, CheckpointCallback, Progress, AtomicCheckpoints
+from tsfal_geo.training.devices import ProcessBridge, choose_precision, uses_gpu
 from tsfal_geo.training.module import SegmentationModule
 
 _VALIDATIONS = 10
@@ -102,10 +102,10 @@ def fit(
         emit, stopped = tell, stop.is_set
         strategy = choose_strategy(config.train, module)
         if "spawn" in strategy:
-            relay = stack.enter_context(Relay(tell, stop))
+            relay = stack.enter_context(ProcessBridge(tell, stop))
             emit, stopped = relay.emit, relay.stopped
         val_every = config.train.val_every or max(1, math.ceil(steps / _VALIDATIONS))
-        keeper = Keeper(
+        keeper = CheckpointCallback(
             folder, checkpoint_every=config.train.checkpoint_every, val_every=val_every, stopped=stopped
         )
         trainer = Trainer(
@@ -179,7 +179,7 @@ def _surroundings(config: TrainConfig, folder: Path, start: int) -> dict[str, An
             CSVLogger(logs, name="", version=f"from-{start:06d}"),
             TensorBoardLogger(logs, name="", version="tensorboard", purge_step=start),
         ],
-        "plugins": [WholeCheckpoints()],
+        "plugins": [AtomicCheckpoints()],
         "default_root_dir": folder,
         "enable_checkpointing": False,
         "enable_progress_bar": False,

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.models.segmenter import Segmenter, enlarge
+from tsfal_geo.models.segmenter import Segmenter, upsample
 
 TeacherWeighting = Literal["none", "ael", "threshold"]
 PeerWeighting = Literal["none", "confidence"]
@@ -24,7 +24,7 @@ _RAREST = 0.001
 
 def log_probabilities(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Stride-4 logits (N, C, h4, w4) of any precision to float32 log-probabilities (N, C, *size)."""
-    return F.log_softmax(enlarge(logits.float(), Segmenter.LOGIT_STRIDE, size), dim=1)
+    return F.log_softmax(upsample(logits.float(), Segmenter.LOGIT_STRIDE, size), dim=1)
 
 
 def class_weights(counts: Sequence[int]) -> Tensor:
@@ -170,7 +170,7 @@ def peer_loss(
     return weighted_cross_entropy(log_p, target, weight, (target != IGNORE).sum().float())
 
 
-def rise(progress: float, share: float) -> float:
+def ramp_up(progress: float, share: float) -> float:
     """Weight of a loss that rises over the first ``share`` of a training: exp(−5 (1 − t)²).
 
     Source: Laine and Aila 2017, temporal ensembling.

@@ -14,9 +14,9 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import UserError
-from tsfal_geo.models.segmenter import Segmenter, enlarge
-from tsfal_geo.training.optimisers import build_optimiser, parameter_groups, take_over
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.models.segmenter import Segmenter, upsample
+from tsfal_geo.training.optimisers import build_optimiser, parameter_groups, load_moments
+from tsfal_geo.training.module_inputs import ModuleInputs
 
 Losses = dict[str, Tensor]
 """Losses by name; ``total`` is the one that is minimised, the others are only logged."""
@@ -41,15 +41,15 @@ class SegmentationModule(LightningModule):
     step: Tensor
     best_miou: Tensor
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Set up what is common."""
         super().__init__()
         self.automatic_optimization = False
-        self.config = parts.config
-        self.normaliser = parts.normaliser
-        self.class_names = tuple(parts.class_names)
-        self.branch = parts.branch
-        self.total_steps = parts.config.train.steps
+        self.config = inputs.config
+        self.normaliser = inputs.normaliser
+        self.class_names = tuple(inputs.class_names)
+        self.branch = inputs.branch
+        self.total_steps = inputs.config.train.steps
         self._descent: tuple[int, int] | None = None
         self._earlier: Path | None = None
         self.metrics: dict[str, float] = {}
@@ -114,7 +114,7 @@ class SegmentationModule(LightningModule):
             states = torch.load(self._earlier, map_location="cpu", weights_only=True)
             # There is one fewer where one of the two trainings has no slow groups.
             for optimiser, state in zip(optimisers, states["optimizer_states"], strict=False):
-                take_over(optimiser, state)
+                load_moments(optimiser, state)
         return optimisers
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -158,22 +158,22 @@ class SegmentationModule(LightningModule):
         train = self.config.train
         return train.lr * (1 - self.progress) ** train.poly_power
 
-    def be_part_of(self, whole_steps: int, steps_before: int, earlier: Path | None = None) -> None:
+    def continue_schedule(self, schedule_steps: int, steps_before: int, earlier: Path | None = None) -> None:
         """Train as a part of a longer descent of the rate, such as a round among rounds.
 
         Warm-up and ramps go by the whole descent too.
 
         Args:
-            whole_steps: of the descent, at least those before and this training's.
+            schedule_steps: of the descent, at least those before and this training's.
             steps_before: steps of it that came before this training.
             earlier: ``resume.ckpt`` of the part before, with whose moments the optimisers begin; None: they
                 begin anew.
         """
-        self._descent = whole_steps, steps_before
+        self._descent = schedule_steps, steps_before
         self._earlier = earlier
 
     @property
-    def whole_steps(self) -> int:
+    def schedule_steps(self) -> int:
         """Steps of the descent that this training is, or is a part of."""
         return self.total_steps if self._descent is None else self._descent[0]
 
@@ -190,7 +190,7 @@ class SegmentationModule(LightningModule):
     @property
     def progress(self) -> float:
         """Share of the descent's steps that is done, 0 to 1."""
-        return (self.steps_before + self._step) / self.whole_steps
+        return (self.steps_before + self._step) / self.schedule_steps
 
     def on_validation_model_train(self) -> None:
         """Go back to train mode by ``train``, on which networks hang more than a flag.
@@ -219,7 +219,7 @@ class SegmentationModule(LightningModule):
         networks = self.evaluated()
         for name, confusion in self.confusions.items():
             logits = networks[name](images).logits.float()
-            fine = enlarge(logits, Segmenter.LOGIT_STRIDE, (mask.shape[-2], mask.shape[-1]))
+            fine = upsample(logits, Segmenter.LOGIT_STRIDE, (mask.shape[-2], mask.shape[-1]))
             cast(MulticlassConfusionMatrix, confusion).update(fine.argmax(dim=1), mask)
 
     def on_validation_epoch_end(self) -> None:

@@ -47,7 +47,7 @@ def build_optimiser(groups: list[dict[str, Any]], train: TrainConfig) -> torch.o
     return torch.optim.SGD(rated, momentum=train.momentum, weight_decay=train.weight_decay)
 
 
-def take_over(optimiser: torch.optim.Optimizer, earlier: dict[str, Any]) -> None:
+def load_moments(optimiser: torch.optim.Optimizer, earlier: dict[str, Any]) -> None:
     """Go on with the moments that an optimiser of the same networks had.
 
     Rates, decays and momenta stay the optimiser's own. Nothing is taken over from another kind of optimiser

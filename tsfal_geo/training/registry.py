@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tsfal_geo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from tsfal_geo.training.module import SegmentationModule
-
+from tsfal_geo.training.module import SegmentationModule
 
 METHODS: dict[str, type[SegmentationModule]] = {}
 

@@ -24,7 +24,7 @@ from tsfal_geo.training.views import ChipSource, Sample, Views, collate, make_vi
 _AUX_WEIGHT = 0.4
 
 
-class LabelledBranch(nn.Module):
+class SupervisedBranch(nn.Module):
     """Labelled views with adaptive copy-paste, the supervised loss, and the bank that both feed on.
 
     Attributes:

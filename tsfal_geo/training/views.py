@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.augment import WeakAugment, weak_views
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.models.segmenter import Segmenter, enlarge
+from tsfal_geo.models.segmenter import Segmenter, upsample
 
 Sample = Mapping[str, Tensor]
 
@@ -104,7 +104,7 @@ def pixel_labels(logits: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (B, H, W) int64 argmax, 255 where not valid; (B, H, W) float32 in [0, 1], 0 where not valid.
     """
-    fine = enlarge(logits.float(), Segmenter.LOGIT_STRIDE, (valid.shape[-2], valid.shape[-1]))
+    fine = upsample(logits.float(), Segmenter.LOGIT_STRIDE, (valid.shape[-2], valid.shape[-1]))
     top, labels = fine.max(dim=1)
     confidence = (top - fine.logsumexp(dim=1)).exp()
     return labels.masked_fill(~valid, IGNORE), confidence.masked_fill(~valid, 0.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage.connection import reading
-from tsfal_geo.workspace.workspace import Workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 _PARTS = ("-wal", "-shm", "-journal")
 
@@ -37,7 +37,7 @@ def copy_workspace(source: Path, destination: Path) -> int:
         raise WorkspaceError(f"{destination}: exists already; name a folder that does not")
     if destination.resolve().is_relative_to(source.resolve()):
         raise WorkspaceError(f"{destination}: lies inside the workspace; name a folder outside {source}")
-    state = Workspace.open(source).state
+    state = WorkspaceFolder.open(source).state
     destination.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=destination.parent) as folder:
@@ -58,7 +58,7 @@ def copy_workspace(source: Path, destination: Path) -> int:
             count += 1
         temporary.rename(destination)
     # Orthophotos lie outside, named relative to the folder: the copy's own paths to them are written anew.
-    Workspace(destination, state).save(state)
+    WorkspaceFolder(destination, state).save(state)
     return count
 
 

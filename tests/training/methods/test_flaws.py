@@ -3,7 +3,7 @@ import torch
 from scipy.ndimage import gaussian_filter, maximum_filter
 from torch import nn
 
-from tsfal_geo.training.methods.flaws import FlawDetector, better_predictions, flaw_target, handled
+from tsfal_geo.training.methods.flaws import FlawDetector, better_predictions, flaw_target, smooth_flaws
 
 
 def blur(values, side):
@@ -31,7 +31,7 @@ def test_flaw_target_against_scipy():
 def test_handled_maps_are_smooth_scaled_and_empty_where_faint():
     flaws = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(0))
     flaws[1] *= 0.05
-    maps = handled(flaws)
+    maps = smooth_flaws(flaws)
     expected = scaled(blur(flaws[0].double().numpy().clip(0), 5))
     np.testing.assert_allclose(maps[0].numpy(), expected, atol=1e-5)
     assert (maps[1] == 0).all()

@@ -39,7 +39,7 @@ class TestGct(MethodTester):
         found = torch.from_numpy(rng.random((4, 64, 64))).float()
         wanted = torch.from_numpy(rng.random((4, 64, 64))).float()
         monkeypatch.setattr(module, "_judge", lambda images, p: judged)
-        monkeypatch.setattr(gct, "handled", lambda maps: maps)
+        monkeypatch.setattr(gct, "smooth_flaws", lambda maps: maps)
         monkeypatch.setattr(gct, "flaw_target", lambda p, labels: wanted)
         monkeypatch.setattr(module.detector, "forward", lambda images, p: found)
         joint, seen = module.joint, []

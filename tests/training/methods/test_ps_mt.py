@@ -6,7 +6,7 @@ import torch
 
 from tests.helpers.method_tester import MethodTester
 from tsfal_geo.models.encoders import EncoderFeatures
-from tsfal_geo.training.methods.ps_mt import cosine_rise, ensemble, strict_loss, teacher_turn
+from tsfal_geo.training.methods.ps_mt import cosine_ramp_up, ensemble, strict_loss, active_teacher_at
 
 
 class TestPsMt(MethodTester):
@@ -62,8 +62,8 @@ class TestPsMt(MethodTester):
 
 
 def test_turns():
-    assert [teacher_turn(step, 3) for step in range(8)] == [0, 0, 0, 1, 1, 1, 0, 0]
-    assert [teacher_turn(step, 0) for step in range(3)] == [0, 1, 0]
+    assert [active_teacher_at(step, 3) for step in range(8)] == [0, 0, 0, 1, 1, 1, 0, 0]
+    assert [active_teacher_at(step, 0) for step in range(3)] == [0, 1, 0]
 
 
 def test_ensemble_is_the_mean_of_the_logits():
@@ -82,4 +82,4 @@ def test_strict_loss_by_hand():
 
 @pytest.mark.parametrize(("progress", "expected"), [(0, 0), (0.01, 0.5), (0.005, 0.1464466), (0.5, 1)])
 def test_cosine_rise(progress, expected):
-    assert cosine_rise(progress, 0.02) == pytest.approx(expected)
+    assert cosine_ramp_up(progress, 0.02) == pytest.approx(expected)

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tsfal_geo.inference.rows.layers import Averaged, Each, Enlarged, Line, Windowed
 from tsfal_geo.models.encoders import LOW_STRIDE
-from tsfal_geo.models.head import ImageMean, LocalMean, alike, enlarge, enlarge_to, spread
+from tsfal_geo.models.head import ImageMean, LocalMean, alike, upsample, upsample_to, spread
 
 _ROW_MODULES = (
     _BatchNorm, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.SiLU, nn.GELU, nn.Sigmoid,
@@ -50,7 +50,7 @@ class Step:
 
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=(alike, enlarge, enlarge_to, spread))
+        super().__init__(autowrap_functions=(alike, upsample, upsample_to, spread))
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         leaf = isinstance(m, (ImageMean, LocalMean, *_ROW_MODULES))
@@ -69,8 +69,8 @@ def traced(network: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
         raise UnstreamableError(f"cannot be traced: {error}") from error
     for node in module.graph.nodes:
         # Sizes fit by construction, as the input's are multiples of all strides.
-        if node.op == "call_function" and node.target in (enlarge, enlarge_to, spread):
-            node.args, node.kwargs = node.args[:1] if node.target is not enlarge else node.args[:2], {}
+        if node.op == "call_function" and node.target in (upsample, upsample_to, spread):
+            node.args, node.kwargs = node.args[:1] if node.target is not upsample else node.args[:2], {}
     module.graph.eliminate_dead_code()
     return module.graph, dict(module.named_modules())
 
@@ -162,9 +162,9 @@ class Compiler:
     def _function(self, node: fx.Node) -> None:
         target: Any = node.target
         source = node.all_input_nodes[0] if node.all_input_nodes else None
-        if target in (enlarge, enlarge_to) and source is not None:
+        if target in (upsample, upsample_to) and source is not None:
             stride = self.stride[source]
-            factor = stride // LOW_STRIDE if target is enlarge_to else node.args[1]
+            factor = stride // LOW_STRIDE if target is upsample_to else node.args[1]
             assert isinstance(factor, int)
             reach = self.reach[source] + (stride if factor > 1 else 0)
             self._append(node, partial(Enlarged, factor), stride // factor, reach)

@@ -16,7 +16,7 @@ from tsfal_geo.atomic import replace_file
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.errors import UserError
 from tsfal_geo.inference.outputs import PredictFn
-from tsfal_geo.models.head import enlarge
+from tsfal_geo.models.head import upsample
 from tsfal_geo.models.io import ModelCard, load_model
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.raster.stats import Normalisation
@@ -36,7 +36,7 @@ class _Whole(nn.Module):
         values = ((image * 255.0).clamp(n.low, n.high) - n.mean) / n.std
         logits = self.segmenter(values).logits
         size = (image.shape[-2], image.shape[-1])
-        return enlarge(logits.softmax(1), Segmenter.LOGIT_STRIDE, size)
+        return upsample(logits.softmax(1), Segmenter.LOGIT_STRIDE, size)
 
 
 def export_onnx(folder: Path, path: Path, *, resolution: float | None, overlap: float) -> ModelCard:

@@ -20,7 +20,7 @@ from tsfal_geo.training.adaptive_augmentation import box_mask, draw_boxes, mix
 from tsfal_geo.training.banks import PresenceBank
 from tsfal_geo.training.losses import teacher_loss
 from tsfal_geo.training.methods.base import WithTeacher
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.views import Views, collate
 
 
@@ -54,17 +54,17 @@ class AdaptiveTeacher(WithTeacher):
 
     WARMUP: ClassVar[float] = 0.05
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build student, teacher and an empty presence bank."""
-        super().__init__(parts)
-        tsf = parts.config.tsf
+        super().__init__(inputs)
+        tsf = inputs.config.tsf
         self.teacher.decay = tsf.ema_decay
-        self.presence = PresenceBank(len(self.class_names), parts.unlabelled_chips, tsf.presence_min_area)
+        self.presence = PresenceBank(len(self.class_names), inputs.unlabelled_chips, tsf.presence_min_area)
 
     def begin(self, total_steps: int) -> None:
         """Start anew; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
-        self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, self.whole_steps)
+        self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, self.schedule_steps)
 
     def with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
         """The base images, then a partner each, and the classes that chose them; none without CutMix."""

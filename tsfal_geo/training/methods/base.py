@@ -15,7 +15,7 @@ from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
 from tsfal_geo.training.losses import log_probabilities
 from tsfal_geo.training.methods.mixing import Mixing, Sampler, draw_mixing
 from tsfal_geo.training.module import Losses, SegmentationModule
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.views import Views, collate, make_views
 
 
@@ -47,17 +47,17 @@ class SemiSupervised(SegmentationModule):
 
     WARMUP: ClassVar[float] = 0.0
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Set up what is common; networks are the subclass's."""
-        super().__init__(parts)
-        self.jitter = ColourJitter(parts.config.augment.colour or 0.0, parts.bands)
-        self.unlabelled_chips = parts.unlabelled_chips
+        super().__init__(inputs)
+        self.jitter = ColourJitter(inputs.config.augment.colour or 0.0, inputs.bands)
+        self.unlabelled_chips = inputs.unlabelled_chips
 
     @property
     def warmup_steps(self) -> int:
         """Steps before unlabelled images count."""
         given = self.config.tsf.warmup_steps
-        return round(self.WARMUP * self.whole_steps) if given is None else given
+        return round(self.WARMUP * self.schedule_steps) if given is None else given
 
     @property
     def warm(self) -> bool:
@@ -68,7 +68,7 @@ class SemiSupervised(SegmentationModule):
     def since_warmup(self) -> float:
         """Share of the steps after the warm-up that is done, by which ramps go."""
         start = self.warmup_steps
-        return max(0.0, (self.steps_before + self._step - start) / max(1, self.whole_steps - start))
+        return max(0.0, (self.steps_before + self._step - start) / max(1, self.schedule_steps - start))
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """The losses of a step that are summed, by name; those on labelled images begin with ``labelled``.
@@ -88,7 +88,7 @@ class SemiSupervised(SegmentationModule):
         else:
             joints = {name: self.joint(network, labelled) for name, network in self.learners().items()}
             losses = {f"labelled_{name}": self.supervised(joint, labelled) for name, joint in joints.items()}
-            self.remember(next(iter(joints.values())), labelled)
+            self.update_bank(next(iter(joints.values())), labelled)
         return {"total": torch.stack(list(losses.values())).sum(), **losses}
 
     def views(self, batch: dict[str, Any]) -> Views:
@@ -109,7 +109,7 @@ class SemiSupervised(SegmentationModule):
         """The supervised loss of the labelled branch."""
         return self.branch.loss(joint.output, joint.known, labelled.labels)
 
-    def remember(self, joint: Joint, labelled: Views) -> None:
+    def update_bank(self, joint: Joint, labelled: Views) -> None:
         """Update the bank that copy-paste draws by; once a step, by the network that makes the map."""
         self.branch.bank.update(joint.known.detach(), labelled.labels)
 
@@ -156,16 +156,16 @@ class WithTeacher(SemiSupervised):
 
     DECAY: ClassVar[float] = 0.99
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build both."""
-        super().__init__(parts)
-        self.student = parts.network(0)
+        super().__init__(inputs)
+        self.student = inputs.network(0)
         self.teacher = EmaTeacher(self.student, self.DECAY)
 
     def begin(self, total_steps: int) -> None:
         """Start anew; the teacher's memory is at most a tenth of the training, as in TSF."""
         super().begin(total_steps)
-        self.teacher.decay = bounded_decay(self.DECAY, self.whole_steps)
+        self.teacher.decay = bounded_decay(self.DECAY, self.schedule_steps)
 
     @property
     def predictor(self) -> Segmenter:

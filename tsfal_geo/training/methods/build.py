@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 from tsfal_geo.raster.stats import Normalisation
 from tsfal_geo.training.methods import method_named
 from tsfal_geo.training.module import SegmentationModule
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.refiner_protocol import Refiner
-from tsfal_geo.training.supervised_branch import LabelledBranch
+from tsfal_geo.training.supervised_branch import SupervisedBranch
 
 
 def build_module(
@@ -26,6 +26,7 @@ def build_module(
     bands: int,
     refiner: Refiner | None = None,
     generation: int = 0,
+    first: Segmenter | None = None,
 ) -> SegmentationModule:
     """Build what ``config.train.method`` names.
 
@@ -41,6 +42,7 @@ def build_module(
         bands: image bands among the channels (heights come after them).
         refiner: error mask and PLAR of the active loop.
         generation: rounds of the active loop that trained before this one.
+        first: the network of seed 2s, where it was built before; None: it is built.
 
     Raises:
         ConfigError: an encoder that does not exist.
@@ -49,16 +51,22 @@ def build_module(
     normaliser = Normaliser(statistics)
     channels, classes, seed = len(statistics.mean), len(class_names), 2 * config.train.seed
     unlabelled = datamodule.unlabelled
-    parts = Parts(
+
+    def network(number: int) -> Segmenter:
+        if number == 0 and first is not None:
+            return first
+        return build_segmenter(config.model, channels, classes, seed + number)
+
+    inputs = ModuleInputs(
         config=config,
         normaliser=normaliser,
         class_names=class_names,
-        branch=LabelledBranch(config, normaliser, datamodule, class_counts),
-        network=lambda number: build_segmenter(config.model, channels, classes, seed + number),
+        branch=SupervisedBranch(config, normaliser, datamodule, class_counts),
+        network=network,
         class_counts=class_counts,
         bands=bands,
         unlabelled_chips=len(unlabelled.chips) if unlabelled is not None else 0,
         refiner=refiner,
         generation=generation,
     )
-    return method_named(config.train.method)(parts)
+    return method_named(config.train.method)(inputs)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.segmenter import Segmenter
-from tsfal_geo.training.losses import cross_entropy, rise
+from tsfal_geo.training.losses import cross_entropy, ramp_up
 from tsfal_geo.training.methods import perturbations as perturb
 from tsfal_geo.training.methods.base import SemiSupervised
 from tsfal_geo.training.methods.targets import squared_error, with_manual
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -43,14 +43,14 @@ class Cct(SemiSupervised):
         decoders: by name of the perturbation, ``COPIES`` each.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the network and the decoders, these from the run's seed."""
-        super().__init__(parts)
-        self.network = parts.network(0)
+        super().__init__(inputs)
+        self.network = inputs.network(0)
         width, doublings = self._f1()
         classes = len(self.class_names)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(parts.config.train.seed)
+            torch.manual_seed(inputs.config.train.seed)
             self.decoders = nn.ModuleDict(
                 {
                     name: nn.ModuleList(_decoder(width, classes, doublings) for _ in range(COPIES))
@@ -103,10 +103,10 @@ class Cct(SemiSupervised):
         manual = unlabelled.labels.masked_fill(~unlabelled.valid, IGNORE)
         losses = {
             "labelled": self.supervised(joint, labelled),
-            "consistency": WEIGHT * rise(self.since_warmup, RAMP) * torch.stack(errors).mean(),
+            "consistency": WEIGHT * ramp_up(self.since_warmup, RAMP) * torch.stack(errors).mean(),
             "manual": cross_entropy(joint.rest, manual),
         }
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return losses
 
     def _perturbed(self, f1: Tensor, classes: Tensor, rng: np.random.Generator) -> list[Tensor]:

@@ -11,7 +11,7 @@ from tsfal_geo.training.methods.base import SemiSupervised
 from tsfal_geo.training.methods.mixing import three_boxes
 from tsfal_geo.training.methods.targets import hard_targets
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -23,10 +23,10 @@ WEIGHT = 5.0
 class Cps(SemiSupervised):
     """Two networks with differently initialised heads; the first makes the map, as the authors report."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build both."""
-        super().__init__(parts)
-        self.left, self.right = parts.network(0), parts.network(1)
+        super().__init__(inputs)
+        self.left, self.right = inputs.network(0), inputs.network(1)
 
     @property
     def predictor(self) -> Segmenter:
@@ -59,5 +59,5 @@ class Cps(SemiSupervised):
             "left": WEIGHT * cross_entropy(left.rest, by_right),
             "right": WEIGHT * cross_entropy(right.rest, by_left),
         }
-        self.remember(left, labelled)
+        self.update_bank(left, labelled)
         return losses

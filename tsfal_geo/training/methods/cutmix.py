@@ -32,7 +32,7 @@ class CutMix(WithTeacher):
             "labelled": self.supervised(joint, labelled),
             "consistency": WEIGHT * confident_share(target, mixed.valid) * error,
         }
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return losses
 
 

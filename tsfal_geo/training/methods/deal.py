@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.emd import emd_loss
-from tsfal_geo.models.segmenter import Segmenter, enlarge
+from tsfal_geo.models.segmenter import Segmenter, upsample
 from tsfal_geo.training.losses import log_probabilities
 from tsfal_geo.training.methods.supervised import Supervised
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 
 _POOL = 2
@@ -48,12 +48,12 @@ class DifficultyBranch(nn.Module):
 class Deal(Supervised):
     """L_sup plus the branch's balanced cross-entropy to the error mask, weight 1."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build network and branch; the branch is drawn from the training's seed."""
-        super().__init__(parts)
+        super().__init__(inputs)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(parts.config.train.seed)
-            self.hard = DifficultyBranch(len(parts.class_names))
+            torch.manual_seed(inputs.config.train.seed)
+            self.hard = DifficultyBranch(len(inputs.class_names))
 
     def extra_groups(self) -> list[dict[str, Any]]:
         """The branch learns at the head's rate."""
@@ -66,7 +66,7 @@ class Deal(Supervised):
         log_p = log_probabilities(output.logits, views.size)
         known = self.branch.loss(output, log_p, views.labels)
         with torch.autocast(self.device.type, enabled=False):
-            hard = enlarge(self.hard(output.logits), STRIDE, views.size)
+            hard = upsample(self.hard(output.logits), STRIDE, views.size)
         wrong = log_p.detach().argmax(1) != views.labels
         difficulty = emd_loss(hard, wrong, views.labels != IGNORE)
         self.branch.bank.update(log_p.detach(), views.labels)
@@ -75,4 +75,4 @@ class Deal(Supervised):
     def difficulty(self, logits: Tensor) -> Tensor:
         """Difficulty in 0..1 on the cells of the logits: (N, C, h4, w4) to (N, h4, w4)."""
         size = (logits.shape[-2], logits.shape[-1])
-        return enlarge(self.hard(logits), _POOL, size)[:, 0].sigmoid()
+        return upsample(self.hard(logits), _POOL, size)[:, 0].sigmoid()

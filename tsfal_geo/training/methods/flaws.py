@@ -73,7 +73,7 @@ def flaw_target(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def handled(flaws: Tensor) -> Tensor:
+def smooth_flaws(flaws: Tensor) -> Tensor:
     """Predicted flaw maps (N, H, W), smoothed and scaled to [0, 1] each; 0 where a map is at most 0.1."""
     smooth = _blur(flaws.detach().float().clamp_min(0)[:, None], _MAP_BLUR)
     present = smooth.amax(dim=(1, 2, 3), keepdim=True) > _CLIP
@@ -90,7 +90,7 @@ def better_predictions(
     Args:
         left: (N, C, H, W) probabilities.
         right: the other network's.
-        left_flaws: (N, H, W) from `handled`.
+        left_flaws: (N, H, W) from `smooth_flaws`.
         right_flaws: the other network's.
 
     Returns:

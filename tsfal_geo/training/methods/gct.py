@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tsfal_geo.models.segmenter import Segmenter
-from tsfal_geo.training.losses import rise
+from tsfal_geo.training.losses import ramp_up
 from tsfal_geo.training.methods.base import SemiSupervised
-from tsfal_geo.training.methods.flaws import FlawDetector, better_predictions, flaw_target, handled
+from tsfal_geo.training.methods.flaws import FlawDetector, better_predictions, flaw_target, smooth_flaws
 from tsfal_geo.training.methods.targets import squared_error, with_manual
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -38,12 +38,12 @@ class Gct(SemiSupervised):
     constant.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the networks, and the detector from the run's seed."""
-        super().__init__(parts)
-        self.left, self.right = parts.network(0), parts.network(1)
+        super().__init__(inputs)
+        self.left, self.right = inputs.network(0), inputs.network(1)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(parts.config.train.seed)
+            torch.manual_seed(inputs.config.train.seed)
             self.detector = FlawDetector(self.normaliser.mean.shape[0] + len(self.class_names))
 
     @property
@@ -80,8 +80,8 @@ class Gct(SemiSupervised):
         joints = [self.joint(network, labelled, unlabelled.images) for network in (self.left, self.right)]
         left, right = (joint.rest.exp() for joint in joints)
         flaws = self._judge(unlabelled.images, torch.cat((left, right)))
-        *targets, bad = better_predictions(left.detach(), right.detach(), *handled(flaws).chunk(2))
-        ramp = CONSISTENCY * rise(self.since_warmup, RAMP)
+        *targets, bad = better_predictions(left.detach(), right.detach(), *smooth_flaws(flaws).chunk(2))
+        ramp = CONSISTENCY * ramp_up(self.since_warmup, RAMP)
         consistency = [
             squared_error(p, with_manual(target, unlabelled.labels), unlabelled.valid)
             for p, target in zip((left, right), targets, strict=True)
@@ -95,7 +95,7 @@ class Gct(SemiSupervised):
             "correction": CORRECTION * 2 * (flaws.square() * where).mean(),
             "detector": DETECTION * self._detector_error(labelled, [joint.known for joint in joints]),
         }
-        self.remember(joints[0], labelled)
+        self.update_bank(joints[0], labelled)
         return losses
 
     def _judge(self, images: Tensor, probabilities: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tsfal_geo.training.losses import rise
+from tsfal_geo.training.losses import ramp_up
 from tsfal_geo.training.methods.base import WithTeacher
 from tsfal_geo.training.methods.targets import soft_targets, squared_error
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -30,22 +30,22 @@ NOISE = 0.15
 class MeanTeacher(WithTeacher):
     """Student and teacher see the same unlabelled images, the student's perturbed."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build both."""
-        super().__init__(parts)
-        self.bands = parts.bands
+        super().__init__(inputs)
+        self.bands = inputs.bands
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """L_sup + w(t) · 100 · MSE(student, teacher)."""
         target = soft_targets(self.teach(unlabelled).logits, unlabelled)
         images = self.perturbed(unlabelled.images, unlabelled.valid, rng)
         joint = self.joint(self.student, labelled, images)
-        weight = WEIGHT * rise(self.since_warmup, RAMP)
+        weight = WEIGHT * ramp_up(self.since_warmup, RAMP)
         losses = {
             "labelled": self.supervised(joint, labelled),
             "consistency": weight * squared_error(joint.rest.exp(), target, unlabelled.valid),
         }
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return losses
 
     def perturbed(self, images: Tensor, valid: Tensor, rng: np.random.Generator) -> Tensor:

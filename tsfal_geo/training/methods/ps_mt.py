@@ -25,7 +25,7 @@ from tsfal_geo.training.methods.mixing import three_boxes
 from tsfal_geo.training.methods.perturbations import adversarial
 from tsfal_geo.training.methods.targets import hard_targets
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -48,17 +48,17 @@ class PsMt(SemiSupervised):
 
     WARMUP: ClassVar[float] = 5 / 450
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build all three."""
-        super().__init__(parts)
-        self.student = parts.network(0)
+        super().__init__(inputs)
+        self.student = inputs.network(0)
         self.teachers = nn.ModuleList(EmaTeacher(self.student, DECAY) for _ in range(2))
 
     def begin(self, total_steps: int) -> None:
         """Start anew; a teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
         for teacher in self.teachers:
-            teacher.decay = bounded_decay(DECAY, self.whole_steps)  # type: ignore[assignment]
+            teacher.decay = bounded_decay(DECAY, self.schedule_steps)  # type: ignore[assignment]
 
     @property
     def predictor(self) -> Segmenter:
@@ -85,7 +85,7 @@ class PsMt(SemiSupervised):
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         world = torch.distributed.get_world_size() if distributed else 1
         batch = self.config.train.batch_unlabelled * world
-        return teacher_turn(self._step, math.ceil(self.unlabelled_chips / batch))
+        return active_teacher_at(self._step, math.ceil(self.unlabelled_chips / batch))
 
     def after_step(self) -> None:
         """One teacher follows the student, in the warm-up both."""
@@ -106,12 +106,12 @@ class PsMt(SemiSupervised):
         output = self.student(self.prepared(images), perturb=lambda stages: self._disturbed(stages, known))
         log_p = log_probabilities(output.logits, labelled.size)
         joint = Joint(output, log_p[:known], log_p[known:])
-        weight = WEIGHT * cosine_rise(self.since_warmup, RAMP)
+        weight = WEIGHT * cosine_ramp_up(self.since_warmup, RAMP)
         losses = {
             "labelled_student": self.supervised(joint, labelled),
             "teachers": weight * strict_loss(joint.rest, labels, confidence),
         }
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return losses
 
     def _disturbed(self, stages: EncoderFeatures, known: int) -> EncoderFeatures:
@@ -130,7 +130,7 @@ class PsMt(SemiSupervised):
         return again(*stages[:-1], torch.cat((own, disturbed.to(own.dtype))))
 
 
-def teacher_turn(step: int, epoch: int) -> int:
+def active_teacher_at(step: int, epoch: int) -> int:
     """Whose turn it is at a step: the first teacher's in the first pass of ``epoch`` steps, then in turn."""
     return step // max(1, epoch) % 2
 
@@ -152,6 +152,6 @@ def strict_loss(log_p: Tensor, labels: Tensor, confidence: Tensor) -> Tensor:
     return weighted_cross_entropy(log_p, labels, confidence * sure, sure.sum().float())
 
 
-def cosine_rise(progress: float, share: float) -> float:
+def cosine_ramp_up(progress: float, share: float) -> float:
     """Weight of a loss that rises from 0 to 1 over the first ``share`` of a training, as half a cosine."""
     return (1 - math.cos(math.pi * min(1.0, progress / share))) / 2

@@ -22,7 +22,7 @@ from tsfal_geo.training import adaptive_augmentation as copypaste
 from tsfal_geo.training.adaptive_augmentation import mix
 from tsfal_geo.training.losses import log_probabilities, weighted_cross_entropy
 from tsfal_geo.training.module import Losses, SegmentationModule
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views, collate, make_views, pixel_labels
 
@@ -44,22 +44,22 @@ class S4al(SegmentationModule):
 
     replay: Tensor
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the networks."""
-        super().__init__(parts)
-        self.student = parts.network(0)
+        super().__init__(inputs)
+        self.student = inputs.network(0)
         self.teacher = EmaTeacher(self.student, DECAY)
         # Not the labelled branch's: that has none without copy-paste, which the authors do not use.
-        self.tail = copypaste.tail_classes(parts.class_counts)
-        self.jitter = ColourJitter(parts.config.augment.colour or 0.0, parts.bands)
-        self.adaptive = parts.generation > 0
-        self.unlabelled_chips = parts.unlabelled_chips
+        self.tail = copypaste.tail_classes(inputs.class_counts)
+        self.jitter = ColourJitter(inputs.config.augment.colour or 0.0, inputs.bands)
+        self.adaptive = inputs.generation > 0
+        self.unlabelled_chips = inputs.unlabelled_chips
         self.register_buffer("replay", torch.full((REPLAY,), -1, dtype=torch.int64))
 
     def begin(self, total_steps: int) -> None:
         """Start anew, the replay buffer empty; the teacher's memory is at most a tenth of the training."""
         super().begin(total_steps)
-        self.teacher.decay = min(DECAY, max(0.0, 1 - 1 / (_MEMORY * self.whole_steps)))
+        self.teacher.decay = min(DECAY, max(0.0, 1 - 1 / (_MEMORY * self.schedule_steps)))
         self.replay.fill_(-1)
 
     @property

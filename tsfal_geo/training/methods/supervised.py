@@ -10,7 +10,7 @@ from torch import nn
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.training.losses import log_probabilities
 from tsfal_geo.training.module import Losses, SegmentationModule
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 
 
@@ -20,10 +20,10 @@ class Supervised(SegmentationModule):
 
     uses_unlabelled = False
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the network."""
-        super().__init__(parts)
-        self.network = parts.network(0)
+        super().__init__(inputs)
+        self.network = inputs.network(0)
 
     @property
     def predictor(self) -> Segmenter:

@@ -22,10 +22,10 @@ def hard_targets(logits: Tensor, views: Views) -> tuple[Tensor, Tensor]:
     Returns:
         (B, H, W) int64, 255 where not valid; (B, H, W) float32, 1 where a person said it, 0 where not valid.
     """
-    return overridden(*pixel_labels(logits, views.valid), views)
+    return override_with_manual(*pixel_labels(logits, views.valid), views)
 
 
-def overridden(labels: Tensor, confidence: Tensor, views: Views) -> tuple[Tensor, Tensor]:
+def override_with_manual(labels: Tensor, confidence: Tensor, views: Views) -> tuple[Tensor, Tensor]:
     """Labels and confidence (B, H, W) with what people said in their place, in full confidence."""
     said = (views.labels != IGNORE) & views.valid
     return torch.where(said, views.labels, labels), confidence.masked_fill(said, 1.0)

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.segmenter import Segmenter, SegmenterOutput
 from tsfal_geo.training.banks import Alignment
-from tsfal_geo.training.losses import log_probabilities, peer_loss, rise
+from tsfal_geo.training.losses import log_probabilities, peer_loss, ramp_up
 from tsfal_geo.training.methods.adaptive import AdaptiveTeacher, Taught
-from tsfal_geo.training.methods.targets import overridden
+from tsfal_geo.training.methods.targets import override_with_manual
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import PseudoLabels, Views, pixel_labels, pseudo_labels
 
@@ -44,16 +44,16 @@ class Unlabelled(Taught):
 class Tsf(AdaptiveTeacher):
     """Three networks, their losses, adaptive augmentation, and the active loop's refiner if there is one."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the networks; without unlabelled chips only L_sup is there.
 
         Without a refiner manual labels override pseudo-labels, nothing else.
         """
-        super().__init__(parts)
-        self.friend = parts.network(1)
-        self.refiner = parts.refiner
-        aligns = parts.config.tsf.align and parts.unlabelled_chips
-        self.alignment = Alignment(parts.class_counts, networks=3) if aligns else None
+        super().__init__(inputs)
+        self.friend = inputs.network(1)
+        self.refiner = inputs.refiner
+        aligns = inputs.config.tsf.align and inputs.unlabelled_chips
+        self.alignment = Alignment(inputs.class_counts, networks=3) if aligns else None
 
     def learners(self) -> dict[str, Segmenter]:
         """Student and friend."""
@@ -152,7 +152,7 @@ class Tsf(AdaptiveTeacher):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The teacher's labels after PLAR and manual override, their confidence, and where people voted."""
         if self.refiner is None:
-            return *overridden(pseudo.labels, pseudo.confidence, views), torch.zeros_like(views.valid)
+            return *override_with_manual(pseudo.labels, pseudo.confidence, views), torch.zeros_like(views.valid)
         with torch.autocast(self.device.type, enabled=False):
             labels, confidence, refined = self.refiner.refine(
                 output, pseudo.labels, pseudo.confidence, views.labels.to(torch.uint8), self.progress
@@ -172,7 +172,7 @@ class Tsf(AdaptiveTeacher):
         if self.config.preset == "strong":
             by_student, by_friend = (torch.where(said, extra.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~extra.valid, IGNORE) for y in (by_student, by_friend))
-        weight = rise(self.since_warmup, tsf.ramp or 0.0)
+        weight = ramp_up(self.since_warmup, tsf.ramp or 0.0)
         share = 1.0 if tsf.pseudo_weight is None else tsf.pseudo_weight
         by_teacher = self.teacher_loss(log_s, seen, extra, share)
         weighting = tsf.peer_weighting or "none"

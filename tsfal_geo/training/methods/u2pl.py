@@ -21,9 +21,9 @@ from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.training.losses import cross_entropy, log_probabilities
 from tsfal_geo.training.methods.adaptive import AdaptiveTeacher
 from tsfal_geo.training.methods.contrast import Cells, ClassQueues, contrast
-from tsfal_geo.training.methods.targets import overridden
+from tsfal_geo.training.methods.targets import override_with_manual
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views, pseudo_labels
 
@@ -41,12 +41,12 @@ class U2pl(AdaptiveTeacher):
         queues: vectors that are surely not of a class.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the networks, the projectors and empty queues."""
-        super().__init__(parts)
+        super().__init__(inputs)
         width = self.student.head.classifier.in_channels
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(parts.config.train.seed)
+            torch.manual_seed(inputs.config.train.seed)
             self.projector = nn.Sequential(
                 nn.Conv2d(width, FEATURES, 1),
                 nn.BatchNorm2d(FEATURES),
@@ -84,7 +84,7 @@ class U2pl(AdaptiveTeacher):
             vectors = self.teacher_projector(output.f2).float()
         pseudo = pseudo_labels(output.logits[count:], views.valid)
         self.presence.mark(views.index, pseudo.cells)
-        labels, _ = overridden(pseudo.labels, pseudo.confidence, views)
+        labels, _ = override_with_manual(pseudo.labels, pseudo.confidence, views)
         doubt = entropy(log_probabilities(output.logits[count:], views.size))
         # A person's label is beyond doubt.
         doubt = doubt.masked_fill(views.labels != IGNORE, _CERTAIN)
@@ -103,7 +103,7 @@ class U2pl(AdaptiveTeacher):
             cells = _cells(labelled, labels, doubt, valid, bounds, torch.cat((log_p[:count], small[0])))
             teacher = torch.cat((vectors[:count], small[1]))
             losses["contrast"] = CONTRAST_WEIGHT * contrast(student, teacher, cells, self.queues)
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return losses
 
 

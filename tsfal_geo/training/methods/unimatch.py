@@ -19,7 +19,7 @@ from tsfal_geo.training.methods.features import dropped
 from tsfal_geo.training.methods.mixing import Mixing, draw_mixing, sometimes_box
 from tsfal_geo.training.methods.targets import hard_targets
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -36,11 +36,11 @@ LABELLED_WEIGHT, STRONG_WEIGHT, FEATURE_WEIGHT = 1 / 2, 1 / 8, 1 / 4
 class UniMatch(SemiSupervised):
     """One network."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build the network."""
-        super().__init__(parts)
-        self.network = parts.network(0)
-        self.augment = StrongAugment(parts.bands)
+        super().__init__(inputs)
+        self.network = inputs.network(0)
+        self.augment = StrongAugment(inputs.bands)
 
     @property
     def predictor(self) -> Segmenter:
@@ -75,7 +75,7 @@ class UniMatch(SemiSupervised):
             for part, mixing in zip(strong, mixings, strict=True)
         ]
         by_features = confident_loss(perturbed, labels[:count], confidence[:count])
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return {
             "labelled": LABELLED_WEIGHT * self.supervised(joint, labelled),
             "strong": STRONG_WEIGHT * torch.stack(by_strong).sum(),

@@ -16,7 +16,7 @@ from tsfal_geo.training.methods.mixing import draw_mixing, sometimes_box
 from tsfal_geo.training.methods.targets import hard_targets
 from tsfal_geo.training.methods.unimatch import confident_loss, strong_views
 from tsfal_geo.training.module import Losses
-from tsfal_geo.training.parts import Parts
+from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
@@ -35,10 +35,10 @@ class UniMatchV2(WithTeacher):
 
     DECAY = 0.996
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, inputs: ModuleInputs) -> None:
         """Build both."""
-        super().__init__(parts)
-        self.augment = StrongAugment(parts.bands)
+        super().__init__(inputs)
+        self.augment = StrongAugment(inputs.bands)
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
         """(L_x + (s1 + s2) / 2) / 2."""
@@ -56,7 +56,7 @@ class UniMatchV2(WithTeacher):
             confident_loss(part, mixing(labels), mixing(confidence), THRESHOLD)
             for part, mixing in zip(joint.rest.split(count), mixings, strict=True)
         ]
-        self.remember(joint, labelled)
+        self.update_bank(joint, labelled)
         return {
             "labelled": LABELLED_WEIGHT * self.supervised(joint, labelled),
             "strong": STRONG_WEIGHT * torch.stack(by_strong).sum(),

@@ -22,7 +22,7 @@ from tsfal_geo.versions import package_versions
 from tsfal_geo.workspace.state import INDEX, State, reading_index, state_from_json, state_to_json
 
 
-class Workspace:
+class WorkspaceFolder:
     """One project's folder. The engine is the only writer of ``workspace.json`` and ``rounds/``."""
 
     def __init__(self, root: Path, state: State) -> None:
@@ -30,7 +30,7 @@ class Workspace:
         self.state = state
 
     @classmethod
-    def create(cls, root: Path, state: State, config: Config) -> Workspace:
+    def create(cls, root: Path, state: State, config: Config) -> WorkspaceFolder:
         """Make the folders and write ``workspace.json`` and ``tsfal.yaml``."""
         workspace = cls(root, state)
         for folder in ("labels", "rounds", "maps", "runs", "reference"):
@@ -45,7 +45,7 @@ class Workspace:
         return (Path(root) / INDEX).is_file()
 
     @classmethod
-    def open(cls, root: Path) -> Workspace:
+    def open(cls, root: Path) -> WorkspaceFolder:
         """Read a workspace.
 
         Raises:

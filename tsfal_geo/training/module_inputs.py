@@ -9,11 +9,11 @@ from tsfal_geo.config import Config
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.training.refiner_protocol import Refiner
-from tsfal_geo.training.supervised_branch import LabelledBranch
+from tsfal_geo.training.supervised_branch import SupervisedBranch
 
 
 @dataclass(frozen=True)
-class Parts:
+class ModuleInputs:
     """What a training module is put together from.
 
     Attributes:
@@ -32,7 +32,7 @@ class Parts:
     config: Config
     normaliser: Normaliser
     class_names: Sequence[str]
-    branch: LabelledBranch
+    branch: SupervisedBranch
     network: Callable[[int], Segmenter]
     class_counts: Sequence[int]
     bands: int

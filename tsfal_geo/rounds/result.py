@@ -1,0 +1,116 @@
+"""The outcome of a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What a round left behind.
+
+    Attributes:
+        workspace: the workspace's folder.
+        number: of the round, from 0.
+        status: ``waiting`` for labels, or ``done``: the budget is spent.
+        labelled_share: share of the valid pixels that were labelled when the round began, 0 to 1.
+        budget: share of the valid pixels that may be labelled in the end, 0 to 1.
+        queries: number of queries that the round selected.
+        query_pixels: number of pixels in them.
+        open_queries: number of queries that nobody has answered yet.
+        miou: mean IoU on the validation scenes, 0 to 1; None without them.
+        class_iou: IoU of each class on the validation scenes; empty without them.
+        seconds: wall time of the round.
+        metrics: everything that ``metrics.json`` holds of the round.
+    """
+
+    workspace: Path
+    number: int
+    status: str
+    labelled_share: float
+    budget: float
+    queries: int
+    query_pixels: int
+    open_queries: int
+    miou: float | None
+    class_iou: dict[str, float]
+    seconds: float
+    metrics: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, workspace: Path, status: str, open_queries: int, metrics: dict[str, Any]) -> Self:
+        """Read a result from a round's metrics.
+
+        Args:
+            workspace: the workspace's folder.
+            status: of the workspace after the round.
+            open_queries: number of queries without an answer.
+            metrics: the values of ``metrics.json``.
+        """
+        return cls(
+            workspace=workspace,
+            number=metrics["round"],
+            status=status,
+            labelled_share=metrics["labelled_share"],
+            budget=metrics["budget"],
+            queries=metrics["queries"],
+            query_pixels=metrics["query_pixels"],
+            open_queries=open_queries,
+            miou=metrics.get("miou"),
+            class_iou=dict(metrics.get("class_iou") or {}),
+            seconds=metrics["seconds"]["total"],
+            metrics=metrics,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that ``tsfal-geo train --json`` ends with."""
+        return {
+            "round": self.number,
+            "status": self.status,
+            "workspace": str(self.workspace),
+            "labelled_share": self.labelled_share,
+            "budget": self.budget,
+            "queries": self.queries,
+            "query_pixels": self.query_pixels,
+            "miou": self.miou,
+        }
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the IoU of each class on the validation scenes as bars.
+
+        Args:
+            ax: axes of Matplotlib to draw on; None: new ones.
+
+        Returns:
+            The axes.
+        """
+        if ax is None:
+            from matplotlib.figure import Figure
+
+            ax = Figure(figsize=(6, 3), layout="constrained").subplots()
+        names = list(self.class_iou)
+        ax.barh(names, [self.class_iou[name] for name in names])
+        ax.set_xlim(0, 1)
+        ax.set_xlabel("IoU")
+        ax.invert_yaxis()
+        miou = "without validation scenes" if self.miou is None else f"mIoU {self.miou:.3f}"
+        ax.set_title(f"round {self.number}: {miou}")
+        return ax
+
+    def _repr_html_(self) -> str:
+        miou = "–" if self.miou is None else f"{self.miou:.4f}"
+        rows = {
+            "status": self.status,
+            "labelled": f"{self.labelled_share:.2%} of {self.budget:.2%}",
+            "queries": f"{self.queries} ({self.open_queries} open)",
+            "mIoU": miou,
+            "seconds": f"{self.seconds:.0f}",
+        }
+        cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
+        return f"<table><caption>Round {self.number}</caption>{cells}</table>"

@@ -1,0 +1,36 @@
+"""The next step of a user, in a sentence with its command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def next_step(
+    root: Path, *, round_number: int, status: str, queries: int, open_queries: int, interrupted: bool = False
+) -> str:
+    """Say what the user does next.
+
+    Args:
+        root: the workspace's folder.
+        round_number: the last complete round; -1 before the first is done.
+        status: of the workspace: ``new``, ``training``, ``waiting`` or ``done``.
+        queries: number of queries that the last round selected.
+        open_queries: number of those that nobody has answered.
+        interrupted: whether a round has begun and is not complete.
+
+    Returns:
+        A sentence without a capital and without a full stop, so that it fits after a colon or semicolon.
+    """
+    command = f"tsfal-geo train --workspace {root}"
+    if interrupted or round_number < 0:
+        return f"go on with training: {command}"
+    if status == "waiting":
+        if open_queries:
+            path = root / "rounds" / f"{round_number:03d}" / "queries.gpkg"
+            return f"{open_queries} queries wait for labels in {path}; label them, then run: {command}"
+        answered = "every query is answered" if queries else "the round selected no queries"
+        return f"{answered}; go on with training: {command}"
+    return (
+        f"write the map: tsfal-geo export --workspace {root}, "
+        f"or select more queries: tsfal-geo query --workspace {root} --budget SHARE"
+    )
