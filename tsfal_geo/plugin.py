@@ -13,9 +13,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import tsfal_geo
 from tsfal_geo.atomic import replace_file
 from tsfal_geo.errors import UserError
+from tsfal_geo.versions import __version__
 
 NAME = "tsfal_qgis"
 _OLDEST_PYTHON = (3, 9)
@@ -38,7 +38,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def source() -> Path:
     """The plugin's folder: of the clone that runs, else what the wheel brought along."""
-    package = Path(tsfal_geo.__file__).parent
+    package = Path(__file__).parent
     for folder in (package.parent / "qgis_plugin" / NAME, package / "qgis_plugin" / NAME):
         if (folder / "metadata.txt").is_file():
             return folder
@@ -199,8 +199,8 @@ def _metadata_problems(folder: Path) -> Iterator[str]:
             yield f"metadata.txt: {key} is missing"
     if "supportsQt6" in values:
         yield "metadata.txt: supportsQt6 is obsolete; qgisMaximumVersion says it"
-    if values.get("version", tsfal_geo.__version__) != tsfal_geo.__version__:
-        yield f"metadata.txt: version {values['version']}, expected {tsfal_geo.__version__}"
+    if values.get("version", __version__) != __version__:
+        yield f"metadata.txt: version {values['version']}, expected {__version__}"
     for key in _LINKS:
         if values.get(key) and not values[key].startswith("https://"):
             yield f"metadata.txt: {key} is no https link"

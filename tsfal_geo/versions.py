@@ -1,9 +1,11 @@
-"""Which versions a run used."""
+"""The version of tsfal-geo, read in this place only, and the versions of the packages that a run depends on."""
 
 from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+
+__version__ = version("tsfal-geo")
 
 _PACKAGES = (
     "torch",
@@ -19,7 +21,7 @@ _PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Versions of tsfal-geo, Python and the packages that decide results; absent packages are left out."""
-    found = {"tsfal-geo": version("tsfal-geo"), "python": platform.python_version()}
+    found = {"tsfal-geo": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

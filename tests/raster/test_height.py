@@ -30,8 +30,9 @@ def town(tmp_path, write_tif):
     return make
 
 
-def heights(image, dsm, window=(0, 0, 400, 500)):
-    return SceneReader([read_scene(image, dsm)], None, use_dsm=True).read(0, *window).height[0]
+def heights(image, dsm, corner=(0, 0), shape=(400, 500)):
+    window = Window(0, *corner, *shape)
+    return SceneReader([read_scene(image, dsm)], None, use_dsm=True).read(window).height[0]
 
 
 def test_heights_are_above_local_ground_on_a_slope(town):
@@ -60,7 +61,7 @@ def test_windows_do_not_change_heights(town, tmp_path, write_tif):
     for surface in (dsm, coarse):
         whole = heights(image, surface)
         for y, x, height, width in [(0, 0, 64, 64), (133, 201, 100, 177)]:
-            part = heights(image, surface, (y, x, height, width))
+            part = heights(image, surface, (y, x), (height, width))
             assert part.tobytes() == whole[y : y + height, x : x + width].tobytes()
 
 
@@ -121,6 +122,6 @@ def test_real_heights_agree_with_the_published_normalised_model(real_data):
     known = reference > -1000
     with rasterio.open(folder / "rgb.tif") as dataset:
         shape = dataset.shape
-    found = heights(folder / "rgb.tif", folder / "dsm.tif", (0, 0, *shape))
+    found = heights(folder / "rgb.tif", folder / "dsm.tif", shape=shape)
     assert np.corrcoef(found[known], reference[known])[0, 1] > 0.95
     assert abs(np.median(found[known] - reference[known])) < 0.2

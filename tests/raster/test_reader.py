@@ -118,7 +118,7 @@ def test_readers_travel_to_other_processes(tmp_path, write_tif, random_image, me
     reader = reader_of(write_tif(tmp_path / "a.tif", image))
     reader.read(Window(0, 0, 0, 10, 10))
     with multiprocessing.get_context(method).Pool(1) as pool:
-        patch = pool.apply(reader.read, (0, 5, 6, 30, 40))
+        patch = pool.apply(reader.read, (Window(0, 5, 6, 30, 40),))
     assert np.array_equal(patch.image, image[:, 5:35, 6:46])
     assert np.array_equal(reader.read(Window(0, 5, 6, 30, 40)).image, patch.image)
 
