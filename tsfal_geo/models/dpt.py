@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.models.head import FEATURES, conv_norm_relu, upsample, initialise
+from tsfal_geo.models.head import FEATURES, conv_norm_relu, initialise, upsample
 from tsfal_geo.models.vit import ViTFeatures
 
 

@@ -23,7 +23,14 @@ from tsfal_geo.atomic import unsaved_work
 from tsfal_geo.config import Config, TrainConfig
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import Cancelled, WorkspaceError
-from tsfal_geo.training.callbacks import BEST_NAME, RESUME_NAME, Emit, CheckpointCallback, Progress, AtomicCheckpoints
+from tsfal_geo.training.callbacks import (
+    BEST_NAME,
+    RESUME_NAME,
+    AtomicCheckpoints,
+    CheckpointCallback,
+    Emit,
+    Progress,
+)
 from tsfal_geo.training.devices import ProcessBridge, choose_precision, uses_gpu
 from tsfal_geo.training.module import SegmentationModule
 

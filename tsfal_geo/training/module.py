@@ -15,8 +15,8 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import UserError
 from tsfal_geo.models.segmenter import Segmenter, upsample
-from tsfal_geo.training.optimisers import build_optimiser, parameter_groups, load_moments
 from tsfal_geo.training.module_inputs import ModuleInputs
+from tsfal_geo.training.optimisers import build_optimiser, load_moments, parameter_groups
 
 Losses = dict[str, Tensor]
 """Losses by name; ``total`` is the one that is minimised, the others are only logged."""

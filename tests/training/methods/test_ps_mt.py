@@ -6,7 +6,7 @@ import torch
 
 from tests.helpers.method_tester import MethodTester
 from tsfal_geo.models.encoders import EncoderFeatures
-from tsfal_geo.training.methods.ps_mt import cosine_ramp_up, ensemble, strict_loss, active_teacher_at
+from tsfal_geo.training.methods.ps_mt import active_teacher_at, cosine_ramp_up, ensemble, strict_loss
 
 
 class TestPsMt(MethodTester):

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tsfal_geo.inference.rows.layers import Averaged, Each, Enlarged, Line, Windowed
 from tsfal_geo.models.encoders import LOW_STRIDE
-from tsfal_geo.models.head import ImageMean, LocalMean, alike, upsample, upsample_to, spread
+from tsfal_geo.models.head import ImageMean, LocalMean, alike, spread, upsample, upsample_to
 
 _ROW_MODULES = (
     _BatchNorm, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.SiLU, nn.GELU, nn.Sigmoid,

@@ -152,7 +152,9 @@ class Tsf(AdaptiveTeacher):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The teacher's labels after PLAR and manual override, their confidence, and where people voted."""
         if self.refiner is None:
-            return *override_with_manual(pseudo.labels, pseudo.confidence, views), torch.zeros_like(views.valid)
+            return *override_with_manual(pseudo.labels, pseudo.confidence, views), torch.zeros_like(
+                views.valid
+            )
         with torch.autocast(self.device.type, enabled=False):
             labels, confidence, refined = self.refiner.refine(
                 output, pseudo.labels, pseudo.confidence, views.labels.to(torch.uint8), self.progress
