@@ -21,7 +21,7 @@ from tsfal_geo.errors import ConfigError
 IGNORE = 255
 """Value of ignored, unlabelled and nodata pixels in every label array and exported class map."""
 
-_MOST = 254
+_MAX_CLASSES = 254
 
 Colour = tuple[int, int, int]
 
@@ -55,8 +55,10 @@ class ClassMap:
     def __post_init__(self) -> None:
         if not self.classes:
             raise ConfigError("the class map is empty; give at least one class with id, name and colour")
-        if len(self.classes) > _MOST:
-            raise ConfigError(f"the class map has {len(self.classes)} classes, expected {_MOST} at most")
+        if len(self.classes) > _MAX_CLASSES:
+            raise ConfigError(
+                f"the class map has {len(self.classes)} classes, expected {_MAX_CLASSES} at most"
+            )
         _check_unique("id", [*(c.id for c in self.classes), *self.ignore_ids])
         _check_unique("name", [c.name for c in self.classes])
         _check_unique("colour", [*(c.colour for c in self.classes), *self.ignore_colours])
@@ -141,16 +143,16 @@ def _colour(values: Sequence[int]) -> Colour:
 
 
 def _check_unique(what: str, values: Sequence[Any]) -> None:
-    seen = set()
+    earlier = set()
     for value in values:
-        if value in seen:
+        if value in earlier:
             raise ConfigError(f"the class map holds the {what} {value} twice; give every class its own")
-        seen.add(value)
+        earlier.add(value)
 
 
-def distinct_colours(count: int, taken: Iterable[Colour] = ()) -> list[Colour]:
-    """``count`` colours that differ from each other and from ``taken``: golden-angle hues."""
-    used = {*taken, (0, 0, 0)}
+def distinct_colours(count: int, avoid: Iterable[Colour] = ()) -> list[Colour]:
+    """``count`` colours that differ from each other and from ``avoid``: golden-angle hues."""
+    used = {*avoid, (0, 0, 0)}
     colours: list[Colour] = []
     step = 0
     while len(colours) < count:

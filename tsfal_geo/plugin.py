@@ -129,8 +129,10 @@ def profiles(
         raise UserError("found no QGIS profile of yours; start QGIS once, or give --profiles-path DIR")
     found = [root / wanted for root in roots if (root / wanted).is_dir()]
     if not found:
-        known = sorted({path.name for root in roots for path in root.iterdir() if path.is_dir()})
-        raise UserError(f"--profile {wanted}: no such QGIS profile; there are: {', '.join(known) or 'none'}")
+        existing = sorted({path.name for root in roots for path in root.iterdir() if path.is_dir()})
+        raise UserError(
+            f"--profile {wanted}: no such QGIS profile; there are: {', '.join(existing) or 'none'}"
+        )
     return found
 
 

@@ -7,8 +7,16 @@ from click.testing import CliRunner
 from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.cli import datasets as cli
 from tsfal_geo.config import load_config
-from tsfal_geo.datasets import registry as register
-from tsfal_geo.datasets.adapter import Adapter, Option, Prepared, building, open_prepared, place, write_config
+from tsfal_geo.datasets import registry
+from tsfal_geo.datasets.adapter import (
+    Adapter,
+    Option,
+    Prepared,
+    link_file,
+    new_folder,
+    open_prepared,
+    write_config,
+)
 from tsfal_geo.errors import ConfigError, UserError
 
 CLASSES = ClassMap(
@@ -18,21 +26,21 @@ CLASSES = ClassMap(
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     out = tmp_path / "deep" / "out"
-    with pytest.raises(ZeroDivisionError), building(out) as draft:
+    with pytest.raises(ZeroDivisionError), new_folder(out) as draft:
         (draft / "half").touch()
         raise ZeroDivisionError
     assert not out.exists()
-    with building(out) as draft:
+    with new_folder(out) as draft:
         (draft / "train").mkdir()
         assert not out.exists()
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert (out / "train").is_dir()
-    with pytest.raises(UserError, match="exists already"), building(out):
+    with pytest.raises(UserError, match="exists already"), new_folder(out):
         pass
 
 
 def test_an_empty_folder_may_be_there(tmp_path):
-    with building(tmp_path) as draft:
+    with new_folder(tmp_path) as draft:
         (draft / "a").touch()
     assert (tmp_path / "a").exists()
 
@@ -40,7 +48,7 @@ def test_an_empty_folder_may_be_there(tmp_path):
 def test_files_are_linked_not_copied_and_the_link_outlives_a_move(tmp_path, monkeypatch):
     (tmp_path / "a.tif").write_bytes(b"a")
     monkeypatch.chdir(tmp_path)
-    place(tmp_path.__class__("a.tif"), tmp_path / "x" / "images" / "b.tif")
+    link_file(tmp_path.__class__("a.tif"), tmp_path / "x" / "images" / "b.tif")
     (tmp_path / "x").rename(tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "images" / "b.tif"
     assert moved.is_symlink() and moved.read_bytes() == b"a"
@@ -52,7 +60,7 @@ def test_where_links_cannot_be_made_files_are_copied(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "symlink", refuse)
     (tmp_path / "a.tif").write_bytes(b"a")
-    place(tmp_path / "a.tif", tmp_path / "b.tif")
+    link_file(tmp_path / "a.tif", tmp_path / "b.tif")
     assert not (tmp_path / "b.tif").is_symlink() and (tmp_path / "b.tif").read_bytes() == b"a"
 
 
@@ -84,7 +92,7 @@ def test_the_options_of_an_adapter_are_those_of_its_command(tmp_path, monkeypatc
     def prepare(source, out, progress, **options):
         progress(0.5, "half")
         given.update(options)
-        with building(out) as draft:
+        with new_folder(out) as draft:
             write_config(draft, CLASSES, {})
         return Prepared({}, out / "dataset.yaml", ("a note",))
 
@@ -94,7 +102,7 @@ def test_the_options_of_an_adapter_are_those_of_its_command(tmp_path, monkeypatc
         Option("chip_size", 512, "A number."),
     )
     adapter = Adapter("toy", "A toy", "from nowhere", prepare, lambda out, seed: None, options)
-    monkeypatch.setitem(register.DATASETS, "toy", adapter)
+    monkeypatch.setitem(registry.DATASETS, "toy", adapter)
     run = CliRunner().invoke
     command = ["prepare", "toy", str(tmp_path), "--out"]
     done = run(cli.command, [*command, str(tmp_path / "a"), "--height", "dsm", "--chip-size", "64", "--json"])

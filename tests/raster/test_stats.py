@@ -5,12 +5,12 @@ from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.chips import scene_chips
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.stats import Normalisation, compute
+from tsfal_geo.raster.stats import Normalisation, compute_normalisation
 
 
 def statistics(path, dsm=None, size=64):
     reader = SceneReader([read_scene(path, dsm)], None, use_dsm=dsm is not None)
-    return compute(reader, scene_chips(reader.scenes, size, "shift"))
+    return compute_normalisation(reader, scene_chips(reader.scenes, size, "shift"))
 
 
 def test_8_bit_mean_and_std_are_those_of_the_valid_pixels(tmp_path, write_tif, random_image):

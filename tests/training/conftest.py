@@ -17,7 +17,7 @@ from tsfal_geo.raster.chips import scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.stats import compute
+from tsfal_geo.raster.stats import compute_normalisation
 from tsfal_geo.training.fit import fit
 from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import method_named
@@ -100,7 +100,7 @@ def make_data(town):
 def make_module(make_data):
     def make(config, data=None, refiner=None):
         data = data or make_data(config)
-        statistics = compute(data.labelled.reader, data.labelled.chips)
+        statistics = compute_normalisation(data.labelled.reader, data.labelled.chips)
         normaliser = Normaliser(statistics)
         branch = SupervisedBranch(config, normaliser, data, (40_000, 20_000, 3_000))
         inputs = ModuleInputs(
@@ -141,7 +141,7 @@ def run(make_module, make_data, tmp_path):
             disturb(module, stop)
         where = tmp_path / folder
         result = fit(
-            module, data, folder=where, steps=steps, config=config, on_event=events.append, stop=stop
+            module, data, folder=where, steps=steps, train=config.train, on_event=events.append, stop=stop
         )
         return module, result, events
 

@@ -4,7 +4,7 @@ import torch
 from tsfal_geo.config import Config, ModelConfig, TrainConfig
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.segmenter import build_segmenter
-from tsfal_geo.raster.stats import compute
+from tsfal_geo.raster.stats import compute_normalisation
 from tsfal_geo.training.fit import fit
 from tsfal_geo.training.methods.build import build_module
 from tsfal_geo.training.optimisers import build_optimiser, parameter_groups
@@ -76,10 +76,10 @@ def test_first_step_of_training_moves_every_depth_by_its_rate(make_data, tmp_pat
         }
     )  # fmt: skip
     data = make_data(config, unlabelled=0)
-    statistics = compute(data.labelled.reader, data.labelled.chips)
+    statistics = compute_normalisation(data.labelled.reader, data.labelled.chips)
     module = build_module(config, data, statistics, ("a", "b", "c"), (4000, 3000, 300), bands=3)
     before = {name: value.clone() for name, value in module.network.named_parameters()}
-    fit(module, data, folder=tmp_path, steps=1, config=config)
+    fit(module, data, folder=tmp_path, steps=1, train=config.train)
     for name, value in module.network.named_parameters():
         step = (value - before[name]).abs().max().item()
         factor = 4 if name.startswith("head.") else 1 / divisor(name)

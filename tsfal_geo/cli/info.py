@@ -13,7 +13,7 @@ from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.errors import RasterError
 
 if TYPE_CHECKING:
-    from tsfal_geo.raster.inspect import FolderReport, SceneReport
+    from tsfal_geo.raster.folder_report import FolderReport, SceneReport
 
 
 @click.command("info")
@@ -33,13 +33,13 @@ def command(
     """List the scenes of a folder and what is wrong with them; exit code 2 if one cannot be used."""
     from tsfal_geo.classes import ClassMap
     from tsfal_geo.config import load_config, parse_set
-    from tsfal_geo.raster.inspect import inspect
+    from tsfal_geo.raster.folder_report import inspect_folder
 
     reporter = Reporter(as_json)
     config = load_config(config_path, {"data.bands": _numbers(bands), **parse_set(settings)})
     ignored = config.ignore_colours, config.ignore_ids
     classes = ClassMap.from_specs(config.classes, *ignored) if config.classes else None
-    report = inspect(raster, config.data.bands, classes, config.ignore_ids)
+    report = inspect_folder(raster, config.data.bands, classes, config.ignore_ids)
     for line in report.survey.warnings:
         reporter.warning(line)
     if not as_json:

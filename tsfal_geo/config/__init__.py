@@ -4,6 +4,7 @@ Every key has one meaning and one default; ``preset`` chooses between the paper'
 values recommended for results wherever the two differ (``None`` defaults are filled in from the preset).
 """
 
+from tsfal_geo.config.configuration import Config
 from tsfal_geo.config.reading import load_config, parse_set
 from tsfal_geo.config.sections import (
     ActiveConfig,
@@ -19,7 +20,6 @@ from tsfal_geo.config.sections import (
     TrainConfig,
     TsfConfig,
 )
-from tsfal_geo.config.whole import Config
 
 __all__ = [
     "ActiveConfig",

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from tsfal_geo.config.configuration import Config
 from tsfal_geo.config.presets import PRESETS, RATES
-from tsfal_geo.config.whole import Config
 from tsfal_geo.errors import ConfigError
 
 _CLASSES = "expected a list of classes, each such as {id: 0, name: water, colour: [0, 0, 255]}"

@@ -181,8 +181,8 @@ class OrthoDataset(GeoDataset):
             raise IndexError(f"index: {index} not found in dataset with bounds: {self.bounds}")
         affine = self._affines[scene]
         xres, yres = _pixel_size(affine)
-        asked = [part.step for part in (index if isinstance(index, tuple) else (index,))[:2]]
-        for step, res in zip(asked, (xres, yres), strict=False):
+        steps = [part.step for part in (index if isinstance(index, tuple) else (index,))[:2]]
+        for step, res in zip(steps, (xres, yres), strict=False):
             if step is not None and abs(step - res) > 1e-6 * res:
                 raise IndexError(
                     f"index: pixel size {step} asked, {self.scenes[scene].path} has {res}; leave the step out"

@@ -16,7 +16,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import TrainConfig
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.samplers import FixedSampler, Stream
-from tsfal_geo.data.steps import Part, StepBatches, StepLoader
+from tsfal_geo.data.steps import StepBatches, StepLoader, StreamPart
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.raster.label_reader import LabelReader
@@ -127,7 +127,7 @@ class TsfDataModule(LightningDataModule):
         """This rank's validation chips, each chip on one rank only."""
         if self.val is None:
             return []
-        rank, world = self._place()
+        rank, world = self._rank_and_world()
         sampler = FixedSampler(range(rank, len(self.val.chips), world))
         return DataLoader(_ChipItems(self.val), batch_size=_VAL_BATCH, sampler=sampler, **self._loading())
 
@@ -159,23 +159,23 @@ class TsfDataModule(LightningDataModule):
         index = int(rng.choice(len(self.labelled.chips), p=odds))
         return {**self.labelled.read_chip(self.labelled.chips[index]), "index": torch.tensor(index)}
 
-    def _parts(self) -> dict[str, Part]:
+    def _parts(self) -> dict[str, StreamPart]:
         datasets = {
             "labelled": (self.labelled, self.config.batch_labelled),
             "unlabelled": (self.unlabelled, self.config.batch_unlabelled),
             "held_out": (self.held_out, self.config.batch_labelled),
         }
         return {
-            name: Part(dataset, self._stream(name, len(dataset.chips), batch))
+            name: StreamPart(dataset, self._stream(name, len(dataset.chips), batch))
             for name, (dataset, batch) in datasets.items()
             if dataset is not None
         }
 
     def _stream(self, name: str, count: int, batch: int) -> Stream:
         shares = self.shares if name == "labelled" else None
-        return Stream(name, count, batch, self.seed, *self._place(), shares)
+        return Stream(name, count, batch, self.seed, *self._rank_and_world(), shares)
 
-    def _place(self) -> tuple[int, int]:
+    def _rank_and_world(self) -> tuple[int, int]:
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size

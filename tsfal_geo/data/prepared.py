@@ -66,9 +66,9 @@ class PreparedDataset(NonGeoDataset):
         if split not in prepared.splits:
             raise ConfigError(f"{root}: found no split '{split}', expected {' or '.join(prepared.splits)}")
         self.bands = tuple(self.all_bands if bands is None else bands)
-        known = (*self.all_bands, HEIGHT)
-        if not set(self.bands) <= set(known) or not set(self.bands) - {HEIGHT}:
-            raise ConfigError(f"found bands {', '.join(self.bands)}, expected some of {', '.join(known)}")
+        available = (*self.all_bands, HEIGHT)
+        if not set(self.bands) <= set(available) or not set(self.bands) - {HEIGHT}:
+            raise ConfigError(f"found bands {', '.join(self.bands)}, expected some of {', '.join(available)}")
         self.transforms = transforms
         config = load_config(prepared.config)
         self.classes = ClassMap.from_specs(config.classes or (), config.ignore_colours, config.ignore_ids)

@@ -95,7 +95,7 @@ class Stream:
         """The items of this rank's batch at ``step``."""
         first = (step * self.world + self.rank) * self.batch
         return [
-            int(_walk(self.seed, self.name, epoch, self.shares or self.count)[offset])
+            int(_epoch_order(self.seed, self.name, epoch, self.shares or self.count)[offset])
             for epoch, offset in (divmod(first + k, self.length) for k in range(self.batch))
         ]
 
@@ -111,7 +111,7 @@ class Stream:
 
 
 @lru_cache(maxsize=16)
-def _walk(seed: int, name: str, epoch: int, items: int | tuple[float, ...]) -> np.ndarray:
+def _epoch_order(seed: int, name: str, epoch: int, items: int | tuple[float, ...]) -> np.ndarray:
     generator = np.random.default_rng([seed, zlib.crc32(name.encode()), epoch])
     if isinstance(items, int):
         return generator.permutation(items)

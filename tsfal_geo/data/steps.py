@@ -14,7 +14,7 @@ from tsfal_geo.data.samplers import FixedSampler, Stream
 
 
 @dataclass(frozen=True)
-class Part:
+class StreamPart:
     """One part of a step's batch: the chips of ``dataset`` in the order of ``stream``."""
 
     dataset: OrthoDataset
@@ -30,7 +30,7 @@ class Part:
 class StepBatches(Dataset[dict[str, Any]]):
     """Item k is the whole batch of step k: the same whatever was read before, by whichever worker."""
 
-    def __init__(self, parts: dict[str, Part]) -> None:
+    def __init__(self, parts: dict[str, StreamPart]) -> None:
         """Make steps of the named parts, such as ``labelled`` and ``unlabelled``."""
         self.parts = parts
 

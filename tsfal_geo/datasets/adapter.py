@@ -23,7 +23,7 @@ Progress = Callable[[float, str], None]
 """Told how far a preparation is, 0 to 1, and what it is at; may raise to stop it."""
 
 
-def silent(fraction: float, stage: str) -> None:
+def no_progress(fraction: float, stage: str) -> None:
     """A `Progress` that tells nobody."""
 
 
@@ -68,7 +68,7 @@ class Adapter:
         name: as typed.
         title: one line for people.
         source: where it is had and under which terms, one line.
-        prepare: ``prepare(source, out, progress=silent, **options)`` makes ``out`` from what the owners ship;
+        prepare: ``prepare(source, out, progress=no_progress, **options)`` makes ``out`` from what the owners ship;
             ``out`` appears whole or not at all. Raises `UserError` for what is missing, damaged or unknown.
         fixture: ``fixture(out, seed)`` writes a tiny dataset in the owners' layout, synthetic and the same
             for the same seed, that ``prepare(out, …, **fixture_options)`` takes.
@@ -86,7 +86,7 @@ class Adapter:
 
 
 @contextmanager
-def building(out: Path) -> Iterator[Path]:
+def new_folder(out: Path) -> Iterator[Path]:
     """A folder beside ``out`` to build in; it becomes ``out`` if the block succeeds, else it is removed.
 
     Errors for people that name a file in it are made to name what it is a link to, or its place in ``out``.
@@ -120,7 +120,7 @@ def _lasting(text: str, draft: Path, out: Path) -> str:
     return text
 
 
-def place(source: Path, goal: Path) -> None:
+def link_file(source: Path, goal: Path) -> None:
     """Make ``goal`` the file ``source``: by a symbolic link, or a copy where there can be none."""
     goal.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -168,8 +168,8 @@ def open_prepared(out: Path, notes: tuple[str, ...] = ()) -> Prepared:
     return Prepared(splits, config, notes)
 
 
-FOLDER = "splits"
-DIVISORS = (2, 4, 8, 16)
+LISTS_FOLDER = "splits"
+_DIVISORS = (2, 4, 8, 16)
 
 
 def shuffled(names: Iterable[str], seed: int | str) -> list[str]:
@@ -189,11 +189,11 @@ def write_lists(folder: Path, names: Sequence[str], seed: int) -> tuple[str, ...
         A note for people.
     """
     order = shuffled(names, seed)
-    home = folder / FOLDER
+    home = folder / LISTS_FOLDER
     home.mkdir()
     sizes = []
-    for divisor in DIVISORS:
+    for divisor in _DIVISORS:
         chosen = sorted(order[: -(-len(order) // divisor)])
         (home / f"1_{divisor}.txt").write_text("".join(f"{name}\n" for name in chosen), encoding="utf-8")
         sizes.append(f"1/{divisor}: {len(chosen)}")
-    return (f"labelled pictures for --labelled-list in {FOLDER}/ ({', '.join(sizes)})",)
+    return (f"labelled pictures for --labelled-list in {LISTS_FOLDER}/ ({', '.join(sizes)})",)

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsfal_geo.classes import ClassInfo, ClassMap
-from tsfal_geo.datasets import pairs as streets
 from tsfal_geo.datasets.adapter import (
     SPLITS,
     Adapter,
     Option,
     Prepared,
     Progress,
-    building,
+    new_folder,
+    no_progress,
     open_prepared,
-    silent,
     write_config,
     write_lists,
 )
-from tsfal_geo.datasets.pairs import Pair, bring_pairs, check, pairs
-from tsfal_geo.datasets.shipped import Shipped, shipped
+from tsfal_geo.datasets.pairs import UPRIGHT_AUGMENTATION, Pair, check_pairs, match_pairs, write_pairs
+from tsfal_geo.datasets.shipped import ShippedFile, list_shipped
+from tsfal_geo.datasets.synthetic import save_picture, synthetic_ids, synthetic_picture, with_void
 from tsfal_geo.errors import UserError
 
 _VOID = 11
@@ -46,7 +46,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def prepare(
-    source: Path, out: Path, progress: Progress = silent, *, chip_size: int = 512, seed: int = 0
+    source: Path, out: Path, progress: Progress = no_progress, *, chip_size: int = 512, seed: int = 0
 ) -> Prepared:
     """Make folders for training from ``train/``, ``trainannot/`` … or ``train/images/``, ``train/labels/`` ….
 
@@ -61,17 +61,17 @@ def prepare(
         UserError: pictures or labels are missing.
         LabelError: an id that is none of the classes', or labels of another size.
     """
-    files = shipped(source, lambda name: "camvid" in name.lower() or "segnet" in name.lower())
+    files = list_shipped(source, lambda name: "camvid" in name.lower() or "segnet" in name.lower())
     splits = {split: _pairs(source, files, split) for split in SPLITS}
-    with building(out) as draft:
-        bring_pairs(splits, draft, progress)
-        check(draft, splits, CLASSES, progress)
-        write_config(draft, CLASSES, {"data": {"chip_size": chip_size}, "augment": streets.UPRIGHT})
+    with new_folder(out) as draft:
+        write_pairs(splits, draft, progress)
+        check_pairs(draft, splits, CLASSES, progress)
+        write_config(draft, CLASSES, {"data": {"chip_size": chip_size}, "augment": UPRIGHT_AUGMENTATION})
         notes = write_lists(draft, [pair.name for pair in splits["train"]], seed)
     return open_prepared(out, notes)
 
 
-def _pairs(source: Path, files: Sequence[Shipped], split: str) -> list[Pair]:
+def _pairs(source: Path, files: Sequence[ShippedFile], split: str) -> list[Pair]:
     images = _in(files, (split,)) or _in(files, (split, "images"))
     labels = _in(files, (f"{split}annot",)) or _in(files, (split, "labels"))
     if not images:
@@ -79,10 +79,10 @@ def _pairs(source: Path, files: Sequence[Shipped], split: str) -> list[Pair]:
             f"{source}: found no pictures in {split}/; expected {split}/ and {split}annot/ (or "
             f"{split}/images/ and {split}/labels/) for {', '.join(SPLITS)} below this folder"
         )
-    return pairs(images, labels, source)
+    return match_pairs(images, labels, source)
 
 
-def _in(files: Sequence[Shipped], folders: tuple[str, ...]) -> dict[str, Shipped]:
+def _in(files: Sequence[ShippedFile], folders: tuple[str, ...]) -> dict[str, ShippedFile]:
     return {
         file.name.stem: file
         for file in files
@@ -95,9 +95,9 @@ def write_fixture(out: Path, seed: int = 0) -> None:
     for split, count in (("train", 16), ("val", 4), ("test", 6)):
         for number in range(count):
             name = f"0016E5_{number:05d}.png" if split != "test" else f"Seq05VD_f{number:05d}.png"
-            ids = streets.scene((45, 60), CLASSES, (seed, number, len(split)))
-            streets.save(out / split / name, streets.picture(ids, CLASSES, (seed, number)))
-            streets.save(out / f"{split}annot" / name, streets.with_void(ids, _VOID))
+            ids = synthetic_ids((45, 60), CLASSES, (seed, number, len(split)))
+            save_picture(out / split / name, synthetic_picture(ids, CLASSES, (seed, number)))
+            save_picture(out / f"{split}annot" / name, with_void(ids, _VOID))
 
 
 ADAPTER = Adapter(

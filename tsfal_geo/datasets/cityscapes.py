@@ -13,21 +13,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tsfal_geo.classes import ClassInfo, ClassMap
-from tsfal_geo.datasets import pairs as streets
 from tsfal_geo.datasets.adapter import (
     Adapter,
     Option,
     Prepared,
     Progress,
-    building,
+    new_folder,
+    no_progress,
     open_prepared,
     shuffled,
-    silent,
     write_config,
     write_lists,
 )
-from tsfal_geo.datasets.pairs import Pair, bring_pairs, check, pairs
-from tsfal_geo.datasets.shipped import Shipped, shipped
+from tsfal_geo.datasets.pairs import UPRIGHT_AUGMENTATION, Pair, check_pairs, match_pairs, write_pairs
+from tsfal_geo.datasets.shipped import ShippedFile, list_shipped
+from tsfal_geo.datasets.synthetic import save_picture, synthetic_ids, synthetic_picture, with_void
 from tsfal_geo.errors import UserError
 
 _VOID = (0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30)
@@ -71,13 +71,13 @@ _NAME = re.compile(
     r"(?P<name>[a-z-]+_\d{6}_\d{6})_(?P<role>leftImg8bit|gtFine_labelIds|gtFine_labelTrainIds)\.png"
 )
 
-Roles = dict[str, dict[str, dict[str, Shipped]]]
+Roles = dict[str, dict[str, dict[str, ShippedFile]]]
 
 
 def prepare(
     source: Path,
     out: Path,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     *,
     protocol: str = "ssl",
     chip_size: int = 0,
@@ -100,22 +100,22 @@ def prepare(
         UserError: pictures or labels are missing, or a zip is damaged.
         LabelError: an id that is none of the owners', or labels of another size.
     """
-    files = shipped(source, lambda name: re.search("leftimg8bit|gtfine", name.lower()) is not None)
+    files = list_shipped(source, lambda name: re.search("leftimg8bit|gtfine", name.lower()) is not None)
     found = _by_role(files)
     role, classes = _labels(found)
     official = {split: _pairs(source, found, split, role) for split in OFFICIAL}
     splits = official if protocol == "ssl" else _for_active_learning(official, seed)
     names = [pair.name for pair in splits["train"]]
-    with building(out) as draft:
-        bring_pairs(splits, draft, progress, None if protocol == "ssl" else side)
-        check(draft, splits, classes, progress)
+    with new_folder(out) as draft:
+        write_pairs(splits, draft, progress, None if protocol == "ssl" else side)
+        check_pairs(draft, splits, classes, progress)
         data = {"chip_size": chip_size or CHIP[protocol]}
-        write_config(draft, classes, {"data": data, "augment": streets.UPRIGHT})
+        write_config(draft, classes, {"data": data, "augment": UPRIGHT_AUGMENTATION})
         notes = write_lists(draft, names, seed)
     return open_prepared(out, (*notes, *_incomplete(official)))
 
 
-def _by_role(files: Sequence[Shipped]) -> Roles:
+def _by_role(files: Sequence[ShippedFile]) -> Roles:
     """Role → split → name → file; a plain file before one in a zip."""
     found: Roles = {}
     for file in sorted(files, key=lambda file: file.member is None):
@@ -144,7 +144,7 @@ def _pairs(source: Path, found: Roles, split: str, role: str) -> list[Pair]:
             f"{source}: found no {split}/<city>/<city>_000000_000000_leftImg8bit.png; expected leftImg8bit/ "
             "and gtFine/, or leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, below this folder"
         )
-    return pairs(images, found.get(role, {}).get(split, {}), source)
+    return match_pairs(images, found.get(role, {}).get(split, {}), source)
 
 
 def _for_active_learning(official: Mapping[str, Sequence[Pair]], seed: int) -> dict[str, list[Pair]]:
@@ -173,15 +173,15 @@ def write_fixture(out: Path, seed: int = 0) -> None:
         for city in cities:
             for frame in range(count):
                 name = f"{city}_{frame:06d}_000019"
-                ids = streets.scene((64, 128), CLASSES, (seed, frame, len(name), len(split)))
+                ids = synthetic_ids((64, 128), CLASSES, (seed, frame, len(name), len(split)))
                 pictures = out / "leftImg8bit" / split / city
                 truth = out / "gtFine" / split / city
-                streets.save(
-                    pictures / f"{name}_leftImg8bit.png", streets.picture(ids, CLASSES, (seed, frame))
+                save_picture(
+                    pictures / f"{name}_leftImg8bit.png", synthetic_picture(ids, CLASSES, (seed, frame))
                 )
-                streets.save(truth / f"{name}_gtFine_labelIds.png", streets.with_void(ids, 4))
-                # Shipped beside the labels, and not to be taken for them.
-                streets.save(truth / f"{name}_gtFine_instanceIds.png", ids)
+                save_picture(truth / f"{name}_gtFine_labelIds.png", with_void(ids, 4))
+                # ShippedFile beside the labels, and not to be taken for them.
+                save_picture(truth / f"{name}_gtFine_instanceIds.png", ids)
 
 
 ADAPTER = Adapter(

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
-from tsfal_geo.datasets import pairs as streets
 from tsfal_geo.datasets.adapter import (
     Adapter,
     Option,
     Prepared,
     Progress,
-    building,
+    link_file,
+    new_folder,
+    no_progress,
     open_prepared,
-    place,
     shuffled,
-    silent,
     write_config,
     write_lists,
 )
+from tsfal_geo.datasets.synthetic import save_picture, synthetic_ids, synthetic_picture, with_void
 from tsfal_geo.errors import UserError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.label_reader import check_labels
@@ -34,7 +34,7 @@ from tsfal_geo.raster.scene import Scene
 def prepare(
     source: Path,
     out: Path,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     *,
     val: float = 0.2,
     test: float = 0.0,
@@ -77,10 +77,10 @@ def prepare(
     for number, scene in enumerate(scenes.values()):
         progress(number / len(scenes), "checking labels")
         check_labels(scene, classes)
-    with building(out) as draft:
+    with new_folder(out) as draft:
         for number, (name, scene) in enumerate(scenes.items()):
             progress(number / len(scenes), "linking pictures")
-            _bring(scene, draft / split_of.get(name, "train"))
+            _link_scene(scene, draft / split_of.get(name, "train"))
         train = [name for name in labelled if name not in split_of]
         write_config(draft, classes, {"data": {"chip_size": chip_size}})
         notes = write_lists(draft, train, seed)
@@ -97,7 +97,7 @@ def _ids(text: str) -> tuple[int, ...]:
     return ids
 
 
-def _bring(scene: Scene, folder: Path) -> None:
+def _link_scene(scene: Scene, folder: Path) -> None:
     homes = {"images": scene.path, "labels": scene.labels, "dsm": scene.dsm}
     for home, path in homes.items():
         if path is None:
@@ -107,9 +107,9 @@ def _bring(scene: Scene, folder: Path) -> None:
                 f"{path}: a VRT finds its parts from where it lies and cannot be linked; divide the folder "
                 "by hand"
             )
-        place(path, folder / home / f"{scene.name}{path.suffix}")
+        link_file(path, folder / home / f"{scene.name}{path.suffix}")
         for sidecar, suffix in _sidecars(path):
-            place(sidecar, folder / home / f"{scene.name}{suffix}")
+            link_file(sidecar, folder / home / f"{scene.name}{suffix}")
 
 
 def _sidecars(path: Path) -> Iterator[tuple[Path, str]]:
@@ -135,9 +135,9 @@ def write_fixture(out: Path, seed: int = 0) -> None:
     )
     for number in range(10):
         shape = (48 + 8 * (number % 3), 56 + 16 * (number % 2))
-        ids = streets.scene(shape, classes, (seed, number))
-        streets.save(out / f"{number:03d}_img.jpg", streets.picture(ids, classes, (seed, number)))
-        streets.save(out / f"{number:03d}_gt.png", streets.with_void(ids, 5))
+        ids = synthetic_ids(shape, classes, (seed, number))
+        save_picture(out / f"{number:03d}_img.jpg", synthetic_picture(ids, classes, (seed, number)))
+        save_picture(out / f"{number:03d}_gt.png", with_void(ids, 5))
 
 
 ADAPTER = Adapter(

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.datasets.adapter import Progress, place
-from tsfal_geo.datasets.shipped import Shipped
+from tsfal_geo.datasets.adapter import Progress, link_file
+from tsfal_geo.datasets.shipped import ShippedFile
 from tsfal_geo.errors import RasterError, UserError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.label_reader import check_labels
+
+UPRIGHT_AUGMENTATION = {"rotate90": False, "flip": "horizontal"}
+"""Augmentation of pictures that have an up and a down."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Pair:
     """
 
     name: str
-    image: Shipped
-    labels: Shipped
+    image: ShippedFile
+    labels: ShippedFile
 
 
 class Archives:
@@ -51,7 +52,7 @@ class Archives:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def read(self, file: Shipped) -> bytes:
+    def read(self, file: ShippedFile) -> bytes:
         """A file's bytes.
 
         Raises:
@@ -69,7 +70,9 @@ class Archives:
             ) from None
 
 
-def pairs(images: Mapping[str, Shipped], labels: Mapping[str, Shipped], source: Path) -> list[Pair]:
+def match_pairs(
+    images: Mapping[str, ShippedFile], labels: Mapping[str, ShippedFile], source: Path
+) -> list[Pair]:
     """Each picture with its labels, sorted by name.
 
     Args:
@@ -90,7 +93,7 @@ def pairs(images: Mapping[str, Shipped], labels: Mapping[str, Shipped], source: 
     return [Pair(name, images[name], labels[name]) for name in sorted(images)]
 
 
-def bring_pairs(
+def write_pairs(
     splits: Mapping[str, Sequence[Pair]], draft: Path, progress: Progress, side: int | None = None
 ) -> None:
     """Make ``<split>/images/`` and ``<split>/labels/``, each pair under its name.
@@ -117,13 +120,13 @@ def bring_pairs(
                     if side is not None:
                         _resize(archives.read(file), goal.with_suffix(".png"), side, home == "labels", file)
                     elif file.member is None:
-                        place(file.path, goal)
+                        link_file(file.path, goal)
                     else:
                         goal.parent.mkdir(parents=True, exist_ok=True)
                         goal.write_bytes(archives.read(file))
 
 
-def check(draft: Path, splits: Iterable[str], classes: ClassMap, progress: Progress) -> None:
+def check_pairs(draft: Path, splits: Iterable[str], classes: ClassMap, progress: Progress) -> None:
     """Look at every picture's header and every label, so that nothing fails in the middle of a training.
 
     Raises:
@@ -135,7 +138,7 @@ def check(draft: Path, splits: Iterable[str], classes: ClassMap, progress: Progr
         check_labels(scene, classes)
 
 
-def _resize(data: bytes, goal: Path, side: int, labels: bool, file: Shipped) -> None:
+def _resize(data: bytes, goal: Path, side: int, labels: bool, file: ShippedFile) -> None:
     goal.parent.mkdir(parents=True, exist_ok=True)
     how = Image.Resampling.NEAREST if labels else Image.Resampling.BILINEAR
     try:
@@ -143,43 +146,3 @@ def _resize(data: bytes, goal: Path, side: int, labels: bool, file: Shipped) -> 
             picture.resize((side, side), how).save(goal)
     except (OSError, SyntaxError, ValueError) as error:
         raise RasterError(f"{file.path}: {file.name} is damaged ({error}); download it again") from None
-
-
-UPRIGHT = {"rotate90": False, "flip": "horizontal"}
-"""Augmentation of pictures that have an up and a down."""
-
-_BLOCK = 8
-
-
-def scene(shape: tuple[int, int], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Class ids (H, W): bands, the last class at the top, the first at the bottom, and blocks of all."""
-    rng = np.random.default_rng(seed)
-    height, width = shape
-    rows = np.arange(height)[:, None] + rng.normal(0, height / 16, width).cumsum()[None] / 8
-    bands = np.clip((1 - rows / height) * 3, 0, 2.999).astype(int)
-    pick = np.array([0, len(classes) // 2, len(classes) - 1])
-    index = pick[bands]
-    for number in rng.permutation(len(classes)):
-        y, x = int(rng.integers(0, height - _BLOCK)), int(rng.integers(0, width - _BLOCK))
-        index[y : y + _BLOCK, x : x + _BLOCK] = number
-    return classes.ids[index]
-
-
-def picture(ids: NDArray[np.uint8], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:
-    """What a camera might see of it: each class's colour with noise, (H, W, 3)."""
-    clean = classes.colours[classes.lut_ids_to_index()[ids]].astype(np.float32)
-    noise = np.random.default_rng(seed).normal(0, 12, clean.shape)
-    return np.clip(clean + noise, 0, 255).astype(np.uint8)
-
-
-def with_void(ids: NDArray[np.uint8], void: int) -> NDArray[np.uint8]:
-    """The same with a frame of ``void``, one pixel wide."""
-    framed = np.full_like(ids, void)
-    framed[1:-1, 1:-1] = ids[1:-1, 1:-1]
-    return framed
-
-
-def save(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a picture, (H, W) or (H, W, 3)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tsfal_geo.datasets.adapter import place
+from tsfal_geo.datasets.adapter import link_file
 from tsfal_geo.errors import UserError
 
 
 @dataclass(frozen=True)
-class Shipped:
+class ShippedFile:
     """One file.
 
     Attributes:
@@ -34,12 +34,12 @@ class Shipped:
         return self.name.parent.name
 
 
-def shipped(source: Path, wanted_zip: Callable[[str], bool]) -> list[Shipped]:
+def list_shipped(source: Path, is_needed_zip: Callable[[str], bool]) -> list[ShippedFile]:
     """Every file below a folder, those in zips and behind links included; sorted by name.
 
     Args:
         source: the folder.
-        wanted_zip: whether a zip of this name is looked into.
+        is_needed_zip: whether a zip of this name is looked into.
 
     Raises:
         UserError: no such folder, or a zip that cannot be read.
@@ -48,32 +48,32 @@ def shipped(source: Path, wanted_zip: Callable[[str], bool]) -> list[Shipped]:
     if not source.is_dir():
         what = "is a file" if source.exists() else "no such folder"
         raise UserError(f"{source}: {what}; expected the folder that holds the dataset's folders or zips")
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     found = []
     for folder, folders, names in source.walk(follow_symlinks=True):
         real = folder.resolve()
-        if real in seen:
+        if real in visited:
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         for name in names:
             path = folder / name
             below = PurePosixPath(path.relative_to(source).as_posix())
             if path.suffix.lower() == ".zip":
-                found += list(_members(path, below.with_suffix(""))) if wanted_zip(name) else []
+                found += list(_members(path, below.with_suffix(""))) if is_needed_zip(name) else []
             else:
-                found.append(Shipped(below, path))
+                found.append(ShippedFile(below, path))
     return sorted(found, key=lambda file: file.name)
 
 
-def bring(file: Shipped, goal: Path) -> None:
+def extract(file: ShippedFile, goal: Path) -> None:
     """Make ``goal`` that file: by a link, or unpacked from its zip.
 
     Raises:
         UserError: the zip is damaged there.
     """
     if file.member is None:
-        place(file.path, goal)
+        link_file(file.path, goal)
         return
     goal.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -100,11 +100,11 @@ def check_md5(path: Path, expected: str) -> None:
         )
 
 
-def _members(path: Path, name: PurePosixPath) -> Iterator[Shipped]:
+def _members(path: Path, name: PurePosixPath) -> Iterator[ShippedFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
                 if not member.endswith("/"):
-                    yield Shipped(name / member.replace("\\", "/").lstrip("/"), path, member)
+                    yield ShippedFile(name / member.replace("\\", "/").lstrip("/"), path, member)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise UserError(f"{path}: not readable as a zip ({error}); download it again") from None

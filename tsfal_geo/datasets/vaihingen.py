@@ -17,12 +17,12 @@ from tsfal_geo.datasets.adapter import (
     Option,
     Prepared,
     Progress,
-    building,
+    new_folder,
+    no_progress,
     open_prepared,
-    silent,
     write_config,
 )
-from tsfal_geo.datasets.shipped import Shipped, bring, check_md5, shipped
+from tsfal_geo.datasets.shipped import ShippedFile, check_md5, extract, list_shipped
 from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.files import open_raster
@@ -60,13 +60,13 @@ _SHIPPED_IN = {
     "ndsm": "the normalised DSMs",
 }
 
-Areas = dict[int, Shipped]
+Areas = dict[int, ShippedFile]
 
 
 def prepare(
     source: Path,
     out: Path,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     *,
     eroded: bool = False,
     height: str = "none",
@@ -87,17 +87,17 @@ def prepare(
         LabelError: a colour that is none of the owners', or ground truth of another size.
         RasterError: an image or DSM that cannot be used.
     """
-    files = shipped(source, lambda name: "vaihingen" in name.lower() or "dsm" in name.lower())
+    files = list_shipped(source, lambda name: "vaihingen" in name.lower() or "dsm" in name.lower())
     labels = "eroded" if eroded else "labels"
     chosen = {role: _choose(files, role) for role in ("top", labels, height, "place") if role != "none"}
     for role, found in chosen.items():
         if role != "place":
             _check_complete(source, files, role, found)
     _check_zips(chosen, progress)
-    with building(out) as draft:
+    with new_folder(out) as draft:
         for split, areas in SPLITS.items():
             for area in areas:
-                _bring_area(draft / split, area, {role: found.get(area) for role, found in chosen.items()})
+                _write_area(draft / split, area, {role: found.get(area) for role, found in chosen.items()})
         scenes = [scene for split in SPLITS for scene in discover(draft / split, require_labels=True)]
         for number, scene in enumerate(scenes):
             progress(number / len(scenes), "checking colours")
@@ -107,7 +107,7 @@ def prepare(
     return open_prepared(out, _notes(chosen))
 
 
-def _choose(files: Sequence[Shipped], role: str) -> Areas:
+def _choose(files: Sequence[ShippedFile], role: str) -> Areas:
     """The files of a role by area: plain ones before those in zips, complete ground truth before a part."""
     pattern = re.compile(re.escape(_FILES[role]).replace(r"\{\}", r"(\d+)"), re.IGNORECASE)
     matches = [(match, file) for file in files if (match := pattern.fullmatch(file.name.name))]
@@ -119,7 +119,7 @@ def _choose(files: Sequence[Shipped], role: str) -> Areas:
     return {area: file for area, file in reversed(fitting)}
 
 
-def _in_place(file: Shipped, role: str, roots: Set[PurePosixPath]) -> bool:
+def _in_place(file: ShippedFile, role: str, roots: Set[PurePosixPath]) -> bool:
     """Orthophotos and ground truth have the same names: the folder tells them apart.
 
     Ground truth may also lie beside ``top/``, where those who unpack all zips in one place have it.
@@ -131,7 +131,7 @@ def _in_place(file: Shipped, role: str, roots: Set[PurePosixPath]) -> bool:
     return True
 
 
-def _check_complete(source: Path, files: Sequence[Shipped], role: str, found: Areas) -> None:
+def _check_complete(source: Path, files: Sequence[ShippedFile], role: str, found: Areas) -> None:
     areas = {area for split in SPLITS.values() for area in split}
     missing = sorted(areas - found.keys())
     if not missing:
@@ -152,17 +152,17 @@ def _check_zips(chosen: dict[str, Areas], progress: Progress) -> None:
             check_md5(path, MD5[path.name])
 
 
-def _bring_area(folder: Path, area: int, files: dict[str, Shipped | None]) -> None:
+def _write_area(folder: Path, area: int, files: dict[str, ShippedFile | None]) -> None:
     """Everything of an area under the orthophoto's stem, so that nothing is matched by guess."""
     stem = Path(_FILES["top"].format(area)).stem
     homes = {"top": "images", "labels": "labels", "eroded": "labels", "dsm": "dsm", "ndsm": "dsm"}
     for role, file in files.items():
         if role == "place" or file is None:
             continue
-        bring(file, folder / homes[role] / f"{stem}{file.name.suffix.lower()}")
+        extract(file, folder / homes[role] / f"{stem}{file.name.suffix.lower()}")
         where = files.get("place")
         if where is not None and homes[role] != "labels":
-            bring(where, folder / homes[role] / f"{stem}.wld")
+            extract(where, folder / homes[role] / f"{stem}.wld")
 
 
 def _check(scene: Scene) -> None:

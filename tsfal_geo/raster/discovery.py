@@ -104,27 +104,27 @@ def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
         by_role[naming.role(path)].append(path)
     if not by_role["image"]:
         by_role = {"image": [p for p in pool if p.suffix.lower() in naming.IMAGE_SUFFIXES]}
-    dsms = _others(result, naming.DSM_FOLDERS, naming.IMAGE_SUFFIXES, by_role.get("dsm", []))
-    labels = _others(result, naming.LABEL_FOLDERS, naming.LABEL_SUFFIXES, by_role.get("labels", []))
+    dsms = _companions(result, naming.DSM_FOLDERS, naming.IMAGE_SUFFIXES, by_role.get("dsm", []))
+    labels = _companions(result, naming.LABEL_FOLDERS, naming.LABEL_SUFFIXES, by_role.get("labels", []))
     return by_role["image"], dsms, labels
 
 
 def _without_parts(result: Survey, pool: list[Path]) -> list[Path]:
     """Without the files that a VRT beside them is made of: they would count twice."""
-    whole_of: dict[Path, Path] = {}
+    mosaic_of: dict[Path, Path] = {}
     for path in pool:
         if path.suffix.lower() == ".vrt":
-            whole_of |= {part.resolve(): path for part in local_sources(path)}
-    parts = [path for path in pool if path.resolve() in whole_of]
+            mosaic_of |= {part.resolve(): path for part in local_sources(path)}
+    parts = [path for path in pool if path.resolve() in mosaic_of]
     if parts:
-        whole = whole_of[parts[0].resolve()]
+        mosaic = mosaic_of[parts[0].resolve()]
         result.warnings.append(
-            f"{parts[0]} is not read by itself ({len(parts)} such files): it is part of {whole.name}"
+            f"{parts[0]} is not read by itself ({len(parts)} such files): it is part of {mosaic.name}"
         )
     return [path for path in pool if path not in parts]
 
 
-def _others(
+def _companions(
     result: Survey, names: tuple[str, ...], suffixes: tuple[str, ...], pool: list[Path]
 ) -> list[Path]:
     """The files of the first of the folders that exists; else those whose names say what they are."""
@@ -144,9 +144,9 @@ def _listed(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def _check_names(result: Survey, images: list[Path]) -> None:
-    seen: dict[str, Path] = {}
+    first: dict[str, Path] = {}
     for image in images:
-        twin = seen.setdefault(image.stem.lower(), image)
+        twin = first.setdefault(image.stem.lower(), image)
         if twin is not image:
             result.problems[image] = f"{image} and {twin.name} have one name; rename one of them"
 

@@ -107,13 +107,13 @@ def _real_alpha(path: Path, dataset: DatasetReader) -> int | None:
     declared = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
     if not declared:
         return None
-    values = _spread(path, dataset, declared[0])
+    values = _sampled_values(path, dataset, declared[0])
     opaque = 1.0 if np.issubdtype(values.dtype, np.floating) else np.iinfo(values.dtype).max
-    seen = values[values != 0]
-    return declared[0] if seen.size == 0 or (seen >= opaque).mean() >= _OPAQUE_SHARE else None
+    nonzero = values[values != 0]
+    return declared[0] if nonzero.size == 0 or (nonzero >= opaque).mean() >= _OPAQUE_SHARE else None
 
 
-def _spread(path: Path, dataset: DatasetReader, band: int) -> np.ndarray:
+def _sampled_values(path: Path, dataset: DatasetReader, band: int) -> np.ndarray:
     side = 64
     parts = []
     for row in np.linspace(0, max(dataset.height - side, 0), 5).astype(int):

@@ -119,9 +119,9 @@ def _block_means(values: NDArray[np.float32], factor: int) -> NDArray[np.float32
     height, width = (math.ceil(length / factor) for length in values.shape)
     pad = (0, height * factor - values.shape[0]), (0, width * factor - values.shape[1])
     blocks = np.pad(values, pad, constant_values=np.nan).reshape(height, factor, width, factor)
-    known = ~np.isnan(blocks)
-    count = known.sum((1, 3))
-    total = np.where(known, blocks, 0).sum((1, 3), dtype=np.float64)
+    present = ~np.isnan(blocks)
+    count = present.sum((1, 3))
+    total = np.where(present, blocks, 0).sum((1, 3), dtype=np.float64)
     means = np.full(count.shape, np.nan)
     np.divide(total, count, out=means, where=count > 0)
     return means.astype(np.float32)
@@ -146,7 +146,7 @@ def same_grid(grid: GeoBox, other: GeoBox) -> bool:
 
 def _placed(grid: GeoBox, dsm_grid: GeoBox, dsm: Path) -> GeoBox:
     """The DSM's grid; the scene's own where either has no georeference and the sizes are the same."""
-    if _nowhere(grid) or _nowhere(dsm_grid):
+    if _unlocated(grid) or _unlocated(dsm_grid):
         if grid.shape != dsm_grid.shape:
             raise RasterError(
                 f"{dsm} has {dsm_grid.width}x{dsm_grid.height} pixels, its scene {grid.width}x{grid.height}, "
@@ -165,5 +165,5 @@ def _placed(grid: GeoBox, dsm_grid: GeoBox, dsm: Path) -> GeoBox:
     return dsm_grid
 
 
-def _nowhere(grid: GeoBox) -> bool:
+def _unlocated(grid: GeoBox) -> bool:
     return grid.crs is None and bool(grid.affine.is_identity)

@@ -21,12 +21,12 @@ from tsfal_geo.raster.files import reading
 from tsfal_geo.raster.scene import Scene
 
 UNKNOWN = 254
-"""What a `Decoder` gives for values that the class map does not hold; class maps have no such index."""
+"""What a `LabelDecoder` gives for values that the class map does not hold; class maps have no such index."""
 
-_BAND_ROWS = 1024
+_STRIP_ROWS = 1024
 
 
-class Decoder:
+class LabelDecoder:
     """Turns the bands of one label file into class indices.
 
     A single band is read by its ids; by its palette's colours where at least half of the class map's colours
@@ -77,7 +77,7 @@ class Decoder:
         value, count = unknown.most_common(1)[0]
         what = f"colour {value}" if self.by_colour else f"id {value[0]}"
         more = f" (and {len(unknown) - 1} more unknown values)" if len(unknown) > 1 else ""
-        known = ", ".join(
+        expected = ", ".join(
             f"{c.name} {c.colour if self.by_colour else c.id}" for c in self._classes.classes[:12]
         )
         mend = "add it to `classes` in the configuration or mend the labels"
@@ -85,7 +85,7 @@ class Decoder:
             mend = "the file is compressed with loss, which smears labels: save it as PNG or LZW GeoTIFF"
         pixels = "1 pixel" if count == 1 else f"{count} pixels"
         return LabelError(
-            f"{self._path}: {what} on {pixels}{where}{more} is not in the class map ({known}); {mend}"
+            f"{self._path}: {what} on {pixels}{where}{more} is not in the class map ({expected}); {mend}"
         )
 
     def _ids(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -140,7 +140,7 @@ def _band_table(dataset: DatasetReader, classes: ClassMap) -> NDArray[np.uint8]:
     table = np.where(ids < 0, UNKNOWN, ids).astype(np.uint8)
     table.setflags(write=True)
     colours = palette(dataset)
-    if _goes_by_colour(colours, classes):
+    if _uses_palette(colours, classes):
         index = {info.colour: i for i, info in enumerate(classes.classes)}
         index |= dict.fromkeys(classes.ignore_colours, IGNORE)
         for value, colour in colours.items():
@@ -151,7 +151,7 @@ def _band_table(dataset: DatasetReader, classes: ClassMap) -> NDArray[np.uint8]:
     return table
 
 
-def _goes_by_colour(colours: dict[int, Colour], classes: ClassMap) -> bool:
+def _uses_palette(colours: dict[int, Colour], classes: ClassMap) -> bool:
     if all(colours.get(info.id) == info.colour for info in classes.classes):
         return False
     there = set(colours.values())
@@ -198,10 +198,10 @@ def _epsg(crs: Any) -> int | None:
     return pyproj.CRS.from_wkt(crs.to_wkt()).to_2d().to_epsg() if crs else None
 
 
-def row_bands(path: Path, dataset: DatasetReader) -> Iterator[NDArray[np.generic]]:
+def row_strips(path: Path, dataset: DatasetReader) -> Iterator[NDArray[np.generic]]:
     """All bands of the whole file, a band of rows at a time."""
-    for top in range(0, dataset.height, _BAND_ROWS):
-        window = Window(0, top, dataset.width, min(_BAND_ROWS, dataset.height - top))
+    for top in range(0, dataset.height, _STRIP_ROWS):
+        window = Window(0, top, dataset.width, min(_STRIP_ROWS, dataset.height - top))
         with reading(path):
             values = dataset.read(window=window)
         yield values

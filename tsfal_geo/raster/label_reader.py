@@ -18,7 +18,7 @@ from rasterio import windows
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles, open_raster, reading
-from tsfal_geo.raster.label_decoder import UNKNOWN, Decoder, check_grid, row_bands
+from tsfal_geo.raster.label_decoder import UNKNOWN, LabelDecoder, check_grid, row_strips
 from tsfal_geo.raster.scene import Scene
 
 
@@ -42,7 +42,7 @@ class FolderLabels:
         self.scenes = tuple(scenes)
         self.classes = classes
         self._handles = FileHandles()
-        self._decoders: dict[Path, Decoder] = {}
+        self._decoders: dict[Path, LabelDecoder] = {}
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class indices of a window, which may hang over the scene's edges.
@@ -72,7 +72,7 @@ class FolderLabels:
         decoder = self._decoders.get(path)
         if decoder is None:
             check_grid(scene, path, dataset)
-            decoder = self._decoders[path] = Decoder(path, dataset, self.classes)
+            decoder = self._decoders[path] = LabelDecoder(path, dataset, self.classes)
         with reading(path):
             values = dataset.read(window=window)
         labels = decoder(values)
@@ -96,9 +96,9 @@ def check_labels(scene: Scene, classes: ClassMap) -> None:
         return
     with open_raster(scene.labels) as dataset:
         check_grid(scene, scene.labels, dataset)
-        decoder = Decoder(scene.labels, dataset, classes)
+        decoder = LabelDecoder(scene.labels, dataset, classes)
         unknown: Counter[tuple[int, ...]] = Counter()
-        for values in row_bands(scene.labels, dataset):
+        for values in row_strips(scene.labels, dataset):
             labels = decoder(values)
             if (labels == UNKNOWN).any():
                 unknown += decoder.unknown(values, labels)

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from tsfal_geo.classes import IGNORE, ClassInfo, ClassMap, Colour, distinct_colours
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.files import open_raster
-from tsfal_geo.raster.label_decoder import palette, row_bands
+from tsfal_geo.raster.label_decoder import palette, row_strips
 from tsfal_geo.raster.scene import Scene
 
 _CLASS_TAG = re.compile(r"class[_ ]?(\d{1,3})", re.IGNORECASE)
@@ -65,10 +65,10 @@ def names_its_classes(path: Path) -> bool:
 
 def _merge(merged: LabelTable, table: LabelTable, path: Path, sources: dict[int, Path]) -> None:
     for value, name in table.names.items():
-        known = merged.names.setdefault(value, name)
-        if known != name:
+        earlier = merged.names.setdefault(value, name)
+        if earlier != name:
             raise LabelError(
-                f"{path} calls id {value} '{name}', {sources[value]} calls it '{known}'; make them agree or "
+                f"{path} calls id {value} '{name}', {sources[value]} calls it '{earlier}'; make them agree or "
                 "give `classes` in the configuration"
             )
         sources.setdefault(value, path)
@@ -113,7 +113,7 @@ def _tagged(dataset: DatasetReader) -> dict[int, str]:
 
 def _occurring(path: Path, dataset: DatasetReader) -> set[int]:
     found: set[int] = set()
-    for values in row_bands(path, dataset):
+    for values in row_strips(path, dataset):
         visible = values[0] if dataset.count == 1 else values[0][values[1] > 0]
         found.update(np.unique(visible).tolist())
     return found

@@ -108,10 +108,10 @@ def match(images: Sequence[Path], others: Sequence[Path]) -> Matches:
             candidates.setdefault(stems[other.stem], []).append(other)
         else:
             rest.append(other)
-    taken = set(candidates)
+    matched = set(candidates)
     by_key: dict[tuple[str, ...], list[Path]] = {}
     for image in images:
-        if image not in taken:
+        if image not in matched:
             by_key.setdefault(key(image), []).append(image)
     for other in rest:
         fitting = by_key.get(key(other), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,20 @@ class Patch:
     image: NDArray[np.generic]
     valid: NDArray[np.bool_]
     height: NDArray[np.float32] | None = None
+
+
+class PatchReader(Protocol):
+    """Anything that reads windows of scenes: files, or arrays in memory.
+
+    Attributes:
+        scenes: the scenes; a window names one by its index.
+    """
+
+    scenes: tuple[Scene, ...]
+
+    def read(self, window: Window) -> Patch:
+        """Read a window, which may hang over the scene's edges."""
+        ...
 
 
 class SceneReader:

@@ -86,8 +86,8 @@ def _interpolated(
 
 
 def _split(position: Floats) -> tuple[NDArray[np.intp], Floats]:
-    whole = np.floor(position)
-    return whole.astype(np.intp), position - whole
+    floor = np.floor(position)
+    return floor.astype(np.intp), position - floor
 
 
 def _blend(

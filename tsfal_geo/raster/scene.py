@@ -91,8 +91,8 @@ def _metres_per_unit(grid: GeoBox) -> float:
     return float(axes[0].unit_conversion_factor) if axes else 1.0
 
 
-def scenes_changed(known: Sequence[Scene], found: Sequence[Scene]) -> list[str]:
+def scenes_changed(old: Sequence[Scene], new: Sequence[Scene]) -> list[str]:
     """Names of scenes whose grid differs, or that are gone or new, between two lists."""
-    before = {scene.name: scene.grid for scene in known}
-    after = {scene.name: scene.grid for scene in found}
+    before = {scene.name: scene.grid for scene in old}
+    after = {scene.name: scene.grid for scene in new}
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

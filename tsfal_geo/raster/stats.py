@@ -37,7 +37,7 @@ class Normalisation:
         return cls(*(tuple(float(v) for v in values[key]) for key in ("low", "high", "mean", "std")))
 
 
-def compute(reader: SceneReader, chips: Sequence[Chip]) -> Normalisation:
+def compute_normalisation(reader: SceneReader, chips: Sequence[Chip]) -> Normalisation:
     """Statistics of a deterministic sample of chips: evenly spaced, at least one a scene.
 
     8-bit bands are not clipped. Bands of other types and heights are clipped to their 0.1th and 99.9th

@@ -24,7 +24,7 @@ from tsfal_geo.raster.label_reader import FolderLabels, LabelReader, check_label
 from tsfal_geo.raster.label_tables import infer_class_map
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
-from tsfal_geo.raster.stats import Normalisation, compute
+from tsfal_geo.raster.stats import Normalisation, compute_normalisation
 
 INPUTS_NAME = "inputs.json"
 _SHOWN = 5
@@ -136,7 +136,7 @@ def _tell_lacking_heights(raster_dir: Path, scenes: Sequence[Scene]) -> None:
 
 
 def _normalisation(reader: SceneReader, chips: Sequence[Chip], config: Config) -> Normalisation:
-    statistics = compute(reader, chips)
+    statistics = compute_normalisation(reader, chips)
     if config.model.normalisation == "scenes":
         return statistics
     from tsfal_geo.models.normalisation import own_normalisation

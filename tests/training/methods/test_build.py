@@ -5,7 +5,7 @@ import torch
 
 from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled
-from tsfal_geo.raster.stats import compute
+from tsfal_geo.raster.stats import compute_normalisation
 from tsfal_geo.training.fit import fit
 from tsfal_geo.training.methods.build import build_module
 from tsfal_geo.training.methods.supervised import Supervised
@@ -26,7 +26,7 @@ def build(make_data):
             }
         )
         data = make_data(config)
-        statistics = compute(data.labelled.reader, data.labelled.chips)
+        statistics = compute_normalisation(data.labelled.reader, data.labelled.chips)
         return config, data, build_module(config, data, statistics, NAMES, (4000, 3000, 300), bands=3)
 
     return make
@@ -65,7 +65,7 @@ def test_the_real_network_resumes_to_the_bit(build, tmp_path, options):
         config, data, module = build(steps=3, **options)
         if stop is not None:
             module.after_step = lambda: (Tsf.after_step(module), module.steps_done == 1 and stop.set())
-        fit(module, data, folder=tmp_path / folder, steps=3, config=config, stop=stop)
+        fit(module, data, folder=tmp_path / folder, steps=3, train=config.train, stop=stop)
         return module.state_dict()
 
     whole = run("whole")

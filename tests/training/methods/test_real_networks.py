@@ -1,7 +1,7 @@
 import pytest
 
 from tsfal_geo.config import Config
-from tsfal_geo.raster.stats import compute
+from tsfal_geo.raster.stats import compute_normalisation
 from tsfal_geo.training.methods.build import build_module
 from tsfal_geo.training.registry import METHODS
 
@@ -22,7 +22,7 @@ def test_a_step_with_a_real_network(make_data, batch_of, method, encoder):
         }
     )
     data = make_data(config)
-    statistics = compute(data.labelled.reader, data.labelled.chips)
+    statistics = compute_normalisation(data.labelled.reader, data.labelled.chips)
     module = build_module(config, data, statistics, ("ground", "roof", "car"), (4000, 3000, 300), bands=3)
     module.begin(10)
     module._step = 5

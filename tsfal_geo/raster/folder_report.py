@@ -17,7 +17,7 @@ from tsfal_geo.raster.label_tables import infer_class_map, names_its_classes
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene, metres_per_pixel
 
-_READ_WHOLE = 32_000_000
+_COUNTED_PIXELS = 32_000_000
 _ROWS = 1024
 _SAMPLES, _SAMPLE_SIDE = 8, 256
 
@@ -51,7 +51,7 @@ class FolderReport:
     class_source: str
 
 
-def inspect(
+def inspect_folder(
     folder: Path,
     bands: tuple[int, ...] | None = None,
     classes: ClassMap | None = None,
@@ -74,7 +74,7 @@ def inspect(
     if classes is None:
         own, source = _own_classes(found.scenes)
         classes = own and own.ignoring(ignore_ids)
-    reports = tuple(_look_at(scene, bands, classes) for scene in found.scenes)
+    reports = tuple(_scene_report(scene, bands, classes) for scene in found.scenes)
     return FolderReport(found, reports, classes, source)
 
 
@@ -97,7 +97,7 @@ def _own_classes(scenes: Sequence[Scene]) -> tuple[ClassMap | None, str]:
     return classes, "the ids that occur in the labels; name them under `classes` in the configuration"
 
 
-def _look_at(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap | None) -> SceneReport:
+def _scene_report(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap | None) -> SceneReport:
     share, sampled, problem = None, False, None
     try:
         reader = SceneReader([scene], bands, use_dsm=False)
@@ -116,16 +116,16 @@ def _look_at(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap | No
 
 def _nodata_share(reader: SceneReader) -> tuple[float, bool]:
     scene = reader.scenes[0]
-    sampled = scene.height * scene.width > _READ_WHOLE
+    sampled = scene.height * scene.width > _COUNTED_PIXELS
     valid = total = 0
-    for part in _samples(scene) if sampled else _bands_of_rows(scene):
+    for part in _samples(scene) if sampled else _strips(scene):
         patch = reader.read(Window(0, *part))
         valid += int(patch.valid.sum())
         total += patch.valid.size
     return 1 - valid / total, sampled
 
 
-def _bands_of_rows(scene: Scene) -> Iterator[tuple[int, int, int, int]]:
+def _strips(scene: Scene) -> Iterator[tuple[int, int, int, int]]:
     for y in range(0, scene.height, _ROWS):
         yield y, 0, min(_ROWS, scene.height - y), scene.width
 

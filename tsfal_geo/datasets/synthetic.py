@@ -1,0 +1,47 @@
+"""Synthetic street pictures and their labels, for the fixtures of the adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tsfal_geo.classes import ClassMap
+
+_BLOCK = 8
+
+
+def synthetic_ids(shape: tuple[int, int], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Class ids (H, W): bands, the last class at the top, the first at the bottom, and blocks of all."""
+    rng = np.random.default_rng(seed)
+    height, width = shape
+    rows = np.arange(height)[:, None] + rng.normal(0, height / 16, width).cumsum()[None] / 8
+    bands = np.clip((1 - rows / height) * 3, 0, 2.999).astype(int)
+    pick = np.array([0, len(classes) // 2, len(classes) - 1])
+    index = pick[bands]
+    for number in rng.permutation(len(classes)):
+        y, x = int(rng.integers(0, height - _BLOCK)), int(rng.integers(0, width - _BLOCK))
+        index[y : y + _BLOCK, x : x + _BLOCK] = number
+    return classes.ids[index]
+
+
+def synthetic_picture(ids: NDArray[np.uint8], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:
+    """What a camera might see of it: each class's colour with noise, (H, W, 3)."""
+    clean = classes.colours[classes.lut_ids_to_index()[ids]].astype(np.float32)
+    noise = np.random.default_rng(seed).normal(0, 12, clean.shape)
+    return np.clip(clean + noise, 0, 255).astype(np.uint8)
+
+
+def with_void(ids: NDArray[np.uint8], void: int) -> NDArray[np.uint8]:
+    """The same with a frame of ``void``, one pixel wide."""
+    framed = np.full_like(ids, void)
+    framed[1:-1, 1:-1] = ids[1:-1, 1:-1]
+    return framed
+
+
+def save_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a picture, (H, W) or (H, W, 3)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
