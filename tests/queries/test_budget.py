@@ -7,7 +7,7 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from tsfal_geo.queries.budget import askable_pixels, take
+from tsfal_geo.queries.budget import affordable, askable_pixels
 from tsfal_geo.raster.chips import owned_part, scene_chips
 from tsfal_geo.raster.scene import Scene
 
@@ -57,6 +57,6 @@ def test_taking_is_greedy_and_never_exceeds(seed):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 100, rng.integers(0, 200))
     for allowance in (0, 5, 333, 10**6):
-        chosen = take(pixels, allowance)
+        chosen = affordable(pixels, allowance)
         assert chosen.tolist() == greedy(pixels, allowance)
         assert pixels[chosen].sum() <= allowance

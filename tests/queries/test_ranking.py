@@ -68,10 +68,10 @@ def test_every_strategy_keeps_the_rules(name, granularity, ranking):
         own = proposals[query.chip].regions.labels == query.region
         assert outputs.askable.numpy()[own].sum() == query.pixels
         scores = strategy.score(outputs)
-        if scores.around is None or granularity == "pixels" or ranking == "paper":
+        if scores.joinable is None or granularity == "pixels" or ranking == "paper":
             assert scores.candidate.numpy()[own].all()
         else:
-            assert scores.around.numpy()[own].all()
+            assert scores.joinable.numpy()[own].all()
             assert scores.candidate.numpy()[own].any()
 
 
@@ -117,8 +117,8 @@ def test_what_the_cap_left_is_used_when_budget_is_over():
     config = ActiveConfig(granularity="pixels", ranking="strong", image_cap=0.5)
     proposals, queries = run("emd", config, 4000)
     spent = sum(q.pixels for q in queries)
-    assert sum(p.regions.pixels[p.first].sum() for p in proposals) < 4000 - 16 < spent
-    late = [not proposals[q.chip].first[q.region - 1] for q in queries]
+    assert sum(p.regions.pixels[p.within_cap].sum() for p in proposals) < 4000 - 16 < spent
+    late = [not proposals[q.chip].within_cap[q.region - 1] for q in queries]
     assert late == sorted(late)
 
 
@@ -126,7 +126,7 @@ def test_a_region_larger_than_the_cap_can_still_be_asked():
     config = ActiveConfig(granularity="regions", ranking="strong", max_region=4096)
     strategy = build_strategy("emd", 0, 0)
     proposal = propose(chip(0), strategy, config, cap=1)
-    assert proposal.first.sum() == 1
+    assert proposal.within_cap.sum() == 1
 
 
 def test_strong_asks_whole_segments_but_what_was_mended_and_none_without_a_candidate():
@@ -176,7 +176,7 @@ def test_strong_spreads_over_features():
     )
     strategy, config = build_strategy("emd", 0, 0), ActiveConfig(granularity="pixels", ranking="strong")
     proposal = propose(outputs, strategy, config, cap=48 * 16)
-    chosen = np.isin(proposal.regions.labels, np.flatnonzero(proposal.first) + 1)
+    chosen = np.isin(proposal.regions.labels, np.flatnonzero(proposal.within_cap) + 1)
     assert chosen.sum() == 48
     assert 5 < chosen[~left.numpy()].sum() < 40
 

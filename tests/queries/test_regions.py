@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tsfal_geo.queries.regions import cell_regions, connected_regions, describe, region_pixels, renumber
+from tsfal_geo.queries.regions import (
+    cell_regions,
+    connected_regions,
+    measure_regions,
+    region_pixels,
+    renumber,
+)
 
 FULL = 16
 
@@ -95,7 +101,7 @@ def test_description_weighs_by_pixels():
     predicted = np.array([[4, 4, 3], [5, 5, 3]], np.uint8)
     askable = np.array([[3, 4, 16], [16, 16, 0]])
     score = np.array([[0.1, 0.2, 0.3], [0.4, 0.9, 0.9]], np.float32)
-    found = describe(labels, predicted, askable, score)
+    found = measure_regions(labels, predicted, askable, score)
     assert found.pixels.tolist() == [23, 16]
     assert found.predicted.tolist() == [5, 3]
     np.testing.assert_allclose(found.score, [(0.3 + 0.8 + 6.4) / 23, 0.3], rtol=1e-6)
@@ -103,7 +109,7 @@ def test_description_weighs_by_pixels():
 
 def test_description_of_nothing():
     empty = np.zeros((2, 2), np.int32)
-    assert len(describe(empty, empty.astype(np.uint8), empty, empty.astype(np.float32))) == 0
+    assert len(measure_regions(empty, empty.astype(np.uint8), empty, empty.astype(np.float32))) == 0
 
 
 def test_pixels_are_those_that_may_be_asked():

@@ -16,7 +16,7 @@ from tsfal_geo.refinement.covariance import (
     regularised,
     whitening,
 )
-from tsfal_geo.refinement.levels import DenseMap, Members
+from tsfal_geo.refinement.levels import ClassCells, DenseLevel
 
 CLASSES = 3
 COUNTS = (200, 40, 7)
@@ -32,7 +32,7 @@ def data():
     )
     labels = np.repeat(np.arange(CLASSES, dtype=np.uint8), COUNTS)
     residuals = [values[labels == c] - values[labels == c].mean(0) for c in range(CLASSES)]
-    level, members = DenseMap(torch.from_numpy(values)), Members(torch.from_numpy(labels), CLASSES)
+    level, members = DenseLevel(torch.from_numpy(values)), ClassCells(torch.from_numpy(labels), CLASSES)
     return (
         residuals,
         level.moments(members, per_class=False),
@@ -57,7 +57,10 @@ def test_shrinkage_is_scikit_learns(data, ours, theirs):
 def test_single_precision_is_near_enough(data):
     residuals, _, _ = data
     own = np.concatenate(residuals).astype(np.float32)
-    level, members = DenseMap(torch.from_numpy(own)), Members(torch.zeros(len(own), dtype=torch.uint8), 1)
+    level, members = (
+        DenseLevel(torch.from_numpy(own)),
+        ClassCells(torch.zeros(len(own), dtype=torch.uint8), 1),
+    )
     moments = level.moments(members, per_class=False)
     expected = LedoitWolf(assume_centered=True).fit(own - own.mean(0, dtype=np.float64)).covariance_
     np.testing.assert_allclose(ledoit_wolf(moments)[0][0], expected, rtol=1e-4, atol=1e-4)
@@ -134,7 +137,7 @@ def test_features_of_a_network_that_diverged_are_an_error_and_no_endless_repair(
 def test_a_class_of_one_cell_takes_the_spread_of_all(option):
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(size=(51, 4)))
-    level, members = DenseMap(values), Members(torch.tensor([0] * 50 + [1], dtype=torch.uint8), 2)
+    level, members = DenseLevel(values), ClassCells(torch.tensor([0] * 50 + [1], dtype=torch.uint8), 2)
     moments = level.moments(members, per_class=True)
     factor = whitening(option, moments)
     own = values[:50] - values[:50].mean(0)

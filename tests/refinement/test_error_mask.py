@@ -7,11 +7,11 @@ import torch
 
 from tsfal_geo.refinement.error_mask import (
     cell_share,
+    classify,
+    classify_pixels,
     emd_pixels,
     emd_target,
     error_mask,
-    predict,
-    predict_pixels,
 )
 from tsfal_geo.refinement.quality import MaskCounts
 
@@ -27,7 +27,7 @@ def test_mask_is_either_minus_what_is_kept_out():
 def test_prediction_is_blank_where_there_is_no_image():
     probs = torch.tensor([[0.2, 0.6], [0.8, 0.4]])[None, :, None]
     valid = torch.tensor([[[True, False]]])
-    found = predict(probs, valid)
+    found = classify(probs, valid)
     assert found.pseudo.tolist() == [[[1, 255]]]
     torch.testing.assert_close(found.conf, torch.tensor([[[0.8, 0.0]]]))
 
@@ -36,7 +36,7 @@ def test_pixels_come_from_enlarged_probabilities():
     """Between a sure cell of class 0 and one of class 1 the confidence falls to a half."""
     probs = torch.zeros(1, 2, 1, 2)
     probs[0, 0, 0, 0] = probs[0, 1, 0, 1] = 1.0
-    found = predict_pixels(probs, torch.ones(1, 4, 8, dtype=torch.bool))
+    found = classify_pixels(probs, torch.ones(1, 4, 8, dtype=torch.bool))
     ramp = np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1)
     np.testing.assert_allclose(found.conf[0, 0], np.maximum(ramp, 1 - ramp), atol=1e-6)
     assert found.pseudo[0, 0].tolist() == [0] * 4 + [1] * 4

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tsfal_geo.refinement.levels import Members
-from tsfal_geo.refinement.upsampled_level import EnlargedLevel, level_map
+from tsfal_geo.refinement.levels import ClassCells
+from tsfal_geo.refinement.upsampled_level import UpsampledCellFeatures, feature_level
 
 
 def bilinear(coarse, factor, height, width):
@@ -43,8 +43,8 @@ def level(request):
     labels = rng.integers(0, 3, len(cells))
     grid = np.full(len(values), 255, np.uint8)
     grid[cells] = labels
-    members = Members(torch.from_numpy(grid), CLASSES)
-    return level_map(torch.from_numpy(coarse), size), members, values[cells], labels
+    members = ClassCells(torch.from_numpy(grid), CLASSES)
+    return feature_level(torch.from_numpy(coarse), size), members, values[cells], labels
 
 
 def test_means(level):
@@ -82,8 +82,8 @@ def test_many_cells_of_many_channels():
     rng = np.random.default_rng(5)
     values = rng.normal(1.0, 1.0, (150, 50 * 50))
     grid = np.where(rng.random(2500) < 0.9, rng.integers(0, 3, 2500), 255).astype(np.uint8)
-    built = level_map(torch.from_numpy(values.reshape(150, 50, 50)), (50, 50))
-    members = Members(torch.from_numpy(grid), CLASSES)
+    built = feature_level(torch.from_numpy(values.reshape(150, 50, 50)), (50, 50))
+    members = ClassCells(torch.from_numpy(grid), CLASSES)
     moments = built.moments(members, per_class=False)
     own = values.T[grid < 255]
     expected = np.stack([own[grid[grid < 255] == c].mean(0) for c in range(3)])
@@ -112,14 +112,14 @@ def test_single_precision_with_a_large_common_offset():
     points = values[::100]
     expected = ((values[:, None] - points) ** 2).sum(2)
     for features in (coarse, bilinear(coarse, 4, 24, 24)):
-        built = level_map(torch.from_numpy(features).float(), (24, 24)).at(torch.arange(576))
+        built = feature_level(torch.from_numpy(features).float(), (24, 24)).at(torch.arange(576))
         found = built.squared_distances(torch.from_numpy(points).float())
         np.testing.assert_allclose(found, expected, atol=0.01)
 
 
 def test_coarse_maps_are_not_enlarged():
-    built = level_map(torch.zeros(3, 4, 4), (16, 16)).at(torch.arange(256))
-    assert isinstance(built, EnlargedLevel)
+    built = feature_level(torch.zeros(3, 4, 4), (16, 16)).at(torch.arange(256))
+    assert isinstance(built, UpsampledCellFeatures)
     assert built.map.coarse.shape == (16, 3)
 
 
@@ -128,11 +128,11 @@ def test_coarse_maps_are_not_enlarged():
 def test_looking_leaves_the_features_as_they_are(layout, side):
     features = torch.randn(1, 3, side, side).to(memory_format=layout)[0]
     before = features.clone()
-    looked = level_map(features, (16, 16))
+    looked = feature_level(features, (16, 16))
     for count in (256, 7):
         grid = torch.full((256,), 255, dtype=torch.uint8)
         grid[:count] = 0
-        members = Members(grid, 1)
+        members = ClassCells(grid, 1)
         looked.moments(members, per_class=False)
         looked.at(members.cells).squared_distances(torch.zeros(1, 3))
     assert torch.equal(features, before)

@@ -10,7 +10,7 @@ from tsfal_geo.config import PlarConfig
 from tsfal_geo.refinement.class_bank import ClassBank
 from tsfal_geo.refinement.covariance import empirical, factorise
 from tsfal_geo.refinement.distances import mahalanobis
-from tsfal_geo.refinement.levels import DenseMap, Members
+from tsfal_geo.refinement.levels import ClassCells, DenseLevel
 from tsfal_geo.refinement.plar import plar, stack_results
 
 LAMBDAS = torch.tensor([0.4, 0.2])
@@ -277,10 +277,10 @@ def test_pooled_mahalanobis_is_invariant_to_linear_maps():
     """With neither jitter nor shrinkage; Euclid is not."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 8)) + np.repeat(rng.normal(size=(3, 8)), 100, 0)
-    members = Members(torch.arange(3, dtype=torch.uint8).repeat_interleave(100), 3)
+    members = ClassCells(torch.arange(3, dtype=torch.uint8).repeat_interleave(100), 3)
     found = []
     for matrix in (np.eye(8), rng.normal(size=(8, 8))):
-        level = DenseMap(torch.from_numpy(values @ matrix.T + rng.normal(size=8)))
+        level = DenseLevel(torch.from_numpy(values @ matrix.T + rng.normal(size=8)))
         moments = level.moments(members, per_class=False)
         factor = factorise(empirical(moments), jitter=0.0)
         found.append(mahalanobis(level.at(members.cells), moments.means, factor, logdet=False))

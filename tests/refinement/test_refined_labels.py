@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tsfal_geo.config import PlarConfig
-from tsfal_geo.refinement.error_mask import Prediction
+from tsfal_geo.refinement.error_mask import TeacherPrediction
 from tsfal_geo.refinement.plar import PlarResult
-from tsfal_geo.refinement.refined_labels import Source, write_labels
+from tsfal_geo.refinement.refined_labels import LabelSource, merge_labels
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def scene():
     result = PlarResult(refined, nothing, margin, refined, refined, torch.ones(4, dtype=torch.bool))
     generator = torch.Generator().manual_seed(0)
     mask = torch.rand(1, 8, 12, generator=generator) < 0.5
-    pixels = Prediction(
+    pixels = TeacherPrediction(
         torch.randint(0, 2, (1, 8, 12), generator=generator).to(torch.uint8),
         torch.rand(1, 8, 12, generator=generator),
     )
@@ -35,31 +35,31 @@ def expected_pixels(scene, weigh, unresolved):
             pseudo, conf = int(pixels.pseudo[0, y, x]), float(pixels.conf[0, y, x])
             vote = int(result.refined[cell])
             if manual[0, y, x] != 255:
-                yield int(manual[0, y, x]), 1.0, 1.0, Source.MANUAL
+                yield int(manual[0, y, x]), 1.0, 1.0, LabelSource.MANUAL
             elif not mask[0, y, x]:
-                yield pseudo, 1.0, conf, Source.PSEUDO
+                yield pseudo, 1.0, conf, LabelSource.PSEUDO
             elif vote != 255:
-                yield vote, float(result.margin[cell]) if weigh == "margin" else 1.0, 1.0, Source.REFINED
+                yield vote, float(result.margin[cell]) if weigh == "margin" else 1.0, 1.0, LabelSource.REFINED
             elif unresolved == "ignore":
-                yield 255, 0.0, conf, Source.UNRESOLVED
+                yield 255, 0.0, conf, LabelSource.UNRESOLVED
             else:
-                yield pseudo, conf if unresolved == "conf" else 1.0, conf, Source.UNRESOLVED
+                yield pseudo, conf if unresolved == "conf" else 1.0, conf, LabelSource.UNRESOLVED
 
 
 @pytest.mark.parametrize("weigh", ["one", "margin"])
 @pytest.mark.parametrize("unresolved", ["keep", "ignore", "conf"])
 def test_every_pixel_follows_the_rules(scene, weigh, unresolved):
-    found = write_labels(*scene, PlarConfig(refined_weight=weigh, unresolved=unresolved))
+    found = merge_labels(*scene, PlarConfig(refined_weight=weigh, unresolved=unresolved))
     labels, weight, conf, source = zip(*expected_pixels(scene, weigh, unresolved), strict=True)
     assert found.labels.flatten().tolist() == list(labels)
     assert found.weight.flatten().tolist() == pytest.approx(list(weight))
     assert found.conf.flatten().tolist() == pytest.approx(list(conf))
     assert found.source.flatten().tolist() == [int(s) for s in source]
-    assert set(source) == set(Source)
+    assert set(source) == set(LabelSource)
 
 
 def test_manual_labels_win_also_inside_a_mask_that_holds_them(scene):
     pixels, _, result, manual = scene
-    found = write_labels(pixels, torch.ones_like(manual, dtype=torch.bool), result, manual, PlarConfig())
+    found = merge_labels(pixels, torch.ones_like(manual, dtype=torch.bool), result, manual, PlarConfig())
     by_hand = manual != 255
     assert torch.equal(found.labels[by_hand], manual[by_hand])

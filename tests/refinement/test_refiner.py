@@ -107,10 +107,10 @@ def test_it_says_which_votes_rest_on_people_s_labels_of_the_image(scene):
 
 def test_the_mask_is_doubt_within_the_image_where_no_person_spoke(scene):
     image = scene.pseudo != 255
-    look = make_refiner().look(scene.teacher, image, scene.manual, scene.conf, None)
-    assert torch.equal(look.pixel_mask, scene.voted | scene.kept)
+    output = make_refiner().mask_and_vote(scene.teacher, image, scene.manual, scene.conf, None)
+    assert torch.equal(output.pixel_mask, scene.voted | scene.kept)
     doubted = scene.teacher.logits.softmax(1).amax(1) < 0.7
-    assert torch.equal(look.mask, doubted & holds(image) & ~holds(scene.by_hand))
+    assert torch.equal(output.mask, doubted & holds(image) & ~holds(scene.by_hand))
 
 
 def counted(labels, weight, by_hand, weighting):
@@ -132,9 +132,9 @@ def vague(scene):
 
 def margins(refiner, scene):
     """Which pixels votes are written into, and how clear those are."""
-    look = refiner.look(scene.teacher, scene.pseudo != 255, scene.manual, scene.conf, None)
-    voted = scene.voted & pixels(look.votes.refined != 255)
-    margin = pixels(look.votes.margin)[voted]
+    output = refiner.mask_and_vote(scene.teacher, scene.pseudo != 255, scene.manual, scene.conf, None)
+    voted = scene.voted & pixels(output.votes.refined != 255)
+    margin = pixels(output.votes.margin)[voted]
     assert len(margin) > 1000 and margin.std() > 0.05
     return voted, margin
 
@@ -168,7 +168,7 @@ def test_without_plar_nobody_votes(scene):
 
 
 @pytest.mark.parametrize(
-    ("trained", "emd", "heard"),
+    ("trained", "emd", "adds"),
     [
         (20, {"threshold": 0.5}, True),
         (20, {"threshold": 0.7}, False),
@@ -177,7 +177,7 @@ def test_without_plar_nobody_votes(scene):
     ],
 )
 def test_a_trained_decoder_adds_to_the_mask_what_it_finds_likelier_wrong_than_its_threshold(
-    towns, trained, emd, heard
+    towns, trained, emd, adds
 ):
     """The teacher is sure and wrong in a strip, and doubts some cells elsewhere."""
     truth = torch.stack([town.truth for town in towns]).long()
@@ -192,6 +192,6 @@ def test_a_trained_decoder_adds_to_the_mask_what_it_finds_likelier_wrong_than_it
     nothing = torch.full_like(pixels(truth), 255, dtype=torch.uint8)
     teacher = teacher_of(towns, said, sure)
     labels, weight, _ = refiner.refine(teacher, pixels(said), pixels(sure), nothing, 0.5)
-    mended = pixels(doubted | strip if heard else doubted)
+    mended = pixels(doubted | strip if adds else doubted)
     assert torch.equal(labels, pixels(torch.where(strip & ~mended[..., ::4, ::4], said, truth)))
     assert torch.equal(weight[~mended], pixels(sure)[~mended])

@@ -22,10 +22,10 @@ def teach(refiner, optimiser, teacher, target, steps):
 
 
 def seen_by(refiner, teacher):
-    """A look at images of which no person said anything."""
+    """Look at images of which no person said anything."""
     nothing = torch.full_like(pixels(teacher.logits[:, 0]), 255).to(torch.uint8)
     conf = pixels(teacher.logits.softmax(1).amax(1))
-    return refiner.look(teacher, nothing == 255, nothing, conf, refiner.decode(teacher))
+    return refiner.mask_and_vote(teacher, nothing == 255, nothing, conf, refiner.decode(teacher))
 
 
 def test_the_decoder_learns_from_known_labels_where_the_teacher_errs(make_town):
@@ -41,10 +41,10 @@ def test_the_decoder_learns_from_known_labels_where_the_teacher_errs(make_town):
     refiner, _ = learner
     assert not seen_by(refiner, teacher).mask.any()
     teach(*learner, teacher, target, 1)
-    look = seen_by(refiner, teacher)
-    right = look.mask == unlike
+    output = seen_by(refiner, teacher)
+    right = output.mask == unlike
     assert right[..., :16].float().mean() > 0.95 and right[..., 16:].float().mean() > 0.95
-    assert (look.pixel_mask == pixels(unlike)).float().mean() > 0.95
+    assert (output.pixel_mask == pixels(unlike)).float().mean() > 0.95
 
 
 def test_what_is_not_known_teaches_the_decoder_nothing(make_town):
@@ -135,9 +135,9 @@ def test_votes_are_cast_with_each_image_s_weights(make_town):
     town = noisy(make_town(CLASSES, channels=256), "f2")
     refiner = make_refiner()
     refiner.weighting = Weighs()
-    look = seen_by(refiner, doubting(town, town))
-    right = look.votes.refined == town.truth
-    assert right[0][look.mask[0]].float().mean() < 0.4 and right[1][look.mask[1]].float().mean() > 0.8
+    output = seen_by(refiner, doubting(town, town))
+    right = output.votes.refined == town.truth
+    assert right[0][output.mask[0]].float().mean() < 0.4 and right[1][output.mask[1]].float().mean() > 0.8
 
 
 def test_what_labelled_images_taught_votes_where_an_image_is_doubted_throughout(make_town):

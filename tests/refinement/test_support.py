@@ -54,20 +54,20 @@ def test_cells_keep_their_place_in_a_batch():
 def test_sixteen_manual_cells_suffice_and_keep_reliable_ones_out_of_the_means():
     manual, pseudo = cells((0, 15), (2, 1)), cells((1, 400))
     found = support(manual, pseudo)
-    assert counts(found.means) == {0: 15, 2: 1}
+    assert counts(found.for_means) == {0: 15, 2: 1}
     assert found.available.tolist() == [True, False, True]
 
 
 def test_with_fewer_manual_cells_the_reliable_ones_join():
     manual, pseudo = cells((0, 14), (2, 1)), cells((1, 200))
     found = support(manual, pseudo)
-    assert counts(found.means) == {0: 14, 1: 185, 2: 1}
+    assert counts(found.for_means) == {0: 14, 1: 185, 2: 1}
     assert found.available.tolist() == [True, True, True]
 
 
 def test_a_class_needs_sixteen_reliable_cells_or_a_manual_one():
     found = support(NOTHING, cells((0, 15), (1, 16)))
-    assert counts(found.means) == {1: 16}
+    assert counts(found.for_means) == {1: 16}
     assert found.available.tolist() == [False, True, False]
 
 
@@ -77,15 +77,15 @@ def test_reliable_means_confident_and_outside_the_mask():
     conf[0, 100:200] = 0.89
     mask = torch.zeros_like(pseudo, dtype=torch.bool)
     mask[0, 200:300] = True
-    assert counts(support(NOTHING, pseudo, conf, mask).means) == {0: 100}
+    assert counts(support(NOTHING, pseudo, conf, mask).for_means) == {0: 100}
 
 
 @pytest.mark.parametrize(("by_hand", "reliable_help"), [(127, True), (128, False)])
 def test_reliable_cells_help_the_covariance_while_manual_ones_are_few(by_hand, reliable_help):
     found = support(cells((0, by_hand)), cells((1, 300)))
-    assert counts(found.means) == {0: by_hand}
-    assert (1 in counts(found.spread)) is reliable_help
-    assert counts(found.spread)[0] == by_hand
+    assert counts(found.for_means) == {0: by_hand}
+    assert (1 in counts(found.for_covariance)) is reliable_help
+    assert counts(found.for_covariance)[0] == by_hand
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_reliable_cells_help_the_covariance_while_manual_ones_are_few(by_hand, r
 )
 def test_rules_with_few_manual_cells(rule, expected):
     found = support(cells((0, 3)), cells((1, 100)), support=rule)
-    assert counts(found.means) == expected
+    assert counts(found.for_means) == expected
 
 
 def test_an_image_without_anything():
     found = support(NOTHING, NOTHING, conf=torch.zeros(NOTHING.shape))
-    assert counts(found.means) == {}
+    assert counts(found.for_means) == {}
     assert not found.available.any()

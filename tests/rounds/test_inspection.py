@@ -6,9 +6,9 @@ import torch
 
 from tsfal_geo.config import PlarConfig
 from tsfal_geo.raster.chips import Chip, Window
-from tsfal_geo.refinement.error_mask import Prediction
+from tsfal_geo.refinement.error_mask import TeacherPrediction
 from tsfal_geo.refinement.plar import PlarResult
-from tsfal_geo.refinement.refiner import Look
+from tsfal_geo.refinement.refiner import RefinerOutput
 from tsfal_geo.rounds.quality_counter import QualityCounter
 
 CHIP = Chip(scene=1, row=0, col=2, y=4, x=32, size=16)
@@ -47,21 +47,21 @@ def counter(threshold=0.5, confidence=0.7):
     return QualityCounter(Truth(), PlarConfig(confidence=confidence), threshold, 3)
 
 
-def look(decodes=True):
+def refinement(decodes=True):
     conf, error = column(2, torch.float32), column(3, torch.float32)
     vote = column(4, torch.uint8, **NAMES)
     mask = (conf < 0.7) | (error > 0.7) | (vote != 255)
     unused = torch.zeros_like(conf)
     votes = PlarResult(vote, unused, unused, vote, vote, torch.ones(1, 3, dtype=torch.bool))
-    cells = Prediction(column(1, torch.uint8), conf)
-    return Look(unused, cells, error.logit()[:, None] if decodes else None, mask, mask, votes)
+    cells = TeacherPrediction(column(1, torch.uint8), conf)
+    return RefinerOutput(unused, cells, error.logit()[:, None] if decodes else None, mask, mask, votes)
 
 
 @pytest.mark.parametrize("halves", [1, 2])
 def test_masks_and_votes_are_counted_against_the_truth(halves):
     quality = counter(threshold=0.7)
     for rows in np.split(np.arange(16), halves):
-        quality.count(CHIP, 0, look(), ASKABLE & np.isin(np.arange(16), rows)[:, None])
+        quality.count(CHIP, 0, refinement(), ASKABLE & np.isin(np.arange(16), rows)[:, None])
     found = quality.diagnostics()
     # Wrong: cells 1, 2, 4, 8 and 11. Doubted: 2, 3, 7 and 8. Decoder above 0.7: 1, 3, 8, 10 and 11.
     assert found["error_mask"] == {
@@ -80,7 +80,7 @@ def test_masks_and_votes_are_counted_against_the_truth(halves):
 
 def test_without_a_decoder_the_mask_is_that_of_confidence():
     quality = counter()
-    quality.count(CHIP, 0, look(decodes=False), ASKABLE)
+    quality.count(CHIP, 0, refinement(decodes=False), ASKABLE)
     found = quality.diagnostics()["error_mask"]
     assert found["emd"] == {"precision": None, "recall": 0}
     assert found["either"] == found["confidence"] == {"precision": 2 / 4, "recall": 2 / 5}

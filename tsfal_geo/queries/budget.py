@@ -26,7 +26,7 @@ def askable_pixels(
     return askable
 
 
-def take(pixels: NDArray[np.int64], allowance: int) -> NDArray[np.int64]:
+def affordable(pixels: NDArray[np.int64], allowance: int) -> NDArray[np.int64]:
     """Positions, in order, of the queries that the allowance pays for.
 
     The first that no longer fits is passed over and the next one tried, so that little is left unspent; the

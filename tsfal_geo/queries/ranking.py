@@ -17,9 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tsfal_geo.config import ActiveConfig
-from tsfal_geo.queries.budget import take
+from tsfal_geo.queries.budget import affordable
 from tsfal_geo.queries.chip_outputs import ChipKey, ChipOutputs
-from tsfal_geo.queries.regions import Regions, cell_regions, connected_regions, describe, touching
+from tsfal_geo.queries.regions import (
+    Regions,
+    cell_regions,
+    connected_regions,
+    measure_regions,
+    regions_with_candidates,
+)
 from tsfal_geo.queries.strategy import CellScores, Strategy
 
 POOL = 4
@@ -28,24 +34,24 @@ _ORDER_SALT = 0x7F5A
 
 
 @dataclass(frozen=True)
-class ChipQueries:
+class ChipProposal:
     """One chip's proposals.
 
     Attributes:
         key: (scene, row, col).
         regions: numbered from 1.
-        first: regions within the chip's cap, (R,) bool; the others are asked only if budget is left over.
+        within_cap: regions within the chip's cap, (R,) bool; the others are asked only if budget is left over.
         vector: the strategy's description of the chip; None where it needs none.
     """
 
     key: ChipKey
     regions: Regions
-    first: NDArray[np.bool_]
+    within_cap: NDArray[np.bool_]
     vector: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
-class Query:
+class Pick:
     """One chosen region.
 
     Attributes:
@@ -64,7 +70,7 @@ def chip_cap(allowance: int, chips: int, config: ActiveConfig) -> int:
     return max(int(config.image_cap * allowance / max(chips, 1)), 1)
 
 
-def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap: int) -> ChipQueries:
+def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap: int) -> ChipProposal:
     """Cut one chip into regions, score them and mark those within the chip's cap.
 
     Args:
@@ -83,19 +89,21 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     elif config.granularity == "pixels":
         labels = cell_regions(candidate, askable)
     else:
-        whole = scores.around if config.ranking == "strong" else None
+        whole = scores.joinable if config.ranking == "strong" else None
         cells = candidate if whole is None else _array(whole)
         labels = connected_regions(cells, predicted, askable, config.min_region, config.max_region)
         if whole is not None:
-            labels = touching(labels, candidate)
-    regions = describe(labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key)))
+            labels = regions_with_candidates(labels, candidate)
+    regions = measure_regions(
+        labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key))
+    )
     if strategy.per_chip:
         first = np.zeros(len(regions), bool)
         first[np.argsort(-regions.score, kind="stable")[: strategy.per_chip]] = True
-        return ChipQueries(outputs.key, regions, first, strategy.describe(outputs))
+        return ChipProposal(outputs.key, regions, first, strategy.chip_vector(outputs))
     capped = strategy.order == "score" or (strategy.order == "ranking" and config.ranking == "strong")
     if not capped:
-        return ChipQueries(outputs.key, regions, np.ones(len(regions), bool), strategy.describe(outputs))
+        return ChipProposal(outputs.key, regions, np.ones(len(regions), bool), strategy.chip_vector(outputs))
     pool = _within(regions.pixels, np.argsort(-regions.score, kind="stable"), POOL * cap)
     spread = strategy.order == "ranking" and config.granularity == "pixels"
     if spread and regions.pixels[pool].sum() > cap:
@@ -108,17 +116,17 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     first[chosen] = True
     kept = np.zeros(len(regions), bool)
     kept[pool] = True
-    return ChipQueries(outputs.key, *_keep(regions, first, kept), strategy.describe(outputs))
+    return ChipProposal(outputs.key, *_keep(regions, first, kept), strategy.chip_vector(outputs))
 
 
 def select(
-    proposals: Sequence[ChipQueries],
+    proposals: Sequence[ChipProposal],
     allowance: int,
     strategy: Strategy,
     ranking: Literal["paper", "strong"] | None,
     labelled: Sequence[NDArray[np.float32]] = (),
-) -> list[Query]:
-    """Order the regions of all chips and take what the allowance pays for; best first.
+) -> list[Pick]:
+    """Order the regions of all chips and pick those that the allowance pays for; best first.
 
     ``paper``: chips in random order, all candidates of one before the next. ``strong``: by mean entropy,
     regions within their chip's cap first; a chip's single cells are spread over its features.
@@ -137,7 +145,7 @@ def select(
     numbers = np.concatenate([np.arange(1, size + 1) for size in sizes])
     pixels = np.concatenate([p.regions.pixels for p in proposals])
     score = np.concatenate([p.regions.score for p in proposals])
-    late = ~np.concatenate([p.first for p in proposals])
+    late = ~np.concatenate([p.within_cap for p in proposals])
     if strategy.order == "chips":
         place = _places(strategy.rank_chips([_vector(p) for p in proposals], labelled))
         order = np.lexsort((numbers, -score, place[chips]))
@@ -147,8 +155,8 @@ def select(
         order = np.lexsort((shuffle.random(len(chips)), place[chips]))
     else:
         order = np.lexsort((numbers, chips, -score, late))
-    best = order[take(pixels[order], allowance)]
-    return [Query(int(chips[i]), int(numbers[i]), int(pixels[i])) for i in best]
+    best = order[affordable(pixels[order], allowance)]
+    return [Pick(int(chips[i]), int(numbers[i]), int(pixels[i])) for i in best]
 
 
 def farthest_points(points: Tensor) -> NDArray[np.int64]:
@@ -205,7 +213,7 @@ def _places(order: NDArray[np.int64]) -> NDArray[np.int64]:
     return places
 
 
-def _vector(proposal: ChipQueries) -> NDArray[np.float32]:
+def _vector(proposal: ChipProposal) -> NDArray[np.float32]:
     if proposal.vector is None:
         raise ValueError("a strategy that ranks chips must describe them")
     return proposal.vector

@@ -69,7 +69,7 @@ def connected_regions(
     return renumber(labels)
 
 
-def touching(labels: IntArray, candidate: NDArray[np.bool_]) -> IntArray:
+def regions_with_candidates(labels: IntArray, candidate: NDArray[np.bool_]) -> IntArray:
     """The regions that hold a candidate cell, numbered anew.
 
     Args:
@@ -82,7 +82,7 @@ def touching(labels: IntArray, candidate: NDArray[np.bool_]) -> IntArray:
     return renumber(np.where(held[labels], labels, 0).astype(np.int32))
 
 
-def describe(
+def measure_regions(
     labels: IntArray,
     predicted: NDArray[np.uint8],
     askable: NDArray[np.integer],

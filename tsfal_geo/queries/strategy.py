@@ -23,17 +23,17 @@ class CellScores:
     Attributes:
         score: (h, w) float32, higher: ask first; None: no preference, regions are drawn at random.
         candidate: (h, w) bool: cells that may become queries at all.
-        around: (h, w) bool: cells that a region takes along with the candidates among them, in ``strong``;
+        joinable: (h, w) bool: cells that a region takes along with the candidates among them, in ``strong``;
             None: a region is of candidates alone.
     """
 
     score: Tensor | None
     candidate: Tensor
-    around: Tensor | None = None
+    joinable: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingPool:
     """What a strategy may learn from; chips are named by their positions.
 
     Attributes:
@@ -66,7 +66,6 @@ class Strategy(ABC):
         order: how candidates of all chips are brought into one order: by ``ranking`` as configured
             (strategies that have a mask of candidates), by ``score``, or chip by chip as ``rank_chips`` says.
         passes: forward passes with dropout that it wants as ``ChipOutputs.votes``.
-        needs_plar: whether it wants ``ChipOutputs.plar``.
         needs_pooled: whether it wants ``ChipOutputs.pooled``.
         learns: whether ``learn`` must come before anything is scored.
         pool_share: share of the chips, drawn at random, among which it chooses whole chips.
@@ -76,7 +75,7 @@ class Strategy(ABC):
     name: ClassVar[str]
     reason: ClassVar[str]
     order: ClassVar[Literal["ranking", "score", "chips"]] = "score"
-    needs_plar: ClassVar[bool] = False
+
     needs_pooled: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     pool_share: ClassVar[float] = 1.0
@@ -92,7 +91,7 @@ class Strategy(ABC):
         """
         self.seed = seed
 
-    def learn(self, material: Material) -> None:  # noqa: B027  # most have nothing to learn
+    def learn(self, material: TrainingPool) -> None:  # noqa: B027  # most have nothing to learn
         """Train what the strategy itself learns, before it scores; nothing by default."""
 
     def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32] | None:
@@ -107,7 +106,7 @@ class Strategy(ABC):
     def score(self, outputs: ChipOutputs) -> CellScores:
         """Score the cells of one chip; the result depends on this chip, the seed, and nothing else."""
 
-    def describe(self, outputs: ChipOutputs) -> NDArray[np.float32] | None:
+    def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32] | None:
         """A vector for the whole chip, kept for ``rank_chips``; None if not needed."""
         return None
 

@@ -8,16 +8,16 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.queries.budget import take
+from tsfal_geo.queries.budget import affordable
 from tsfal_geo.queries.chip_outputs import ChipOutputs
-from tsfal_geo.queries.ranking import ChipQueries, Query
-from tsfal_geo.queries.regions import describe
+from tsfal_geo.queries.ranking import ChipProposal, Pick
+from tsfal_geo.queries.regions import measure_regions
 from tsfal_geo.queries.strategy import Strategy
 
 _POOL_SALT = 0x3C1B
 
 
-def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipQueries:
+def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipProposal:
     """All that may be asked of a chip as one region; its score is the mean over those pixels.
 
     Cells that are no candidates of the strategy's score 0; without a score the chip gets a random one.
@@ -32,8 +32,8 @@ def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipQueries:
         score = np.where(candidate, scores.score.float().cpu().numpy(), np.float32(0))
     labels = (askable > 0).astype(np.int32)
     predicted = outputs.probs.argmax(0).cpu().numpy().astype(np.uint8)
-    regions = describe(labels, predicted, askable, score)
-    return ChipQueries(outputs.key, regions, np.ones(len(regions), bool), strategy.describe(outputs))
+    regions = measure_regions(labels, predicted, askable, score)
+    return ChipProposal(outputs.key, regions, np.ones(len(regions), bool), strategy.chip_vector(outputs))
 
 
 def draw_pool(pixels: NDArray[np.int64], share: float, allowance: int, seed: int) -> NDArray[np.int64]:
@@ -54,12 +54,12 @@ def draw_pool(pixels: NDArray[np.int64], share: float, allowance: int, seed: int
 
 
 def select_chips(
-    proposals: Sequence[ChipQueries],
+    proposals: Sequence[ChipProposal],
     allowance: int,
     strategy: Strategy,
     labelled: Sequence[NDArray[np.float32]] = (),
-) -> list[Query]:
-    """Order the chips of the strategy's pool and take those that the allowance pays for; best first.
+) -> list[Pick]:
+    """Order the chips of the strategy's pool and pick those that the allowance pays for; best first.
 
     Args:
         proposals: of all chips, in a fixed order, one region each.
@@ -77,5 +77,5 @@ def select_chips(
     else:
         score = np.array([proposals[i].regions.score[0] for i in pool])
         order = pool[np.argsort(-score, kind="stable")]
-    best = order[take(pixels[order], allowance)]
-    return [Query(int(i), 1, int(pixels[i])) for i in best]
+    best = order[affordable(pixels[order], allowance)]
+    return [Pick(int(i), 1, int(pixels[i])) for i in best]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.refinement.covariance import Whitening, factorise, ledoit_wolf
-from tsfal_geo.refinement.levels import Members
-from tsfal_geo.refinement.upsampled_level import level_map
+from tsfal_geo.refinement.levels import ClassCells
+from tsfal_geo.refinement.upsampled_level import feature_level
 
 
 class ClassBank(nn.Module):
@@ -48,13 +48,13 @@ class ClassBank(nn.Module):
             f2: (D₂, h, w) float32.
             labels: (h, w) uint8 from ``label_cells``; 255 where unlabelled.
         """
-        members = Members(labels.flatten(), len(self.seen))
+        members = ClassCells(labels.flatten(), len(self.seen))
         if not len(members.cells):
             return
         present = members.counts > 0
         first_ever = not bool(self.seen.any())
         for level, features in enumerate((f1, f2), start=1):
-            whole = level_map(features.float(), (f2.shape[1], f2.shape[2]))
+            whole = feature_level(features.float(), (f2.shape[1], f2.shape[2]))
             moments = whole.moments(members, per_class=False)
             means, covariance = moments.means, ledoit_wolf(moments)[0][0]
             old = self.get_buffer(f"mean{level}")

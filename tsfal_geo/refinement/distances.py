@@ -10,9 +10,9 @@ from torch import Tensor
 from tsfal_geo.config import PlarConfig
 from tsfal_geo.refinement.class_bank import ClassBank
 from tsfal_geo.refinement.covariance import Whitening, is_per_class, whitening
-from tsfal_geo.refinement.levels import Level, LevelMap, Members
+from tsfal_geo.refinement.levels import CellFeatures, ClassCells, Level
 from tsfal_geo.refinement.support import Support
-from tsfal_geo.refinement.upsampled_level import level_map
+from tsfal_geo.refinement.upsampled_level import feature_level
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,11 @@ def class_distances(
     size = (features[1].shape[1], features[1].shape[2])
     classes = support.available.nonzero()[:, 0]
     count = len(support.available)
-    spread = Members(support.spread, count)
-    centre = spread if support.means is support.spread else Members(support.means, count)
-    pairs = [_level(level_map(level, size), centre, spread, classes, queries, config) for level in features]
+    spread = ClassCells(support.for_covariance, count)
+    centre = spread if support.for_means is support.for_covariance else ClassCells(support.for_means, count)
+    pairs = [
+        _level(feature_level(level, size), centre, spread, classes, queries, config) for level in features
+    ]
     return _stack(pairs, classes)
 
 
@@ -64,12 +66,12 @@ def bank_distances(features: tuple[Tensor, Tensor], bank: ClassBank, queries: Te
     classes = bank.seen.nonzero()[:, 0]
     pairs = []
     for features_l, means, factor in zip(features, bank.means, bank.whitenings(), strict=True):
-        level = level_map(features_l, size).at(queries)
+        level = feature_level(features_l, size).at(queries)
         pairs.append(_measure(level, means[classes], factor, logdet=False))
     return _stack(pairs, classes)
 
 
-def mahalanobis(level: Level, means: Tensor, factor: Whitening, logdet: bool) -> Tensor:
+def mahalanobis(level: CellFeatures, means: Tensor, factor: Whitening, logdet: bool) -> Tensor:
     """√((x − μ_c)ᵀ Σ_c⁻¹ (x − μ_c)) of each cell and class, (n, K).
 
     Args:
@@ -93,7 +95,7 @@ def mahalanobis(level: Level, means: Tensor, factor: Whitening, logdet: bool) ->
 
 
 def _level(
-    level: LevelMap, centre: Members, spread: Members, classes: Tensor, queries: Tensor, config: PlarConfig
+    level: Level, centre: ClassCells, spread: ClassCells, classes: Tensor, queries: Tensor, config: PlarConfig
 ) -> tuple[Tensor, Tensor]:
     per_class = is_per_class(config.covariance)
     moments = level.moments(spread, per_class)
@@ -104,7 +106,7 @@ def _level(
     return _measure(level.at(queries), means[classes], factor, config.logdet)
 
 
-def _measure(level: Level, means: Tensor, factor: Whitening, logdet: bool) -> tuple[Tensor, Tensor]:
+def _measure(level: CellFeatures, means: Tensor, factor: Whitening, logdet: bool) -> tuple[Tensor, Tensor]:
     euclid = level.squared_distances(means).sqrt()
     return _by_median(euclid), _by_median(mahalanobis(level, means, factor, logdet))
 

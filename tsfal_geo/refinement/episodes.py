@@ -9,7 +9,7 @@ from torch import Tensor
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import PlarConfig
 from tsfal_geo.refinement.distances import class_distances
-from tsfal_geo.refinement.support import Support, count_classes
+from tsfal_geo.refinement.support import Support, cells_per_class
 
 HIDDEN = 0.5
 QUERIES = 1024
@@ -83,7 +83,7 @@ def _episode(
 ) -> list[Tensor]:
     """CE_E + CE_M of one image, in a list; empty where fewer than two classes have support."""
     cells = torch.where(hidden, IGNORE, labels).to(torch.uint8)
-    available = count_classes(cells, classes) >= config.min_class_cells
+    available = cells_per_class(cells, classes) >= config.min_class_cells
     lookup = torch.zeros(256, dtype=torch.bool, device=labels.device)
     lookup[:classes] = available
     cells = torch.where(lookup[cells.long()], cells, IGNORE).to(torch.uint8)

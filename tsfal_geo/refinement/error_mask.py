@@ -9,11 +9,11 @@ from torch import Tensor
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.head import upsample
-from tsfal_geo.refinement.support import CELL, cell_blocks
+from tsfal_geo.refinement.support import CELL, pixels_by_cell
 
 
 @dataclass(frozen=True)
-class Prediction:
+class TeacherPrediction:
     """The teacher's word on one grid, cells or pixels.
 
     Attributes:
@@ -27,19 +27,19 @@ class Prediction:
 
 def cell_share(pixels: Tensor) -> Tensor:
     """Share of each cell's 16 pixels that are True: (..., H, W) bool to (..., H/4, W/4) float32."""
-    return cell_blocks(pixels).float().mean(-1)
+    return pixels_by_cell(pixels).float().mean(-1)
 
 
-def predict(probs: Tensor, valid: Tensor) -> Prediction:
+def classify(probs: Tensor, valid: Tensor) -> TeacherPrediction:
     """Class and confidence of probabilities (N, C, h, w) on their own grid; ``valid`` (N, h, w) bool."""
     conf, pseudo = probs.float().max(1)
-    return Prediction(
+    return TeacherPrediction(
         torch.where(valid, pseudo.to(torch.uint8), IGNORE).to(torch.uint8),
         torch.where(valid, conf, torch.zeros_like(conf)),
     )
 
 
-def predict_pixels(probs: Tensor, valid: Tensor) -> Prediction:
+def classify_pixels(probs: Tensor, valid: Tensor) -> TeacherPrediction:
     """Class and confidence at full resolution, from bilinearly enlarged probabilities.
 
     Args:
@@ -47,7 +47,7 @@ def predict_pixels(probs: Tensor, valid: Tensor) -> Prediction:
         valid: (N, H, W) bool.
     """
     size = (valid.shape[1], valid.shape[2])
-    return predict(upsample(probs.float(), CELL, size), valid)
+    return classify(upsample(probs.float(), CELL, size), valid)
 
 
 def emd_pixels(logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,17 +13,17 @@ _STRIP = 64
 
 
 @dataclass(frozen=True)
-class DenseMap:
+class DenseLevel:
     """Features of every cell, (h·w, D)."""
 
     rows: Tensor
 
-    def means(self, members: Members) -> Tensor:
-        """See ``LevelMap``."""
+    def means(self, members: ClassCells) -> Tensor:
+        """See ``Level``."""
         return self._residuals(members)[1]
 
-    def moments(self, members: Members, per_class: bool) -> Moments:
-        """See ``LevelMap``."""
+    def moments(self, members: ClassCells, per_class: bool) -> Moments:
+        """See ``Level``."""
         residuals, means = self._residuals(members)
         fourths = torch.linalg.vector_norm(residuals, dim=1).square().square()
         counts, groups = members.counts, [residuals]
@@ -33,11 +33,11 @@ class DenseMap:
         sums = torch.stack([part.sum() for part in fourths.split([len(group) for group in groups])])
         return Moments(means, (counts if per_class else counts.sum()[None]).to(means.dtype), scatter, sums)
 
-    def at(self, cells: Tensor) -> DenseLevel:
-        """See ``LevelMap``."""
-        return DenseLevel.centred(self.rows.index_select(0, cells))
+    def at(self, cells: Tensor) -> DenseCellFeatures:
+        """See ``Level``."""
+        return DenseCellFeatures.centred(self.rows.index_select(0, cells))
 
-    def _residuals(self, members: Members) -> tuple[Tensor, Tensor]:
+    def _residuals(self, members: ClassCells) -> tuple[Tensor, Tensor]:
         """The members' features minus their class means, class by class, and these means."""
         values = self.rows.index_select(0, members.cells)
         means = self.rows.new_zeros(members.classes, self.rows.shape[1])
@@ -48,7 +48,7 @@ class DenseMap:
 
 
 @dataclass(frozen=True)
-class DenseLevel:
+class DenseCellFeatures:
     """Features given cell by cell.
 
     Attributes:
@@ -60,19 +60,19 @@ class DenseLevel:
     origin: Tensor
 
     @classmethod
-    def centred(cls, values: Tensor) -> DenseLevel:
+    def centred(cls, values: Tensor) -> DenseCellFeatures:
         """Take (n, D) features over; they are centred in place."""
         # Any point among them will do; the mean of a few hundred costs next to nothing.
         some = values[:: max(len(values) // 256, 1)]
         origin = some.mean(0) if len(values) else values.new_zeros(values.shape[1])
         return cls(values.sub_(origin), origin)
 
-    def mapped(self, matrix: Tensor) -> DenseLevel:
-        """See ``Level``."""
-        return DenseLevel(self.values @ matrix.T, matrix @ self.origin)
+    def mapped(self, matrix: Tensor) -> DenseCellFeatures:
+        """See ``CellFeatures``."""
+        return DenseCellFeatures(self.values @ matrix.T, matrix @ self.origin)
 
     def squared_distances(self, points: Tensor) -> Tensor:
-        """See ``Level``."""
+        """See ``CellFeatures``."""
         centred = points - self.origin
         norms = torch.linalg.vector_norm(self.values, dim=1).square()
         squares = norms[:, None] + centred.square().sum(1)
@@ -90,31 +90,31 @@ def _gram(values: Tensor) -> Tensor:
     return gram
 
 
-class Level(Protocol):
+class CellFeatures(Protocol):
     """Features of one level at n cells of one image."""
 
-    def mapped(self, matrix: Tensor) -> Level:
+    def mapped(self, matrix: Tensor) -> CellFeatures:
         """The level whose features are ``matrix @ x``; ``matrix`` (D', D)."""
 
     def squared_distances(self, points: Tensor) -> Tensor:
         """‖x_j − p_k‖², (n, K) for ``points`` (K, D)."""
 
 
-class LevelMap(Protocol):
+class Level(Protocol):
     """Features of one level all over one image."""
 
-    def means(self, members: Members) -> Tensor:
+    def means(self, members: ClassCells) -> Tensor:
         """Mean of each class (C, D); zero for a class without cells."""
 
-    def moments(self, members: Members, per_class: bool) -> Moments:
+    def moments(self, members: ClassCells, per_class: bool) -> Moments:
         """Class means, and moments of the residuals from them: of each class, or of all cells together."""
 
-    def at(self, cells: Tensor) -> Level:
+    def at(self, cells: Tensor) -> CellFeatures:
         """Look at distinct cells, (n,) int64 positions on the grid."""
 
 
 @dataclass(frozen=True)
-class Members:
+class ClassCells:
     """Cells of one image's grid that have a class; n of them.
 
     Attributes:

@@ -73,13 +73,13 @@ def plar(
         distances = _distances((f1.float(), f2.float()), support, queries, config, bank)
         if distances is None:
             return _no_vote(error_mask, support.available)
-        heard = torch.isin(pseudo.flatten()[queries], distances.classes.to(pseudo.dtype))
+        can_win = torch.isin(pseudo.flatten()[queries], distances.classes.to(pseudo.dtype))
         ballots = [_ballot(mixed) for mixed in distances.mixed(lambdas.float())]
         return _vote(
             ballots,
             distances.classes,
             queries,
-            heard,
+            can_win,
             config.min_margin or 0.0,
             error_mask,
             support.available,
@@ -123,13 +123,13 @@ def _vote(
     ballots: Sequence[tuple[Tensor, Tensor]],
     classes: Tensor,
     queries: Tensor,
-    heard: Tensor,
+    can_win: Tensor,
     least: float,
     error_mask: Tensor,
     available: Tensor,
 ) -> PlarResult:
     (nearest_e, gap_e), (nearest_m, gap_m) = ballots
-    agreed = (nearest_e == nearest_m) & heard
+    agreed = (nearest_e == nearest_m) & can_win
     gap = torch.minimum(gap_e, gap_m)
     margin = torch.where(agreed, _weight(gap, agreed), torch.zeros_like(gap))
     agreed &= margin >= least

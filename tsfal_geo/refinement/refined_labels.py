@@ -10,12 +10,12 @@ from torch import Tensor
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import PlarConfig
-from tsfal_geo.refinement.error_mask import Prediction
+from tsfal_geo.refinement.error_mask import TeacherPrediction
 from tsfal_geo.refinement.plar import PlarResult
 from tsfal_geo.refinement.support import CELL
 
 
-class Source(IntEnum):
+class LabelSource(IntEnum):
     """Where a pixel's label is from."""
 
     PSEUDO = 0
@@ -33,7 +33,7 @@ class RefinedLabels:
         weight: float32 factor in 0..1: 1 for manual labels and plain pseudo-labels, 1 or the margin for
             votes, as configured for what stays unresolved.
         conf: float32 confidence to weight by: the teacher's, but 1 where a person or PLAR spoke.
-        source: uint8, of ``Source``.
+        source: uint8, of ``LabelSource``.
     """
 
     labels: Tensor
@@ -42,8 +42,8 @@ class RefinedLabels:
     source: Tensor
 
 
-def write_labels(
-    pixels: Prediction, mask: Tensor, result: PlarResult, manual: Tensor, config: PlarConfig
+def merge_labels(
+    pixels: TeacherPrediction, mask: Tensor, result: PlarResult, manual: Tensor, config: PlarConfig
 ) -> RefinedLabels:
     """Write votes into pixels, only where the full-resolution mask holds.
 
@@ -67,11 +67,11 @@ def write_labels(
         weight = torch.where(unresolved, pixels.conf, weight)
     elif config.unresolved == "ignore":
         labels, weight = labels.masked_fill(unresolved, IGNORE), weight.masked_fill(unresolved, 0)
-    source = torch.full_like(labels, Source.PSEUDO)
+    source = torch.full_like(labels, LabelSource.PSEUDO)
     for where, value in (
-        (refined, Source.REFINED),
-        (unresolved, Source.UNRESOLVED),
-        (by_hand, Source.MANUAL),
+        (refined, LabelSource.REFINED),
+        (unresolved, LabelSource.UNRESOLVED),
+        (by_hand, LabelSource.MANUAL),
     ):
         source.masked_fill_(where, int(value))
     return RefinedLabels(labels, weight, pixels.conf.masked_fill(refined | by_hand, 1), source)

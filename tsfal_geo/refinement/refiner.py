@@ -17,23 +17,23 @@ from tsfal_geo.refinement.class_bank import ClassBank
 from tsfal_geo.refinement.distance_weights import DistanceWeights
 from tsfal_geo.refinement.episodes import episodic_loss
 from tsfal_geo.refinement.error_mask import (
-    Prediction,
+    TeacherPrediction,
     cell_share,
+    classify,
     emd_pixels,
     emd_target,
     error_mask,
-    predict,
 )
 from tsfal_geo.refinement.plar import PlarResult, plar, stack_results
-from tsfal_geo.refinement.refined_labels import RefinedLabels, Source, write_labels
-from tsfal_geo.refinement.support import heard, label_cells
+from tsfal_geo.refinement.refined_labels import LabelSource, RefinedLabels, merge_labels
+from tsfal_geo.refinement.support import label_cells, supported_by_labels
 
 _READY = 20
 _BANK_EVERY = 10  # a covariance costs as much as a tenth of the step, and the bank moves slowly
 
 
 @dataclass(frozen=True)
-class Look:
+class RefinerOutput:
     """What is known of a batch of images before labels are written.
 
     Attributes:
@@ -46,7 +46,7 @@ class Look:
     """
 
     probs: Tensor
-    cells: Prediction
+    cells: TeacherPrediction
     emd: Tensor | None
     mask: Tensor
     pixel_mask: Tensor
@@ -157,14 +157,14 @@ class ActiveRefiner(nn.Module):
             said = manual != IGNORE
             labels, nowhere = torch.where(said, manual.long(), pseudo), torch.zeros_like(said)
             return labels, conf.masked_fill(said, 1.0), nowhere
-        look = self.look(teacher, pseudo != IGNORE, manual, conf, self.decode(teacher))
-        written = self.write(look, Prediction(pseudo.to(torch.uint8), conf), manual)
+        output = self.mask_and_vote(teacher, pseudo != IGNORE, manual, conf, self.decode(teacher))
+        written = self.merge(output, TeacherPrediction(pseudo.to(torch.uint8), conf), manual)
         weight = written.weight * written.conf
-        refined = written.source == int(Source.REFINED)
+        refined = written.source == int(LabelSource.REFINED)
         if self.config.tsf.teacher_weighting == "ael":
             # It squares what it is given: confidences are meant so, a vote's margin is meant as it is.
             weight = torch.where(refined, weight.sqrt(), weight)
-        counted = heard(label_cells(manual, self.config.plar.purity), self.config.plar)
+        counted = supported_by_labels(label_cells(manual, self.config.plar.purity), self.config.plar)
         return written.labels.long(), weight, refined & counted[:, None, None]
 
     @torch.no_grad()
@@ -179,9 +179,9 @@ class ActiveRefiner(nn.Module):
         return logit
 
     @torch.no_grad()
-    def look(
+    def mask_and_vote(
         self, teacher: SegmenterOutput, valid: Tensor, manual: Tensor, conf: Tensor, logit: Tensor | None
-    ) -> Look:
+    ) -> RefinerOutput:
         """Error mask and votes of images.
 
         Args:
@@ -195,7 +195,7 @@ class ActiveRefiner(nn.Module):
         assert teacher.f2 is not None
         probs = teacher.logits.softmax(1)
         cell_valid = cell_share(valid) >= 0.5
-        cells = predict(probs, cell_valid)
+        cells = classify(probs, cell_valid)
         score = None if logit is None else logit[:, 0].sigmoid()
         by_hand = manual != IGNORE
         mask = self._mask(cells.conf, score, cell_valid & (cell_share(by_hand) == 0))
@@ -203,11 +203,11 @@ class ActiveRefiner(nn.Module):
         pixel_score = None if logit is None else emd_pixels(logit, size)
         pixel_mask = self._mask(conf, pixel_score, valid & ~by_hand)
         votes = self._votes(teacher, cells, mask, label_cells(manual, self.config.plar.purity))
-        return Look(probs, cells, logit, mask, pixel_mask, votes)
+        return RefinerOutput(probs, cells, logit, mask, pixel_mask, votes)
 
-    def write(self, look: Look, pixels: Prediction, manual: Tensor) -> RefinedLabels:
+    def merge(self, output: RefinerOutput, pixels: TeacherPrediction, manual: Tensor) -> RefinedLabels:
         """Manual over agreed votes over pseudo-labels."""
-        return write_labels(pixels, look.pixel_mask, look.votes, manual, self.config.plar)
+        return merge_labels(pixels, output.pixel_mask, output.votes, manual, self.config.plar)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Load, but for the threshold; a state of before steps without the decoder were counted has none."""
@@ -219,7 +219,9 @@ class ActiveRefiner(nn.Module):
     def _learns_weights(self) -> bool:
         return self.config.plar.enabled and self.config.plar.lambda_mode == "learned"
 
-    def _votes(self, teacher: SegmenterOutput, cells: Prediction, mask: Tensor, manual: Tensor) -> PlarResult:
+    def _votes(
+        self, teacher: SegmenterOutput, cells: TeacherPrediction, mask: Tensor, manual: Tensor
+    ) -> PlarResult:
         assert teacher.f1 is not None
         assert teacher.f2 is not None
         asked = mask if self.config.plar.enabled else torch.zeros_like(mask)

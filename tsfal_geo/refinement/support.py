@@ -11,7 +11,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import PlarConfig
 
 CELL = 4
-SPREAD_CELLS = 128
+COVARIANCE_CELLS = 128
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Support:
     """Support of one image; cells row by row, 255 where a cell is not used.
 
     Attributes:
-        means: class of the cells that the class means are taken of, (h·w,) uint8.
-        spread: class of the cells that the covariance is estimated from, (h·w,) uint8.
+        for_means: class of the cells that the class means are taken of, (h·w,) uint8.
+        for_covariance: class of the cells that the covariance is estimated from, (h·w,) uint8.
         available: classes with enough support, (C,) bool.
     """
 
-    means: Tensor
-    spread: Tensor
+    for_means: Tensor
+    for_covariance: Tensor
     available: Tensor
 
 
@@ -39,7 +39,7 @@ def label_cells(labels: Tensor, purity: float) -> Tensor:
     Returns:
         (..., H/4, W/4) uint8.
     """
-    blocks = cell_blocks(labels)
+    blocks = pixels_by_cell(labels)
     counts = torch.zeros((*blocks.shape[:-1], 256), dtype=torch.uint8, device=labels.device)
     counts.scatter_add_(-1, blocks.long(), torch.ones_like(blocks))
     counts[..., IGNORE] = 0
@@ -48,7 +48,7 @@ def label_cells(labels: Tensor, purity: float) -> Tensor:
     return torch.where(pure & (most > 0), winner, IGNORE).to(torch.uint8)
 
 
-def cell_blocks(pixels: Tensor) -> Tensor:
+def pixels_by_cell(pixels: Tensor) -> Tensor:
     """The 16 pixels of each cell: (..., H, W) to (..., H/4, W/4, 16)."""
     height, width = pixels.shape[-2:]
     blocks = pixels.unflatten(-1, (width // CELL, CELL)).unflatten(-3, (height // CELL, CELL))
@@ -75,13 +75,13 @@ def choose_support(
     manual, pseudo = manual.flatten(), pseudo.flatten()
     sure = (conf.flatten() >= config.reliable_confidence) & ~mask.flatten() & (manual == IGNORE)
     reliable = torch.where(sure, pseudo, IGNORE).to(torch.uint8)
-    by_hand = count_classes(manual, classes)
+    by_hand = cells_per_class(manual, classes)
     if config.support == "manual" or (
         config.support == "auto" and int(by_hand.sum()) >= config.min_manual_cells
     ):
-        enough = int(by_hand.sum()) >= SPREAD_CELLS
+        enough = int(by_hand.sum()) >= COVARIANCE_CELLS
         return Support(manual, manual if enough else _union(manual, reliable), by_hand > 0)
-    available = count_classes(reliable, classes) >= config.min_class_cells
+    available = cells_per_class(reliable, classes) >= config.min_class_cells
     cells = reliable
     if config.support != "reliable":
         available |= by_hand > 0
@@ -92,7 +92,7 @@ def choose_support(
     return Support(cells, cells, available)
 
 
-def heard(cells: Tensor, config: PlarConfig) -> Tensor:
+def supported_by_labels(cells: Tensor, config: PlarConfig) -> Tensor:
     """Images whose votes rest on people's labels; others repeat the network.
 
     Args:
@@ -106,7 +106,7 @@ def heard(cells: Tensor, config: PlarConfig) -> Tensor:
     return enough & (config.support != "reliable")
 
 
-def count_classes(cells: Tensor, classes: int) -> Tensor:
+def cells_per_class(cells: Tensor, classes: int) -> Tensor:
     """Cells of each class, (C,) int64."""
     return torch.bincount(cells.flatten().long(), minlength=256)[:classes]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tsfal_geo.models.head import upsample
-from tsfal_geo.refinement.levels import DenseMap, LevelMap, Members, Moments
+from tsfal_geo.refinement.levels import ClassCells, DenseLevel, Level, Moments
 
 _Index = tuple[slice, slice]
 
@@ -37,7 +37,7 @@ class Axis:
     pairs: Tensor
 
 
-class EnlargedMap:
+class UpsampledLevel:
     """Features on a coarse grid, enlarged bilinearly.
 
     Attributes:
@@ -54,7 +54,7 @@ class EnlargedMap:
         self.cols = cols
 
     @classmethod
-    def build(cls, features: Tensor, size: tuple[int, int]) -> EnlargedMap:
+    def build(cls, features: Tensor, size: tuple[int, int]) -> UpsampledLevel:
         """Centre a coarse map (D, h₀, w₀) and prepare its enlargement to ``size``."""
         flat = features.flatten(1).T
         origin = flat.mean(0)
@@ -68,12 +68,12 @@ class EnlargedMap:
         )
         return cls((flat - origin).contiguous(), origin, rows, cols)
 
-    def means(self, members: Members) -> Tensor:
-        """See ``LevelMap``."""
+    def means(self, members: ClassCells) -> Tensor:
+        """See ``Level``."""
         return self._means(self._planes(members), members.counts)
 
-    def moments(self, members: Members, per_class: bool) -> Moments:
-        """See ``LevelMap``."""
+    def moments(self, members: ClassCells, per_class: bool) -> Moments:
+        """See ``Level``."""
         planes, counts = self._planes(members), members.counts.to(self.coarse.dtype)
         means = self._means(planes, counts)
         fourth = self.squared_distances(means).square_().mul_(planes.flatten(1)).sum(1)
@@ -90,9 +90,9 @@ class EnlargedMap:
         )
         return Moments(means, counts, scatter, fourth)
 
-    def at(self, cells: Tensor) -> EnlargedLevel:
-        """See ``LevelMap``."""
-        return EnlargedLevel(self, cells)
+    def at(self, cells: Tensor) -> UpsampledCellFeatures:
+        """See ``Level``."""
+        return UpsampledCellFeatures(self, cells)
 
     def squared_distances(self, points: Tensor) -> Tensor:
         """‖x_j − p_k‖² of all cells, (K, h·w) for ``points`` (K, D)."""
@@ -100,9 +100,9 @@ class EnlargedMap:
         products = self.enlarge(self.coarse @ centred.T)
         return products.mul_(-2).add_(self.norms).add_(centred.square().sum(1)[:, None]).clamp_min_(0)
 
-    def mapped(self, matrix: Tensor) -> EnlargedMap:
+    def mapped(self, matrix: Tensor) -> UpsampledLevel:
         """The map whose features are ``matrix @ x``."""
-        return EnlargedMap(self.coarse @ matrix.T, matrix @ self.origin, self.rows, self.cols)
+        return UpsampledLevel(self.coarse @ matrix.T, matrix @ self.origin, self.rows, self.cols)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -143,7 +143,7 @@ class EnlargedMap:
         total = self.gather(planes) @ self.coarse
         return total / counts.clamp_min(1)[:, None] + self.origin * (counts > 0)[:, None]
 
-    def _planes(self, members: Members) -> Tensor:
+    def _planes(self, members: ClassCells) -> Tensor:
         """1 where a cell of a class is, (C, h, w)."""
         return members.planes.to(self.coarse.dtype).unflatten(1, self.size)
 
@@ -153,18 +153,18 @@ class EnlargedMap:
 
 
 @dataclass(frozen=True)
-class EnlargedLevel:
+class UpsampledCellFeatures:
     """An enlarged map at some cells."""
 
-    map: EnlargedMap
+    map: UpsampledLevel
     cells: Tensor
 
-    def mapped(self, matrix: Tensor) -> EnlargedLevel:
-        """See ``Level``."""
-        return EnlargedLevel(self.map.mapped(matrix), self.cells)
+    def mapped(self, matrix: Tensor) -> UpsampledCellFeatures:
+        """See ``CellFeatures``."""
+        return UpsampledCellFeatures(self.map.mapped(matrix), self.cells)
 
     def squared_distances(self, points: Tensor) -> Tensor:
-        """See ``Level``."""
+        """See ``CellFeatures``."""
         return self.map.squared_distances(points)[:, self.cells].T
 
 
@@ -204,7 +204,7 @@ def _axis(
         return Axis(weights, torch.stack([weights * _shifted(weights, step) for step in steps]))
 
 
-def level_map(features: Tensor, size: tuple[int, int]) -> LevelMap:
+def feature_level(features: Tensor, size: tuple[int, int]) -> Level:
     """Prepare one image's feature map for looks at cells of the grid of ``size``.
 
     Args:
@@ -213,5 +213,5 @@ def level_map(features: Tensor, size: tuple[int, int]) -> LevelMap:
         size: height and width of the grid of cells.
     """
     if tuple(features.shape[1:]) == size:
-        return DenseMap(features.permute(1, 2, 0).flatten(0, 1).contiguous())
-    return EnlargedMap.build(features, size)
+        return DenseLevel(features.permute(1, 2, 0).flatten(0, 1).contiguous())
+    return UpsampledLevel.build(features, size)

@@ -23,7 +23,7 @@ from tsfal_geo.queries.budget import Budget
 from tsfal_geo.queries.ranking import chip_cap, propose, select
 from tsfal_geo.queries.strategies import Strategy, build_strategy
 from tsfal_geo.queries.strategies.vaal_networks import shrink
-from tsfal_geo.queries.strategy import Material
+from tsfal_geo.queries.strategy import TrainingPool
 from tsfal_geo.queries.thumbnails import Thumbnails
 from tsfal_geo.queries.whole_chips import propose_chip, select_chips
 from tsfal_geo.raster.chips import owned_part
@@ -85,7 +85,7 @@ def select_queries(
             if budget.remaining and scored.askable.any():
                 _propose(cache, scored, strategy, config.active, cap)
             if strategy.order == "chips" and labels.by_chip[scored.position] > 0.5:
-                vector = strategy.describe(scored.outputs)
+                vector = strategy.chip_vector(scored.outputs)
                 labelled += [] if vector is None else [vector]
         queries = _select(context, number, labels, strategy, cache, budget, labelled)
     if score is None:
@@ -206,7 +206,7 @@ def _place(scored: ScoredChip, band: dict[str, NDArray[np.uint8]], height: int, 
         rows[: own.shape[0], left : left + own.shape[1]] = own
 
 
-def _training_pool(context: RoundContext, labels: RoundLabels, steps: int, folder: Path) -> Material:
+def _training_pool(context: RoundContext, labels: RoundLabels, steps: int, folder: Path) -> TrainingPool:
     """Return the chips that a strategy learns from.
 
     Labelled are chips with labels on more than half of their pixels. Without such chips they are those with
@@ -227,7 +227,7 @@ def _training_pool(context: RoundContext, labels: RoundLabels, steps: int, folde
         batch = default_collate([dataset.read_chip(inputs.chips[position])])
         return shrink(normalise(batch))[0]
 
-    return Material(
+    return TrainingPool(
         pictures=Thumbnails(folder, len(inputs.chips), picture),
         keys=[(chip.scene, chip.row, chip.col) for chip in inputs.chips],
         labelled=np.flatnonzero(labelled).tolist(),

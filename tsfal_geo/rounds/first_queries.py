@@ -15,7 +15,7 @@ from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.models.batchnorm import recalibrate_batch_norm
 from tsfal_geo.models.segmenter import build_segmenter
-from tsfal_geo.queries.budget import Budget, take
+from tsfal_geo.queries.budget import Budget, affordable
 from tsfal_geo.queries.strategies.coreset import greedy_k_centre
 from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.rounds.context import RoundContext
@@ -62,7 +62,7 @@ def first_queries(
     described = np.flatnonzero(np.isfinite(vectors).all(1))
     order = described[greedy_k_centre(vectors[described], None, wanted)]
     pixels = np.array([np.count_nonzero(_own_valid_pixels(inputs, inputs.chips[i])[2]) for i in order])
-    chosen = take(pixels, budget.remaining)
+    chosen = affordable(pixels, budget.remaining)
     if not len(chosen):
         least = min(pixels[pixels > 0].tolist(), default=0)
         raise ConfigError(

@@ -23,8 +23,8 @@ from tsfal_geo.queries.budget import askable_pixels
 from tsfal_geo.queries.strategies.coreset import decoder_input
 from tsfal_geo.queries.strategies.qbc import committee_votes
 from tsfal_geo.raster.chips import Chip, Window, owned_part
-from tsfal_geo.refinement.error_mask import Prediction, predict_pixels
-from tsfal_geo.refinement.refiner import ActiveRefiner, Look
+from tsfal_geo.refinement.error_mask import TeacherPrediction, classify_pixels
+from tsfal_geo.refinement.refiner import ActiveRefiner, RefinerOutput
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.halo import ChipWindow, own_parts, padded_window
 from tsfal_geo.rounds.inputs import Inputs
@@ -45,7 +45,7 @@ class ChipBatch:
         teacher: logits (N, C, H/4, W/4) and features of the chips' own pixels, float32.
         probs: (N, C, H/4, W/4) class probabilities.
         pixels: pseudo-labels and confidence of pixels.
-        look: error mask and votes; None without a refiner.
+        refinement: error mask and votes; None without a refiner.
         votes: (N, C, H/4, W/4) of the committee; None without one.
         pooled: (N, D) means of the decoder's input; None unless the strategy needs them.
         difficulty: (N, 1, H/4, W/4) of DEAL's branch; None without one.
@@ -58,8 +58,8 @@ class ChipBatch:
     chips: tuple[Chip, ...]
     teacher: SegmenterOutput
     probs: Tensor
-    pixels: Prediction
-    look: Look | None
+    pixels: TeacherPrediction
+    refinement: RefinerOutput | None
     votes: Tensor | None
     pooled: Tensor | None
     difficulty: Tensor | None
@@ -147,10 +147,10 @@ class ChipInspector:
         manual, valid = (own_parts(batch[key], windows, 1) for key in ("manual", "valid"))
         pooled = own_parts(entering[0], windows, CELL).float().mean((2, 3)) if entering else None
         probs = teacher.logits.softmax(1)
-        pixels = predict_pixels(probs, valid)
-        look = None
+        pixels = classify_pixels(probs, valid)
+        refinement = None
         if self.refiner is not None:
-            look = self._refined(self.refiner, around, teacher, windows, valid, manual, pixels)
+            refinement = self._refined(self.refiner, around, teacher, windows, valid, manual, pixels)
         difficulty = None
         if isinstance(self._module, Deal):
             difficulty = self._module.difficulty(teacher.logits)
@@ -160,7 +160,7 @@ class ChipInspector:
             teacher=teacher,
             probs=probs,
             pixels=pixels,
-            look=look,
+            refinement=refinement,
             votes=votes,
             pooled=pooled,
             difficulty=difficulty,
@@ -180,12 +180,12 @@ class ChipInspector:
         windows: Sequence[ChipWindow],
         valid: Tensor,
         manual: Tensor,
-        pixels: Prediction,
-    ) -> Look:
+        pixels: TeacherPrediction,
+    ) -> RefinerOutput:
         with self._autocast():
             logit = refiner.decode(around)
             logit = None if logit is None else own_parts(logit, windows, CELL)
-            return refiner.look(teacher, valid, manual, pixels.conf, logit)
+            return refiner.mask_and_vote(teacher, valid, manual, pixels.conf, logit)
 
     def _askable(self, chip: Chip, valid: NDArray[np.bool_], manual: NDArray[np.uint8]) -> NDArray[np.bool_]:
         scene = self._inputs.scenes[chip.scene]

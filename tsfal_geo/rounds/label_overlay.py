@@ -20,7 +20,7 @@ from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.scene import Scene
-from tsfal_geo.refinement.support import heard, label_cells
+from tsfal_geo.refinement.support import label_cells, supported_by_labels
 from tsfal_geo.rounds import inputs as inputs_file
 from tsfal_geo.rounds.inputs import INPUTS_NAME, Inputs
 from tsfal_geo.workspace.folder import WorkspaceFolder
@@ -143,7 +143,7 @@ def trusted_votes(voted: NDArray[np.uint8], said: NDArray[np.uint8], config: Pla
 
 def _rests_on_labels(said: NDArray[np.uint8], config: PlarConfig) -> bool:
     cells = label_cells(torch.from_numpy(np.ascontiguousarray(said))[None], config.purity)
-    return bool(heard(cells, config))
+    return bool(supported_by_labels(cells, config))
 
 
 def _stacked(inputs: Inputs, labels: Iterable[Label]) -> StackedLabels:

@@ -14,7 +14,7 @@ from tsfal_geo.raster.chips import Chip
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.refinement.error_mask import emd_target
 from tsfal_geo.refinement.quality import MaskCounts, VoteCounts
-from tsfal_geo.refinement.refiner import Look
+from tsfal_geo.refinement.refiner import RefinerOutput
 from tsfal_geo.refinement.support import label_cells
 from tsfal_geo.rounds.inspection import ChipBatch
 from tsfal_geo.rounds.scored_chips import votes_of
@@ -42,30 +42,32 @@ class QualityCounter:
         Args:
             batch: inspected with a refiner.
         """
-        assert batch.look is not None
+        assert batch.refinement is not None
         for i, (chip, askable) in enumerate(zip(batch.chips, batch.askable, strict=True)):
-            self.count(chip, i, batch.look, askable)
+            self.count(chip, i, batch.refinement, askable)
 
-    def count(self, chip: Chip, i: int, look: Look, askable: NDArray[np.bool_]) -> None:
+    def count(self, chip: Chip, i: int, refinement: RefinerOutput, askable: NDArray[np.bool_]) -> None:
         """Count one chip.
 
         Args:
             chip: the chip.
             i: its place in the batch.
-            look: error masks and votes of the batch.
+            refinement: error masks and votes of the batch.
             askable: (H, W) bool, the pixels that count.
         """
         truth = np.where(askable, self._truth.read(chip.window), np.uint8(IGNORE))
-        cells = label_cells(torch.from_numpy(truth), self._config.purity).to(look.mask.device)
-        pseudo, conf = look.cells.pseudo[i], look.cells.conf[i]
+        cells = label_cells(torch.from_numpy(truth), self._config.purity).to(refinement.mask.device)
+        pseudo, conf = refinement.cells.pseudo[i], refinement.cells.conf[i]
         wrong, known = emd_target(pseudo, cells)
         doubtful = conf < self._config.confidence
         marked = torch.zeros_like(doubtful)
-        if look.emd is not None:
-            marked = look.emd[i, 0].sigmoid() > self._threshold
+        if refinement.emd is not None:
+            marked = refinement.emd[i, 0].sigmoid() > self._threshold
         for name, mask in (("confidence", doubtful), ("emd", marked), ("either", doubtful | marked)):
             self._masks[name] += MaskCounts.of(mask, wrong, known)
-        self._votes += VoteCounts.of(votes_of(look.votes, i), pseudo, cells, look.mask[i], self._classes)
+        self._votes += VoteCounts.of(
+            votes_of(refinement.votes, i), pseudo, cells, refinement.mask[i], self._classes
+        )
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the figures as a round's ``metrics.json`` holds them."""

@@ -12,7 +12,7 @@ import numpy as np
 from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygons
 from tsfal_geo.queries.budget import askable_pixels
-from tsfal_geo.queries.ranking import ChipQueries
+from tsfal_geo.queries.ranking import ChipProposal
 from tsfal_geo.queries.regions import Regions, region_pixels
 from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.rounds.context import RoundContext
@@ -41,9 +41,9 @@ class RegionCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.chips: list[Chip] = []
-        self.proposals: list[ChipQueries] = []
+        self.proposals: list[ChipProposal] = []
 
-    def add(self, chip: Chip, proposal: ChipQueries) -> None:
+    def add(self, chip: Chip, proposal: ChipProposal) -> None:
         """Keep a chip's proposal, if it has a region."""
         if not len(proposal.regions):
             return

@@ -13,9 +13,9 @@ from tsfal_geo.queries.chip_outputs import ChipOutputs
 from tsfal_geo.raster.chips import Chip
 from tsfal_geo.refinement.error_mask import emd_pixels
 from tsfal_geo.refinement.plar import PlarResult
-from tsfal_geo.refinement.refined_labels import Source
+from tsfal_geo.refinement.refined_labels import LabelSource
 from tsfal_geo.refinement.refiner import ActiveRefiner
-from tsfal_geo.refinement.support import cell_blocks
+from tsfal_geo.refinement.support import pixels_by_cell
 from tsfal_geo.rounds.inspection import ChipBatch
 
 
@@ -71,7 +71,7 @@ def chip_outputs(batch: ChipBatch, i: int, doubt: float, *, plar: bool) -> ChipO
         doubt: as for `scored_chips`.
         plar: as for `scored_chips`.
     """
-    teacher, probs, look, chip = batch.teacher, batch.probs, batch.look, batch.chips[i]
+    teacher, probs, refinement, chip = batch.teacher, batch.probs, batch.refinement, batch.chips[i]
     assert teacher.f1 is not None
     assert teacher.f2 is not None
     return ChipOutputs(
@@ -79,10 +79,10 @@ def chip_outputs(batch: ChipBatch, i: int, doubt: float, *, plar: bool) -> ChipO
         probs=probs[i],
         f1=teacher.f1[i],
         f2=teacher.f2[i],
-        emd=None if look is None or look.emd is None else look.emd[i, 0].sigmoid(),
-        mask=probs[i].amax(0) < doubt if look is None else look.mask[i],
-        plar=None if look is None or not plar else votes_of(look.votes, i),
-        askable=cell_blocks(torch.from_numpy(batch.askable[i]).to(probs.device)).sum(-1),
+        emd=None if refinement is None or refinement.emd is None else refinement.emd[i, 0].sigmoid(),
+        mask=probs[i].amax(0) < doubt if refinement is None else refinement.mask[i],
+        plar=None if refinement is None or not plar else votes_of(refinement.votes, i),
+        askable=pixels_by_cell(torch.from_numpy(batch.askable[i]).to(probs.device)).sum(-1),
         votes=None if batch.votes is None else batch.votes[i],
         pooled=None if batch.pooled is None else batch.pooled[i],
         difficulty=None if batch.difficulty is None else batch.difficulty[i],
@@ -103,16 +103,16 @@ def chip_layers(
         (N, H, W) uint8 arrays: ``prediction`` and ``refined`` in class indices, ``confidence`` and
         ``error_mask`` in percent; 255 where there is no data.
     """
-    pixels, look, valid, manual = batch.pixels, batch.look, batch.valid, batch.manual
+    pixels, refinement, valid, manual = batch.pixels, batch.refinement, batch.valid, batch.manual
     found = {"prediction": pixels.pseudo, "confidence": (pixels.conf * 100).round().to(torch.uint8)}
     error = 1 - pixels.conf
     mask = (pixels.conf < doubt) & (manual == IGNORE)
-    if look is not None and refiner is not None:
-        mask = look.pixel_mask
-        if look.emd is not None:
-            error = emd_pixels(look.emd, (valid.shape[1], valid.shape[2]))
-        written = refiner.write(look, pixels, manual)
-        is_refined = written.source == int(Source.REFINED)
+    if refinement is not None and refiner is not None:
+        mask = refinement.pixel_mask
+        if refinement.emd is not None:
+            error = emd_pixels(refinement.emd, (valid.shape[1], valid.shape[2]))
+        written = refiner.merge(refinement, pixels, manual)
+        is_refined = written.source == int(LabelSource.REFINED)
         found["refined"] = torch.where(is_refined, written.labels, IGNORE).to(torch.uint8)
     found["error_mask"] = torch.where(mask, (error * 100).round().clamp(1, 100), 0).to(torch.uint8)
     return {

@@ -63,8 +63,8 @@ def test_the_four_most_entropic_squares_of_each_chip_come_first(granularity):
         means = blocks[0].sum(1) / blocks[1].sum(1)
         np.testing.assert_allclose(proposal.regions.score, means, atol=1e-6)
         best.append(set((np.argsort(-means)[:4] + 1).tolist()))
-        assert set((np.flatnonzero(proposal.first) + 1).tolist()) == best[-1]
-    allowance = sum(int(p.regions.pixels[p.first].sum()) for p in proposals)
+        assert set((np.flatnonzero(proposal.within_cap) + 1).tolist()) == best[-1]
+    allowance = sum(int(p.regions.pixels[p.within_cap].sum()) for p in proposals)
     picks = select(proposals, allowance, strategy, "strong")
     assert [{p.region for p in picks if p.chip == i} for i in range(2)] == best
     more = select(proposals, allowance + 300, strategy, "strong")

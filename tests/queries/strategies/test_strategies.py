@@ -97,7 +97,7 @@ def test_committee(outputs):
 def test_the_error_mask_is_asked_in_its_surroundings(outputs):
     found = score("emd", outputs)
     assert torch.equal(found.candidate, outputs.mask & (outputs.askable > 0))
-    assert torch.equal(found.around, outputs.askable > 0)
+    assert torch.equal(found.joinable, outputs.askable > 0)
     assert torch.equal(found.score, score("entropy", outputs).score)
 
 
@@ -107,7 +107,7 @@ def test_plar_asks_where_votes_disagree(outputs):
     assert torch.equal(found.score, score("emd", outputs).score)
     mended = outputs.mask & ~outputs.plar.disagree
     assert mended.any()
-    assert torch.equal(found.around, (outputs.askable > 0) & ~mended)
+    assert torch.equal(found.joinable, (outputs.askable > 0) & ~mended)
     off = score("plar", dataclasses.replace(outputs, plar=None))
     assert torch.equal(off.candidate, outputs.mask & (outputs.askable > 0))
 
@@ -138,7 +138,7 @@ def test_core_set_without_labels_begins_in_the_middle():
 
 
 def test_core_set_describes_both_levels(outputs):
-    vector = build_strategy("coreset", 0, 0).describe(outputs)
+    vector = build_strategy("coreset", 0, 0).chip_vector(outputs)
     first, second = outputs.f1.mean((1, 2)).numpy(), outputs.f2.mean((1, 2)).numpy()
     expected = np.concatenate([first / np.linalg.norm(first), second / np.linalg.norm(second)])
     np.testing.assert_allclose(vector, expected, rtol=1e-5)
@@ -182,5 +182,5 @@ def test_core_set_takes_what_enters_the_decoder_where_there_is_such_a_place(outp
         segmenter(torch.randn(1, 3, 64, 64))
     assert len(entering) == 1
     pooled = torch.arange(5.0)
-    described = build_strategy("coreset", 0, 0).describe(dataclasses.replace(outputs, pooled=pooled))
+    described = build_strategy("coreset", 0, 0).chip_vector(dataclasses.replace(outputs, pooled=pooled))
     assert described.tolist() == pooled.tolist()

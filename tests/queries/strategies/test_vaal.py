@@ -6,7 +6,7 @@ import torch
 
 from tsfal_geo.queries.strategies import build_strategy
 from tsfal_geo.queries.strategies import vaal_networks as vaal
-from tsfal_geo.queries.strategy import Material
+from tsfal_geo.queries.strategy import TrainingPool
 
 
 class Pictures:
@@ -24,7 +24,7 @@ class Pictures:
 def material(pictures, steps=3, labelled=(0, 1, 2), told=lambda share: None):
     others = [i for i in range(len(pictures.values)) if i not in labelled]
     keys = [(0, 0, i) for i in range(len(pictures.values))]
-    return Material(pictures, keys, labelled, others, steps, 2, torch.device("cpu"), told)
+    return TrainingPool(pictures, keys, labelled, others, steps, 2, torch.device("cpu"), told)
 
 
 def test_vae_loss_by_hand():

@@ -29,7 +29,7 @@ class CoreSet(Strategy):
         """All cells of a chip alike."""
         return CellScores(None, outputs.askable > 0)
 
-    def describe(self, outputs: ChipOutputs) -> NDArray[np.float32]:
+    def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32]:
         """Mean of what enters the decoder; where a head has no such place, of F1 and F2, each of length 1."""
         if outputs.pooled is not None:
             return outputs.pooled.cpu().numpy()

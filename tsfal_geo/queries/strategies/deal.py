@@ -39,7 +39,7 @@ class DealEntropy(_Deal):
     name = "deal_de"
     order = "chips"
 
-    def describe(self, outputs: ChipOutputs) -> NDArray[np.float32]:
+    def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32]:
         """Entropy of the histogram of difficulty over what may be asked."""
         values = _difficulty(outputs)[outputs.askable > 0].cpu().numpy()
         return np.array([histogram_entropy(values)], np.float32)

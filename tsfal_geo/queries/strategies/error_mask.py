@@ -13,7 +13,6 @@ class Plar(Strategy):
     name = "plar"
     reason = "votes disagree"
     order = "ranking"
-    needs_plar = True
 
     def score(self, outputs: ChipOutputs) -> CellScores:
         """Entropy; candidates are the mask's cells without a vote, all of the mask where PLAR is off."""

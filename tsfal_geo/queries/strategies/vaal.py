@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tsfal_geo.queries.chip_outputs import ChipKey, ChipOutputs
 from tsfal_geo.queries.strategies import vaal_networks
-from tsfal_geo.queries.strategy import CellScores, Material, Strategy, register
+from tsfal_geo.queries.strategy import CellScores, Strategy, TrainingPool, register
 
 
 @register
@@ -27,7 +27,7 @@ class Vaal(Strategy):
         super().__init__(seed)
         self._labelled: dict[ChipKey, float] = {}
 
-    def learn(self, material: Material) -> None:
+    def learn(self, material: TrainingPool) -> None:
         """Train VAE and discriminator on both pools, then look at every unlabelled chip."""
         if not material.unlabelled:
             return
@@ -42,7 +42,7 @@ class Vaal(Strategy):
         unlike = torch.full(outputs.askable.shape, 1 - self._labelled.get(outputs.key, 1.0))
         return CellScores(unlike, outputs.askable > 0)
 
-    def describe(self, outputs: ChipOutputs) -> NDArray[np.float32]:
+    def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32]:
         """P(labelled); labelled chips count as 1."""
         return np.array([self._labelled.get(outputs.key, 1.0)], np.float32)
 

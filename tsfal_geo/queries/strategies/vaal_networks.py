@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tsfal_geo.queries.strategy import Material
+from tsfal_geo.queries.strategy import TrainingPool
 
 SIDE = 128
 LATENT = 32
@@ -113,7 +113,7 @@ def shrink(pictures: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(pictures, min(SIDE, pictures.shape[-1]))
 
 
-def train(material: Material, seed: int, width: int = WIDTH) -> tuple[Vae, Discriminator]:
+def train(material: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, Discriminator]:
     """Train both from scratch: for each of the segmenter's steps two of the VAE and one of the discriminator.
 
     The same seed gives the same networks; the global random state is left as it was.
