@@ -10,6 +10,7 @@ from tsfal_geo.labels.history import difference, read_taken, restore, take, writ
 from tsfal_geo.labels.model import Decision
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_kappa_is_that_of_scikit_learn(town):
     ]
     one, other = (
         PolygonLabels([item for item in labels if item.author == author], [town], CLASSES).read(
-            0, 0, 0, 60, 80
+            Window(0, 0, 0, 60, 80)
         )
         for author in ("anna", "ben")
     )

@@ -63,7 +63,7 @@ def test_a_pixel_is_the_same_in_every_window_and_unlabelled_beyond_the_scene():
         rows, columns = np.arange(y, y + 300), np.arange(x, x + 257)
         ys, xs = (rows >= 0) & (rows < 1100), (columns >= 0) & (columns < 900)
         window[np.ix_(ys, xs)] = whole[np.ix_(rows[ys], columns[xs])]
-        np.testing.assert_array_equal(reader.read(0, int(y), int(x), 300, 257), window)
+        np.testing.assert_array_equal(reader.read(Window(0, int(y), int(x), 300, 257)), window)
 
 
 def test_a_pixel_takes_the_class_of_the_polygon_that_holds_its_centre(town):
