@@ -1,18 +1,19 @@
 import csv
 import math
 import signal
+import threading
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from sklearn.metrics import jaccard_score
 from torch.nn.functional import interpolate
 
 from tests.helpers.trained import ask_to_stop, same
 from tsfal_geo.errors import Cancelled, ConfigError, UserError, WorkspaceError
 from tsfal_geo.refinement.refiner import ActiveRefiner
-from tsfal_geo.training import devices as precision
-from tsfal_geo.training.fit import choose_strategy, load_best, warm_start
+from tsfal_geo.training import devices
+from tsfal_geo.training import fit as fitting
+from tsfal_geo.training.fit import choose_strategy, warm_start
 from tsfal_geo.training.module import intersection_over_union
 
 
@@ -59,22 +60,22 @@ def test_sigterm_leaves_a_checkpoint_of_the_step(run, make_config):
 
 def test_stopped_and_resumed_has_the_weights_and_figures_of_what_was_never_stopped(run, make_config):
     config = make_config("paper", train={"val_every": 2})
-    whole, result, _ = run(config, "whole")
+    full, result, _ = run(config, "full")
     with pytest.raises(Cancelled, match="after step 3 of 6"):
         run(config, "cut", disturb=ask_to_stop(3))
     resumed, second, _ = run(config, "cut")
     assert second.resumed_from == 3
-    assert same(whole, resumed)
+    assert same(full, resumed)
     assert second.metrics == result.metrics and second.best_miou == result.best_miou
 
 
 def test_killed_between_checkpoints_is_bitwise_what_was_never_killed(run, make_config):
     config = make_config(train={"checkpoint_every": 3, "val_every": 2})
-    whole, result, _ = run(config, "whole")
+    full, result, _ = run(config, "full")
     with pytest.raises(ZeroDivisionError):
         run(config, "cut", disturb=crash)
     resumed, second, _ = run(config, "cut")
-    assert second.resumed_from == 3 and same(whole, resumed)
+    assert second.resumed_from == 3 and same(full, resumed)
     assert second.best_miou == result.best_miou
 
 
@@ -100,7 +101,7 @@ def test_iou_of_absent_classes_is_left_out():
     assert iou[:2].tolist() == pytest.approx([3 / 6, 4 / 7]) and math.isnan(iou[2])
 
 
-def test_progress_logs_and_best_weights(run, make_config, tmp_path):
+def test_progress_logs_and_best_miou(run, make_config, tmp_path):
     module, result, events = run(make_config(train={"val_every": 3}))
     assert "precision 32-true" in events[0]["message"]
     last = [event for event in events if event.get("stage") == "training"][-1]
@@ -111,14 +112,22 @@ def test_progress_logs_and_best_weights(run, make_config, tmp_path):
     assert sum(bool(row["loss/total"]) for row in rows) == 6
     assert list((tmp_path / "run/logs/tensorboard").glob("events*"))
     assert result.best_miou >= result.miou - 1e-6  # kept as float32
-    load_best(module, result)
-    weights = load_file(result.best_weights)
-    assert all(torch.equal(value, weights[name]) for name, value in module.predictor.state_dict().items())
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_without_tensorboard_a_training_names_the_extra_once(run, make_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "find_spec", lambda name: None)
+    monkeypatch.setattr(fitting, "_tensorboard_noted", threading.Event())
+    events = [event for folder in ("run", "next") for event in run(make_config(), folder, steps=2)[2]]
+    notes = [event["message"] for event in events if "TensorBoard" in event.get("message", "")]
+    assert len(notes) == 1 and "pip install 'tsfal-geo[tensorboard]'" in notes[0]
+    assert (tmp_path / "run/logs/from-000000/metrics.csv").is_file()
+    assert not (tmp_path / "run/logs/tensorboard").exists()
 
 
 def test_without_validation_chips_there_is_no_best(run, make_config):
     _, result, _ = run(make_config(), steps=2, val=0)
-    assert result.miou is None and result.best_weights is None and result.metrics == {}
+    assert result.miou is None and result.best_miou is None and result.metrics == {}
 
 
 def test_a_finished_training_is_not_trained_again(run, make_config):
@@ -145,7 +154,7 @@ def test_checkpoint_of_another_method_is_refused(run, make_config):
 
 def test_a_failed_write_leaves_the_old_checkpoint(run, make_config, tmp_path, monkeypatch):
     config = make_config(train={"checkpoint_every": 2})
-    whole, _, _ = run(config, "whole")
+    full, _, _ = run(config, "full")
     original, calls = torch.save, []
 
     def fail_later(content, path):
@@ -162,10 +171,10 @@ def test_a_failed_write_leaves_the_old_checkpoint(run, make_config, tmp_path, mo
     ]
     monkeypatch.undo()
     resumed, result, _ = run(config)
-    assert result.resumed_from == 2 and same(whole, resumed)
+    assert result.resumed_from == 2 and same(full, resumed)
 
 
-def test_a_loss_that_is_no_number_is_told_and_not_kept(run, make_config, tmp_path):
+def test_a_loss_that_is_no_number_is_reported_and_not_saved(run, make_config, tmp_path):
     with pytest.raises(UserError, match=r"loss is nan at step 2, .*train\.lr"):
         run(make_config(), disturb=lose_the_number)
     assert not (tmp_path / "run" / "resume.ckpt").exists()
@@ -184,20 +193,22 @@ def test_warm_start_takes_weights_and_banks_but_not_the_step(
     assert second.steps_done == 0 and second.step == 0 and not second.presence.present.any()
 
 
-def joins(checkpoint, seen):
-    """Be the second half of a training; ``seen`` gets the optimiser's state before the first step."""
+def joins(checkpoint, states_before):
+    """Train the second half; ``states_before`` receives the optimiser's state before its first step."""
 
     def join(module, stop):
         module.continue_schedule(6, 3, checkpoint)
         losses = module.losses
 
-        def looking(batch, rng):
+        def recording(batch, rng):
             if module.steps_done == 0:
                 states = module.optimizers().optimizer.state_dict()["state"]
-                seen.update({key: {k: v.clone() for k, v in value.items()} for key, value in states.items()})
+                states_before.update(
+                    {key: {k: v.clone() for k, v in value.items()} for key, value in states.items()}
+                )
             return losses(batch, rng)
 
-        module.losses = looking
+        module.losses = recording
 
     return join
 
@@ -207,18 +218,20 @@ def test_a_part_of_a_training_begins_with_the_moments_of_the_part_before(run, ma
     run(config, steps=3)
     checkpoint = tmp_path / "run" / "resume.ckpt"
     left = torch.load(checkpoint)["optimizer_states"][0]["state"]
-    seen = {}
+    states_before = {}
     other = make_config(train={"optimiser": "adamw", "lr": 0.001, "weight_decay": 0.2})
-    second, _, _ = run(other, folder="second", steps=3, disturb=joins(checkpoint, seen))
-    assert len(left) == len(seen) > 0
+    second, _, _ = run(other, folder="second", steps=3, disturb=joins(checkpoint, states_before))
+    assert len(left) == len(states_before) > 0
     for key, values in left.items():
-        assert all(torch.equal(values[name], seen[key][name]) for name in ("step", "exp_avg", "exp_avg_sq"))
+        assert all(
+            torch.equal(values[name], states_before[key][name]) for name in ("step", "exp_avg", "exp_avg_sq")
+        )
     (optimiser,) = second.trainer.optimizers
     assert {int(state["step"]) for state in optimiser.state.values()} == {6}
     assert {group["weight_decay"] for group in optimiser.param_groups} == {0.2}
 
 
-def test_warm_up_and_ramp_go_by_the_whole_descent(make_config, make_module):
+def test_warm_up_and_ramp_follow_the_schedule_of_all_rounds(make_config, make_module):
     module = make_module(make_config(tsf={"warmup_steps": 4}))
     module.continue_schedule(20, 0)
     module.begin(8)
@@ -230,9 +243,14 @@ def test_warm_up_and_ramp_go_by_the_whole_descent(make_config, make_module):
 
 def test_moments_of_another_optimiser_are_left_behind(run, make_config, tmp_path):
     run(make_config(train={"optimiser": "adamw", "lr": 0.001}), steps=3)
-    seen = {}
-    run(make_config(), folder="second", steps=3, disturb=joins(tmp_path / "run" / "resume.ckpt", seen))
-    assert seen == {}
+    states_before = {}
+    run(
+        make_config(),
+        folder="second",
+        steps=3,
+        disturb=joins(tmp_path / "run" / "resume.ckpt", states_before),
+    )
+    assert states_before == {}
 
 
 def test_warm_start_takes_the_labels_that_there_are_now_and_the_predictions_as_they_were(
@@ -282,11 +300,11 @@ def test_precision_follows_the_processor(make_config, monkeypatch):
         ({"cpu_name": "AMD EPYC"}, "32-true"),
         ({}, "32-true"),
     ):
-        monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda found=features: found)
-        assert precision.choose_precision(train)[0] == expected
-    monkeypatch.setattr(precision.torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(devices.torch.cpu, "get_capabilities", lambda found=features: found)
+        assert devices.choose_precision(train)[0] == expected
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="no CUDA device"):
-        precision.choose_precision(make_config(train={"precision": "auto", "accelerator": "gpu"}).train)
+        devices.choose_precision(make_config(train={"precision": "auto", "accelerator": "gpu"}).train)
 
 
 def test_strategy(make_config, make_module, monkeypatch):

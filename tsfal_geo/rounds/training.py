@@ -14,7 +14,7 @@ from tsfal_geo.refinement.refiner import ActiveRefiner
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import Pools, RoundLabels
-from tsfal_geo.training.callbacks import BEST_NAME, RESUME_NAME
+from tsfal_geo.training.callbacks import RESUME_NAME
 from tsfal_geo.training.fit import fit, warm_start
 from tsfal_geo.training.methods import method_named
 from tsfal_geo.training.methods.build import build_module
@@ -85,14 +85,13 @@ def train_round(
         datamodule,
         folder=folder,
         steps=steps,
-        config=config,
+        train=config.train,
         on_event=context.reporter.event,
         stop=context.reporter.stop,
     )
     metrics = _metrics(result.metrics, result.miou)
     metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
     _save(context, config, number, module, refiner, metrics)
-    (folder / BEST_NAME).unlink(missing_ok=True)
     return TrainedRound(module, refiner, metrics, earlier, steps)
 
 

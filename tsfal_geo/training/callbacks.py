@@ -1,4 +1,4 @@
-"""What accompanies a training: checkpoints, validation by step, the stop signal, progress."""
+"""Callbacks of a training: checkpoints and validations by step, the stop signal, progress events."""
 
 from __future__ import annotations
 
@@ -12,62 +12,71 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from safetensors.torch import save_file
 
 from tsfal_geo.atomic import replace_file
 from tsfal_geo.errors import Cancelled
 from tsfal_geo.training.module import SegmentationModule
 
 RESUME_NAME = "resume.ckpt"
-BEST_NAME = "best.safetensors"
 _PROGRESS_SECONDS = 0.5
 Emit = Callable[[dict[str, Any]], None]
+"""Receives one event of the protocol: a dict with the key ``event``."""
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that appear whole or not at all; the old one stays until the new one is on the disk."""
+    """Checkpoint writing that replaces the old file only when the new one is complete and on the disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write beside, fsync, rename."""
+        """Write a temporary file beside ``path``, fsync it and rename it.
+
+        Args:
+            checkpoint: the state that Lightning collected.
+            path: of the checkpoint.
+            storage_options: not used.
+        """
         with replace_file(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
 
 
 class CheckpointCallback(Callback):
-    """Validates and checkpoints by the module's own step, and stops when asked.
+    """Validate and save checkpoints by the module's own step, and stop on request.
 
-    Checkpoints are written before a step begins: then everything of the steps before, their validation
-    included, is done, and what is loaded is what was left.
+    A checkpoint is written before a step begins. The steps before it are then complete, their validation
+    included, so that a resumed training continues from exactly the saved state.
     """
 
     def __init__(
         self, folder: Path, *, checkpoint_every: int, val_every: int, stopped: Callable[[], bool]
     ) -> None:
-        """Keep in ``folder``.
+        """Save checkpoints in ``folder``.
 
         Args:
             folder: of this training.
-            checkpoint_every: steps between resume checkpoints.
-            val_every: steps between validations; there is always one after the last step.
-            stopped: whether training shall end.
+            checkpoint_every: steps between checkpoints.
+            val_every: steps between validations; the last step is always validated.
+            stopped: returns True once training is to end.
         """
         self.folder = folder
         self.checkpoint_every = checkpoint_every
         self.val_every = val_every
         self.stopped = stopped
-        self._saved = -1
+        self._saved_step = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What was just loaded need not be saved."""
-        self._saved = _own(pl_module).steps_done
+        """Skip the checkpoint of the step that was just loaded."""
+        self._saved_step = _segmentation_module(pl_module).steps_done
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Save and stop where due; say whether this step is followed by a validation."""
-        module = _own(pl_module)
+        """Save and stop where due, and schedule the validation after this step.
+
+        Raises:
+            Cancelled: training was stopped; the checkpoint is saved.
+        """
+        module = _segmentation_module(pl_module)
         stop = self._agreed_stop(trainer)
-        if stop or (module.steps_done % self.checkpoint_every == 0 and module.steps_done > self._saved):
+        if stop or (module.steps_done % self.checkpoint_every == 0 and module.steps_done > self._saved_step):
             self._save(trainer, module)
         if stop:
             raise Cancelled(f"stopped after step {module.steps_done} of {module.total_steps}")
@@ -76,8 +85,8 @@ class CheckpointCallback(Callback):
         trainer.val_check_batch = 1 if due else float("inf")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end state."""
-        self._save(trainer, _own(pl_module))
+        """Save the state after the last step."""
+        self._save(trainer, _segmentation_module(pl_module))
 
     def on_validation_batch_start(
         self,
@@ -87,73 +96,80 @@ class CheckpointCallback(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """A validation may be long: it is given up when training shall end."""
+        """Stop between the batches of a validation too, because validations may be long.
+
+        Raises:
+            Cancelled: training was stopped; the checkpoint is saved.
+        """
         if trainer.world_size == 1 and self.stopped():
-            module = _own(pl_module)
+            module = _segmentation_module(pl_module)
             if trainer.state.fn == "fit":
                 self._save(trainer, module)
             raise Cancelled(f"stopped while validating after step {module.steps_done}")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the predictor's weights if they are the best so far."""
-        module = _own(pl_module)
+        """Update the best mIoU of the training, which its checkpoints carry."""
+        module = _segmentation_module(pl_module)
         miou, best = module.metrics.get("miou", math.nan), float(module.best_miou)
-        if math.isnan(miou) or miou <= best:
-            return
-        module.best_miou.fill_(miou)
-        if trainer.is_global_zero:
-            weights = {k: v.cpu().contiguous() for k, v in module.predictor.state_dict().items()}
-            with replace_file(self.folder / BEST_NAME) as temporary:
-                save_file(weights, temporary)
+        # Written so that NaN, the value before the first validation, counts as lower than any mIoU.
+        if not (math.isnan(miou) or miou <= best):
+            module.best_miou.fill_(miou)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Lightning raises for SIGTERM between steps only, where the state is whole."""
+        """Save on SIGTERM, for which Lightning raises between steps only: the state is complete there."""
         if isinstance(exception, SIGTERMException) and trainer.state.fn == "fit":
-            self._save(trainer, _own(pl_module))
+            self._save(trainer, _segmentation_module(pl_module))
 
     def _agreed_stop(self, trainer: Trainer) -> bool:
+        """One answer for all processes, as they must stop before the same step."""
         stop = self.stopped()
         return stop if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(stop, all=False)
 
     def _save(self, trainer: Trainer, module: SegmentationModule) -> None:
         module.check_loss()
         trainer.save_checkpoint(self.folder / RESUME_NAME)
-        self._saved = module.steps_done
+        self._saved_step = module.steps_done
 
 
 class Progress(Callback):
-    """Tells how far training is, at most twice a second, so that the device is seldom waited for."""
+    """Emit progress events, at most two a second: reading the loss makes the CPU wait for the device."""
 
     def __init__(self, emit: Emit) -> None:
-        """Tell ``emit``: ``{'event': 'progress', 'fraction', 'stage', 'step', 'steps', 'eta_s', 'note'}``."""
+        """Emit ``{'event': 'progress', 'fraction', 'stage', 'step', 'steps', 'eta_s', 'note'}``.
+
+        Args:
+            emit: receives the events.
+        """
         self.emit = emit
-        self._begun = self._told = 0.0
-        self._first = 0
+        self._begun = self._last_event = 0.0
+        self._first_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._begun, self._first = time.monotonic(), _own(pl_module).steps_done
+        self._begun, self._first_step = time.monotonic(), _segmentation_module(pl_module).steps_done
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell the step, the loss and the time left."""
-        module = _own(pl_module)
+        """Emit step, loss and remaining time."""
+        module = _segmentation_module(pl_module)
         now, done = time.monotonic(), module.steps_done
-        if now - self._told < _PROGRESS_SECONDS and done < module.total_steps:
+        if now - self._last_event < _PROGRESS_SECONDS and done < module.total_steps:
             return
-        self._told = now
+        self._last_event = now
         loss = float(outputs["loss"])
         if trainer.is_global_zero:
-            left = (now - self._begun) / (done - self._first) * (module.total_steps - done)
-            self._tell(module, "training", loss, left)
+            left = (now - self._begun) / (done - self._first_step) * (module.total_steps - done)
+            self._emit_progress(module, "training", loss, left)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say that a validation runs."""
+        """Emit that a validation runs."""
         if trainer.is_global_zero:
-            self._tell(_own(pl_module), "validating", None, None)
+            self._emit_progress(_segmentation_module(pl_module), "validating", None, None)
 
-    def _tell(self, module: SegmentationModule, stage: str, loss: float | None, left: float | None) -> None:
+    def _emit_progress(
+        self, module: SegmentationModule, stage: str, loss: float | None, left: float | None
+    ) -> None:
         done, total = module.steps_done, module.total_steps
         event: dict[str, Any] = {"fraction": done / total, "stage": stage, "step": done, "steps": total}
         notes = [f"step {done}/{total}"]
@@ -166,5 +182,5 @@ class Progress(Callback):
         self.emit({"event": "progress", **event, "note": " · ".join(notes)})
 
 
-def _own(module: LightningModule) -> SegmentationModule:
+def _segmentation_module(module: LightningModule) -> SegmentationModule:
     return cast(SegmentationModule, module)

@@ -1,4 +1,4 @@
-"""Which arithmetic pays on this machine."""
+"""The hardware of a training: accelerator, arithmetic, and the bridge to processes on other devices."""
 
 from __future__ import annotations
 
@@ -15,26 +15,41 @@ from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.precision import cpu_bf16
 from tsfal_geo.training.callbacks import Emit
 
+_POLL_SECONDS = 0.2
 
-def uses_gpu(config: TrainConfig) -> bool:
-    """Whether training runs on CUDA devices.
+
+def uses_gpu(train: TrainConfig) -> bool:
+    """Return True if training runs on CUDA devices.
+
+    Args:
+        train: the accelerator.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: the configuration asks for a GPU and there is none.
     """
-    if config.accelerator == "gpu" and not torch.cuda.is_available():
+    if train.accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("train.accelerator is gpu, but PyTorch finds no CUDA device; use auto or cpu")
-    return config.accelerator != "cpu" and torch.cuda.is_available()
+    return train.accelerator != "cpu" and torch.cuda.is_available()
 
 
-def choose_precision(config: TrainConfig) -> tuple[str, str]:
-    """Lightning's precision for this machine, and the reason in a few words.
+def choose_precision(train: TrainConfig) -> tuple[str, str]:
+    """Choose the arithmetic for this machine.
 
-    bf16 needs hardware: on CUDA compute capability 8, on CPUs what ``cpu_bf16`` says.
+    bfloat16 needs hardware: compute capability 8 on CUDA, and on CPUs the instructions that ``cpu_bf16``
+    looks for.
+
+    Args:
+        train: precision and accelerator.
+
+    Returns:
+        Lightning's name of the precision, and the reason in a few words.
+
+    Raises:
+        ConfigError: the configuration asks for a GPU and there is none.
     """
-    if config.precision != "auto":
-        return config.precision, "as configured"
-    if uses_gpu(config):
+    if train.precision != "auto":
+        return train.precision, "as configured"
+    if uses_gpu(train):
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16-mixed", "the GPU computes bf16"
         return "32-true", "the GPU does not compute bf16"
@@ -42,25 +57,28 @@ def choose_precision(config: TrainConfig) -> tuple[str, str]:
     return "bf16-mixed" if pays else "32-true", reason
 
 
-_POLL_SECONDS = 0.2
-
-
 class ProcessBridge:
-    """A context whose ``emit`` and ``stopped`` work in spawned processes as well.
+    """A context that carries events out of spawned processes and the stop signal into them.
 
     Attributes:
-        emit: passes an event to ``on_event`` in the parent process.
-        stopped: whether the parent's ``stop`` is set.
+        emit: callable in any process; passes an event to ``on_event`` in the parent process.
+        stopped: callable in any process; returns True once the parent's ``stop`` is set.
     """
 
     def __init__(self, on_event: Emit, stop: threading.Event) -> None:
+        """Create the queue and the flag; the thread starts with the context.
+
+        Args:
+            on_event: called in the parent process, in a thread of the bridge.
+            stop: the parent's stop signal.
+        """
         context = torch.multiprocessing.get_context("spawn")
         self._on_event = on_event
         self._stop = stop
         self._queue = context.Queue()
         self._flag = context.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="process-bridge", daemon=True)
         self.emit: Emit = self._queue.put
         self.stopped = self._flag.is_set
 

@@ -1,4 +1,4 @@
-"""Runs a training under Lightning's Trainer: devices, precision, logs, resume, stop."""
+"""Run a training under Lightning's Trainer: devices, precision, logs, resumption and stopping."""
 
 from __future__ import annotations
 
@@ -11,48 +11,45 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Trainer
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from safetensors.torch import load_file
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from tsfal_geo.atomic import unsaved_work
-from tsfal_geo.config import Config, TrainConfig
+from tsfal_geo.config import TrainConfig
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import Cancelled, WorkspaceError
-from tsfal_geo.training.callbacks import (
-    BEST_NAME,
-    RESUME_NAME,
-    AtomicCheckpoints,
-    CheckpointCallback,
-    Emit,
-    Progress,
-)
+from tsfal_geo.training.callbacks import RESUME_NAME, AtomicCheckpoints, CheckpointCallback, Emit, Progress
 from tsfal_geo.training.devices import ProcessBridge, choose_precision, uses_gpu
 from tsfal_geo.training.module import SegmentationModule
 
 _VALIDATIONS = 10
-_OPTIONAL = ("refiner.", "alignment.")  # where modules keep what others do not have
+# Prefixes of what one training keeps in its checkpoint and the next may lack.
+_OPTIONAL = ("refiner.", "alignment.")
 _PRIOR = "alignment.prior"
+_UNFIT = "belongs to another network or class map; start over with `train --fresh`"
+_tensorboard_noted = threading.Event()
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training came to. The module holds the last weights, which are the ones to go on with.
+    """The figures of a training; its last weights, which the next round continues from, are in the module.
 
     Attributes:
-        steps: steps done in all.
-        resumed_from: the step that this call began at.
+        steps: optimisation steps in all, those before a resumption included.
+        resumed_from: the step that this call began at; 0 for a new training.
         seconds: wall time of this call.
-        precision: Lightning's name of the arithmetic.
-        metrics: of the last validation: ``miou`` (the predictor's), ``iou_<class>``, ``miou_<network>``,
-            ``step``; empty without validation chips.
-        miou: the predictor's mIoU at the end, 0 to 1; None without validation chips.
-        best_miou: the highest of all validations; None without validation chips.
-        best_weights: the predictor's weights at ``best_miou``; None without validation chips.
+        precision: Lightning's name of the arithmetic, such as ``bf16-mixed``.
+        metrics: values of the last validation by name: ``miou`` (of the network that makes the map),
+            ``iou_<class>``, ``miou_<network>``, ``step``. Empty without validation chips.
+        miou: mIoU after the last step, 0 to 1, of the network that makes the map; None without validation
+            chips.
+        best_miou: the highest mIoU of all validations, 0 to 1; None without validation chips.
     """
 
     steps: int
@@ -62,7 +59,6 @@ class FitResult:
     metrics: dict[str, float] = field(default_factory=dict)
     miou: float | None = None
     best_miou: float | None = None
-    best_weights: Path | None = None
 
 
 def fit(
@@ -71,99 +67,116 @@ def fit(
     *,
     folder: Path,
     steps: int,
-    config: Config,
+    train: TrainConfig,
     on_event: Emit | None = None,
     stop: threading.Event | None = None,
 ) -> FitResult:
-    """Train to ``steps`` steps, from ``folder/resume.ckpt`` if it is there, else from the module's weights.
+    """Train to ``steps`` steps, from ``folder/resume.ckpt`` if that exists, else from the module's weights.
+
+    A training that was stopped and resumed ends with the same bits as one that ran through.
 
     Args:
-        module: what is trained; it holds the end state afterwards.
-        datamodule: the training stream and validation chips.
-        folder: of this training: ``resume.ckpt``, ``best.safetensors``, ``logs/``.
-        steps: length of the whole training.
-        config: the whole configuration.
-        on_event: is told of progress and what to log.
-        stop: when set, training ends after the step with a checkpoint.
+        module: the networks and losses; holds the last state afterwards.
+        datamodule: the training stream and the validation chips.
+        folder: of this training; receives ``resume.ckpt`` and ``logs/``.
+        steps: length of this training in optimisation steps, those before a resumption included.
+        train: devices, precision and intervals between validations and checkpoints.
+        on_event: receives progress events and messages for the log; None: nobody listens.
+        stop: when set, training saves a checkpoint before the next step and raises ``Cancelled``.
+
+    Returns:
+        The figures of the training.
 
     Raises:
-        Cancelled: it was stopped; calling again goes on.
-        WorkspaceError: the checkpoint is damaged or of another network.
-        UserError: the loss is no longer a number.
+        Cancelled: ``stop`` was set; another call resumes.
+        ConfigError: ``train.accelerator`` asks for a GPU and there is none.
+        UserError: the loss is NaN or infinite.
+        WorkspaceError: the checkpoint is damaged or belongs to another network.
     """
     begun = time.monotonic()
     stop = stop or threading.Event()
-    tell: Emit = on_event or (lambda event: None)
+    report: Emit = on_event or (lambda event: None)
     folder.mkdir(parents=True, exist_ok=True)
     resume = folder / RESUME_NAME
     start = int(_read(resume)["state_dict"]["step"]) if resume.exists() else 0
-    precision, reason = choose_precision(config.train)
-    tell({"event": "log", "message": f"precision {precision}: {reason}"})
+    precision, reason = choose_precision(train)
+    report({"event": "log", "message": f"precision {precision}: {reason}"})
     module.begin(steps)
     module.train()
-    if config.train.channels_last:
+    if train.channels_last:
         module.to(memory_format=torch.channels_last)
     datamodule.start, datamodule.steps = start, steps
     with ExitStack() as stack:
         stack.enter_context(_quiet())
-        emit, stopped = tell, stop.is_set
-        strategy = choose_strategy(config.train, module)
+        emit, stopped = report, stop.is_set
+        strategy = choose_strategy(train, module)
         if "spawn" in strategy:
-            relay = stack.enter_context(ProcessBridge(tell, stop))
-            emit, stopped = relay.emit, relay.stopped
-        val_every = config.train.val_every or max(1, math.ceil(steps / _VALIDATIONS))
-        keeper = CheckpointCallback(
-            folder, checkpoint_every=config.train.checkpoint_every, val_every=val_every, stopped=stopped
+            bridge = stack.enter_context(ProcessBridge(report, stop))
+            emit, stopped = bridge.emit, bridge.stopped
+        val_every = train.val_every or max(1, math.ceil(steps / _VALIDATIONS))
+        checkpoints = CheckpointCallback(
+            folder, checkpoint_every=train.checkpoint_every, val_every=val_every, stopped=stopped
         )
         trainer = Trainer(
             precision=precision,  # type: ignore[arg-type]
             strategy=strategy,
-            callbacks=[keeper, Progress(emit)],
+            callbacks=[checkpoints, Progress(emit)],
             limit_val_batches=0 if datamodule.val is None else None,
-            **_surroundings(config.train, folder, start),
+            logger=_loggers(folder / "logs", start, report),
+            default_root_dir=folder,
+            **_trainer_options(train),
         )
         if start < steps:
             _run(trainer, module, datamodule, resume if resume.exists() else None, stop)
         _load(module, resume)
         if datamodule.val is not None and module.metrics.get("step") != steps:
             trainer.validate(module, datamodule, verbose=False)
-    return _result(module, folder, steps, start, time.monotonic() - begun, precision)
+    return _result(module, steps, start, time.monotonic() - begun, precision)
 
 
 def warm_start(module: SegmentationModule, checkpoint: Path) -> None:
-    """Take the weights and banks of an earlier round's ``resume.ckpt``, not its step or optimisers.
+    """Load the weights and banks of an earlier round, but neither its step nor its optimisers.
 
-    The presence bank starts anew if the number of unlabelled chips has changed, as its columns are chips. A
-    refiner that the earlier round did not have starts untrained; one that is no longer wanted is left out.
-    The alignment goes by the labels that there are now.
+    The presence bank starts empty where the number of unlabelled chips has changed, because its columns are
+    chips. A refiner that the earlier round lacked starts untrained; one that this round lacks is dropped. The
+    alignment takes its prior from today's labels.
+
+    Args:
+        module: a module of the same method and network; changed in place.
+        checkpoint: ``resume.ckpt`` of the earlier round.
 
     Raises:
-        WorkspaceError: the checkpoint is damaged or of another network.
+        WorkspaceError: the checkpoint is damaged or belongs to another network.
     """
     state = _read(checkpoint)["state_dict"]
     own = module.state_dict()
     for name in [n for n in state if n.endswith("presence.present") and state[n].shape != own[n].shape]:
         state[name] = own[name]
-    kept = {name: value for name, value in state.items() if not name.startswith(_OPTIONAL)}
-    wanted = {name: state.get(name, value) for name, value in own.items() if name.startswith(_OPTIONAL)}
+    required = {name: value for name, value in state.items() if not name.startswith(_OPTIONAL)}
+    optional = {name: state.get(name, value) for name, value in own.items() if name.startswith(_OPTIONAL)}
     prior = {name: value for name, value in own.items() if name == _PRIOR}
-    _fill(module, {**kept, **wanted, **prior}, checkpoint)
+    _fill(module, {**required, **optional, **prior}, checkpoint)
     module.begin(module.total_steps)
 
 
-def load_best(module: SegmentationModule, result: FitResult) -> None:
-    """Give the predictor the weights that were best on the validation chips; nothing without them."""
-    if result.best_weights is not None:
-        module.predictor.load_state_dict(load_file(result.best_weights))
+def choose_strategy(train: TrainConfig, module: SegmentationModule) -> str:
+    """Name Lightning's strategy for these devices.
 
+    Several devices need one process each. Lightning spawns them, unless a launcher (torchrun, Slurm) already
+    started them.
 
-def choose_strategy(config: TrainConfig, module: SegmentationModule) -> str:
-    """Lightning's strategy: one process a device, spawned here unless a launcher already started them."""
-    gpus = torch.cuda.device_count() if uses_gpu(config) else 1
-    devices = gpus if config.devices == "auto" else config.devices
-    name = config.strategy
+    Args:
+        train: devices, nodes and strategy.
+        module: decides whether DDP has to search for parameters without a gradient.
+
+    Returns:
+        Lightning's name of the strategy, such as ``auto`` or ``ddp_spawn``.
+    """
+    gpus = torch.cuda.device_count() if uses_gpu(train) else 1
+    devices = gpus if train.devices == "auto" else train.devices
+    name = train.strategy
     if name == "auto":
-        if devices * config.num_nodes == 1:
+        if devices * train.num_nodes == 1:
             return "auto"
         name = "ddp" if {"LOCAL_RANK", "SLURM_PROCID"} & os.environ.keys() else "ddp_spawn"
     if name in ("ddp", "ddp_spawn") and module.has_idle_parameters:
@@ -171,23 +184,17 @@ def choose_strategy(config: TrainConfig, module: SegmentationModule) -> str:
     return name
 
 
-def _surroundings(config: TrainConfig, folder: Path, start: int) -> dict[str, Any]:
-    """The Trainer's arguments that do not depend on the networks."""
-    gpu = uses_gpu(config)
-    logs = folder / "logs"
+def _trainer_options(train: TrainConfig) -> dict[str, Any]:
+    """The Trainer's arguments that depend on the configuration alone."""
+    gpu = uses_gpu(train)
     return {
-        "accelerator": config.accelerator,
-        "devices": config.devices,
-        "num_nodes": config.num_nodes,
+        "accelerator": train.accelerator,
+        "devices": train.devices,
+        "num_nodes": train.num_nodes,
         "max_epochs": 1,
         "benchmark": gpu,
-        "sync_batchnorm": gpu and (config.devices == "auto" or config.devices * config.num_nodes > 1),
-        "logger": [
-            CSVLogger(logs, name="", version=f"from-{start:06d}"),
-            TensorBoardLogger(logs, name="", version="tensorboard", purge_step=start),
-        ],
+        "sync_batchnorm": gpu and (train.devices == "auto" or train.devices * train.num_nodes > 1),
         "plugins": [AtomicCheckpoints()],
-        "default_root_dir": folder,
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -195,6 +202,21 @@ def _surroundings(config: TrainConfig, folder: Path, start: int) -> dict[str, An
         "use_distributed_sampler": False,
         "log_every_n_steps": 1,
     }
+
+
+def _loggers(folder: Path, start: int, report: Emit) -> list[Logger]:
+    """CSV always; TensorBoard where its package is installed, else one message in the life of the process."""
+    loggers: list[Logger] = [CSVLogger(folder, name="", version=f"from-{start:06d}")]
+    if find_spec("tensorboard") is not None:
+        return [*loggers, TensorBoardLogger(folder, name="", version="tensorboard", purge_step=start)]
+    if not _tensorboard_noted.is_set():
+        _tensorboard_noted.set()
+        message = (
+            f"no TensorBoard event files, the package is not installed (metrics.csv in {folder} holds the "
+            "same figures); for them run pip install 'tsfal-geo[tensorboard]'"
+        )
+        report({"event": "log", "message": message})
+    return loggers
 
 
 def _run(
@@ -207,9 +229,9 @@ def _run(
     try:
         with unsaved_work:
             trainer.fit(module, datamodule, ckpt_path=resume, weights_only=True)
-    except SystemExit as error:  # Lightning's answer to SIGTERM and SIGINT where nobody else handles them
+    except SystemExit as error:  # Lightning exits on SIGTERM and SIGINT where no other handler is installed
         raise Cancelled(f"stopped after step {module.steps_done} of {module.total_steps}") from error
-    except torch.multiprocessing.ProcessRaisedException as error:
+    except ProcessRaisedException as error:
         if stop.is_set():
             raise Cancelled("stopped") from error
         raise
@@ -219,11 +241,8 @@ def _run(
         raise
 
 
-_UNFIT = "belongs to another network or class map; start over with `train --fresh`"
-
-
 def _load(module: SegmentationModule, checkpoint: Path) -> None:
-    """Weights, step and metrics of a checkpoint: what spawned processes left, or an earlier call."""
+    """Load weights, step and metrics that spawned processes or an earlier call saved."""
     content = _read(checkpoint)
     _fill(module, content["state_dict"], checkpoint)
     module.on_load_checkpoint(content)
@@ -246,11 +265,8 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _result(
-    module: SegmentationModule, folder: Path, steps: int, start: int, seconds: float, precision: str
-) -> FitResult:
+def _result(module: SegmentationModule, steps: int, start: int, seconds: float, precision: str) -> FitResult:
     best = float(module.best_miou)
-    chosen = folder / BEST_NAME
     return FitResult(
         steps=steps,
         resumed_from=start,
@@ -259,13 +275,12 @@ def _result(
         metrics=dict(module.metrics),
         miou=module.metrics.get("miou"),
         best_miou=None if math.isnan(best) else best,
-        best_weights=chosen if not math.isnan(best) and chosen.exists() else None,
     )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's banners and hints, which tell the people who use us nothing."""
+    """Silence Lightning's banners and hints: they concern its programmers, not our users."""
     loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

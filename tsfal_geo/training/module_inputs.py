@@ -1,4 +1,4 @@
-"""What every way to train is built of, and the register of the ways by name."""
+"""The inputs that every training method is built from."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tsfal_geo.training.supervised_branch import SupervisedBranch
 
 @dataclass(frozen=True)
 class ModuleInputs:
-    """What a training module is put together from.
+    """Everything that a training module is built from.
 
     Attributes:
-        config: the whole configuration.
-        normaliser: makes network input of batches.
-        class_names: in index order.
-        branch: the labelled chips' views and loss; its source gives partners as well.
-        network: builds the run's first, second, … network (0, 1, …): same pretrained encoder, other head.
+        config: the configuration; each method reads the sections that concern it.
+        normaliser: turns batches of pixels into network input.
+        class_names: C names in index order.
+        branch: augmentation and loss of the labelled chips; its source also gives CutMix partners.
+        network: builds the run's network number 0, 1, …: the same pretrained encoder, another random head.
         class_counts: (C,) labelled pixels of each class.
-        bands: image bands among the input's channels (colour jitter leaves heights alone).
-        unlabelled_chips: number of unlabelled chips; 0: there are no unlabelled batches.
-        refiner: error mask and PLAR of the active loop; only TSF has a place for it.
-        generation: rounds of the active loop that trained before this one.
+        bands: number of image bands among the input's channels; colour jitter leaves heights unchanged.
+        unlabelled_chips: number of unlabelled chips; with 0 the stream has no unlabelled batches.
+        refiner: error mask decoder and PLAR of the active-learning rounds; used by TSF alone.
+        generation: number of rounds that trained before this one.
     """
 
     config: Config

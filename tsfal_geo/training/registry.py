@@ -1,4 +1,4 @@
-"""What every way to train is built of, and the register of the ways by name."""
+"""The register of training methods by name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from tsfal_geo.errors import ConfigError
 from tsfal_geo.training.module import SegmentationModule
 
 METHODS: dict[str, type[SegmentationModule]] = {}
+"""Training modules by the value of ``train.method``; importing ``tsfal_geo.training.methods`` fills it."""
 
 
 def register[M: type[SegmentationModule]](name: str) -> Callable[[M], M]:
-    """Class decorator: make a way to train known by the name that ``train.method`` gives it."""
+    """Enter a training module in the register; a class decorator.
+
+    Args:
+        name: the value of ``train.method`` that selects the module.
+
+    Returns:
+        The decorator, which returns the class unchanged.
+    """
 
     def enter(module: M) -> M:
         METHODS[name] = module
@@ -21,10 +29,13 @@ def register[M: type[SegmentationModule]](name: str) -> Callable[[M], M]:
 
 
 def method_named(name: str) -> type[SegmentationModule]:
-    """The training module of a name.
+    """Return the training module of a name.
+
+    Args:
+        name: the value of ``train.method``.
 
     Raises:
-        ConfigError: no method of that name.
+        ConfigError: no method has that name.
     """
     if name not in METHODS:
         raise ConfigError(f"train.method: found '{name}', expected one of {', '.join(sorted(METHODS))}")
