@@ -19,7 +19,7 @@ from tsfal_geo.cli.queries import command as queries
 from tsfal_geo.cli.workspace import command as workspace_command
 from tsfal_geo.config import Config
 from tsfal_geo.errors import UserError
-from tsfal_geo.labels.history import write_taken
+from tsfal_geo.labels.history import write_snapshot
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.raster.discovery import discover
@@ -92,7 +92,7 @@ def test_in_look_out_and_back(opened, tmp_path):
 def test_states_are_compared_and_gone_back_to(opened):
     store, scene, root = opened.store(), opened.scenes[0], opened.root
     store.add("anna", [Label("town", 0, square(scene, 0, 30))])
-    write_taken(store, 0, store.snapshot())
+    write_snapshot(store, 0, store.snapshot())
     store.add("ben", [Label("town", 5, square(scene, 0, 35))])
     told = run(labels, "diff", "0", "--workspace", root)
     assert "+ town <b>road</b> by ben" in told

@@ -6,7 +6,7 @@ import pytest
 from tests.labels.conftest import CLASSES, make_label, make_query, make_scene
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.labels.agreement import agreement, conflicts
-from tsfal_geo.labels.history import difference, read_taken, restore, take, write_taken
+from tsfal_geo.labels.history import difference, read_snapshot, restore, take_snapshot, write_snapshot
 from tsfal_geo.labels.model import Decision
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -27,8 +27,8 @@ def test_what_a_round_took_comes_back_as_it_was(store, town):
         "anna", [make_label(town, 0, 0, qid="q1", round=2, source="filled")], [Decision("q1", 2, "done")]
     )
     store.add("ben", [make_label(town, 5, 5, class_id=7)], [Decision("q1", 2, "unsure")])
-    taken = take(store, 0)
-    again = read_taken(store, 0)
+    taken = take_snapshot(store, 0)
+    again = read_snapshot(store, 0)
     assert again.labels == taken.snapshot.labels == store.snapshot().labels
     assert again.decisions == taken.snapshot.decisions
     assert {label.file for label in again.labels} == {"anna.gpkg", "ben.gpkg"}
@@ -36,27 +36,27 @@ def test_what_a_round_took_comes_back_as_it_was(store, town):
 
 def test_a_round_takes_labels_in_once(store, town):
     store.add("anna", [make_label(town, 0, 0)])
-    first = take(store, 0)
+    first = take_snapshot(store, 0)
     path = store.round_dir(0) / "taken.gpkg"
     content = path.read_bytes()
     store.add("anna", [make_label(town, 20, 20)])
-    second = take(store, 0)
+    second = take_snapshot(store, 0)
     assert (first.repeated, second.repeated) == (False, True)
     assert second.snapshot.labels == first.snapshot.labels
     assert path.read_bytes() == content
     with pytest.raises(FileExistsError):
-        write_taken(store, 0, store.snapshot())
+        write_snapshot(store, 0, store.snapshot())
 
 
 def test_what_is_new_and_gone_since_the_last_round_that_took_labels(store, town):
     store.add("anna", [make_label(town, 0, 0), make_label(town, 20, 20)])
-    take(store, 0)
+    take_snapshot(store, 0)
     path = store.author_store("anna")
     path.unlink()
     store.add("anna", [make_label(town, 40, 40)])
-    changed = take(store, 3).changed
+    changed = take_snapshot(store, 3).changed
     assert (len(changed.added), len(changed.removed), changed.kept) == (1, 2, 0)
-    assert take(store, 4).changed.kept == 1
+    assert take_snapshot(store, 4).changed.kept == 1
 
 
 def test_changing_any_field_makes_another_label(store, town):
@@ -75,11 +75,11 @@ def test_changing_any_field_makes_another_label(store, town):
 
 def test_going_back_and_forth_leaves_every_file_as_it_is(store, town):
     store.add("anna", [make_label(town, 0, 0, class_id=3)], [Decision("q1", 0, "done")])
-    take(store, 0)
+    take_snapshot(store, 0)
     states = [(pixels(store), store.snapshot().decisions)]
     store.add("anna", [make_label(town, 0, 5, class_id=7)], [Decision("q2", 1, "skipped")])
     store.add("ben", [make_label(town, 30, 30, class_id=0)])
-    take(store, 1)
+    take_snapshot(store, 1)
     states.append((pixels(store), store.snapshot().decisions))
     people = {path: path.read_bytes() for path in store.folder.glob("*.gpkg")}
     for number in (0, 1, 0, 0, 1):
@@ -91,7 +91,7 @@ def test_going_back_and_forth_leaves_every_file_as_it_is(store, town):
 
 def test_labels_made_after_going_back_count(store, town):
     store.add("anna", [make_label(town, 0, 0, class_id=3)])
-    take(store, 0)
+    take_snapshot(store, 0)
     store.add("anna", [make_label(town, 0, 0, class_id=7)])
     changed = restore(store, 0)
     assert (len(changed.added), len(changed.removed)) == (0, 1)
@@ -101,7 +101,7 @@ def test_labels_made_after_going_back_count(store, town):
 
 def test_deleted_labels_are_brought_back(store, town):
     store.add("anna", [make_label(town, 0, 0)])
-    take(store, 0)
+    take_snapshot(store, 0)
     store.author_store("anna").unlink()
     assert pixels(store) == [0, 0, 0]
     restore(store, 0)
@@ -180,7 +180,7 @@ def test_the_report_names_what_is_wrong(store, town):
     store.add("anna", [make_label(town, 0, 0, qid="q1")])
     store.add("ben", [make_label(town, 0, 5, class_id=7, qid="q1")])
     (store.folder / "odd.gpkg").write_text("nothing")
-    told = "\n".join(take(store, 0).lines())
+    told = "\n".join(take_snapshot(store, 0).lines())
     for part in ("2 labels taken in: 2 new", "odd.gpkg", "1 conflicts", "50 pixels", "answered by several"):
         assert part in told
 

@@ -9,7 +9,7 @@ from shapely import Polygon
 
 from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.labels.history import read_taken
+from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot
 from tsfal_geo.project.status import collect
 from tsfal_geo.rounds import loop, training
@@ -80,7 +80,7 @@ def test_after_a_query_that_was_killed_the_next_round_really_trains(waiting, fol
 def test_labels_that_a_query_saw_are_trained_on_afterwards(waiting, folder):
     answer(WorkspaceFolder.open(waiting), 0)
     workspace, _ = go(query, waiting, folder)
-    assert len(read_taken(workspace.store(), 1).labels) == 1 and "steps" not in workspace.metrics(1)
+    assert len(read_snapshot(workspace.store(), 1).labels) == 1 and "steps" not in workspace.metrics(1)
     workspace, _ = go(train, waiting, folder)
     assert workspace.current_round == 2 and workspace.metrics(2)["steps"] > 0
     assert not (workspace.round_dir(0) / "resume.ckpt").exists()

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.config import QueryStrategy, load_config
 from tsfal_geo.errors import Cancelled, ConfigError
-from tsfal_geo.labels.history import read_taken
+from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.queries.strategies import vaal_networks
@@ -110,7 +110,7 @@ def test_whole_chips_are_asked_and_then_supervise(folder, tmp_path, built):
     assert len(before) == start and set(before) < set(after)
     assert {(scene, chip) for chip, scene, _, _ in questions} <= names
     assert all(datamodule.unlabelled is None for _, datamodule, _ in built)
-    taken = read_taken(workspace.store(), 1)
+    taken = read_snapshot(workspace.store(), 1)
     manual = PolygonLabels(taken.labels, workspace.scenes, workspace.classes)
     assert int(manual.pixels().sum()) == sum(pixels for _, _, pixels, _ in questions)
 
@@ -206,7 +206,7 @@ def test_chips_labelled_in_part_supervise_as_often_as_they_have_labels(preset, f
     if preset == "paper":
         assert second.shares is None and second.labelled.chips == first.labelled.chips
         return
-    read = PolygonLabels(read_taken(workspace.store(), 1).labels, workspace.scenes, workspace.classes)
+    read = PolygonLabels(read_snapshot(workspace.store(), 1).labels, workspace.scenes, workspace.classes)
     own = {(q[1], q[0]) for q in asked(workspace, 0)}
     assert len(second.labelled.chips) == len(start) + len(own)
     for chip, share in zip(second.labelled.chips, second.shares, strict=True):

@@ -11,7 +11,7 @@ import shapely
 from tests.helpers.loop_case import IDS, QuietReporter, tiny_config, write_scenes
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import Cancelled, ConfigError, LabelError, RasterError, WeightsError
-from tsfal_geo.labels.history import read_taken
+from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Decision, Label
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.chips import Window
@@ -55,7 +55,7 @@ def test_the_oracle_loop_goes_to_the_budget_and_not_beyond(whole):
 
 
 def test_spent_pixels_are_the_labelled_valid_pixels_counted_by_hand(whole, folder):
-    taken = read_taken(whole.store(), 2)
+    taken = read_snapshot(whole.store(), 2)
     manual = PolygonLabels(taken.labels, whole.scenes, whole.classes)
     inputs = json.loads((whole.root / "inputs.json").read_text())
     spent = total = 0
@@ -73,7 +73,7 @@ def test_spent_pixels_are_the_labelled_valid_pixels_counted_by_hand(whole, folde
 
 
 def test_the_oracle_says_the_truth_on_exactly_the_queries(whole):
-    taken = read_taken(whole.store(), 2)
+    taken = read_snapshot(whole.store(), 2)
     for index, scene in enumerate(whole.scenes):
         with rasterio.open(scene.labels) as dataset:
             truth = dataset.read(1)
@@ -164,7 +164,7 @@ def test_without_an_oracle_it_waits_and_takes_labels_in_once(folder, tmp_path):
     )
     workspace = run(tmp_path, folder)
     assert workspace.current_round == 1
-    manual = PolygonLabels(read_taken(workspace.store(), 1).labels, workspace.scenes, workspace.classes)
+    manual = PolygonLabels(read_snapshot(workspace.store(), 1).labels, workspace.scenes, workspace.classes)
     assert int(manual.pixels().sum()) == answered.pixels + 35
     gained = workspace.metrics(1)["labelled_pixels"] - before
     assert answered.pixels <= gained <= answered.pixels + 35
@@ -198,7 +198,7 @@ def test_starting_over_keeps_what_people_labelled(folder, tmp_path):
     workspace.store().add("ann", [Label(question.scene, 3, question.geometry, question.qid, 0, "ann")])
     again = run(tmp_path, folder, fresh=True, active__budget=0.5)
     assert again.current_round == 0
-    assert len(read_taken(again.store(), 0).labels) == 1
+    assert len(read_snapshot(again.store(), 0).labels) == 1
     assert list((tmp_path / "archive").glob("*/rounds/000/metrics.json"))
 
 

@@ -149,13 +149,13 @@ def _store(workspace: Path) -> LabelStore:
 
 
 def _state(store: LabelStore, name: str) -> LabelSnapshot:
-    from tsfal_geo.labels.history import read_taken
+    from tsfal_geo.labels.history import read_snapshot
 
     if name == "now":
         return store.snapshot()
     if not name.isdigit():
         raise LabelError(f"{name}: expected a round's number or `now`")
-    return read_taken(store, int(name))
+    return read_snapshot(store, int(name))
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -46,14 +46,14 @@ def difference(earlier: LabelSnapshot, later: LabelSnapshot) -> Difference:
     )
 
 
-def taken_path(store: LabelStore, number: int) -> Path:
+def snapshot_path(store: LabelStore, number: int) -> Path:
     """The file of what a round trained on."""
     return store.round_dir(number) / "taken.gpkg"
 
 
-def write_taken(store: LabelStore, number: int, snapshot: LabelSnapshot) -> Path:
+def write_snapshot(store: LabelStore, number: int, snapshot: LabelSnapshot) -> Path:
     """Keep what a round trains on, whole or not at all."""
-    path = taken_path(store, number)
+    path = snapshot_path(store, number)
     with new_file(path) as temporary:
         create_label_file(temporary, store.scenes, store.classes, "", "taken")
         with writing(temporary) as connection:
@@ -61,13 +61,13 @@ def write_taken(store: LabelStore, number: int, snapshot: LabelSnapshot) -> Path
     return path
 
 
-def read_taken(store: LabelStore, number: int) -> LabelSnapshot:
+def read_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
     """What a round trained on.
 
     Raises:
         WorkspaceError: the round took no labels in, or its file is damaged.
     """
-    path = taken_path(store, number)
+    path = snapshot_path(store, number)
     if not path.is_file():
         raise WorkspaceError(f"{path}: not there; round {number} has not taken labels in")
     findings = Findings(path.name)
@@ -85,7 +85,7 @@ def restore(store: LabelStore, number: int) -> Difference:
     Raises:
         WorkspaceError: the round took no labels in.
     """
-    target, present = read_taken(store, number), store.snapshot()
+    target, present = read_snapshot(store, number), store.snapshot()
     everything = store.read_all()
     wanted = {*label_keys(target.labels), *(item.key for item in target.decisions)}
     there = {*label_keys(everything.labels), *(item.key for item in everything.decisions)}
@@ -103,7 +103,7 @@ def restore(store: LabelStore, number: int) -> Difference:
 
 
 @dataclass(frozen=True)
-class Intake:
+class RoundSnapshot:
     """What a round trains on, and what is to be told about it.
 
     Attributes:
@@ -147,7 +147,7 @@ class Intake:
         return told
 
 
-def take(store: LabelStore, number: int, snapshot: LabelSnapshot | None = None) -> Intake:
+def take_snapshot(store: LabelStore, number: int, snapshot: LabelSnapshot | None = None) -> RoundSnapshot:
     """Take in what is committed now and keep it as ``rounds/NNN/taken.gpkg``.
 
     A round takes labels in once: called again (a resumed run), it gives back what it took.
@@ -161,24 +161,24 @@ def take(store: LabelStore, number: int, snapshot: LabelSnapshot | None = None) 
         WorkspaceError: a file is locked for too long or of a newer schema, or an earlier copy is damaged.
     """
     scenes = list(store.scenes.values())
-    repeated = taken_path(store, number).is_file()
+    repeated = snapshot_path(store, number).is_file()
     if repeated:
-        snapshot = read_taken(store, number)
+        snapshot = read_snapshot(store, number)
     else:
         snapshot = store.snapshot() if snapshot is None else snapshot
-        write_taken(store, number, snapshot)
-    return Intake(
+        write_snapshot(store, number, snapshot)
+    return RoundSnapshot(
         snapshot=snapshot,
-        changed=difference(previous_taken(store, number), snapshot),
+        changed=difference(previous_snapshot(store, number), snapshot),
         conflicts=tuple(conflicts(snapshot.labels, scenes, store.classes)),
         agreement=agreement(snapshot.labels, scenes, store.classes),
         repeated=repeated,
     )
 
 
-def previous_taken(store: LabelStore, number: int) -> LabelSnapshot:
+def previous_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
     """What the last round before ``number`` trained on; empty if none took labels in."""
     for earlier in range(number - 1, -1, -1):
-        if taken_path(store, earlier).is_file():
-            return read_taken(store, earlier)
+        if snapshot_path(store, earlier).is_file():
+            return read_snapshot(store, earlier)
     return LabelSnapshot((), ())

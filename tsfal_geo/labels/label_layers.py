@@ -39,7 +39,7 @@ def create_label_file(
         extra: CREATE statements of further tables.
     """
     own = kind == "labels"
-    columns = schema.label_columns(author) if own else schema.taken_columns()
+    columns = schema.label_columns(author) if own else schema.snapshot_columns()
     style = styles.label_style(classes, author)
     layers = [
         LayerSpec(name, crs, columns, style, (schema.fill_trigger(name, author, source=True),) if own else ())
@@ -75,7 +75,7 @@ def append(
     Raises:
         WorkspaceError: the file has no layer for a scene's CRS.
     """
-    names = schema.TAKEN_COLUMNS if origin else schema.LABEL_COLUMNS
+    names = schema.SNAPSHOT_COLUMNS if origin else schema.LABEL_COLUMNS
     present = layer_names(connection, "labels")
     for layer, group in by_layer(labels, scenes, "labels"):
         if layer not in present:

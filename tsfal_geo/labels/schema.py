@@ -10,7 +10,7 @@ from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.tables import literal, quote
 
 LABEL_COLUMNS = ("class_id", "scene", "qid", "round", "author", "created", "source")
-TAKEN_COLUMNS = (*LABEL_COLUMNS, "file", "file_fid")
+SNAPSHOT_COLUMNS = (*LABEL_COLUMNS, "file", "file_fid")
 QUERY_COLUMNS = ("qid", "round", "scene", "chip", "rank", "score", "reason", "suggested", "pixels")
 DECISION_COLUMNS = ("qid", "round", "status", "author", "created")
 _WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
@@ -25,7 +25,7 @@ def label_columns(author: str) -> str:
     )
 
 
-def taken_columns() -> str:
+def snapshot_columns() -> str:
     """Columns of the labels that a round trained on: a label's, and where it was read."""
     return f"{label_columns('')}, file TEXT, file_fid INTEGER"
 

@@ -12,7 +12,7 @@ from rasterio import windows
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.config import PlarConfig
-from tsfal_geo.labels.history import read_taken
+from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Label, LabelSnapshot
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.mapping.overlay import LABEL, NETWORK, VOTE, Known
@@ -118,7 +118,7 @@ def known_scenes(
     number = workspace.current_round
     paths = {scene.name: workspace.round_dir(number) / scene.name / "refined.tif" for scene in own}
     voted = any(path.is_file() for path in paths.values())
-    then = _stacked(inputs, read_taken(workspace.store(), number).labels) if voted else None
+    then = _stacked(inputs, read_snapshot(workspace.store(), number).labels) if voted else None
     found: dict[str, Known] = {}
     for scene in own:
         index, path = position[scene.path.resolve()], paths[scene.name]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.labels.history import difference, read_taken
+from tsfal_geo.labels.history import difference, read_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import RasterWarning
@@ -139,7 +139,7 @@ def _has_news(context: RoundContext, snapshot: LabelSnapshot, open_queries: int)
     workspace = context.workspace
     if workspace.state.status == "waiting" and not context.store.read_queries(workspace.current_round):
         return True
-    before = read_taken(context.store, _last_training(workspace))
+    before = read_snapshot(context.store, _last_training(workspace))
     change = difference(before, snapshot)
     if change.added or change.removed:
         return True

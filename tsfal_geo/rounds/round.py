@@ -10,7 +10,7 @@ from typing import Any
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.labels.history import take
+from tsfal_geo.labels.history import take_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import LabelStore
@@ -129,7 +129,7 @@ def _read_labels(
     context: RoundContext, number: int, snapshot: LabelSnapshot | None, rasterised: PolygonLabels | None
 ) -> RoundLabels:
     """Read what the round trains on: its own snapshot where it has begun, else what is committed now."""
-    taken = take(context.store, number, snapshot)
+    taken = take_snapshot(context.store, number, snapshot)
     if taken.snapshot.labels or taken.rejected:
         for line in taken.lines():
             tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
