@@ -2,7 +2,7 @@ import pytest
 
 from tests.labels.conftest import make_query, make_scene
 from tsfal_geo.errors import LabelError
-from tsfal_geo.labels.assignment import hand_out
+from tsfal_geo.labels.assignment import assign_queries
 
 QUERIES = [make_query(make_scene(), f"q{n:02}", rank=n, size=1) for n in range(1, 41)]
 
@@ -16,7 +16,7 @@ def counts(given):
 
 
 def test_nobody_gets_what_another_has():
-    given = hand_out(QUERIES, ["anna", "ben", "cleo"], {})
+    given = assign_queries(QUERIES, ["anna", "ben", "cleo"], {})
     assert set(given) == {query.qid for query in QUERIES}
     assert all(len(people) == 1 for people in given.values())
     assert counts(given) == {"anna": 14, "ben": 13, "cleo": 13}
@@ -25,7 +25,7 @@ def test_nobody_gets_what_another_has():
 
 @pytest.mark.parametrize("overlap", [0.1, 0.25, 0.5, 1.0])
 def test_the_overlap_is_asked_of_two(overlap):
-    given = hand_out(QUERIES, ["anna", "ben", "cleo"], {}, overlap)
+    given = assign_queries(QUERIES, ["anna", "ben", "cleo"], {}, overlap)
     twice = [qid for qid, people in given.items() if len(people) == 2]
     assert len(twice) == overlap * 40
     assert all(len(set(people)) == len(people) for people in given.values())
@@ -33,9 +33,9 @@ def test_the_overlap_is_asked_of_two(overlap):
 
 
 def test_earlier_hand_outs_stand():
-    first = hand_out(QUERIES, ["anna", "ben"], {}, count=5)
+    first = assign_queries(QUERIES, ["anna", "ben"], {}, count=5)
     assert counts(first) == {"anna": 5, "ben": 5}
-    second = hand_out(QUERIES, ["cleo"], first, count=7)
+    second = assign_queries(QUERIES, ["cleo"], first, count=7)
     assert counts(second) == {"cleo": 7}
     assert not set(first) & set(second)
     assert min(second) == "q11"
@@ -46,4 +46,4 @@ def test_earlier_hand_outs_stand():
 )
 def test_what_makes_no_sense_is_refused(authors, overlap):
     with pytest.raises(LabelError):
-        hand_out(QUERIES, authors, {}, overlap)
+        assign_queries(QUERIES, authors, {}, overlap)

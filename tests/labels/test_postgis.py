@@ -66,7 +66,7 @@ class TestOneScene:
         def fetch(name):
             own = open_store(tmp_path / "ws", CLASSES, [town], url)
             start.wait()
-            return [qid for _ in range(5) for qid in own.hand_out(0, [name], count=4)]
+            return [qid for _ in range(5) for qid in own.assign_queries(0, [name], count=4)]
 
         with ThreadPoolExecutor(6) as pool:
             got = list(pool.map(fetch, "abcdef"))
@@ -81,8 +81,8 @@ class TestOneScene:
             session.execute("SELECT 1 FROM queries FOR UPDATE")
             with pytest.raises(WorkspaceError, match="locked"):
                 store.assign(0, {"q1": ("anna",)})
-            assert store.hand_out(0, ["anna"]) == {}
-        assert store.hand_out(0, ["anna"]) == {"q1": ("anna",)}
+            assert store.assign_queries(0, ["anna"]) == {}
+        assert store.assign_queries(0, ["anna"]) == {"q1": ("anna",)}
 
     def test_others_hear_of_every_change(self, store, town, session):
         session.execute("LISTEN qgis")

@@ -76,7 +76,7 @@ def assign_command(
     for author in authors:
         if not author.strip():
             raise LabelError("--to: the name is empty")
-    new = store.hand_out(number, authors, overlap, count)
+    new = store.assign_queries(number, authors, overlap, count)
     held = {author: sum(author in people for people in new.values()) for author in authors}
     if as_json:
         click.echo(json.dumps({"event": "result", "assigned": held}, ensure_ascii=False))

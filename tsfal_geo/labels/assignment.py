@@ -10,7 +10,7 @@ from tsfal_geo.errors import LabelError
 from tsfal_geo.labels.model import Query
 
 
-def hand_out(
+def assign_queries(
     queries: Sequence[Query],
     authors: Sequence[str],
     given: Mapping[str, tuple[str, ...]],

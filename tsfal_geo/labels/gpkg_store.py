@@ -87,7 +87,7 @@ class GeoPackageStore(LabelStore):
             ) from None
 
     @override
-    def assign(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
+    def save_assignments(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
         known = self.assignments(number)
         merged = {
             qid: sorted({*known.get(qid, ()), *given.get(qid, ())}) for qid in known.keys() | given.keys()

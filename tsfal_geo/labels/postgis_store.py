@@ -19,7 +19,7 @@ from psycopg import errors, sql
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.geopackage.connection import Rows
-from tsfal_geo.labels.assignment import hand_out
+from tsfal_geo.labels.assignment import assign_queries
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, OnScene, Query, stored
 from tsfal_geo.labels.postgis_schema import make_tables, srid_of
 from tsfal_geo.labels.schema import DECISION_COLUMNS, LABEL_COLUMNS, QUERY_COLUMNS, author_slug
@@ -35,7 +35,7 @@ _ADD_DECISION = (
     "INSERT INTO decisions (qid, round, status, author, created) VALUES (%s, %s, %s, %s, %s) "
     "ON CONFLICT (round, qid, author) DO UPDATE SET status = excluded.status, created = excluded.created"
 )
-_HAND_TO = (
+_ASSIGN = (
     "UPDATE queries SET handed_to = "
     "(SELECT array_agg(DISTINCT name ORDER BY name) FROM unnest(handed_to || %s::text[]) AS name) "
     "WHERE round = %s AND qid = %s"
@@ -157,12 +157,12 @@ class PostgisStore(LabelStore):
         return {qid: tuple(people) for qid, people in rows}
 
     @override
-    def assign(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
+    def save_assignments(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
         with self._transaction() as connection:
-            self._hand_to(connection, number, given)
+            self._save_assignments(connection, number, given)
 
     @override
-    def hand_out(
+    def assign_queries(
         self, number: int, authors: Sequence[str], overlap: float = 0.0, count: int | None = None
     ) -> dict[str, tuple[str, ...]]:
         answered = list(self.snapshot().answered)
@@ -173,15 +173,15 @@ class PostgisStore(LabelStore):
             free = connection.execute(
                 f"{_FREE} LIMIT %s FOR UPDATE SKIP LOCKED", (number, answered, limit)
             ).fetchall()
-            given = hand_out([queries[qid] for (qid,) in free], authors, {}, overlap, count)
-            self._hand_to(connection, number, given)
+            given = assign_queries([queries[qid] for (qid,) in free], authors, {}, overlap, count)
+            self._save_assignments(connection, number, given)
         return given
 
-    def _hand_to(
+    def _save_assignments(
         self, connection: psycopg.Connection, number: int, given: dict[str, tuple[str, ...]]
     ) -> None:
         with connection.cursor() as cursor:
-            cursor.executemany(_HAND_TO, [(list(people), number, qid) for qid, people in given.items()])
+            cursor.executemany(_ASSIGN, [(list(people), number, qid) for qid, people in given.items()])
 
     def _add_labels(self, connection: psycopg.Connection, labels: Sequence[Label], batch: str | None) -> None:
         rows = [[getattr(label, name) for name in LABEL_COLUMNS] + [batch] for label in labels]

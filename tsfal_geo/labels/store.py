@@ -57,21 +57,21 @@ class LabelStore(ABC):
         """Authors to whom each query of a round was handed out."""
 
     @abstractmethod
-    def assign(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
+    def save_assignments(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
         """Record hand-outs beside those already made."""
 
-    def hand_out(
+    def assign_queries(
         self, number: int, authors: Sequence[str], overlap: float = 0.0, count: int | None = None
     ) -> dict[str, tuple[str, ...]]:
-        """Hand a round's open queries out to people; see `handout.hand_out`.
+        """Hand a round's open queries out to people; see `handout.assign_queries`.
 
         Returns:
             The new hand-outs, by qid.
         """
-        from tsfal_geo.labels.assignment import hand_out
+        from tsfal_geo.labels.assignment import assign_queries
 
-        given = hand_out(self.open_queries(number), authors, self.assignments(number), overlap, count)
-        self.assign(number, given)
+        given = assign_queries(self.open_queries(number), authors, self.assignments(number), overlap, count)
+        self.save_assignments(number, given)
         return given
 
     @abstractmethod
