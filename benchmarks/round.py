@@ -38,7 +38,8 @@ from tsfal_geo.rounds import inspection as looking
 from tsfal_geo.rounds import loop
 from tsfal_geo.rounds import round as rounds
 from tsfal_geo.rounds.asking import select_queries
-from tsfal_geo.rounds.context import Request, RoundContext
+from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.open_workspace import open_workspace
 from tsfal_geo.rounds.pools import RoundLabels, label_pools
 from tsfal_geo.rounds.query_writer import QuerySelection

@@ -15,7 +15,7 @@ from affine import Affine
 
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import Config
-from tsfal_geo.project.status import collect
+from tsfal_geo.project.status import read_status
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.lock import engine_lock
@@ -145,7 +145,7 @@ def test_training_ends_with_the_program_that_started_it_and_can_go_on(town, tmp_
     run.kill_the_starter()
     run.wait()
     workspace = WorkspaceFolder.open(tmp_path / "ws")
-    assert collect(workspace)["interrupted"]
+    assert read_status(workspace).interrupted
     assert not list(workspace.round_dir(0).glob(".*"))
     with engine_lock(tmp_path / "ws"):
         pass

@@ -11,7 +11,7 @@ from tsfal_geo.config import load_config
 from tsfal_geo.experiments.ablation import slug
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.raster.scene import Scene
-from tsfal_geo.rounds.context import Request
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
 

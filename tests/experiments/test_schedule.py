@@ -9,7 +9,7 @@ from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, RasterError
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.experiments.schedule import run_together
-from tsfal_geo.rounds.context import Request
+from tsfal_geo.rounds.request import Request
 
 
 class Talk:

@@ -11,14 +11,14 @@ from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot
-from tsfal_geo.project.status import collect
+from tsfal_geo.project.status import read_status
 from tsfal_geo.rounds import loop, training
 from tsfal_geo.rounds import round as rounds
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.inputs import prepare
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.oracle import query_mask
 from tsfal_geo.rounds.pools import label_pools, read_labels
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
@@ -70,7 +70,7 @@ def test_after_a_query_that_was_killed_the_next_round_really_trains(waiting, fol
         broken.setattr(loop.shutil, "rmtree", lambda *args, **kwargs: None)
         go(query, waiting, folder)
     before = WorkspaceFolder.open(waiting)
-    assert collect(before)["interrupted"] and "go on with training" in collect(before)["next"]
+    assert read_status(before).interrupted and "go on with training" in read_status(before).next
     weights = (before.round_dir(0) / "model.safetensors").read_bytes()
     workspace, _ = go(train, waiting, folder)
     assert workspace.metrics(1)["steps"] > 0
@@ -131,7 +131,7 @@ def test_without_an_oracle_a_round_that_asks_nothing_says_how_to_go_on(folder, t
     nothing = {"plar__confidence": 0.0, "emd__enabled": False}
     workspace, reporter = go(train, tmp_path, folder, **nothing)
     assert workspace.state.status == "waiting" and "selected no queries; go on with" in reporter.lines[-1]
-    assert "go on with training" in collect(workspace)["next"]
+    assert "go on with training" in read_status(workspace).next
     workspace, _ = go(train, tmp_path, folder, **nothing)
     assert workspace.current_round == 1
 

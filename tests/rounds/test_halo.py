@@ -15,10 +15,10 @@ from tsfal_geo.raster.chips import Window, scene_chips
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.refinement import refiner as refine
 from tsfal_geo.rounds import inspection
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.halo import own_parts, padded_window
 from tsfal_geo.rounds.inspection import HALO, ChipInspector
 from tsfal_geo.rounds.loop import train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
@@ -110,7 +110,7 @@ def test_what_is_seen_of_a_chip_is_what_the_whole_scene_shows(folder, tmp_path, 
             whole[key] = output, inspector.refiner.decode(output).sigmoid()
         output, error = whole[key]
         for got, expected, stride in (
-            (batch.look.emd[i].sigmoid(), error, 4),
+            (batch.refinement.emd[i].sigmoid(), error, 4),
             (batch.probs[i], output.logits.softmax(1), 4),
             (batch.teacher.f1[i], output.f1, 16),
             (batch.teacher.f2[i], output.f2, 4),

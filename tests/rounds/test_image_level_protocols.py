@@ -17,8 +17,8 @@ from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.queries.strategies import vaal_networks
 from tsfal_geo.rounds import round as rounds
 from tsfal_geo.rounds import training
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import query, train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 BUDGET = 0.6  # the labels to begin with are 0.417 of the pixels

@@ -15,8 +15,8 @@ from sklearn.metrics import jaccard_score
 
 from tests.helpers.loop_case import IDS, QuietReporter, tiny_config, write_scenes
 from tsfal_geo.cli import export
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 CHIP = 64

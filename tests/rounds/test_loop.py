@@ -17,9 +17,9 @@ from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.rounds import inspection, training
 from tsfal_geo.rounds import round as rounds
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.oracle import query_mask
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 

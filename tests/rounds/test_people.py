@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from shapely.geometry import shape
 
 from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.loop import train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 ROUNDS = 3

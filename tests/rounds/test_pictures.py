@@ -16,9 +16,9 @@ from tsfal_geo.cli import evaluate, export
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.inputs import class_map, load, prepare, save
 from tsfal_geo.rounds.loop import train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 SIZES = {"a": (48, 40), "b": (100, 150), "c": (64, 64), "d": (40, 130)}

@@ -13,9 +13,9 @@ from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.io import load_model
 from tsfal_geo.rounds import inputs as inputs_file
-from tsfal_geo.rounds.context import Request
 from tsfal_geo.rounds.inputs import open_scenes, prepare
 from tsfal_geo.rounds.loop import train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 VIT = {"model__encoder": "tu-test_vit", "model__decoder_convs": 2}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE
+from tsfal_geo.plots import plot_confusion
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rich.table import Table
 
 
@@ -48,6 +51,7 @@ class Scores:
         accuracy: share of the pixels that are right; None without any pixel.
         pixels: pixels that were compared.
         matrix: (C, C) pixel counts, rows the truth, columns the prediction.
+        scenes: names of the scenes that were compared.
     """
 
     classes: tuple[ClassScore, ...]
@@ -55,6 +59,35 @@ class Scores:
     accuracy: float | None
     pixels: int
     matrix: tuple[tuple[int, ...], ...]
+    scenes: tuple[str, ...] = ()
+
+    @property
+    def class_iou(self) -> dict[str, float | None]:
+        """IoU of each class, by name; None where the class does not occur."""
+        return {score.name: score.iou for score in self.classes}
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """The matrix as an array (C, C)."""
+        return np.array(self.matrix, np.int64)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the confusion matrix in shares of its rows.
+
+        Args:
+            ax: axes of Matplotlib to draw on; None: new ones.
+
+        Returns:
+            The axes.
+        """
+        return plot_confusion(self.confusion, tuple(score.name for score in self.classes), ax)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(score.name)}</td><td>{_percent(score.iou)}</td></tr>" for score in self.classes
+        )
+        head = f"<caption>mIoU {_percent(self.miou)} %</caption><tr><th>class</th><th>IoU</th></tr>"
+        return f"<table>{head}{rows}</table>"
 
     def to_json(self) -> dict[str, Any]:
         """Values for JSON: ``miou``, ``accuracy``, ``pixels``, ``classes`` (list of dicts), ``confusion``."""

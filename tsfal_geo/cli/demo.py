@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-import tsfal_geo
 from tsfal_geo.cli.options import Reporter
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import UserError
 
-_HOME = Path(tsfal_geo.__file__).parents[1]
+if TYPE_CHECKING:
+    from tsfal_geo.mapping.outputs.rasters import SceneMap
+    from tsfal_geo.workspace.folder import WorkspaceFolder
+
+_HOME = Path(__file__).parents[2]
 _TOWN = "town_5"
 
 
@@ -30,27 +34,38 @@ def command(out: Path) -> None:
         raise UserError(f"{tiles}: found no sample tiles there; run the demo from a clone of the repository")
     config = load_config(_HOME / "configs" / "cpu_demo.yaml")
 
-    from tsfal_geo.mapping.outputs.pictures import save_preview
-    from tsfal_geo.project.evaluate import labelled_scenes, score
-    from tsfal_geo.project.export import Wanted, export_maps
-    from tsfal_geo.raster.label_reader import FolderLabels
-    from tsfal_geo.rounds.context import Request
-    from tsfal_geo.rounds.loop import train
+    from tsfal_geo.project.open_workspace import create_workspace, open_workspace
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
     reporter = Reporter(False)
+    root, validation = out / "workspace", tiles / "val"
     try:
-        train(Request(out / "workspace", tiles, tiles / "val", config), reporter)
-        workspace = WorkspaceFolder.open(out / "workspace")
-        maps = export_maps(workspace, tiles / "val", out / "maps", Wanted(), reporter)
-        scenes = labelled_scenes(tiles / "val", workspace, reporter)
-        scores = score(workspace, scenes, reporter)
-        shown = next(i for i, scene in enumerate(scenes) if scene.name == _TOWN)
-        picture = out / f"{_TOWN}.png"
-        labels = FolderLabels(scenes, workspace.classes)
-        save_preview(picture, scenes, shown, maps[shown].classes, workspace.classes, labels=labels)
+        if WorkspaceFolder.exists(root):
+            workspace = open_workspace(root, config=config, rasters=tiles, validation=validation)
+        else:
+            workspace = create_workspace(root, tiles, validation, config, reporter=reporter)
+        workspace.train(reporter)
+        maps = workspace.export(validation, out=out / "maps", reporter=reporter)
+        scores = workspace.evaluate(validation, reporter)
+        picture = _draw(workspace.folder, maps, validation, out)
     finally:
         reporter.finish()
-    click.echo(f"GeoTIFF: {maps[shown].classes}")
+    shown = next(files for files in maps if files.scene == _TOWN)
+    click.echo(f"GeoTIFF: {shown.classes}")
     click.echo(f"picture: {picture}")
-    click.echo(f"mIoU on the {len(scenes)} validation tiles: {scores.miou:.4f}")
+    click.echo(f"mIoU on the {len(maps)} validation tiles: {scores.miou:.4f}")
+
+
+def _draw(folder: WorkspaceFolder, maps: list[SceneMap], validation: Path, out: Path) -> Path:
+    """Draw orthophoto, truth and map of one validation tile side by side."""
+    from tsfal_geo.mapping.outputs.pictures import save_preview
+    from tsfal_geo.raster.discovery import discover
+    from tsfal_geo.raster.label_reader import FolderLabels
+
+    scenes = discover(validation)
+    index = next(i for i, scene in enumerate(scenes) if scene.name == _TOWN)
+    files = next(files for files in maps if files.scene == _TOWN)
+    picture = out / f"{_TOWN}.png"
+    labels = FolderLabels(scenes, folder.classes)
+    save_preview(picture, scenes, index, files.classes, folder.classes, labels=labels)
+    return picture

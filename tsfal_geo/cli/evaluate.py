@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
 from tsfal_geo.cli.remote import remote_option
-from tsfal_geo.project.evaluate import labelled_scenes, score
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("evaluate")
@@ -28,13 +23,11 @@ if TYPE_CHECKING:
 @json_option
 def command(workspace: Path, raster: Path, as_json: bool) -> None:
     """Predict wall-to-wall, each pixel once; per-class IoU, mIoU, overall accuracy, confusion matrix."""
-    from tsfal_geo.workspace.folder import WorkspaceFolder
+    from tsfal_geo.project.open_workspace import open_workspace
 
-    opened = WorkspaceFolder.open(workspace)
     reporter = Reporter(as_json)
     try:
-        scenes = labelled_scenes(raster, opened, reporter)
-        scores = score(opened, scenes, reporter)
+        scores = open_workspace(workspace).evaluate(raster, reporter)
     finally:
         reporter.finish()
     if not as_json:
@@ -44,4 +37,4 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
         console = Console(width=None if sys.stdout.isatty() else 1000)
         console.print(scores.table())
         console.print(scores.confusion_table())
-    reporter.result({**scores.to_json(), "scenes": [scene.name for scene in scenes]})
+    reporter.result({**scores.to_json(), "scenes": list(scores.scenes)})

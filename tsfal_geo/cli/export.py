@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tsfal_geo.cli.options import Reporter, json_option, workspace_option
 from tsfal_geo.cli.remote import RasterFolder, remote_option
-from tsfal_geo.project.export import Wanted, export_maps
-from tsfal_geo.raster.vrt import local_folder
-
-if TYPE_CHECKING:
-    pass
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -133,7 +127,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid, a STAC item."""
-    from tsfal_geo.workspace.folder import WorkspaceFolder
+    from tsfal_geo.project.export import ExportOptions
+    from tsfal_geo.project.open_workspace import open_workspace
 
     flags = {
         "confidence": confidence,
@@ -143,17 +138,15 @@ def command(
         "source": source,
     }
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
-    wanted = Wanted(
+    options = ExportOptions(
         layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard, window,
         network_only,
     )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
-    opened = WorkspaceFolder.open(workspace)
     reporter = Reporter(as_json)
     try:
-        folder = local_folder(raster or opened.raster_dir, opened.root / "remote")
-        maps = export_maps(opened, folder, out or opened.maps, wanted, reporter)
+        maps = open_workspace(workspace).export(raster, out=out, options=options, reporter=reporter)
     finally:
         reporter.finish()
     reporter.result({"maps": [str(files.classes) for files in maps]})

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import click
 
-from tsfal_geo import __version__
 from tsfal_geo.errors import Cancelled, UserError
+from tsfal_geo.versions import __version__
 
 _COMMANDS = {
     "info": "List the scenes of a folder and what is wrong with them.",

@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import click
 
-from tsfal_geo import __version__
 from tsfal_geo.atomic import unsaved_work
 from tsfal_geo.errors import Cancelled
+from tsfal_geo.versions import __version__
 
 PROTOCOL = 1
 _ALONE_SECONDS = 0.5

@@ -26,17 +26,14 @@ def command(
     as_json: bool,
 ) -> None:
     """Write a new round of queries from the last round's model, taking in the labels that came since."""
+    from tsfal_geo.project.open_workspace import open_workspace
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    known = WorkspaceFolder.open(workspace)
-    named = {"active.strategy": strategy, "active.budget": budget}
-    overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
-    config = load_config(config_path, overrides, known.config)
+    config = load_config(config_path, parse_set(settings), WorkspaceFolder.open(workspace).config)
     reporter = Reporter(as_json)
-    from tsfal_geo.rounds.context import Request
-    from tsfal_geo.rounds.loop import query
-
     try:
-        query(Request(workspace, known.raster_dir, known.state.val_dir, config), reporter)
+        opened = open_workspace(workspace, config=config)
+        opened.request_queries(budget, strategy, reporter)
     finally:
         reporter.finish()
+    reporter.result(opened.round().to_json())

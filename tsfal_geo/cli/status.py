@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tsfal_geo.cli.options import json_option, workspace_option
-from tsfal_geo.project.status import collect
 
 if TYPE_CHECKING:
-    from tsfal_geo.workspace.folder import WorkspaceFolder
+    from tsfal_geo.project.status import WorkspaceStatus
 
 
 @click.command("status")
@@ -20,22 +19,21 @@ if TYPE_CHECKING:
 @json_option
 def command(workspace: Path, as_json: bool) -> None:
     """Show a workspace's rounds, its budget and what is waited for."""
-    from tsfal_geo.workspace.folder import WorkspaceFolder
+    from tsfal_geo.project.open_workspace import open_workspace
 
-    opened = WorkspaceFolder.open(workspace)
-    report = collect(opened)
+    status = open_workspace(workspace).status()
     if as_json:
-        click.echo(json.dumps({"event": "result", **report}, ensure_ascii=False))
+        click.echo(json.dumps({"event": "result", **status.to_json()}, ensure_ascii=False))
         return
-    _print(opened, report)
+    _print(status)
 
 
-def _print(workspace: WorkspaceFolder, report: dict[str, Any]) -> None:
+def _print(status: WorkspaceStatus) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("round", "labelled", "mIoU (val)", "queries", "asked px", "seconds")
-    for item in report["rounds"]:
+    table = Table("round", "labelled", "mIoU (val)", "queries", "query px", "seconds")
+    for item in status.rounds:
         miou = item.get("miou")
         table.add_row(
             str(item["round"]),
@@ -46,10 +44,10 @@ def _print(workspace: WorkspaceFolder, report: dict[str, Any]) -> None:
             f"{item['seconds']['total']:.0f}",
         )
     console = Console()
-    if report["rounds"]:
-        last = report["rounds"][-1]
+    if status.rounds:
+        last = status.rounds[-1]
         console.print(table)
         console.print(
             f"budget: {last['labelled_share']:.2%} labelled of {last['budget']:.2%}", highlight=False
         )
-    console.print(f"status: {report['status']}; next: {report['next']}", highlight=False, markup=False)
+    console.print(f"status: {status.status}; next: {status.next}", highlight=False, markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
 import click
@@ -12,6 +12,9 @@ from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_
 from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.config import Method, QueryStrategy, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @click.command("train")
@@ -71,32 +74,38 @@ def command(
         raise UserError("--store: found a password in the URL, which the workspace would keep; use ~/.pgpass")
     overrides = {**parse_set(settings), **_overrides(options)}
 
+    from tsfal_geo.project.open_workspace import create_workspace, open_workspace
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    known = WorkspaceFolder.open(workspace) if WorkspaceFolder.exists(workspace) and not fresh else None
-    if known is None and raster is None:
-        raise UserError(f"{workspace}: no workspace there yet; give its rasters with --raster DIR")
-    base = None if known is None or config_path else known.config
+    existing = WorkspaceFolder.open(workspace) if WorkspaceFolder.exists(workspace) else None
+    base = None if existing is None or fresh or config_path else existing.config
     config = load_config(config_path, overrides, base)
-
     reporter = Reporter(as_json)
-    from tsfal_geo.rounds.context import Request
-    from tsfal_geo.rounds.loop import train
-
     try:
-        train(
-            Request(
-                root=workspace,
-                raster_dir=raster or known.raster_dir,  # type: ignore[union-attr]
-                val_dir=val_dir or (known.state.val_dir if known else None),
-                config=config,
+        if existing is None or fresh:
+            opened = create_workspace(
+                workspace,
+                _rasters(workspace, raster, existing),
+                val_dir or (existing.state.val_dir if existing else None),
+                config,
                 store=store,
                 fresh=fresh,
-            ),
-            reporter,
-        )
+                reporter=reporter,
+            )
+        else:
+            opened = open_workspace(workspace, config=config, rasters=raster, validation=val_dir, store=store)
+        result = opened.train(reporter)
     finally:
         reporter.finish()
+    reporter.result(result.to_json())
+
+
+def _rasters(workspace: Path, raster: Path | None, existing: WorkspaceFolder | None) -> Path:
+    if raster is not None:
+        return raster
+    if existing is None:
+        raise UserError(f"{workspace}: no workspace there yet; give its rasters with --raster DIR")
+    return existing.raster_dir
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.experiments.ablation import FIRST, MODES, filled_batch, slug
 from tsfal_geo.experiments.tables import Changes, Row, Table
-from tsfal_geo.rounds.context import Request
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 

@@ -17,7 +17,7 @@ from tsfal_geo.experiments.folder import held
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.experiments.schedule import Task, run_together
 from tsfal_geo.reporting import Reporter
-from tsfal_geo.rounds.context import Request
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.loop import stop_on_signals, train
 
 _stop = threading.Event()

@@ -9,7 +9,7 @@ from pathlib import Path
 from tsfal_geo.errors import Cancelled
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.reporting import Reporter
-from tsfal_geo.rounds.context import Request
+from tsfal_geo.rounds.request import Request
 
 Task = Job | Request
 """A job, or a first training that jobs share."""

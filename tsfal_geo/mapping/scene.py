@@ -10,7 +10,7 @@ from tsfal_geo.errors import UserError
 from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.streamed import stream_scene
 from tsfal_geo.mapping.windowed import Part, RowSink, predict_scene
-from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.reader import PatchReader
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def settings_of(config: Config, network: Network, layers: tuple[str, ...] = ()) 
 
 
 def map_scene(
-    reader: SceneReader,
+    reader: PatchReader,
     scene_index: int,
     network: Network,
     settings: Settings,

@@ -19,7 +19,7 @@ from tsfal_geo.inference.rows.network import RowStream
 from tsfal_geo.mapping.pipeline import prefetch
 from tsfal_geo.mapping.windowed import ROWS_AT_ONCE, Part, RowBlock, RowSink
 from tsfal_geo.raster.chips import Window
-from tsfal_geo.raster.reader import Patch, SceneReader
+from tsfal_geo.raster.reader import Patch, PatchReader
 from tsfal_geo.raster.write import BLOCK
 
 _WIDEST = 12288
@@ -28,7 +28,7 @@ _TALLEST = 512
 
 
 def stream_scene(
-    reader: SceneReader,
+    reader: PatchReader,
     scene_index: int,
     model: RowModel,
     *,
@@ -124,7 +124,7 @@ class _Sink:
 
 
 def _run(
-    reader: SceneReader,
+    reader: PatchReader,
     scene_index: int,
     model: RowModel,
     sink: _Sink,

@@ -18,7 +18,7 @@ from tsfal_geo.mapping.blend import Blender
 from tsfal_geo.mapping.pipeline import prefetch
 from tsfal_geo.mapping.windows import Strip, strips, touching, window_starts
 from tsfal_geo.raster.chips import Window
-from tsfal_geo.raster.reader import Patch, SceneReader
+from tsfal_geo.raster.reader import Patch, PatchReader
 from tsfal_geo.raster.write import BLOCK
 
 _WIDEST = 12288
@@ -62,7 +62,7 @@ class RowSink(Protocol):
 
 
 def predict_scene(
-    reader: SceneReader,
+    reader: PatchReader,
     scene_index: int,
     predict_fn: PredictFn,
     *,
@@ -157,7 +157,7 @@ class _Rows:
 
 
 def _read_strip(
-    reader: SceneReader,
+    reader: PatchReader,
     scene: int,
     strip: Strip,
     rows: tuple[int, ...],
@@ -192,7 +192,7 @@ def _read_strip(
 class _Bands:
     """Reads bands of a window's height, each pixel once: rows shared with the band before are kept."""
 
-    def __init__(self, reader: SceneReader, scene: int, strip: Strip, window: int) -> None:
+    def __init__(self, reader: PatchReader, scene: int, strip: Strip, window: int) -> None:
         self._reader, self._scene, self._window = reader, scene, window
         self._x, self._width = strip.starts[0], strip.starts[-1] + window - strip.starts[0]
         self._last: tuple[int, Patch] | None = None

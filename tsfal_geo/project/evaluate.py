@@ -1,7 +1,8 @@
-"""``tsfal-geo evaluate``: a workspace's model against label rasters."""
+"""The accuracy of a workspace's model on scenes with label rasters."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def labelled_scenes(folder: Path, workspace: WorkspaceFolder, reporter: Reporter) -> list[Scene]:
-    """The scenes of a folder that have labels which fit the workspace's classes.
+    """Return the scenes of a folder whose labels fit the workspace's classes.
+
+    Args:
+        folder: of the scenes.
+        workspace: gives the classes.
+        reporter: takes warnings.
 
     Raises:
         LabelError: no scene has labels, or some do not fit.
@@ -38,7 +44,13 @@ def labelled_scenes(folder: Path, workspace: WorkspaceFolder, reporter: Reporter
 
 
 def score(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> Scores:
-    """Predict scenes wall-to-wall and compare with their labels, each pixel once."""
+    """Predict scenes wall-to-wall and compare with their labels, each pixel once.
+
+    Args:
+        workspace: with a model.
+        scenes: with labels.
+        reporter: takes the progress.
+    """
     from tsfal_geo.assess.metrics import Confusion
     from tsfal_geo.assess.stitched import confuse_scene
     from tsfal_geo.inference.network import open_network
@@ -61,4 +73,4 @@ def score(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -
             confusion,
             scene_progress(reporter, "evaluate", scene.name, index, len(scenes)),
         )
-    return confusion.scores(network.classes.names)
+    return replace(confusion.scores(network.classes.names), scenes=tuple(scene.name for scene in scenes))

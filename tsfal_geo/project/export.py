@@ -1,9 +1,9 @@
-"""What ``tsfal-geo export`` writes beside the class maps."""
+"""The export of maps: every scene of a folder, and the files beside the class maps."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is written beside the class maps; see the options of ``export``."""
+class ExportOptions:
+    """Options of an export.
+
+    Attributes:
+        layers: more rasters: some of ``confidence``, ``entropy``, ``error_mask``, ``probabilities``,
+            ``source``.
+        augment: predict the mean over the eight flips and quarter turns of a window, at eight times the work.
+        polygons: file ending of polygons of the map: ``gpkg``, ``parquet`` or ``fgb``; None: no polygons.
+        min_area: square metres of the smallest polygon; None: 25 pixels.
+        png: write the class ids as a PNG with a palette.
+        preview: write orthophoto and map side by side as a PNG.
+        mosaic: write all maps as one: ``cog`` or ``vrt``; None: no mosaic.
+        onnx: write the model as ONNX.
+        workers: number of local processes that share the work; None: this one.
+        scheduler: address of a Dask scheduler whose workers share the work.
+        shard: index and number of the parts, of which this process does one.
+        window: pixels a side, or ``scene`` for no windows; None: as the workspace is configured.
+        network_only: leave out labels and votes, so that the maps show the network's prediction everywhere.
+    """
 
     layers: tuple[str, ...] = ()
     augment: bool = False
@@ -43,35 +60,53 @@ class Wanted:
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """Ends of the names of pictures beside the maps."""
+        """Endings of the names of pictures beside the maps."""
         return (*(("_classes.png",) if self.png else ()), *((".png",) if self.preview else ()))
+
+    def with_layers(self, layers: Sequence[str]) -> ExportOptions:
+        """Return the options with more layers."""
+        return replace(self, layers=tuple(dict.fromkeys((*self.layers, *layers))))
 
     @property
     def in_blocks(self) -> bool:
-        """Whether the work is divided."""
+        """Whether several processes share the work."""
         return self.workers is not None or self.scheduler is not None or self.shard is not None
 
 
-def describe(
-    scenes: list[Scene], index: int, files: SceneMap, network: Network, wanted: Wanted, reporter: Reporter
+def write_companions(
+    scenes: list[Scene],
+    index: int,
+    files: SceneMap,
+    network: Network,
+    options: ExportOptions,
+    reporter: Reporter,
 ) -> None:
-    """What belongs to a scene's map: polygons, picture, STAC item."""
+    """Write what belongs to a scene's map: polygons, pictures, STAC item.
+
+    Args:
+        scenes: all scenes of the export.
+        index: which of them.
+        files: the scene's maps.
+        network: the model.
+        options: say what is written.
+        reporter: takes the files.
+    """
     from tsfal_geo.mapping.outputs.stac import write_map_item
 
     further: dict[str, Path] = {}
-    if wanted.polygons is not None:
+    if options.polygons is not None:
         from tsfal_geo.mapping.outputs.polygons import write_polygons
 
-        path = files.classes.with_name(f"{files.scene}_polygons.{wanted.polygons}")
-        write_polygons(path, files.classes, network.classes, wanted.min_area)
+        path = files.classes.with_name(f"{files.scene}_polygons.{options.polygons}")
+        write_polygons(path, files.classes, network.classes, options.min_area)
         further["polygons"] = path
-    if wanted.png:
+    if options.png:
         from tsfal_geo.mapping.outputs.pictures import write_png
 
         path = files.classes.with_name(f"{files.scene}_classes.png")
         write_png(path, files.classes, network.classes)
         further["png"] = path
-    if wanted.preview:
+    if options.preview:
         from tsfal_geo.mapping.outputs.pictures import save_preview
 
         path = files.classes.with_suffix(".png")
@@ -84,34 +119,53 @@ def describe(
         reporter.artefact("stac", item)
 
 
-def describe_all(
+def write_common_files(
     workspace: WorkspaceFolder,
     folder: Path,
     out: Path,
     maps: list[SceneMap],
     network: Network,
     onnx: Path | None,
-    wanted: Wanted,
+    options: ExportOptions,
     reporter: Reporter,
 ) -> None:
-    """What belongs to all maps together: the model's STAC item, the mosaic."""
+    """Write what belongs to all maps together: the model's STAC item, the mosaic.
+
+    Args:
+        workspace: the folder.
+        folder: of the model.
+        out: folder of the maps.
+        maps: the files of all scenes.
+        network: the model.
+        onnx: the model as ONNX, if it was written.
+        options: say what is written.
+        reporter: takes the files.
+    """
     from tsfal_geo.mapping.outputs.stac import write_model_item
 
     trained = list(workspace.scenes)
     item = write_model_item(out, folder, network.card, trained, trained[0].dtype, onnx)
     if item is not None:
         reporter.artefact("stac", item)
-    if wanted.mosaic is not None:
+    if options.mosaic is not None:
         from tsfal_geo.mapping.outputs.mosaic import write_mosaic
 
-        kind = cast(Literal["cog", "vrt"], wanted.mosaic)
+        kind = cast(Literal["cog", "vrt"], options.mosaic)
         reporter.artefact("mosaic", write_mosaic(out, [f.classes for f in maps], network.classes, kind))
 
 
 def write_onnx(
     workspace: WorkspaceFolder, folder: Path, out: Path, overlap: float, reporter: Reporter
 ) -> Path:
-    """The model as ``model.onnx``."""
+    """Write the model as ``model.onnx``.
+
+    Args:
+        workspace: the folder.
+        folder: of the model.
+        out: folder of the maps.
+        overlap: share of a window that its neighbour covers too; programs that run the model read it.
+        reporter: takes the file.
+    """
     from tsfal_geo.mapping.outputs.onnx import export_onnx
     from tsfal_geo.raster.scene import metres_per_pixel
 
@@ -122,9 +176,23 @@ def write_onnx(
 
 
 def export_maps(
-    workspace: WorkspaceFolder, raster: Path, out: Path, wanted: Wanted, reporter: Reporter
+    workspace: WorkspaceFolder, raster: Path, out: Path, options: ExportOptions, reporter: Reporter
 ) -> list[SceneMap]:
-    """Map every scene of a folder with the workspace's model; returns the files of each."""
+    """Map every scene of a folder with the workspace's model.
+
+    Args:
+        workspace: with a model.
+        raster: folder of the scenes.
+        out: folder of the maps.
+        options: what is written, and how.
+        reporter: takes files and progress.
+
+    Returns:
+        The files of each scene; scenes that other shards have not finished are left out.
+
+    Raises:
+        UserError: no model, or scenes that are not as the training scenes.
+    """
     from tsfal_geo.config import load_config
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
@@ -133,19 +201,19 @@ def export_maps(
     from tsfal_geo.mapping.scene import settings_of
 
     scenes = find_scenes(raster, reporter)
-    check_paths(out, scenes, wanted.layers, wanted.pictures)
+    check_paths(out, scenes, options.layers, options.pictures)
     folder = workspace.current_model()
-    network = open_network(folder, errors="error_mask" in wanted.layers, augment=wanted.augment)
+    network = open_network(folder, errors="error_mask" in options.layers, augment=options.augment)
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
     config = workspace.config
-    if wanted.window is not None:
-        config = load_config(base=config, overrides={"export.window": wanted.window})
-    settings = settings_of(config, network, wanted.layers)
-    onnx = write_onnx(workspace, folder, out, settings.overlap, reporter) if wanted.onnx else None
-    jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, wanted.augment) for scene in scenes]
-    known = {} if wanted.network_only else _known(workspace, scenes, reporter)
+    if options.window is not None:
+        config = load_config(base=config, overrides={"export.window": options.window})
+    settings = settings_of(config, network, options.layers)
+    onnx = write_onnx(workspace, folder, out, settings.overlap, reporter) if options.onnx else None
+    jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, options.augment) for scene in scenes]
+    known = {} if options.network_only else _known(workspace, scenes, reporter)
     maps = []
-    with divided(wanted) as divide:
+    with divided(options) as divide:
         for index, scene in enumerate(scenes):
             progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
             over = known.get(scene.name)
@@ -160,14 +228,14 @@ def export_maps(
             reporter.artefact("map", files.classes)
             for layer, path in files.layers.items():
                 reporter.artefact(layer, path)
-            describe(scenes, index, files, network, wanted, reporter)
+            write_companions(scenes, index, files, network, options, reporter)
     if len(maps) == len(scenes):
-        describe_all(workspace, folder, out, maps, network, onnx, wanted, reporter)
+        write_common_files(workspace, folder, out, maps, network, onnx, options, reporter)
     return maps
 
 
 def _known(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
-    """What lies over the network's word, by scene."""
+    """Return labels and votes that stand in the maps in place of the prediction, by scene."""
     from tsfal_geo.rounds.label_overlay import elsewhere, known_scenes
 
     snapshot = workspace.store().snapshot()
@@ -192,8 +260,8 @@ def _known(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) 
 
 
 @contextmanager
-def divided(wanted: Wanted) -> Iterator[Divide | None]:
-    """What does a job's blocks and puts them together; None for one pass over the scene."""
+def divided(options: ExportOptions) -> Iterator[Divide | None]:
+    """Give a function that maps a scene in blocks and assembles them; None for one pass over the scene."""
     from tsfal_geo.mapping.outputs.blocks import assemble, run_here
 
     def follow(
@@ -206,17 +274,17 @@ def divided(wanted: Wanted) -> Iterator[Divide | None]:
         progress(1.0)
         return files
 
-    if not wanted.in_blocks:
+    if not options.in_blocks:
         yield None
-    elif wanted.shard is not None:
-        shard, shards = wanted.shard
+    elif options.shard is not None:
+        shard, shards = options.shard
         yield lambda job, known, progress: follow(job, known, run_here(job, shard, shards), progress)
     else:
         from tsfal_geo.mapping.outputs.cluster import connect, run_on
 
-        with connect(wanted.scheduler, wanted.workers or 1) as client:
+        with connect(options.scheduler, options.workers or 1) as client:
             # Local workers share the machine's cores.
-            threads = None if wanted.workers is None else max(1, (os.cpu_count() or 1) // wanted.workers)
+            threads = None if options.workers is None else max(1, (os.cpu_count() or 1) // options.workers)
 
             def spread(job: Job, known: Known | None, progress: Callable[[float], None]) -> SceneMap | None:
                 job = replace(job, threads=threads)

@@ -1,42 +1,88 @@
-"""``tsfal-geo status``: rounds, budget, and what is waited for."""
+"""The state of a workspace: its rounds, its budget, the queries that wait."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from tsfal_geo.workspace.folder import WorkspaceFolder
+from tsfal_geo.workspace.folder import WorkspaceFolder
+from tsfal_geo.workspace.next_step import next_step
 
 
-def collect(workspace: WorkspaceFolder) -> dict[str, Any]:
-    """Everything ``status`` shows, as JSON values.
+@dataclass(frozen=True)
+class WorkspaceStatus:
+    """The state of a workspace.
+
+    Attributes:
+        workspace: the folder.
+        status: ``new``, ``training``, ``waiting`` (for labels) or ``done``.
+        round: last complete round; -1 before the first is done.
+        rounds: the values of each complete round's ``metrics.json``.
+        open_queries: number of the last round's queries without an answer.
+        interrupted: whether a round has begun and is not complete.
+        next: what the user does next, with the command.
+    """
+
+    workspace: Path
+    status: str
+    round: int
+    rounds: tuple[dict[str, Any], ...]
+    open_queries: int
+    interrupted: bool
+    next: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that ``tsfal-geo status --json`` prints."""
+        return {
+            "workspace": str(self.workspace),
+            "status": self.status,
+            "round": self.round,
+            "rounds": list(self.rounds),
+            "open_queries": self.open_queries,
+            "interrupted": self.interrupted,
+            "next": self.next,
+        }
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{item['round']}</td><td>{item['labelled_share']:.2%}</td>"
+            f"<td>{'–' if item.get('miou') is None else format(item['miou'], '.4f')}</td>"
+            f"<td>{item['queries']}</td></tr>"
+            for item in self.rounds
+        )
+        head = "<tr><th>round</th><th>labelled</th><th>mIoU</th><th>queries</th></tr>"
+        return f"<table>{head}{rows}</table><p>{escape(self.status)}; next: {escape(self.next)}</p>"
+
+
+def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
+    """Read the state of a workspace.
+
+    Args:
+        workspace: the folder.
 
     Raises:
         WorkspaceError: a round's ``metrics.json`` is missing or damaged.
     """
-    rounds = [workspace.metrics(number) for number in range(workspace.current_round + 1)]
-    # A round takes its labels in before anything else.
-    interrupted = (workspace.round_dir(workspace.current_round + 1) / "taken.gpkg").is_file()
-    open_queries = len(workspace.store().open_queries(workspace.current_round)) if rounds else 0
-    return {
-        "workspace": str(workspace.root),
-        "status": workspace.state.status,
-        "round": workspace.current_round,
-        "rounds": rounds,
-        "open_queries": open_queries,
-        "interrupted": interrupted,
-        "next": next_step(workspace, open_queries, interrupted),
-    }
-
-
-def next_step(workspace: WorkspaceFolder, open_queries: int, interrupted: bool) -> str:
-    """What the user does next, in a sentence with the command."""
-    command = f"tsfal-geo train --workspace {workspace.root}"
-    if interrupted or workspace.current_round < 0:
-        return f"go on with training: {command}"
-    if workspace.state.status == "waiting":
-        if open_queries:
-            folder = workspace.round_dir(workspace.current_round)
-            return f"label the {open_queries} open queries of {folder / 'queries.gpkg'}, then: {command}"
-        return f"no query is open; go on with training: {command}"
-    return f"write the map: tsfal-geo export --workspace {workspace.root}"
+    number = workspace.current_round
+    rounds = tuple(workspace.metrics(n) for n in range(number + 1))
+    # A round keeps its labels before anything else.
+    interrupted = (workspace.round_dir(number + 1) / "taken.gpkg").is_file()
+    open_queries = len(workspace.store().open_queries(number)) if rounds else 0
+    return WorkspaceStatus(
+        workspace=workspace.root,
+        status=workspace.state.status,
+        round=number,
+        rounds=rounds,
+        open_queries=open_queries,
+        interrupted=interrupted,
+        next=next_step(
+            workspace.root,
+            round_number=number,
+            status=workspace.state.status,
+            queries=rounds[-1]["queries"] if rounds else 0,
+            open_queries=open_queries,
+            interrupted=interrupted,
+        ),
+    )

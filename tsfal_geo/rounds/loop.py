@@ -17,9 +17,10 @@ from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.reporting import Reporter, SilentReporter
-from tsfal_geo.rounds.context import Request, RoundContext
+from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.open_workspace import OpenWorkspace, in_progress, open_workspace
 from tsfal_geo.rounds.oracle import answer_queries
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.result import RoundResult
 from tsfal_geo.rounds.round import run_round
 from tsfal_geo.workspace.folder import WorkspaceFolder

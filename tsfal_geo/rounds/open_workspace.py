@@ -13,9 +13,10 @@ from tsfal_geo.models.segmenter import Segmenter, build_segmenter
 from tsfal_geo.raster.scene import scenes_changed
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds import inputs as inputs_file
-from tsfal_geo.rounds.context import Request, RoundContext
+from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.inputs import INPUTS_NAME, Inputs, open_scenes, prepare
 from tsfal_geo.rounds.oracle import AUTHOR as ORACLE
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.validation import validation_set
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State

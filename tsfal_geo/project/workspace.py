@@ -1,0 +1,325 @@
+"""A workspace and everything that can be done with it: the public API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from shapely import MultiPolygon, Polygon
+
+from tsfal_geo.config import Config, load_config
+from tsfal_geo.errors import LabelError
+from tsfal_geo.labels.model import Decision, Label, Query
+from tsfal_geo.project.export import ExportOptions, export_maps
+from tsfal_geo.project.queries import Queries
+from tsfal_geo.project.status import WorkspaceStatus, read_status
+from tsfal_geo.raster.vrt import local_folder
+from tsfal_geo.reporting import Reporter, SilentReporter
+from tsfal_geo.rounds.request import Request
+from tsfal_geo.workspace.folder import WorkspaceFolder
+
+if TYPE_CHECKING:
+    import xarray
+    from numpy.typing import NDArray
+
+    from tsfal_geo.assess.metrics import Scores
+    from tsfal_geo.mapping.outputs.rasters import SceneMap
+    from tsfal_geo.project.predict import Prediction
+    from tsfal_geo.rounds.open_workspace import OpenWorkspace
+    from tsfal_geo.rounds.result import RoundResult
+
+PathLike = str | Path
+
+
+class Workspace:
+    """A folder with a model, labels and queries; `create_workspace` and `open_workspace` make one.
+
+    Attributes:
+        folder: the folder on disk.
+    """
+
+    def __init__(
+        self, folder: WorkspaceFolder, request: Request, opened: OpenWorkspace | None = None
+    ) -> None:
+        self.folder = folder
+        self._request = request
+        self._opened = opened
+
+    @property
+    def config(self) -> Config:
+        """The configuration that the next round uses."""
+        return self._request.config
+
+    @property
+    def root(self) -> Path:
+        """The folder's path."""
+        return self.folder.root
+
+    def train(self, reporter: Reporter | None = None) -> RoundResult:
+        """Train until a person is needed or the budget is spent.
+
+        A call trains a round where there are new labels, and selects queries. It does nothing where the
+        queries of the last round still wait for labels. A call that was stopped goes on where it was.
+
+        Args:
+            reporter: takes lines and progress; None: nobody does.
+
+        Returns:
+            The last complete round.
+
+        Raises:
+            UserError: rasters, labels or configuration cannot be used as they are.
+            Cancelled: the reporter was asked to stop; the next call goes on from there.
+
+        Example:
+            >>> result = workspace.train()  # doctest: +SKIP
+            >>> result.queries  # doctest: +SKIP
+            120
+        """
+        from tsfal_geo.rounds.loop import train
+
+        opened, self._opened = self._opened, None
+        result = train(self._request, reporter, opened)
+        self._reload()
+        return result
+
+    def request_queries(
+        self, budget: float | None = None, strategy: str | None = None, reporter: Reporter | None = None
+    ) -> Queries:
+        """Select a new round of queries with the last round's model, without training.
+
+        Args:
+            budget: share of the valid pixels that may be labelled in the end, 0 to 1; None: as configured.
+            strategy: name of the query strategy; None: as configured.
+            reporter: takes lines and progress; None: nobody does.
+
+        Returns:
+            The new queries, by rank.
+
+        Raises:
+            UserError: there is no model yet, or a training is half done.
+
+        Example:
+            >>> workspace.request_queries(budget=0.2, strategy="entropy")  # doctest: +SKIP
+        """
+        from tsfal_geo.rounds.loop import query
+
+        named = {"active.budget": budget, "active.strategy": strategy}
+        chosen = {key: value for key, value in named.items() if value is not None}
+        self._request = replace(self._request, config=load_config(None, chosen, self.config))
+        query(self._request, reporter)
+        self._reload()
+        return self.queries()
+
+    def round(self, number: int | None = None) -> RoundResult:
+        """Read the result of a complete round.
+
+        Args:
+            number: of the round; None: the last one.
+
+        Raises:
+            WorkspaceError: the round is not complete.
+
+        Example:
+            >>> workspace.round(0).plot()  # doctest: +SKIP
+        """
+        from tsfal_geo.rounds.result import RoundResult
+
+        number = self.folder.current_round if number is None else number
+        metrics = self.folder.metrics(number)
+        return RoundResult.of(self.root, self.folder.state.status, len(self.queries(number)), metrics)
+
+    def queries(self, number: int | None = None, *, unanswered: bool = True) -> Queries:
+        """Read the queries of a round.
+
+        Args:
+            number: of the round; None: the last one.
+            unanswered: leave out queries that somebody answered or skipped.
+
+        Returns:
+            The queries, by rank.
+
+        Example:
+            >>> workspace.queries().to_geodataframe()  # doctest: +SKIP
+        """
+        store = self.folder.store()
+        number = self.folder.current_round if number is None else number
+        found = store.open_queries(number) if unanswered else store.read_queries(number)
+        return Queries(found, store.scenes)
+
+    def label(
+        self,
+        author: str,
+        query: Query,
+        class_: str | int,
+        geometry: Polygon | MultiPolygon | None = None,
+    ) -> None:
+        """Answer a query.
+
+        Args:
+            author: who answers; any text.
+            query: the query.
+            class_: name or id of the class.
+            geometry: the part of the query's scene that has this class, in the scene's CRS; in column and row
+                where it has none. None: the whole query.
+
+        Raises:
+            LabelError: a class that the workspace does not have, or not a valid polygon.
+
+        Example:
+            >>> query = workspace.queries()[0]  # doctest: +SKIP
+            >>> workspace.label("anna", query, "building")  # doctest: +SKIP
+        """
+        label = Label(
+            scene=query.scene,
+            class_id=self._class_id(class_),
+            geometry=query.geometry if geometry is None else geometry,
+            qid=query.qid,
+            round=query.round,
+            author=author,
+            source="filled" if geometry is None else "drawn",
+        )
+        decision = Decision(query.qid, query.round, "done", author)
+        self.folder.store().add(author, [label], [decision])
+
+    def skip(self, author: str, query: Query, *, unsure: bool = False) -> None:
+        """Leave a query without a label.
+
+        Args:
+            author: who skips it.
+            query: the query.
+            unsure: the author looked and cannot tell.
+
+        Example:
+            >>> workspace.skip("anna", workspace.queries()[0])  # doctest: +SKIP
+        """
+        decision = Decision(query.qid, query.round, "unsure" if unsure else "skipped", author)
+        self.folder.store().add(author, [], [decision])
+
+    def predict(
+        self,
+        image: NDArray[Any] | xarray.DataArray,
+        *,
+        heights: NDArray[np.floating[Any]] | xarray.DataArray | None = None,
+        nodata: float | None = None,
+        probabilities: bool = True,
+    ) -> Prediction:
+        """Predict an image of any size.
+
+        Args:
+            image: (bands, H, W), with the bands and the pixel type of the training scenes.
+            heights: (H, W), metres above local ground, for a model that was trained with a DSM.
+            nodata: value of pixels without data; None: the array's own, if it declares one.
+            probabilities: whether the probabilities of all classes are wanted.
+
+        Returns:
+            Classes, confidence and probabilities on the image's grid: NumPy arrays for a NumPy array,
+            `xarray.DataArray` with the same coordinates for a `xarray.DataArray`.
+
+        Raises:
+            RasterError: an image that the model cannot predict.
+            WorkspaceError: there is no model yet.
+
+        Example:
+            >>> workspace.predict(image).classes.shape  # doctest: +SKIP
+            (2048, 2048)
+        """
+        from tsfal_geo.inference.network import open_network
+        from tsfal_geo.mapping.scene import settings_of
+        from tsfal_geo.project.predict import predict_array
+
+        network = open_network(self.folder.current_model())
+        return predict_array(
+            image,
+            network,
+            settings_of(self.config, network),
+            self.folder.scenes[0].dtype,
+            heights=heights,
+            nodata=nodata,
+            probabilities=probabilities,
+        )
+
+    def export(
+        self,
+        rasters: PathLike | None = None,
+        *,
+        out: PathLike | None = None,
+        layers: Sequence[str] = (),
+        options: ExportOptions | None = None,
+        reporter: Reporter | None = None,
+    ) -> list[SceneMap]:
+        """Write the map of every scene of a folder.
+
+        Args:
+            rasters: folder of scenes, or the address of a raster (``https://…``, ``s3://…``); None: the
+                training scenes.
+            out: folder of the maps; None: ``maps/`` in the workspace.
+            layers: more rasters: some of ``confidence``, ``entropy``, ``error_mask``, ``probabilities``,
+                ``source``.
+            options: everything else that ``tsfal-geo export`` offers; its own layers come first.
+            reporter: takes lines and progress; None: nobody does.
+
+        Returns:
+            The files of each scene's map.
+
+        Raises:
+            UserError: there is no model, or a scene is not as the training scenes.
+
+        Example:
+            >>> maps = workspace.export("test", layers=("confidence",))  # doctest: +SKIP
+            >>> maps[0].classes  # doctest: +SKIP
+            PosixPath('ws/maps/town_5.tif')
+        """
+        options = options or ExportOptions()
+        wanted = options.with_layers(layers)
+        is_address = isinstance(rasters, str) and "://" in rasters
+        source = self.folder.raster_dir if rasters is None else rasters if is_address else Path(rasters)
+        folder = local_folder(source, self.root / "remote")
+        target = self.folder.maps if out is None else Path(out)
+        return export_maps(self.folder, folder, target, wanted, reporter or SilentReporter())
+
+    def evaluate(self, rasters: PathLike, reporter: Reporter | None = None) -> Scores:
+        """Compare the model's prediction of a folder of scenes with their label rasters, each pixel once.
+
+        Args:
+            rasters: folder of scenes with labels.
+            reporter: takes lines and progress; None: nobody does.
+
+        Raises:
+            LabelError: no scene has labels, or some do not fit the workspace's classes.
+
+        Example:
+            >>> workspace.evaluate("test").miou  # doctest: +SKIP
+            0.61
+        """
+        from tsfal_geo.project.evaluate import labelled_scenes, score
+
+        reporter = reporter or SilentReporter()
+        scenes = labelled_scenes(Path(rasters), self.folder, reporter)
+        return score(self.folder, scenes, reporter)
+
+    def status(self) -> WorkspaceStatus:
+        """Read rounds, budget and open queries."""
+        return read_status(self.folder)
+
+    def _reload(self) -> None:
+        self.folder = WorkspaceFolder.open(self.root)
+        self._request = replace(self._request, fresh=False)
+
+    def _class_id(self, class_: str | int) -> int:
+        ids: Mapping[str, int] = {info.name: info.id for info in self.folder.classes.classes}
+        if isinstance(class_, str) and class_ in ids:
+            return ids[class_]
+        if not isinstance(class_, str) and int(class_) in ids.values():
+            return int(class_)
+        expected = ", ".join(f"{name} ({number})" for name, number in ids.items())
+        raise LabelError(f"found class {class_!r}, expected one of {expected}")
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.root)!r}, round {self.folder.current_round}, {self.folder.state.status})"
+
+    def _repr_html_(self) -> str:
+        return self.status()._repr_html_()
