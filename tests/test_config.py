@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tsfal_geo.config import Config, load_config, parse_set
+from tsfal_geo.config import Config, PlarConfig, TrainConfig, TsfConfig, load_config, parse_set
 from tsfal_geo.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +21,34 @@ def test_presets_fill_only_what_is_not_given():
         "conf",
     )
     assert (strong.plar.covariance, strong.active.granularity) == ("pooled_lw", "regions")
+
+
+@pytest.mark.parametrize("section", [TrainConfig(steps=10), {"steps": 10}], ids=["instance", "mapping"])
+@pytest.mark.parametrize("preset", ["paper", "strong"])
+def test_sections_are_instances_or_mappings_and_the_preset_fills_in_the_rest(preset, section):
+    expected = load_config(None, {"preset": preset, "train.steps": 10})
+    assert Config(preset=preset, train=section) == expected
+    assert load_config(None, {"preset": preset, "train": section}) == expected
+    assert load_config(None, {"train": section}, base=load_config(None, {"preset": preset})) == expected
+
+
+def test_an_instance_of_a_section_has_the_preset_s_values_and_its_own():
+    config = Config(preset="paper", tsf=TsfConfig(align=True), plar=PlarConfig(purity=0.5))
+    assert (config.tsf.align, config.tsf.cps_view, config.tsf.ramp) == (True, "mixed", 0.0)
+    assert (config.plar.purity, config.plar.covariance, config.plar.unresolved) == (
+        0.5,
+        "per_class_lw",
+        "keep",
+    )
+    assert Config(preset="paper", plar=config.plar, tsf=config.tsf) == config
+
+
+def test_a_section_among_the_overrides_leaves_the_other_keys_of_the_file(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("train: {seed: 3, steps: 5, optimiser: sgd}")
+    config = load_config(path, {"train": TrainConfig(steps=10)})
+    assert (config.train.seed, config.train.steps, config.train.lr) == (3, 10, 0.001)
+    assert rates(load_config(path, {"train": {"optimiser": "adamw"}})) == rates(Config())
 
 
 def test_changing_the_preset_of_a_stored_configuration_changes_its_keys():
@@ -124,8 +152,23 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
         load_config(path)
 
 
-def test_the_documentation_of_the_keys_is_current():
+def config_docs():
     spec = importlib.util.spec_from_file_location("config_docs", ROOT / "scripts" / "config_docs.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == module.render()
+    return module
+
+
+def test_the_documentation_of_the_keys_is_current():
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == config_docs().render()
+
+
+def test_every_key_has_a_meaning_and_values_in_words_for_people():
+    rows = [line.split(" | ") for line in config_docs().render().splitlines() if line.startswith("| `")]
+    keys = [row for row in rows if len(row) == 4]
+    assert len(keys) > 90
+    for key, _default, values, meaning in keys:
+        assert len(meaning.strip(" |")) > 5 and meaning.strip() != "None |", key
+        assert not any(
+            word in values for word in ("Literal", "Optional", "Union", "tuple", "None", "<class")
+        ), key

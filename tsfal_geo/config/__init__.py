@@ -1,24 +1,20 @@
-"""The whole configuration as typed, validated, frozen models: YAML in, resolved YAML out.
+"""The configuration as typed, validated, immutable models: YAML in, resolved YAML out.
 
-Every key has one meaning and one default; ``preset`` chooses between the paper's literal reading and the
-values recommended for results wherever the two differ (``None`` defaults are filled in from the preset).
+Every key has one meaning and one default. Where the paper's literal reading and the values recommended for
+results differ, the default is None, and ``preset`` fills the value in.
 """
 
 from tsfal_geo.config.configuration import Config
+from tsfal_geo.config.methods import ActiveConfig, EmdConfig, PlarConfig, QueryStrategy, TsfConfig
 from tsfal_geo.config.reading import load_config, parse_set
 from tsfal_geo.config.sections import (
-    ActiveConfig,
     AugmentConfig,
     ClassSpec,
     DataConfig,
-    EmdConfig,
     ExportConfig,
     Method,
     ModelConfig,
-    PlarConfig,
-    QueryStrategy,
     TrainConfig,
-    TsfConfig,
 )
 
 __all__ = [

@@ -1,37 +1,47 @@
-"""The whole configuration: its sections, and the preset that fills in what is not given."""
+"""The configuration: its sections, and the preset that fills in the values that are not given."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from tsfal_geo.config.methods import ActiveConfig, EmdConfig, PlarConfig, TsfConfig
 from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.sections import (
-    ActiveConfig,
     AugmentConfig,
     ClassSpec,
     DataConfig,
-    EmdConfig,
     ExportConfig,
     Frozen,
     ModelConfig,
-    PlarConfig,
     TrainConfig,
-    TsfConfig,
 )
 
 
 class Config(Frozen):
-    """Everything a run depends on."""
+    """Everything that a run depends on.
 
-    preset: Literal["paper", "strong"] = "strong"
+    Sections are given as instances or as mappings. Keys that are not given, or None, take the preset's value
+    where the preset has one.
+
+    Example:
+        >>> config = Config(train=TrainConfig(steps=10), plar={"purity": 0.9})
+        >>> config.train.steps, config.train.optimiser, config.plar.min_margin
+        (10, 'adamw', 0.5)
+        >>> Config(preset="paper", train={"steps": 10}).train.optimiser
+        'sgd'
+    """
+
+    preset: Literal["paper", "strong"] = Field(
+        "strong", description="paper: the paper's literal reading; strong: recommended for results"
+    )
     classes: tuple[ClassSpec, ...] | None = Field(
-        None, description="the class map; None: taken from the label files, else Vaihingen's"
+        None, description="the class map; null: the classes of the label files, else Vaihingen's"
     )
     ignore_colours: tuple[tuple[int, int, int], ...] = Field(
-        (), description="colours of RGB label files that mean no class; of use with `classes`"
+        (), description="colours in RGB label files that mean no class; takes effect with `classes`"
     )
     ignore_ids: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
         (), description="ids in label files that mean no class, besides 255"
@@ -56,7 +66,7 @@ class Config(Frozen):
             return values
         values = dict(values)
         for section, defaults in preset.items():
-            given = values.get(section) or {}
+            given = _given(values.get(section))
             if isinstance(given, dict):
                 filled = {k: v for k, v in defaults.items() if given.get(k) is None}
                 values[section] = {**given, **filled}
@@ -66,5 +76,14 @@ class Config(Frozen):
         return values
 
     def to_yaml(self) -> str:
-        """The resolved configuration as YAML text."""
+        """Write the configuration as YAML text, with every key resolved.
+
+        Returns:
+            Text that `load_config` reads back to an equal configuration.
+        """
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _given(section: Any) -> Any:
+    """The keys of a section that its author wrote, whether it is an instance or a mapping."""
+    return section.model_dump(exclude_unset=True) if isinstance(section, BaseModel) else section or {}

@@ -1,4 +1,4 @@
-"""What ``preset`` fills in: the paper's literal reading, or what is recommended for results."""
+"""Values that ``preset`` fills in: the paper's literal reading, or those recommended for results."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ RATES: dict[str, dict[str, float]] = {
     "sgd": {"lr": 0.001, "head_lr_mult": 10.0, "weight_decay": 1e-4},
     "adamw": {"lr": 0.001, "head_lr_mult": 4.0, "weight_decay": 0.01},
 }
-"""What belongs to each optimiser, under ``train``: a rate for one is far off for the other."""
+"""Keys of ``train`` that belong to an optimiser: a good rate for one is far off for the other."""

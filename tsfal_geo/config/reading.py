@@ -1,12 +1,13 @@
-"""YAML and dotted overrides in, a validated configuration out; errors name the file and the key."""
+"""Reading of configurations: YAML and overrides to validated values; errors name the file and the key."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tsfal_geo.config.configuration import Config
 from tsfal_geo.config.presets import PRESETS, RATES
@@ -17,46 +18,53 @@ _SECTION = "expected keys with values, see docs/configuration.md"
 
 
 def load_config(
-    path: Path | None = None, overrides: dict[str, Any] | None = None, base: Config | None = None
+    path: Path | None = None, overrides: Mapping[str, Any] | None = None, base: Config | None = None
 ) -> Config:
-    """Read a YAML file, apply dotted overrides, validate.
+    """Read a YAML file, apply overrides, validate.
 
     Args:
-        path: YAML file; None for ``base``, or the defaults where that is None too.
-        base: configuration to start from where no file is given.
-        overrides: ``{"train.steps": 100, …}``; None is a value too (of optional keys).
+        path: YAML file; None for ``base``, or the defaults if that is None too.
+        overrides: values by dotted key, ``{"train.steps": 9}``, or by section, ``{"train": {"steps": 9}}``
+            and ``{"train": TrainConfig(steps=9)}``. Keys that a section does not give keep their values.
+            None is a value of optional keys.
+        base: configuration to start from if there is no file.
+
+    Returns:
+        The configuration, with the preset's values filled in.
 
     Raises:
-        ConfigError: unreadable file, unknown key, value out of range.
+        ConfigError: the file cannot be read, a key does not exist, or a value is out of range.
+
+    Example:
+        >>> load_config(None, {"preset": "paper", "train.steps": 100}).train.optimiser
+        'sgd'
     """
-    values: dict[str, Any] = base.model_dump(mode="json") if base is not None and path is None else {}
+    changes = dict(_dotted(overrides or {}))
+    values: dict[str, Any] = {}
     if path is not None:
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such configuration file; see configs/ for examples") from None
-        except yaml.YAMLError as error:
-            reason = str(error).replace("\n", " ")
-            raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
-        except (UnicodeDecodeError, OSError) as error:
-            raise ConfigError(f"{path}: not readable as text ({error}); expected YAML in UTF-8") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
-    if (overrides or {}).get("preset") not in (None, values.get("preset")):
-        values = _without_preset(values, str((overrides or {})["preset"]))
-    optimiser = (overrides or {}).get("train.optimiser")
-    if optimiser is not None:
+        values = _read_yaml(Path(path))
+    elif base is not None:
+        values = base.model_dump(mode="json")
+    if changes.get("preset") not in (None, values.get("preset")):
+        values = _without_preset(values, str(changes["preset"]))
+    if (optimiser := changes.get("train.optimiser")) is not None:
         values = _without_rates(values, str(optimiser))
-    for key, value in (overrides or {}).items():
+    for key, value in changes.items():
         _set(values, key, value)
     return validated(values, str(path) if path else "configuration")
 
 
 def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
-    """Turn ``--set`` items ``a.b=value`` (value in YAML) into overrides.
+    """Turn ``--set`` items into overrides.
+
+    Args:
+        items: texts ``a.b=value``, each value in YAML.
+
+    Returns:
+        Values by dotted key, for `load_config`.
 
     Raises:
-        ConfigError: an item without a key or ``=``, or whose value is not YAML.
+        ConfigError: an item has no key or no ``=``, or its value is not YAML.
     """
     result = {}
     for item in items:
@@ -72,8 +80,33 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
     return result
 
 
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file; see configs/ for examples") from None
+    except yaml.YAMLError as error:
+        reason = str(error).replace("\n", " ")
+        raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: not readable as text ({error}); expected YAML in UTF-8") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
+    return values
+
+
+def _dotted(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Overrides with a dotted key for every value; instances of sections give the keys that were set."""
+    for key, value in overrides.items():
+        section = value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
+        if isinstance(section, Mapping):
+            yield from ((f"{key}.{name}", item) for name, item in section.items())
+        else:
+            yield key, value
+
+
 def _without_preset(values: dict[str, Any], new: str) -> dict[str, Any]:
-    """Drop what the old preset filled in; a value other than the preset's was somebody's choice and stays."""
+    """Drop the values that the old preset filled in; any other value was the user's choice and stays."""
     filled = PRESETS.get(str(values.get("preset")), {})
     values = _without_rates(values, PRESETS.get(new, {}).get("train", {}).get("optimiser"))
     return {
@@ -85,7 +118,7 @@ def _without_preset(values: dict[str, Any], new: str) -> dict[str, Any]:
 
 
 def _without_rates(values: dict[str, Any], optimiser: str | None) -> dict[str, Any]:
-    """Drop what belongs to the stored optimiser where another takes over."""
+    """Drop the rates of the stored optimiser if another one takes over."""
     train = values.get("train")
     if not isinstance(train, dict) or train.get("optimiser") in (None, optimiser):
         return values
@@ -107,11 +140,14 @@ def validated(values: Any, source: str) -> Config:
     """Make a configuration of plain values.
 
     Args:
-        values: by section and key.
-        source: what the error names, such as a file.
+        values: a mapping of sections to mappings of keys to values.
+        source: name of the origin in errors, such as a file.
+
+    Returns:
+        The configuration, with the preset's values filled in.
 
     Raises:
-        ConfigError: unknown key, value out of range.
+        ConfigError: a key does not exist, or a value is out of range.
     """
     try:
         return Config.model_validate(values)
@@ -129,7 +165,7 @@ def validated(values: Any, source: str) -> Config:
 
 
 def _expectation(kind: str, key: str, message: str) -> str:
-    """What was expected, for mistakes that the validator words for programmers."""
+    """The expected value in words for users, where the validator's are for programmers."""
     if kind in ("missing", "model_type", "tuple_type") and key.split(".")[0] == "classes":
         return _CLASSES
     if kind in ("missing", "model_type"):

@@ -1,4 +1,7 @@
-"""The sections of the configuration as typed, validated, frozen models: every key with its default."""
+"""Sections of the configuration on data, networks, training and maps: every key with its meaning.
+
+`tsfal_geo.config.methods` has the sections on semi-supervised and active learning.
+"""
 
 from __future__ import annotations
 
@@ -25,50 +28,45 @@ Method = Literal[
     "deal",
     "s4al",
 ]
-"""Ways to train; each is a module in ``tsfal_geo.training`` that registers itself under this name."""
+"""Names of the training methods, as modules of `tsfal_geo.training.methods` register them."""
 
-QueryStrategy = Literal[
-    "plar",
-    "emd",
-    "random",
-    "entropy",
-    "margin",
-    "coreset",
-    "qbc",
-    "vaal",
-    "deal_ds",
-    "deal_de",
-    "s4al",
-]
-"""Ways to choose queries; each is a class in ``tsfal_geo.queries.strategies``."""
+_SGD_ONLY = 0.01
+"""Learning rates from here on suit SGD, and let AdamW diverge."""
 
 
 class Frozen(BaseModel):
-    """A model that nobody changes and that has no other keys."""
+    """Base of the sections: immutable, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class ClassSpec(Frozen):
-    """One class: the value it has in label files, its name and its colour."""
+    """One class: its value in label files, its name and its colour."""
 
-    id: int = Field(ge=0, le=254)
-    name: str
-    colour: tuple[int, int, int]
+    id: int = Field(ge=0, le=254, description="value in label files and maps")
+    name: str = Field(description="name in legends and tables")
+    colour: tuple[int, int, int] = Field(description="red, green and blue, 0 to 255")
 
 
 class DataConfig(Frozen):
-    """What is read and how it is cut into chips."""
+    """Rasters, and how they are cut into chips."""
 
-    bands: tuple[int, ...] | None = Field(None, description="1-based band numbers, in order; None: all bands")
-    dsm: Literal["auto", "use", "ignore"] = Field(
-        "ignore", description="height above local ground as an extra channel; auto: where every scene has one"
+    bands: tuple[int, ...] | None = Field(
+        None, description="band numbers, counted from 1, in the network's order; null: all bands"
     )
-    chip_size: int = Field(512, ge=64, description="pixels a side; a multiple of 32")
-    edge: Literal["shift", "pad"] = Field("shift", description="last row/column of chips: shift back or pad")
-    labelled: float | None = Field(None, gt=0, le=1, description="share of chips whose labels are used")
+    dsm: Literal["auto", "use", "ignore"] = Field(
+        "ignore",
+        description="height above local ground as an extra channel; auto: if every scene has a surface model",
+    )
+    chip_size: int = Field(512, ge=64, description="side of a chip in pixels; a multiple of 32")
+    edge: Literal["shift", "pad"] = Field(
+        "shift", description="chips of the last row and column: shifted back into the scene, or padded"
+    )
+    labelled: float | None = Field(
+        None, gt=0, le=1, description="share of the labelled chips whose labels are used; null: all"
+    )
     labelled_list: Path | None = Field(
-        None, description="text file with the names of the scenes whose labels are used, a line each"
+        None, description="text file that names the scenes whose labels are used, one a line"
     )
 
     @model_validator(mode="after")
@@ -85,87 +83,129 @@ class DataConfig(Frozen):
 class ModelConfig(Frozen):
     """The segmentation network."""
 
-    encoder: str = Field("mobilenet_v2", description="segmentation_models_pytorch or timm (tu-…) name")
+    encoder: str = Field(
+        "mobilenet_v2", description="name in segmentation_models_pytorch, or in timm with the prefix tu-"
+    )
     architecture: Literal["deeplabv3plus", "dpt"] | None = Field(
-        None, description="head; None: dpt where the encoder is a vision transformer (tu-vit_…)"
+        None, description="head; null: dpt for vision transformers (tu-vit_…), else deeplabv3plus"
     )
     weights: str | None = Field(
         "imagenet",
-        description="'imagenet' (what the library has), a torchgeo weights name, or a file; None: random",
+        description="pretrained weights: imagenet, a name in torchgeo, or a file; null: random weights",
     )
     allow_random_init: bool = Field(
-        False, description="go on with random weights where `weights` can't be had"
+        False, description="continue with random weights if the pretrained weights are not available"
     )
     normalisation: Literal["scenes", "weights"] = Field(
-        "scenes", description="mean and deviation of the training scenes, or those that `weights` expect"
+        "scenes",
+        description="mean and deviation of the bands: those of the training scenes, or those of the "
+        "pretrained weights",
     )
-    freeze_encoder_bn: bool = Field(False, description="encoder batch norm keeps its pretrained statistics")
-    output_stride: Literal[8, 16] = 16
-    atrous_rates: tuple[int, int, int] = (6, 12, 18)
+    freeze_encoder_bn: bool = Field(
+        False, description="keep the pretrained statistics of the encoder's batch norms"
+    )
+    output_stride: Literal[8, 16] = Field(
+        16, description="pixels a cell of the encoder's last features; 8 is finer and slower"
+    )
+    atrous_rates: tuple[int, int, int] = Field(
+        (6, 12, 18), description="dilations of the three ASPP convolutions"
+    )
     separable: bool = Field(
-        True, description="depthwise-separable 3x3s in head: ten times less work on a CPU"
+        True, description="depthwise-separable 3×3 convolutions in the head: a tenth of the work on a CPU"
     )
-    projection_kernel: Literal[1, 3] = 1
-    low_level_channels: int = 48
-    decoder_convs: Literal[1, 2] = 2
+    projection_kernel: Literal[1, 3] = Field(
+        1, description="kernel of the ASPP projection; 3 also replaces element by channel dropout"
+    )
+    low_level_channels: int = Field(
+        48, description="channels that the decoder takes of the encoder's stride-4 features"
+    )
+    decoder_convs: Literal[1, 2] = Field(2, description="3×3 convolutions of the decoder")
     multi_grid: tuple[int, int, int] | None = Field(
-        None, description="dilation factors in a ResNet's last stage"
+        None, description="factors on the dilations of the three blocks of a ResNet's last stage"
     )
-    aux_head: bool = False
+    aux_head: bool = Field(
+        False, description="auxiliary classifier on the middle features, weighted 0.4 in the supervised loss"
+    )
 
 
 class AugmentConfig(Frozen):
-    """Weak augmentation of batches (kornia), and the colour part of the strong one."""
+    """Augmentation of training batches."""
 
-    scale: tuple[float, float] = (0.5, 2.0)
+    scale: tuple[float, float] = Field(
+        (0.5, 2.0), description="smallest and largest factor of the random scaling"
+    )
     flip: bool | Literal["horizontal"] = Field(
-        True, description="horizontal: pictures with an up and a down are only mirrored"
+        True, description="random flips; horizontal: left to right only, for pictures with an up and a down"
     )
-    rotate90: bool = True
+    rotate90: bool = Field(True, description="random quarter turns")
     colour: float | None = Field(
-        None, ge=0, le=1, description="strength of colour jitter on the mixed images"
+        None, ge=0, le=1, description="strength of the colour jitter on mixed images; 0: none"
     )
-
-
-_SGD_ONLY = 0.01
 
 
 class TrainConfig(Frozen):
     """Optimisation."""
 
-    method: Method = "tsf"
+    method: Method = Field("tsf", description="training method")
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
-    batch_labelled: int = Field(2, ge=1)
-    batch_unlabelled: int = Field(2, ge=1)
+    batch_labelled: int = Field(2, ge=1, description="labelled chips a step and device")
+    batch_unlabelled: int = Field(2, ge=1, description="unlabelled chips a step and device")
     optimiser: Literal["sgd", "adamw"] = Field(
-        "adamw", description="each has an lr, head_lr_mult and weight_decay of its own where none is given"
+        "adamw", description="brings its own lr, head_lr_mult and weight_decay where they are not given"
     )
-    lr: float = Field(RATES["adamw"]["lr"], gt=0, description="of the encoder at the first step")
-    head_lr_mult: float = Field(RATES["adamw"]["head_lr_mult"], gt=0, description="the head's rate, in lr")
+    lr: float = Field(
+        RATES["adamw"]["lr"], gt=0, description="learning rate of the encoder at the first step"
+    )
+    head_lr_mult: float = Field(
+        RATES["adamw"]["head_lr_mult"], gt=0, description="learning rate of the head, as a multiple of lr"
+    )
     layer_decay: float | None = Field(
-        None, gt=0, le=1, description="vision transformers: a block's rate, in rates of the next block"
+        None,
+        gt=0,
+        le=1,
+        description="vision transformers: learning rate of a block, as a share of the next block's",
     )
-    momentum: float = Field(0.9, description="of sgd")
-    weight_decay: float = RATES["adamw"]["weight_decay"]
-    poly_power: float = 0.9
-    ohem: bool = False
+    momentum: float = Field(0.9, description="momentum of sgd")
+    weight_decay: float = Field(RATES["adamw"]["weight_decay"], description="weight decay")
+    poly_power: float = Field(
+        0.9, description="exponent p of the schedule: the rate falls as (1 − share of steps done)^p"
+    )
+    ohem: bool = Field(
+        False,
+        description="supervised loss on hard pixels only: online hard example mining, as the compared "
+        "methods use on Cityscapes",
+    )
     class_weights: Literal["none", "inverse_sqrt"] | None = Field(
-        None, description="in the loss on labels; inverse_sqrt: 1/√share of the labelled pixels"
+        None,
+        description="weights of the classes in the supervised loss; inverse_sqrt: 1/√share of the labelled "
+        "pixels",
     )
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    channels_last: bool = True
-    val_every: int | None = Field(None, ge=1, description="steps between validations; None: ten a round")
-    checkpoint_every: int = Field(200, ge=1, description="steps between resume checkpoints")
-    seed: int = 0
-    num_workers: int | None = Field(None, ge=0, description="None: chosen by the number of cores")
-    devices: int | Literal["auto"] = "auto"
-    num_nodes: int = 1
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    strategy: str = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto",
+        description="arithmetic, as Lightning names it; auto: bf16-mixed if the device computes it, "
+        "else 32-true",
+    )
+    channels_last: bool = Field(
+        True, description="memory layout of images and weights; faster on most devices"
+    )
+    val_every: int | None = Field(
+        None, ge=1, description="steps between validations; null: ten validations a round"
+    )
+    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints to resume from")
+    seed: int = Field(0, description="seed of every random draw")
+    num_workers: int | None = Field(
+        None, ge=0, description="processes that read chips; null: chosen by the number of cores"
+    )
+    devices: int | Literal["auto"] = Field("auto", description="devices a node")
+    num_nodes: int = Field(1, description="machines")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="kind of device")
+    strategy: str = Field(
+        "auto", description="how devices share a training, as Lightning names it; auto: DDP from two on"
+    )
 
     @field_validator("lr")
     @classmethod
-    def _of_the_optimiser(cls, value: float, info: ValidationInfo) -> float:
+    def _suits_optimiser(cls, value: float, info: ValidationInfo) -> float:
         if info.data.get("optimiser") == "adamw" and value >= _SGD_ONLY:
             raise ValueError(
                 f"adamw expects about {RATES['adamw']['lr']} and less than {_SGD_ONLY}; lower it, or set "
@@ -174,120 +214,19 @@ class TrainConfig(Frozen):
         return value
 
 
-class TsfConfig(Frozen):
-    """Teacher-Student-Friend (method: eqs. 1 to 4, adaptive augmentation)."""
-
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="at most; short trainings average over a tenth")
-    teacher_weighting: Literal["none", "ael", "threshold"] = "ael"
-    confidence_threshold: float = 0.95
-    cps_view: Literal["mixed", "unmixed"] | None = None
-    absent_as_zero: bool | None = None
-    bank_momentum: float = 0.999
-    ramp: float | None = Field(
-        None, ge=0, le=1, description="share of the steps after the warm-up in which unlabelled losses rise"
-    )
-    peer_weighting: Literal["none", "confidence"] | None = Field(
-        None, description="confidence: student and friend believe each other as far as each is sure"
-    )
-    pseudo_weight: float | None = Field(
-        None,
-        ge=0,
-        description="of TSF's pseudo-labels, the teacher's and the peers'; people's labels and votes count 1",
-    )
-    align: bool | None = Field(
-        None, description="pseudo-labels as frequent, class by class, as the labelled chips' pixels"
-    )
-    cutmix: bool = True
-    copy_paste: bool = True
-    copy_paste_probability: float = 0.5
-    copy_paste_classes: int = 3
-    component_min_area: float = Field(0.005, description="share of the image; below it no box of the class")
-    presence_min_area: float = 0.01
-    warmup_steps: int | None = Field(
-        None, ge=0, description="steps of any method on labelled images alone; None: its own (TSF 5 %)"
-    )
-
-
-class EmdConfig(Frozen):
-    """Error mask decoder."""
-
-    enabled: bool = True
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    start: float = Field(0.1, description="share of the training's steps before it trains")
-    threshold: float | None = Field(
-        None, gt=0, lt=1, description="error probability from which on the decoder puts a cell into the mask"
-    )
-    hold_out: float | None = Field(None, ge=0, lt=1, description="share of labelled chips kept for EMD alone")
-    manual_pixels: bool | None = Field(None, description="also supervise on manually labelled pixels")
-
-
-class PlarConfig(Frozen):
-    """Pseudo-label auto-refinement."""
-
-    enabled: bool = True
-    confidence: float = Field(0.7, description="below it a pixel is in the error mask")
-    covariance: Literal["pinv", "per_class_lw", "per_class_oas", "rda", "pooled_lw", "diag"] = "pooled_lw"
-    logdet: bool = False
-    support: Literal["auto", "manual", "reliable", "both"] = "auto"
-    min_manual_cells: int = 16
-    min_class_cells: int = 16
-    reliable_confidence: float = 0.9
-    purity: float = 0.75
-    min_margin: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="votes less clear go to the query pool; ½ is an image's median agreed vote",
-    )
-    lambda_mode: Literal["learned", "fixed"] = "learned"
-    lambda_init: float = 0.3
-    weight_lr: float = 1e-3
-    refined_weight: Literal["one", "margin"] | None = None
-    unresolved: Literal["keep", "ignore", "conf"] | None = None
-
-
-class ActiveConfig(Frozen):
-    """Rounds, budget and queries."""
-
-    strategy: QueryStrategy = "plar"
-    budget: float | None = Field(
-        None, gt=0, le=1, description="labelled share at the end; None: 0.09 more than at the start"
-    )
-    rounds: int = Field(3, ge=0, description="rounds of queries over which the budget is spread; 0: none")
-    round_steps: float = Field(
-        0.5, gt=0, description="length of each later round that goes on, in lengths of the first"
-    )
-    descent: Literal["round", "whole"] | None = Field(
-        None,
-        description="the rate falls to 0 in each round, or once over all planned rounds: better in the end "
-        "where trainings are short, but only the last round's map is finished",
-    )
-    retrain: Literal["continue", "scratch"] = Field(
-        "continue", description="later rounds go on with the networks, or start from the pretrained weights"
-    )
-    granularity: Literal["pixels", "regions", "chips"] = Field(
-        "regions", description="what one query is; chips: the image-level protocol"
-    )
-    min_region: int = Field(64, ge=1, description="pixels; smaller candidate regions are merged or dropped")
-    max_region: int = Field(4096, ge=16, description="pixels; larger candidate regions are cut")
-    ranking: Literal["paper", "strong"] | None = Field(
-        None,
-        description="how plar and emd ask: candidate cells, chip after chip in random order (paper), or "
-        "whole segments that hold candidates, the most doubtful first (strong)",
-    )
-    image_cap: float = Field(2.0, description="strong: a chip's share of the round's budget, in even shares")
-    qbc_passes: int = 10
-    oracle: bool = False
-
-
 class ExportConfig(Frozen):
-    """Wall-to-wall prediction."""
+    """Prediction of wall-to-wall maps."""
 
     window: Annotated[int, Field(ge=64, multiple_of=4)] | Literal["scene"] | None = Field(
-        None, description="pixels a side; None: the chip size; scene: no windows, the scene as one image"
+        None,
+        description="side of a prediction window in pixels; null: the chip size; scene: the scene as one "
+        "image",
     )
-    overlap: float = Field(0.25, ge=0, lt=0.75, description="share of a window shared with its neighbour")
+    overlap: float = Field(
+        0.25, ge=0, lt=0.75, description="share of a window's side that it has in common with its neighbour"
+    )
     batch: int | None = Field(
-        None, ge=1, description="windows at a time; None: by the device; halved where memory is short"
+        None,
+        ge=1,
+        description="windows a batch; null: chosen by the device; halved if memory runs out",
     )
