@@ -211,11 +211,11 @@ def test_what_cannot_be_used_is_told_and_the_rest_comes_in(tmp_path, store, scen
     data.to_file(path)
     done = import_labels(store, path, ImportOptions())
     assert len(done.labels) == 2
-    assert {finding.reason for finding in done.rejected} == {
+    assert {issue.reason for issue in done.rejected} == {
         "outside every scene",
         "no geometry, or an empty one",
     }
-    assert {finding.fids for finding in done.rejected} == {(3,), (4,)}
+    assert {issue.fids for issue in done.rejected} == {(3,), (4,)}
 
 
 @pytest.mark.parametrize("name", ["missing.gpkg", "text.gpkg", "text.docx", "text.parquet", "text.tif"])

@@ -258,14 +258,14 @@ def test_a_file_that_is_no_geopackage_is_reported_and_the_rest_read(store, town,
     (store.folder / "broken.gpkg").write_bytes(content)
     found = store.snapshot()
     assert len(found.labels) == 1
-    assert [finding.file for finding in found.rejected] == ["broken.gpkg"]
+    assert [issue.file for issue in found.rejected] == ["broken.gpkg"]
 
 
 def test_a_truncated_file_is_reported(store, town):
     store.add("ben", [make_label(town, 0, n, 5) for n in range(200)])
     path = store.author_store("ben")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert [finding.file for finding in store.snapshot().rejected] == ["ben.gpkg"]
+    assert [issue.file for issue in store.snapshot().rejected] == ["ben.gpkg"]
 
 
 def test_a_copy_of_a_file_counts_once(store, town):
@@ -282,11 +282,11 @@ def test_files_from_elsewhere_are_read_when_put_into_the_folder(store, town):
     frame.to_file(store.folder / "parcels.gpkg", layer="parcels")
     found = store.snapshot()
     assert [(label.class_id, label.author) for label in found.labels] == [(7, "ben")]
-    assert {finding.reason for finding in found.notes} == {
+    assert {issue.reason for issue in found.notes} == {
         "in another CRS, reprojected",
         "no time; taken as the oldest",
     }
-    assert [(finding.file, "labels import" in finding.reason) for finding in found.rejected] == [
+    assert [(issue.file, "labels import" in issue.reason) for issue in found.rejected] == [
         ("parcels.gpkg", True)
     ]
 

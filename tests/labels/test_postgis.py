@@ -80,7 +80,7 @@ class TestOneScene:
         with session.transaction():
             session.execute("SELECT 1 FROM queries FOR UPDATE")
             with pytest.raises(WorkspaceError, match="locked"):
-                store.assign(0, {"q1": ("anna",)})
+                store.save_assignments(0, {"q1": ("anna",)})
             assert store.assign_queries(0, ["anna"]) == {}
         assert store.assign_queries(0, ["anna"]) == {"q1": ("anna",)}
 

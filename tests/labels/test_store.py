@@ -137,8 +137,8 @@ class StoreContract:
 
     def test_hand_outs_add_up(self, store, scenes):
         store.write_queries(0, [make_query(scenes[0], f"q{n}", rank=n) for n in range(1, 4)])
-        store.assign(0, {"q1": ("anna",), "q2": ("ben",)})
-        store.assign(0, {"q1": ("ben",), "q3": ("ben",)})
+        store.save_assignments(0, {"q1": ("anna",), "q2": ("ben",)})
+        store.save_assignments(0, {"q1": ("ben",), "q3": ("ben",)})
         assert store.assignments(0) == {"q1": ("anna", "ben"), "q2": ("ben",), "q3": ("ben",)}
         assert store.assignments(7) == {}
 

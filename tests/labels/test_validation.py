@@ -9,10 +9,10 @@ import shapely
 from affine import Affine
 
 from tests.labels.conftest import CLASSES, make_scene, square
-from tsfal_geo.geopackage.connection import Rows
+from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.validation import EPOCH, Context, Findings, in_order, parse_time, resolve_labels
-from tsfal_geo.raster.layer_crs import turn
+from tsfal_geo.labels.validation import EPOCH, Issues, ValidationContext, in_order, parse_time, resolve_labels
+from tsfal_geo.raster.layer_crs import flip_y
 
 UTM = pyproj.CRS.from_epsg(25832)
 
@@ -20,14 +20,14 @@ UTM = pyproj.CRS.from_epsg(25832)
 def resolve(scenes, geometry, crs=UTM, queries=None, **columns):
     count = len(geometry)
     columns = {"class_id": [3] * count, "created": ["2024-01-01T00:00:00Z"] * count} | columns
-    rows = Rows("labels", crs, [10 + n for n in range(count)], np.array(geometry, dtype=object), columns)
-    context = Context({scene.name: scene for scene in scenes}, CLASSES, (queries or {}).get, "anna")
-    findings = Findings("anna.gpkg")
-    return resolve_labels(rows, context, findings), findings
+    rows = LayerRows("labels", crs, [10 + n for n in range(count)], np.array(geometry, dtype=object), columns)
+    context = ValidationContext({scene.name: scene for scene in scenes}, CLASSES, (queries or {}).get, "anna")
+    issues = Issues("anna.gpkg")
+    return resolve_labels(rows, context, issues), issues
 
 
-def reasons(findings):
-    return {finding.reason: finding.fids for finding in findings}
+def reasons(issues):
+    return {issue.reason: issue.fids for issue in issues}
 
 
 @pytest.mark.parametrize(
@@ -45,35 +45,35 @@ def reasons(findings):
     ],
 )
 def test_a_geometry_that_cannot_be_used_is_refused_with_its_row(town, geometry, reason):
-    labels, findings = resolve([town], [square(town, 0, 0), geometry])
+    labels, issues = resolve([town], [square(town, 0, 0), geometry])
     assert len(labels) == 1
-    ((told, fids),) = reasons(findings.rejected).items()
+    ((told, fids),) = reasons(issues.rejected).items()
     assert reason in told
     assert fids == (11,)
 
 
 @pytest.mark.parametrize("value", [99, None, "water", 255, 3.5, float("nan"), b"\0"])
 def test_a_class_that_is_unknown_or_missing_is_refused(town, value):
-    labels, findings = resolve([town], [square(town, 0, 0)], class_id=[value])
+    labels, issues = resolve([town], [square(town, 0, 0)], class_id=[value])
     assert labels == []
-    assert list(reasons(findings.rejected).values()) == [(10,)]
+    assert list(reasons(issues.rejected).values()) == [(10,)]
 
 
 def test_a_bow_tie_is_repaired_to_the_area_it_covers(town):
     inside = square(town, 10, 10, 20)
     (x0, y0, x1, y1) = inside.bounds
     bow_tie = shapely.Polygon([(x0, y0), (x1, y1), (x1, y0), (x0, y1)])
-    labels, findings = resolve([town], [bow_tie])
-    assert "repaired" in next(iter(reasons(findings.notes)))
+    labels, issues = resolve([town], [bow_tie])
+    assert "repaired" in next(iter(reasons(issues.notes)))
     assert labels[0].geometry.is_valid
     assert labels[0].geometry.area == pytest.approx(inside.area / 2)
 
 
 def test_a_collection_gives_its_polygons(town):
     mixed = shapely.GeometryCollection([square(town, 0, 0), shapely.Point(497_001, 5_418_999)])
-    labels, findings = resolve([town], [mixed])
+    labels, issues = resolve([town], [mixed])
     assert PolygonLabels(labels, [town], CLASSES).pixels().sum() == 100
-    assert not findings.rejected
+    assert not issues.rejected
 
 
 def test_another_crs_is_reprojected_and_told(town):
@@ -82,19 +82,19 @@ def test_another_crs_is_reprojected_and_told(town):
     degrees = shapely.transform(
         square(town, 10, 10, 20), lambda p: np.column_stack(move.transform(p[:, 0], p[:, 1]))
     )
-    labels, findings = resolve([town], [degrees], crs=wgs84)
+    labels, issues = resolve([town], [degrees], crs=wgs84)
     assert PolygonLabels(labels, [town], CLASSES).pixels().tolist() == [400, 0, 0]
-    assert reasons(findings.notes) == {"in another CRS, reprojected": (10,)}
+    assert reasons(issues.notes) == {"in another CRS, reprojected": (10,)}
 
 
 def test_a_label_without_scene_holds_on_every_scene_below_it():
     west = make_scene("west")
     over = make_scene("over", affine=west.grid.translate_pix(40, 0).affine)
     far = make_scene("far", affine=west.grid.translate_pix(4000, 0).affine)
-    labels, findings = resolve([west, over, far], [square(west, 10, 30, 20)])
+    labels, issues = resolve([west, over, far], [square(west, 10, 30, 20)])
     counts = [PolygonLabels(labels, [scene], CLASSES).pixels().sum() for scene in (west, over, far)]
     assert counts == [400, 200, 0]
-    assert not findings.rejected
+    assert not issues.rejected
 
 
 def test_a_named_scene_or_that_of_the_query_is_the_only_one():
@@ -107,43 +107,43 @@ def test_a_named_scene_or_that_of_the_query_is_the_only_one():
 
 
 def test_an_unknown_scene_is_refused(town):
-    labels, findings = resolve([town], [square(town, 0, 0)], scene=["village"])
+    labels, issues = resolve([town], [square(town, 0, 0)], scene=["village"])
     assert labels == []
-    assert reasons(findings.rejected) == {"unknown scene 'village'": (10,)}
+    assert reasons(issues.rejected) == {"unknown scene 'village'": (10,)}
 
 
 def test_without_a_crs_rows_are_turned_and_a_scene_must_be_clear():
     flat = make_scene("flat", affine=Affine.identity(), crs=None)
     other = make_scene("other", affine=Affine.identity(), crs=None)
-    as_qgis_shows_it = turn(square(flat, 10, 20))
+    as_qgis_shows_it = flip_y(square(flat, 10, 20))
     assert as_qgis_shows_it.bounds == (20, -20, 30, -10)
     labels, _ = resolve([flat], [as_qgis_shows_it], crs=None)
     assert labels[0].geometry.bounds == (20, 10, 30, 20)
-    labels, findings = resolve([flat, other], [as_qgis_shows_it], crs=None)
+    labels, issues = resolve([flat, other], [as_qgis_shows_it], crs=None)
     assert labels == []
-    assert "several have no CRS" in next(iter(reasons(findings.rejected)))
+    assert "several have no CRS" in next(iter(reasons(issues.rejected)))
 
 
 def test_a_layer_without_crs_over_scenes_that_have_one_is_refused(town):
-    labels, findings = resolve([town], [square(town, 0, 0)], crs=None)
+    labels, issues = resolve([town], [square(town, 0, 0)], crs=None)
     assert labels == []
-    assert reasons(findings.rejected) == {"the layer has no CRS": (10,)}
+    assert reasons(issues.rejected) == {"the layer has no CRS": (10,)}
 
 
 def test_a_row_without_a_time_is_the_oldest(town):
     shapes = [square(town, 0, 0)] * 3
     times = ["2024-05-01T00:00:00Z", None, "yesterday"]
-    labels, findings = resolve([town], shapes, created=times, class_id=[3, 7, 0])
+    labels, issues = resolve([town], shapes, created=times, class_id=[3, 7, 0])
     assert [label.class_id for label in in_order(labels)] == [7, 0, 3]
-    assert reasons(findings.notes) == {"no time; taken as the oldest": (11, 12)}
+    assert reasons(issues.notes) == {"no time; taken as the oldest": (11, 12)}
     assert sorted(label.created for label in labels)[0] == EPOCH
 
 
 def test_a_sliver_between_the_pixels_centres_is_told(town):
     x0, y0, x1, _ = square(town, 10, 10).bounds
-    labels, findings = resolve([town], [shapely.box(x0, y0, x1, y0 + 0.02)])
+    labels, issues = resolve([town], [shapely.box(x0, y0, x1, y0 + 0.02)])
     assert len(labels) == 1
-    assert reasons(findings.notes) == {"covers no pixel's centre": (10,)}
+    assert reasons(issues.notes) == {"covers no pixel's centre": (10,)}
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,6 @@ def test_other_planets_cannot_be_reached(town):
         'GEOGCS["Mars 2000",DATUM["D_Mars_2000",SPHEROID["Mars_2000_IAU_IAG",3396190,169.89]],'
         'PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]]'
     )
-    labels, findings = resolve([town], [shapely.box(8.9, 48.9, 9, 49)], crs=mars)
+    labels, issues = resolve([town], [shapely.box(8.9, 48.9, 9, 49)], crs=mars)
     assert labels == []
-    assert findings.rejected
+    assert issues.rejected

@@ -34,10 +34,10 @@ from tsfal_geo.geopackage.styles import outline_style
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.agreement import Agreement, agreement
 from tsfal_geo.labels.label_layers import create_label_file, read_label_file
-from tsfal_geo.labels.model import Finding, Label, by_layer, stored
+from tsfal_geo.labels.model import Issue, Label, by_layer, stored_geometries
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.validation import Context, Findings, in_order
+from tsfal_geo.labels.validation import Issues, ValidationContext, in_order
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import layer_crs
 from tsfal_geo.raster.scene import Scene
@@ -66,7 +66,7 @@ class Answers:
     """
 
     classes: NDArray[np.uint8]
-    findings: tuple[Finding, ...]
+    findings: tuple[Issue, ...]
     unsure: int
     agreement: Agreement
 
@@ -122,7 +122,7 @@ class Reference:
                         rows = [
                             (s.point.qid, s.point.rank, s.scene, s.point.row, s.point.column) for s in group
                         ]
-                        insert(connection, layer, stored(group, self.maps), _COLUMNS, rows)
+                        insert(connection, layer, stored_geometries(group, self.maps), _COLUMNS, rows)
                     connection.executemany("INSERT INTO strata VALUES (?, ?, ?)", strata)
                     drawn = [(point.qid, ids[point.stratum]) for point in design.points]
                     connection.executemany("INSERT INTO drawn VALUES (?, ?)", drawn)
@@ -185,14 +185,14 @@ class Reference:
     def answers(self, design: Design) -> Answers:
         """What was answered until now; where polygons lie over one another, the later holds."""
         scene_of = {point.qid: point.scene for point in design.points}
-        context = Context(self.maps, self.classes, scene_of.get)
+        context = ValidationContext(self.maps, self.classes, scene_of.get)
         labels: list[Label] = []
-        findings: list[Finding] = []
+        findings: list[Issue] = []
         decided: set[str] = set()
         for path in sorted(self.folder.glob("*.gpkg")):
             if path.name.startswith(".") or path == self.design_path:
                 continue
-            found = Findings(path.name)
+            found = Issues(path.name)
             more, decisions = read_label_file(path, context, found)
             labels += more
             findings += [*found.rejected, *found.notes]
@@ -216,7 +216,7 @@ class Reference:
             np.uint8,
         )
 
-    def _beside(self, design: Design, labels: Sequence[Label]) -> list[Finding]:
+    def _beside(self, design: Design, labels: Sequence[Label]) -> list[Issue]:
         """Labels that name a sample and do not cover it."""
         centres = {p.qid: (p.scene, shapely.centroid(self._square(p))) for p in design.points}
         missed: dict[str, list[int]] = {}
@@ -226,7 +226,7 @@ class Reference:
                 if scene != label.scene or not label.geometry.covers(centre):
                     missed.setdefault(label.file, []).append(label.fid)
         return [
-            Finding(file, "does not cover the sample that it names", tuple(fids))
+            Issue(file, "does not cover the sample that it names", tuple(fids))
             for file, fids in missed.items()
         ]
 

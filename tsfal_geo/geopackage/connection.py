@@ -32,7 +32,7 @@ _RECOVER = {
 
 
 @dataclass(frozen=True)
-class Rows:
+class LayerRows:
     """All rows of a layer: ``fids``, ``geometry`` (None where there is none), a list for each column."""
 
     layer: str
@@ -58,16 +58,16 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         connection = _begin(path, "ro")
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") not in _RECOVER:
-            raise _told(path, error) from None
+            raise _user_error(path, error) from None
         # A writer died in the middle of a commit: SQLite itself must roll it back before anyone can read.
         try:
             connection = _begin(path, "rw")
         except sqlite3.Error as again:
-            raise _told(path, again) from None
+            raise _user_error(path, again) from None
     try:
         yield connection
     except sqlite3.Error as error:
-        raise _told(path, error) from None
+        raise _user_error(path, error) from None
     finally:
         connection.close()
 
@@ -87,7 +87,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise _told(path, error) from None
+        raise _user_error(path, error) from None
     finally:
         connection.close()
 
@@ -113,7 +113,7 @@ def layer_names(connection: sqlite3.Connection, base: str) -> list[str]:
     return sorted(name for name in names if name == base or name.startswith(f"{base}_"))
 
 
-def read_layer(connection: sqlite3.Connection, layer: str, meta: dict[str, str]) -> Rows:
+def read_layer(connection: sqlite3.Connection, layer: str, meta: dict[str, str]) -> LayerRows:
     """Every row of a layer, in order of their ids."""
     geometry, crs = _geometry_column(connection, layer, meta)
     table = connection.execute(f"PRAGMA table_info({quote(layer)})").fetchall()
@@ -122,7 +122,7 @@ def read_layer(connection: sqlite3.Connection, layer: str, meta: dict[str, str])
     wanted = ", ".join(quote(name) for name in (key, geometry, *names))
     rows = connection.execute(f"SELECT {wanted} FROM {quote(layer)} ORDER BY 1").fetchall()
     columns = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 2)
-    return Rows(
+    return LayerRows(
         layer=layer,
         crs=crs,
         fids=list(columns[0]),
@@ -202,7 +202,7 @@ def _begin(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _told(path: Path, error: sqlite3.Error) -> LabelError | WorkspaceError:
+def _user_error(path: Path, error: sqlite3.Error) -> LabelError | WorkspaceError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return WorkspaceError(

@@ -16,11 +16,11 @@ from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.geopackage.create import new_file
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
-from tsfal_geo.labels.model import Decision, Finding, Label, LabelSnapshot, Query
+from tsfal_geo.labels.model import Decision, Issue, Label, LabelSnapshot, Query
 from tsfal_geo.labels.query_layers import query_scenes, read_query_file, write_query_file
 from tsfal_geo.labels.restorations import is_restoration
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Context, Findings, check_labels
+from tsfal_geo.labels.validation import Issues, ValidationContext, check_labels
 
 
 class GeoPackageStore(LabelStore):
@@ -97,20 +97,20 @@ class GeoPackageStore(LabelStore):
 
     @override
     def read_all(self) -> LabelSnapshot:
-        context = Context(self.scenes, self.classes, self.scene_of_query())
+        context = ValidationContext(self.scenes, self.classes, self.scene_of_query())
         labels: list[Label] = []
         decisions: list[Decision] = []
-        rejected: list[Finding] = []
-        notes: list[Finding] = []
+        rejected: list[Issue] = []
+        notes: list[Issue] = []
         for path in sorted(self.folder.glob("*.gpkg")):
             if path.name.startswith(".") or is_restoration(path):
                 continue
-            findings = Findings(path.name)
-            more, decided = read_label_file(path, context, findings)
+            issues = Issues(path.name)
+            more, decided = read_label_file(path, context, issues)
             labels += more
             decisions += decided
-            rejected += findings.rejected
-            notes += findings.notes
+            rejected += issues.rejected
+            notes += issues.notes
         return LabelSnapshot(tuple(labels), tuple(decisions), tuple(rejected), tuple(notes))
 
     def _next(self, stem: str) -> Path:

@@ -14,10 +14,10 @@ from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.geopackage.create import new_file
 from tsfal_geo.labels.agreement import Agreement, Conflict, agreement, conflicts
 from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
-from tsfal_geo.labels.model import Finding, Label, LabelSnapshot, label_keys
+from tsfal_geo.labels.model import Issue, Label, LabelSnapshot, label_keys
 from tsfal_geo.labels.restorations import WITHDRAWN, next_restoration, not_in
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Context, Findings, decisions_in_order, in_order
+from tsfal_geo.labels.validation import Issues, ValidationContext, decisions_in_order, in_order
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,13 @@ def read_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
     path = snapshot_path(store, number)
     if not path.is_file():
         raise WorkspaceError(f"{path}: not there; round {number} has not taken labels in")
-    findings = Findings(path.name)
-    labels, decisions = read_label_file(path, Context(store.scenes, store.classes, lambda _: None), findings)
-    if findings.rejected:
+    issues = Issues(path.name)
+    labels, decisions = read_label_file(
+        path, ValidationContext(store.scenes, store.classes, lambda _: None), issues
+    )
+    if issues.rejected:
         raise WorkspaceError(
-            f"{path}: damaged ({findings.rejected[0]}); restore it from a copy of the workspace"
+            f"{path}: damaged ({issues.rejected[0]}); restore it from a copy of the workspace"
         )
     return LabelSnapshot(in_order(labels), decisions_in_order(decisions))
 
@@ -121,7 +123,7 @@ class RoundSnapshot:
     repeated: bool
 
     @property
-    def rejected(self) -> tuple[Finding, ...]:
+    def rejected(self) -> tuple[Issue, ...]:
         """Rows that cannot be used, and why."""
         return self.snapshot.rejected
 
@@ -131,8 +133,8 @@ class RoundSnapshot:
             f"{len(self.snapshot.labels)} labels taken in: {len(self.changed.added)} new, "
             f"{len(self.changed.removed)} gone, {self.changed.kept} as before"
         ]
-        told += [f"not used: {finding}" for finding in self.snapshot.rejected]
-        told += [f"note: {finding}" for finding in self.snapshot.notes]
+        told += [f"not used: {issue}" for issue in self.snapshot.rejected]
+        told += [f"note: {issue}" for issue in self.snapshot.notes]
         if self.conflicts:
             pixels = sum(conflict.pixels for conflict in self.conflicts)
             told.append(

@@ -14,8 +14,8 @@ from tsfal_geo.geopackage import styles
 from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, read_table, reading
 from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create
 from tsfal_geo.labels import schema
-from tsfal_geo.labels.model import Decision, Label, Scenes, by_layer, stamp, stored
-from tsfal_geo.labels.validation import Context, Findings, resolve_decisions, resolve_labels
+from tsfal_geo.labels.model import Decision, Label, Scenes, by_layer, stamp, stored_geometries
+from tsfal_geo.labels.validation import Issues, ValidationContext, resolve_decisions, resolve_labels
 from tsfal_geo.raster.layer_crs import layer_crs
 
 _ADD_DECISION = "INSERT INTO decisions (qid, round, status, author, created) VALUES (?, ?, ?, ?, ?)"
@@ -83,15 +83,23 @@ def append(
                 f"the label file of {group[0].author!r} has no layer {layer!r}: it is older than scene "
                 f"{group[0].scene!r}; label under another author name"
             )
-        insert(connection, layer, stored(group, scenes), names, [_label_row(item, origin) for item in group])
+        insert(
+            connection,
+            layer,
+            stored_geometries(group, scenes),
+            names,
+            [_label_row(item, origin) for item in group],
+        )
     connection.executemany(
         _ADD_DECISION if origin else _ADD_DECISION + _OR_REPLACE,
         [(item.qid, item.round, item.status, item.author, stamp(item.created)) for item in decisions],
     )
 
 
-def read_label_file(path: Path, context: Context, findings: Findings) -> tuple[list[Label], list[Decision]]:
-    """Everything committed in a file; what is wrong with it goes to ``findings``.
+def read_label_file(
+    path: Path, context: ValidationContext, issues: Issues
+) -> tuple[list[Label], list[Decision]]:
+    """Everything committed in a file; what is wrong with it goes to ``issues``.
 
     Raises:
         WorkspaceError: it is of a newer schema, or locked for too long.
@@ -105,12 +113,12 @@ def read_label_file(path: Path, context: Context, findings: Findings) -> tuple[l
             decided = read_table(connection, "decisions")
             layer_rows = [read_layer(connection, layer, meta) for layer in layers]
     except LabelError as error:
-        findings.reject(str(error))
+        issues.reject(str(error))
         return [], []
     if not layers and not decided:
-        findings.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
+        issues.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
     for rows in layer_rows:
-        fresh = resolve_labels(rows, context, findings)
+        fresh = resolve_labels(rows, context, issues)
         if "file_fid" in rows.columns:
             origin = dict(
                 zip(rows.fids, zip(rows.column("file"), rows.column("file_fid"), strict=True), strict=True)
@@ -120,7 +128,7 @@ def read_label_file(path: Path, context: Context, findings: Findings) -> tuple[l
                 for item in fresh
             ]
         labels += fresh
-    return labels, resolve_decisions(decided, context.author, findings)
+    return labels, resolve_decisions(decided, context.author, issues)
 
 
 def _label_row(item: Label, origin: bool) -> list[object]:

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from tsfal_geo.raster.layer_crs import layer_crs, layer_of, scene_crs, turn, turned
+from tsfal_geo.raster.layer_crs import flip_y, layer_crs, layer_of, scene_crs, stores_flipped_y
 from tsfal_geo.raster.scene import Scene
 
 Scenes = Mapping[str, Scene]
@@ -42,10 +42,11 @@ def by_layer[T: OnScene](items: Iterable[T], scenes: Scenes, base: str) -> Itera
     yield from groups.items()
 
 
-def stored(items: Sequence[OnScene], scenes: Scenes) -> np.ndarray:
+def stored_geometries(items: Sequence[OnScene], scenes: Scenes) -> np.ndarray:
     """Geometries as they are stored: in the scene's CRS; with y = -row where it has none."""
     return np.array(
-        [turn(item.geometry) if turned(scenes[item.scene]) else item.geometry for item in items], dtype=object
+        [flip_y(item.geometry) if stores_flipped_y(scenes[item.scene]) else item.geometry for item in items],
+        dtype=object,
     )
 
 
@@ -140,7 +141,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Issue:
     """Rows of one file of which the same is to be said.
 
     Attributes:
@@ -174,8 +175,8 @@ class LabelSnapshot:
 
     labels: tuple[Label, ...]
     decisions: tuple[Decision, ...]
-    rejected: tuple[Finding, ...] = ()
-    notes: tuple[Finding, ...] = ()
+    rejected: tuple[Issue, ...] = ()
+    notes: tuple[Issue, ...] = ()
 
     @property
     def answered(self) -> frozenset[str]:
@@ -194,12 +195,12 @@ def label_keys(labels: Sequence[Label]) -> list[str]:
     parts, owner = shapely.get_parts([label.geometry for label in labels], return_index=True)
     shapes = shapely.to_wkb(shapely.multipolygons(parts, indices=owner), byte_order=1)
     return [
-        hashlib.blake2b(repr(_said(label)).encode() + shape, digest_size=16).hexdigest()
+        hashlib.blake2b(repr(_content(label)).encode() + shape, digest_size=16).hexdigest()
         for label, shape in zip(labels, shapes, strict=True)
     ]
 
 
-def _said(label: Label) -> tuple[object, ...]:
+def _content(label: Label) -> tuple[object, ...]:
     return (
         label.scene,
         label.class_id,

@@ -18,14 +18,20 @@ from psycopg import errors, sql
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
-from tsfal_geo.geopackage.connection import Rows
+from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.labels.assignment import assign_queries
-from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, OnScene, Query, stored
+from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, OnScene, Query, stored_geometries
 from tsfal_geo.labels.postgis_schema import make_tables, srid_of
 from tsfal_geo.labels.schema import DECISION_COLUMNS, LABEL_COLUMNS, QUERY_COLUMNS, author_slug
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Context, Findings, check_labels, resolve_decisions, resolve_labels
-from tsfal_geo.raster.layer_crs import layer_crs, scene_crs, turn, turned
+from tsfal_geo.labels.validation import (
+    Issues,
+    ValidationContext,
+    check_labels,
+    resolve_decisions,
+    resolve_labels,
+)
+from tsfal_geo.raster.layer_crs import flip_y, layer_crs, scene_crs, stores_flipped_y
 from tsfal_geo.raster.scene import Scene
 
 LOCK_TIMEOUT = "10s"
@@ -84,7 +90,7 @@ class PostgisStore(LabelStore):
         for *values, blob in rows:
             named: dict[str, Any] = dict(zip(QUERY_COLUMNS, values, strict=True))
             scene, shape = self.scenes.get(named["scene"]), _single(shapely.from_wkb(bytes(blob)))
-            shape = turn(shape) if scene is not None and turned(scene) else shape
+            shape = flip_y(shape) if scene is not None and stores_flipped_y(scene) else shape
             queries.append(Query(**named, geometry=shape))
         return queries
 
@@ -132,20 +138,20 @@ class PostgisStore(LabelStore):
             decided = connection.execute(
                 f"SELECT id, {', '.join(DECISION_COLUMNS)} FROM decisions ORDER BY id"
             ).fetchall()
-        context = Context(self.scenes, self.classes, self.scene_of_query())
+        context = ValidationContext(self.scenes, self.classes, self.scene_of_query())
         labels: list[Label] = []
-        findings: dict[str, Findings] = {}
+        issues: dict[str, Issues] = {}
         for (file, srid, wkt), group in _grouped(rows).items():
-            told = findings.setdefault(file, Findings(file))
+            told = issues.setdefault(file, Issues(file))
             labels += resolve_labels(_rows(group, self._crs(srid, wkt)), context, told)
-        told = findings.setdefault("decisions", Findings("decisions"))
+        told = issues.setdefault("decisions", Issues("decisions"))
         names = ("fid", *DECISION_COLUMNS)
         decisions = resolve_decisions([dict(zip(names, row, strict=True)) for row in decided], "", told)
         return LabelSnapshot(
             tuple(labels),
             tuple(decisions),
-            tuple(item for told in findings.values() for item in told.rejected),
-            tuple(item for told in findings.values() for item in told.notes),
+            tuple(item for told in issues.values() for item in told.rejected),
+            tuple(item for told in issues.values() for item in told.notes),
         )
 
     @override
@@ -197,7 +203,7 @@ class PostgisStore(LabelStore):
     ) -> None:
         if not rows:
             return
-        parts, owner = shapely.get_parts(stored(items, self.scenes), return_index=True)
+        parts, owner = shapely.get_parts(stored_geometries(items, self.scenes), return_index=True)
         blobs = shapely.to_wkb(shapely.multipolygons(parts, indices=owner))
         columns = sql.SQL(", ").join(map(sql.Identifier, (*names, "crs", "geom")))
         marks = sql.SQL(", ").join([sql.Placeholder()] * (len(names) + 1))
@@ -256,12 +262,12 @@ def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[str, int, str | None
     return groups
 
 
-def _rows(group: list[tuple[Any, ...]], crs: pyproj.CRS | None) -> Rows:
+def _rows(group: list[tuple[Any, ...]], crs: pyproj.CRS | None) -> LayerRows:
     fids, blobs, *columns = zip(*group, strict=True)
     shapes = shapely.force_2d(shapely.from_wkb(np.array([bytes(blob) for blob in blobs], dtype=object)))
     geometry = np.array([_single(shape) for shape in shapes], dtype=object)
     named = {name: list(values) for name, values in zip(LABEL_COLUMNS, columns, strict=True)}
-    return Rows("labels", crs, list(fids), geometry, named)
+    return LayerRows("labels", crs, list(fids), geometry, named)
 
 
 def _single(shape: Any) -> Any:

@@ -12,8 +12,8 @@ from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, rea
 from tsfal_geo.geopackage.create import LayerSpec, create, new_file
 from tsfal_geo.geopackage.tables import quote
 from tsfal_geo.labels import schema
-from tsfal_geo.labels.model import Query, Scenes, by_layer, stored
-from tsfal_geo.raster.layer_crs import layer_crs, turn, turned
+from tsfal_geo.labels.model import Query, Scenes, by_layer, stored_geometries
+from tsfal_geo.raster.layer_crs import flip_y, layer_crs, stores_flipped_y
 
 
 def write_query_file(path: Path, queries: Sequence[Query], scenes: Scenes, classes: ClassMap) -> None:
@@ -28,7 +28,7 @@ def write_query_file(path: Path, queries: Sequence[Query], scenes: Scenes, class
         with writing(temporary) as connection:
             for layer, group in by_layer(queries, scenes, "queries"):
                 rows = [[getattr(query, name) for name in schema.QUERY_COLUMNS] for query in group]
-                insert(connection, layer, stored(group, scenes), schema.QUERY_COLUMNS, rows)
+                insert(connection, layer, stored_geometries(group, scenes), schema.QUERY_COLUMNS, rows)
 
 
 def read_query_file(path: Path, scenes: Scenes) -> list[Query]:
@@ -42,7 +42,7 @@ def read_query_file(path: Path, scenes: Scenes) -> list[Query]:
             for shape, values in zip(rows.geometry, columns, strict=True):
                 named: dict[str, Any] = dict(zip(schema.QUERY_COLUMNS, values, strict=True))
                 scene = scenes.get(named["scene"])
-                shape = turn(shape) if scene is not None and turned(scene) else shape
+                shape = flip_y(shape) if scene is not None and stores_flipped_y(scene) else shape
                 queries.append(Query(**named, geometry=shape))
     return sorted(queries, key=lambda query: (query.rank, query.qid))
 

@@ -58,8 +58,8 @@ def collect(store: LabelStore) -> dict[str, Any]:
             "share": None if math.isnan(alike.share) else alike.share,
             "kappa": None if math.isnan(alike.kappa) else alike.kappa,
         },
-        "rejected": [str(finding) for finding in snapshot.rejected],
-        "notes": [str(finding) for finding in snapshot.notes],
+        "rejected": [str(issue) for issue in snapshot.rejected],
+        "notes": [str(issue) for issue in snapshot.notes],
     }
 
 
@@ -82,8 +82,8 @@ def lines(report: dict[str, Any]) -> list[str]:
         share = "no pixel in common" if alike["share"] is None else f"{alike['share']:.1%} agree"
         told.append(f"{alike['queries']} queries answered by several people: {share}{kappa}")
     told += _conflict_lines(report["conflicts"])
-    told += [f"not used: {finding}" for finding in report["rejected"]]
-    told += [f"note: {finding}" for finding in report["notes"]]
+    told += [f"not used: {issue}" for issue in report["rejected"]]
+    told += [f"note: {issue}" for issue in report["notes"]]
     return told
 
 

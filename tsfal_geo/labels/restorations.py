@@ -14,7 +14,7 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.geopackage.connection import read_table, reading
 from tsfal_geo.labels.label_layers import read_label_file
 from tsfal_geo.labels.model import Label, LabelSnapshot, Scenes, label_keys
-from tsfal_geo.labels.validation import Context, Findings, decisions_in_order, in_order
+from tsfal_geo.labels.validation import Issues, ValidationContext, decisions_in_order, in_order
 
 _RESTORATION = re.compile(r"restore-(\d+)\.gpkg")
 WITHDRAWN = "CREATE TABLE withdrawn (key TEXT PRIMARY KEY NOT NULL)"
@@ -39,9 +39,9 @@ def apply_restoration(
     if path is not None:
         with reading(path) as connection:
             withdrawn = {str(row["key"]) for row in read_table(connection, "withdrawn")}
-        findings = Findings(path.name)
-        context = Context(scenes, classes, lambda _: None)
-        back, decided = read_label_file(path, context, findings)
+        issues = Issues(path.name)
+        context = ValidationContext(scenes, classes, lambda _: None)
+        back, decided = read_label_file(path, context, issues)
         labels = not_in(labels, label_keys(labels), withdrawn) + back
         decisions = [item for item in decisions if item.key not in withdrawn] + decided
     return LabelSnapshot(

@@ -15,9 +15,9 @@ from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import Rows
-from tsfal_geo.labels.model import SOURCES, STATUSES, Decision, Finding, Label, Scenes
-from tsfal_geo.raster.layer_crs import reproject, same_crs, scene_crs, to_pixels, turn, turned
+from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.labels.model import SOURCES, STATUSES, Decision, Issue, Label, Scenes
+from tsfal_geo.raster.layer_crs import flip_y, reproject, same_crs, scene_crs, stores_flipped_y, to_pixels
 from tsfal_geo.raster.scene import Scene
 
 
@@ -41,7 +41,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
 
 
-class Findings:
+class Issues:
     """Gathers what is to be reported of one file."""
 
     def __init__(self, file: str) -> None:
@@ -58,21 +58,21 @@ class Findings:
         self._noted.setdefault(reason, []).extend(fids)
 
     @property
-    def rejected(self) -> tuple[Finding, ...]:
+    def rejected(self) -> tuple[Issue, ...]:
         """What was rejected, by reason."""
         return self._gathered(self._rejected)
 
     @property
-    def notes(self) -> tuple[Finding, ...]:
+    def notes(self) -> tuple[Issue, ...]:
         """What was noted, by reason."""
         return self._gathered(self._noted)
 
-    def _gathered(self, found: dict[str, list[int]]) -> tuple[Finding, ...]:
-        return tuple(Finding(self.file, reason, tuple(fids)) for reason, fids in found.items())
+    def _gathered(self, found: dict[str, list[int]]) -> tuple[Issue, ...]:
+        return tuple(Issue(self.file, reason, tuple(fids)) for reason, fids in found.items())
 
 
 @dataclass(frozen=True)
-class Context:
+class ValidationContext:
     """What rows are checked against.
 
     Attributes:
@@ -88,51 +88,51 @@ class Context:
     author: str = ""
 
 
-def resolve_labels(rows: Rows, context: Context, findings: Findings) -> list[Label]:
+def resolve_labels(rows: LayerRows, context: ValidationContext, issues: Issues) -> list[Label]:
     """Labels of one layer; a row without a scene gives one for each scene that it touches."""
-    geometry = clean_geometries(rows, findings)
-    class_ids = _classes(rows, context, geometry, findings)
+    geometry = clean_geometries(rows, issues)
+    class_ids = _classes(rows, context, geometry, issues)
     usable = np.flatnonzero(class_ids >= 0)
-    placed = _places(rows, usable, context, findings)
+    placed = _places(rows, usable, context, issues)
     labels: list[Label] = []
     landed: set[int] = set()
     for scene_name, wanted in placed.items():
         scene = context.scenes[scene_name]
         indices = np.asarray(wanted)
-        moved, inside = _onto(scene, geometry[indices], rows, indices, findings)
+        moved, inside = _onto(scene, geometry[indices], rows, indices, issues)
         landed.update(indices[inside].tolist())
         labels += [
-            _label(rows, int(index), scene_name, int(class_ids[index]), shape, context, findings)
+            _label(rows, int(index), scene_name, int(class_ids[index]), shape, context, issues)
             for index, shape in zip(indices[inside], moved[inside], strict=True)
         ]
     outside = {int(index) for wanted in placed.values() for index in wanted} - landed
     for index in sorted(outside):
-        findings.reject("outside every scene", rows.fids[index])
+        issues.reject("outside every scene", rows.fids[index])
     return labels
 
 
-def clean_geometries(rows: Rows, findings: Findings) -> np.ndarray:
-    """Valid polygons and multipolygons; None (and a finding) for the others."""
+def clean_geometries(rows: LayerRows, issues: Issues) -> np.ndarray:
+    """Valid polygons and multipolygons; None (and a issue) for the others."""
     geometry = np.array(rows.geometry, dtype=object)
     fids = np.asarray(rows.fids, dtype=object)
-    findings_of = [(geometry == None, "no geometry, or an empty one")]  # noqa: E711
+    faults = [(geometry == None, "no geometry, or an empty one")]  # noqa: E711
     kinds = shapely.get_type_id(geometry)
     odd = ~np.isin(kinds, (_POLYGON, _MULTIPOLYGON, _COLLECTION, -1))
-    findings_of.append((odd, "not a polygon"))
-    infinite = ~findings_of[0][0] & ~np.isfinite(shapely.bounds(geometry)).all(axis=1)
-    findings_of.append((infinite & ~odd, "coordinates that are not numbers"))
-    for which, reason in findings_of:
+    faults.append((odd, "not a polygon"))
+    infinite = ~faults[0][0] & ~np.isfinite(shapely.bounds(geometry)).all(axis=1)
+    faults.append((infinite & ~odd, "coordinates that are not numbers"))
+    for which, reason in faults:
         if which.any():
-            findings.reject(reason, *fids[which])
+            issues.reject(reason, *fids[which])
             geometry[which] = None
     wrong = np.flatnonzero((geometry != None) & ~(shapely.is_valid(geometry) & (kinds != _COLLECTION)))  # noqa: E711
     for index in wrong:
         reason = shapely.is_valid_reason(geometry[index]).split("[")[0].lower()
         geometry[index] = repaired(geometry[index])
         if geometry[index] is None:
-            findings.reject(f"invalid and beyond repair ({reason})", rows.fids[index])
+            issues.reject(f"invalid and beyond repair ({reason})", rows.fids[index])
         else:
-            findings.note(f"invalid, repaired ({reason})", rows.fids[index])
+            issues.note(f"invalid, repaired ({reason})", rows.fids[index])
     return geometry
 
 
@@ -145,14 +145,14 @@ def repaired(geometry: shapely.Geometry) -> Polygon | MultiPolygon | None:
     return areas[0] if len(areas) == 1 else MultiPolygon(areas)
 
 
-def resolve_decisions(rows: Sequence[dict[str, object]], author: str, findings: Findings) -> list[Decision]:
+def resolve_decisions(rows: Sequence[dict[str, object]], author: str, issues: Issues) -> list[Decision]:
     """Decisions of one file."""
     decisions = []
     for position, row in enumerate(rows, start=1):
         fid = row.get("fid") or position
         status = row.get("status")
         if not row.get("qid") or status not in STATUSES:
-            findings.reject(f"a decision of status {status!r} on query {row.get('qid')!r}", int(str(fid)))
+            issues.reject(f"a decision of status {status!r} on query {row.get('qid')!r}", int(str(fid)))
             continue
         created = parse_time(row.get("created"))
         decisions.append(
@@ -187,7 +187,7 @@ def decisions_in_order(decisions: list[Decision]) -> tuple[Decision, ...]:
     return tuple(sorted(decisions, key=lambda item: (item.created, item.author, item.round, item.qid)))
 
 
-def _classes(rows: Rows, context: Context, geometry: np.ndarray, findings: Findings) -> np.ndarray:
+def _classes(rows: LayerRows, context: ValidationContext, geometry: np.ndarray, issues: Issues) -> np.ndarray:
     known = {int(value) for value in context.classes.ids}
     class_ids = np.full(len(rows.fids), -1, dtype=np.int64)
     for index, value in enumerate(rows.column("class_id")):
@@ -198,11 +198,13 @@ def _classes(rows: Rows, context: Context, geometry: np.ndarray, findings: Findi
             class_ids[index] = number
         else:
             reason = "no class" if value is None else f"unknown class {value!r}"
-            findings.reject(reason, rows.fids[index])
+            issues.reject(reason, rows.fids[index])
     return class_ids
 
 
-def _places(rows: Rows, usable: np.ndarray, context: Context, findings: Findings) -> dict[str, list[int]]:
+def _places(
+    rows: LayerRows, usable: np.ndarray, context: ValidationContext, issues: Issues
+) -> dict[str, list[int]]:
     """Indices of rows by the scene they may be on."""
     named, queries = rows.column("scene"), rows.column("qid")
     alike = [
@@ -212,15 +214,15 @@ def _places(rows: Rows, usable: np.ndarray, context: Context, findings: Findings
     for index in usable.tolist():
         name = named[index] or (context.query_scene(str(queries[index])) if queries[index] else None)
         if name is not None and name not in context.scenes:
-            findings.reject(f"unknown scene {name!r}", rows.fids[index])
+            issues.reject(f"unknown scene {name!r}", rows.fids[index])
         elif name is not None and name not in alike:
-            findings.reject(f"scene {name!r} and the layer differ in having a CRS", rows.fids[index])
+            issues.reject(f"scene {name!r} and the layer differ in having a CRS", rows.fids[index])
         elif name is not None:
             placed.setdefault(str(name), []).append(index)
         elif rows.crs is None and len(alike) > 1:
-            findings.reject("no scene named, and several have no CRS", rows.fids[index])
+            issues.reject("no scene named, and several have no CRS", rows.fids[index])
         elif not alike:
-            findings.reject(
+            issues.reject(
                 "the layer has no CRS" if rows.crs is None else "no scene has a CRS", rows.fids[index]
             )
         else:
@@ -230,40 +232,40 @@ def _places(rows: Rows, usable: np.ndarray, context: Context, findings: Findings
 
 
 def _onto(
-    scene: Scene, geometry: np.ndarray, rows: Rows, indices: np.ndarray, findings: Findings
+    scene: Scene, geometry: np.ndarray, rows: LayerRows, indices: np.ndarray, issues: Issues
 ) -> tuple[np.ndarray, np.ndarray]:
     """Geometries in the scene's CRS, and which of them touch the scene's pixels."""
     crs = scene_crs(scene)
     foreign = not same_crs(rows.crs, crs)
     if foreign and rows.crs is not None and crs is not None:
         geometry = reproject(geometry, rows.crs, crs)
-    elif turned(scene):
-        geometry = np.asarray(turn(geometry), dtype=object)
+    elif stores_flipped_y(scene):
+        geometry = np.asarray(flip_y(geometry), dtype=object)
     left, top, right, bottom = np.asarray(shapely.bounds(to_pixels(geometry, scene))).reshape(-1, 4).T
     inside = (right > 0) & (left < scene.width) & (bottom > 0) & (top < scene.height)
     if foreign and inside.any():
-        findings.note("in another CRS, reprojected", *(rows.fids[index] for index in indices[inside]))
+        issues.note("in another CRS, reprojected", *(rows.fids[index] for index in indices[inside]))
     thin = (np.floor(right - 0.5) < np.ceil(left - 0.5)) | (np.floor(bottom - 0.5) < np.ceil(top - 0.5))
     for index in indices[inside & thin]:
-        findings.note("covers no pixel's centre", rows.fids[index])
+        issues.note("covers no pixel's centre", rows.fids[index])
     return geometry, inside
 
 
 def _label(
-    rows: Rows,
+    rows: LayerRows,
     index: int,
     scene: str,
     class_id: int,
     geometry: Polygon | MultiPolygon,
-    context: Context,
-    findings: Findings,
+    context: ValidationContext,
+    issues: Issues,
 ) -> Label:
     fid = rows.fids[index]
     created = parse_time(rows.column("created")[index])
     if created is None:
-        findings.note("no time; taken as the oldest", fid)
+        issues.note("no time; taken as the oldest", fid)
     elif created > datetime.now(UTC) + timedelta(days=1):
-        findings.note("a time in the future", fid)
+        issues.note("a time in the future", fid)
     qid, source = rows.column("qid")[index], rows.column("source")[index]
     return Label(
         scene=scene,
@@ -274,7 +276,7 @@ def _label(
         author=str(rows.column("author")[index] or context.author),
         created=created or EPOCH,
         source=str(source) if source in SOURCES else "drawn",
-        file=findings.file,
+        file=issues.file,
         fid=fid,
     )
 

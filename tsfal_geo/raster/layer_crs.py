@@ -2,7 +2,7 @@
 
 A layer has one CRS, so a store has one layer for each CRS of its scenes: a polygon then never leaves its
 scene's CRS and rasterises to the very pixels that it was made from. A scene without georeference is shown by
-QGIS with x = column and y = -row; labels of such scenes are stored so, and turned when they are read.
+QGIS with x = column and y = -row; labels of such scenes are stored so, and flipped when they are read.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ def writing_without_crs() -> Iterator[None]:
         yield
 
 
-def turned(scene: Scene) -> bool:
+def stores_flipped_y(scene: Scene) -> bool:
     """Whether the store holds the scene's geometries with y = -row."""
     return scene.grid.crs is None and bool(scene.grid.affine == Affine.identity())
 
 
-def turn[T](geometry: T) -> T:
+def flip_y[T](geometry: T) -> T:
     """Negate y, exactly; its own inverse."""
-    turned_geometry: T = shapely.transform(geometry, lambda points: points * np.array([1.0, -1.0]))
-    return turned_geometry
+    flipped: T = shapely.transform(geometry, lambda points: points * np.array([1.0, -1.0]))
+    return flipped
 
 
 def to_pixels[T](geometry: T, scene: Scene) -> T:

@@ -15,7 +15,7 @@ from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS
-from tsfal_geo.labels.model import Label, by_layer, stamp, stored
+from tsfal_geo.labels.model import Label, by_layer, stamp, stored_geometries
 from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import layer_crs, to_pixels, writing_without_crs
@@ -172,4 +172,4 @@ def _frame(
         "created": [stamp(label.created) for label in labels],
         "source": [label.source for label in labels],
     }
-    return geopandas.GeoDataFrame(columns, geometry=list(stored(labels, scenes)), crs=crs)
+    return geopandas.GeoDataFrame(columns, geometry=list(stored_geometries(labels, scenes)), crs=crs)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import Rows
+from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.labels.exchange.vector import PARQUET, RASTER, VECTOR, ImportOptions, _text, read_vector
-from tsfal_geo.labels.model import Finding, Label
+from tsfal_geo.labels.model import Issue, Label
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Context, Findings, resolve_labels
+from tsfal_geo.labels.validation import Issues, ValidationContext, resolve_labels
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Imported:
 
     labels: tuple[Label, ...]
     left_out: int
-    rejected: tuple[Finding, ...]
-    notes: tuple[Finding, ...]
+    rejected: tuple[Issue, ...]
+    notes: tuple[Issue, ...]
     kept: str = ""
 
 
@@ -57,14 +57,16 @@ def import_labels(store: LabelStore, path: Path, options: ImportOptions) -> Impo
         raise LabelError(f"{path}: found {suffix or 'no suffix'}, expected one of {known}")
     kept_rows, left_out = match_classes(rows, store.classes, options, path)
     author = options.author or path.stem
-    findings = Findings(path.name)
-    context = Context(store.scenes, store.classes, store.scene_of_query(), author)
-    labels = [replace(item, source="imported") for item in resolve_labels(kept_rows, context, findings)]
+    issues = Issues(path.name)
+    context = ValidationContext(store.scenes, store.classes, store.scene_of_query(), author)
+    labels = [replace(item, source="imported") for item in resolve_labels(kept_rows, context, issues)]
     kept = store.add_import(author, labels) if labels else ""
-    return Imported(tuple(labels), left_out, findings.rejected, findings.notes, kept)
+    return Imported(tuple(labels), left_out, issues.rejected, issues.notes, kept)
 
 
-def match_classes(rows: Rows, classes: ClassMap, options: ImportOptions, path: Path) -> tuple[Rows, int]:
+def match_classes(
+    rows: LayerRows, classes: ClassMap, options: ImportOptions, path: Path
+) -> tuple[LayerRows, int]:
     """Rows with class ids; those that the mapping leaves out are counted.
 
     A value is looked up in the mapping, then among the class ids, then among the names.

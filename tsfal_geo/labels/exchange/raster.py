@@ -11,10 +11,10 @@ from rasterio.windows import Window
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import Rows
+from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.polygonise import class_polygons
-from tsfal_geo.raster.layer_crs import turn
+from tsfal_geo.raster.layer_crs import flip_y
 from tsfal_geo.raster.scene import grid_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BAND_ROWS = 4096
 
 
-def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> Rows:
+def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> LayerRows:
     """The regions of a class raster; its nodata value and 255 are no label.
 
     Raises:
@@ -53,11 +53,11 @@ def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> Rows:
     geometry = np.array(shapes, dtype=object)
     in_pixels = grid.crs is None and grid.affine.is_identity
     count = len(values)
-    return Rows(
+    return LayerRows(
         layer=path.stem,
         crs=None if grid.crs is None else grid.crs.proj,
         fids=list(range(1, count + 1)),
-        geometry=np.asarray(turn(geometry), dtype=object) if in_pixels else geometry,
+        geometry=np.asarray(flip_y(geometry), dtype=object) if in_pixels else geometry,
         columns={
             "class_id": values,
             "created": [now()] * count,

@@ -14,7 +14,7 @@ import numpy as np
 import pyproj
 
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import Rows
+from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.geopackage.tables import quote
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.schema import LABEL_COLUMNS
@@ -51,7 +51,7 @@ class ImportOptions:
     crs: str | None = None
 
 
-def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> Rows:
+def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> LayerRows:
     """The rows of a vector file, their class still as it stands in the column ``class_id``."""
     frame = _frame(path, options.layer)
     field_name = _class_field(frame, path, options.field)
@@ -69,7 +69,7 @@ def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> Rows:
     crs = _crs(frame, path, store, options)
     if options.scene is not None:
         columns["scene"] = [options.scene] * len(frame)
-    return Rows(
+    return LayerRows(
         layer=options.layer or path.stem,
         crs=crs,
         fids=[int(value) for value in frame.index],
