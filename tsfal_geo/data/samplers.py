@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 from torchgeo.samplers import GeoSampler
 
@@ -107,11 +108,13 @@ class Stream:
     def seeds(self, step: int) -> list[int]:
         """A seed for each item of the batch, for its augmentation; fits int64."""
         words = [self.seed, zlib.crc32(self.name.encode()), step, self.rank]
-        return (np.random.SeedSequence(words).generate_state(self.batch, np.uint64) >> np.uint64(1)).tolist()
+        states = np.random.SeedSequence(words).generate_state(self.batch, np.uint64)
+        seeds: list[int] = (states >> np.uint64(1)).tolist()
+        return seeds
 
 
 @lru_cache(maxsize=16)
-def _epoch_order(seed: int, name: str, epoch: int, items: int | tuple[float, ...]) -> np.ndarray:
+def _epoch_order(seed: int, name: str, epoch: int, items: int | tuple[float, ...]) -> NDArray[np.int64]:
     generator = np.random.default_rng([seed, zlib.crc32(name.encode()), epoch])
     if isinstance(items, int):
         return generator.permutation(items)
@@ -120,7 +123,8 @@ def _epoch_order(seed: int, name: str, epoch: int, items: int | tuple[float, ...
     count = _length(items)
     # Steps of at least 1, which no share exceeds: no item is met twice.
     marks = (generator.random() + np.arange(count)) * ends[-1] / count
-    return order[np.searchsorted(ends, marks, side="right").clip(max=len(items) - 1)]
+    positions = np.searchsorted(ends, marks, side="right").clip(max=len(items) - 1)
+    return np.asarray(order[positions])
 
 
 @lru_cache(maxsize=16)

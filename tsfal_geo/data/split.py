@@ -130,11 +130,11 @@ def _draw(
 ) -> list[int]:
     wanted = counts[pool].sum(axis=0) > 0
     for _ in range(_DRAWS):
-        drawn = generator.choice(pool, size=number, replace=False)
+        drawn: list[int] = generator.choice(pool, size=number, replace=False).tolist()
         if (counts[drawn].sum(axis=0) > 0)[wanted].all():
-            return drawn.tolist()
+            return drawn
     covering = _cover(counts, pool, wanted)
-    rest = [index for index in drawn.tolist() if index not in covering]
+    rest = [index for index in drawn if index not in covering]
     result = covering + rest[: max(0, number - len(covering))]
     warnings.warn(
         f"{_DRAWS} draws of {number} from {len(pool)} chips missed a class; "

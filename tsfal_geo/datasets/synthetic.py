@@ -24,7 +24,7 @@ def synthetic_ids(shape: tuple[int, int], classes: ClassMap, seed: tuple[int, ..
     for number in rng.permutation(len(classes)):
         y, x = int(rng.integers(0, height - _BLOCK)), int(rng.integers(0, width - _BLOCK))
         index[y : y + _BLOCK, x : x + _BLOCK] = number
-    return classes.ids[index]
+    return np.asarray(classes.ids[index])
 
 
 def synthetic_picture(ids: NDArray[np.uint8], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:

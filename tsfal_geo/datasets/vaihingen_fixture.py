@@ -98,7 +98,7 @@ def _blobs(
 
 def _heights(rng: np.random.Generator, classes: NDArray[np.uint8]) -> NDArray[np.float32]:
     rough = ndimage.gaussian_filter(rng.standard_normal(classes.shape), 1) * (classes == _TREE) * 3
-    return np.maximum(_TALL[classes] + rough, 0).astype(np.float32)
+    return np.asarray(np.maximum(_TALL[classes] + rough, 0), np.float32)
 
 
 def _slope(shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -112,7 +112,7 @@ def _picture(
     uneven = ndimage.gaussian_filter(rng.standard_normal(classes.shape), 8) * 8 * 12
     shade = np.where(np.roll(tall, (2, 2), (0, 1)) > tall + 2, 0.55, 1.0)
     bands = (_LOOKS[classes].transpose(2, 0, 1) + uneven) * shade
-    return np.clip(bands + rng.normal(0, 8, bands.shape), 1, 255).astype(np.uint8)
+    return np.asarray(np.clip(bands + rng.normal(0, 8, bands.shape), 1, 255)).astype(np.uint8)
 
 
 def _boundary(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -90,9 +90,9 @@ class LabelDecoder:
 
     def _ids(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         if values.dtype == np.uint8:
-            return self._table[values]
+            return np.asarray(self._table[values])
         held = np.greater_equal(values, 0) & np.less_equal(values, IGNORE)
-        labels = self._table[np.where(held, values, 0).astype(np.uint8)]
+        labels: NDArray[np.uint8] = self._table[np.where(held, values, 0).astype(np.uint8)]
         labels[~held] = UNKNOWN
         if self._nodata is not None:
             labels[values == self._nodata] = IGNORE
@@ -100,7 +100,7 @@ class LabelDecoder:
 
     def _colours(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         red, green, blue = (band.astype(np.uint32) for band in values[:3])
-        labels = self._table[red << 16 | green << 8 | blue]
+        labels: NDArray[np.uint8] = self._table[red << 16 | green << 8 | blue]
         if self._nodata is not None:
             labels[(values[:3] == self._nodata).all(0)] = IGNORE
         return labels
