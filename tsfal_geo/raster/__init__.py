@@ -1,1 +1,1 @@
-"""Rasters without torch: discovery, windows, label decoding, writing."""
+"""Rasters, without torch: discovery of scenes, reading of windows, decoding of labels, writing of maps."""

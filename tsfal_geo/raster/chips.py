@@ -76,21 +76,35 @@ class Chip:
 
 
 def chip_grid(height: int, width: int, size: int, edge: Edge) -> list[tuple[int, int, int, int]]:
-    """Cut ``height`` × ``width`` pixels into ⌈height/size⌉ · ⌈width/size⌉ chips, row by row.
+    """Cut a raster into ⌈height/size⌉ · ⌈width/size⌉ chips, row by row.
 
-    ``shift`` moves the last row and column back into the scene (the chips of the paper's Vaihingen
-    protocol: 233 / 111 / 398); ``pad`` lets them hang over its edge. A scene smaller than a chip is one
-    chip that hangs over.
+    A raster smaller than a chip is one chip that hangs over its edge.
+
+    Args:
+        height: rows of the raster.
+        width: columns of the raster.
+        size: pixels a side of a chip.
+        edge: ``shift`` moves the last row and column of chips back into the raster, as the paper's Vaihingen
+            protocol does; ``pad`` lets them hang over.
 
     Returns:
-        (row, col, y, x) of every chip.
+        (row, col, y, x) of every chip: its place in the grid of chips, then its first pixel.
     """
     rows, cols = _starts(height, size, edge), _starts(width, size, edge)
     return [(row, col, y, x) for row, y in enumerate(rows) for col, x in enumerate(cols)]
 
 
 def scene_chips(scenes: Sequence[Scene], size: int, edge: Edge) -> list[Chip]:
-    """Every chip of every scene, in the order of scenes, then row by row."""
+    """Cut scenes into chips.
+
+    Args:
+        scenes: the scenes.
+        size: pixels a side of a chip.
+        edge: as for `chip_grid`.
+
+    Returns:
+        Every chip, in the order of the scenes, then row by row.
+    """
     return [
         Chip(index, row, col, y, x, size)
         for index, scene in enumerate(scenes)
@@ -99,10 +113,18 @@ def scene_chips(scenes: Sequence[Scene], size: int, edge: Edge) -> list[Chip]:
 
 
 def owned_part(chip: Chip, height: int, width: int) -> tuple[slice, slice]:
-    """Rows and columns of a chip's own array that no earlier chip of its scene holds.
+    """Find the part of a chip that no earlier chip of its scene holds.
 
     Chips of the last row and column are shifted back over their neighbours. Giving every pixel to the first
-    chip that holds it makes the chips a partition of the scene: no pixel is asked or counted twice.
+    chip that holds it makes the chips a partition of the scene: no pixel is queried or counted twice.
+
+    Args:
+        chip: a chip of the scene's grid of chips.
+        height: rows of the scene.
+        width: columns of the scene.
+
+    Returns:
+        Rows and columns in the chip's own array.
     """
     top, left = chip.row * chip.size - chip.y, chip.col * chip.size - chip.x
     bottom, right = min(chip.size, height - chip.y), min(chip.size, width - chip.x)

@@ -1,4 +1,4 @@
-"""Finding the scenes of a folder, and what is wrong with them."""
+"""Discovery of the scenes of a folder, and of the problems of its files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tsfal_geo.raster.vrt import local_sources
 
 @dataclass
 class Survey:
-    """Everything found in a folder.
+    """Everything that a folder holds.
 
     Attributes:
-        folder: where.
-        scenes: the usable ones, sorted by name.
-        problems: file → why it cannot be used; one line each.
-        warnings: what was found but is not used, one line each.
+        folder: the folder.
+        scenes: usable scenes, sorted by name.
+        problems: file → the reason why it cannot be used, on one line.
+        warnings: one line for each file, or kind of file, that is not used.
     """
 
     folder: Path
@@ -35,15 +35,24 @@ class RasterWarning(UserWarning):
 
 
 def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
-    """The scenes of a folder, sorted by name; `tsfal_geo.raster.naming.RULES` says what is looked for where.
+    """Discover the scenes of a folder; `tsfal_geo.raster.naming.RULES` are the rules on names.
+
+    Files that are not used are reported as `RasterWarning`.
 
     Args:
         folder: holds orthophotos, or ``images/``, ``dsm/``, ``labels/``.
         require_labels: every scene must have a label file.
 
+    Returns:
+        The scenes, sorted by name.
+
     Raises:
-        RasterError: no such folder, no orthophoto, or one that cannot be used; DSMs or labels that could
-            belong to several scenes, or to none while a scene goes without.
+        RasterError: there is no such folder, no orthophoto, or one that cannot be used; or a DSM or label
+            file could belong to several scenes, or to none while a scene has none.
+
+    Example:
+        >>> [scene.name for scene in discover(Path("rasters"))]  # doctest: +SKIP
+        ['area1', 'area3']
     """
     found = survey(folder)
     if found.problems:
@@ -62,10 +71,16 @@ def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
 
 
 def survey(folder: Path) -> Survey:
-    """Look at every file of a folder by name and header, reading no pixels but a few of alpha bands.
+    """List the files of a folder by name and header; no pixels are read but some of alpha bands.
+
+    Args:
+        folder: as for `discover`.
+
+    Returns:
+        Usable scenes, and the problems of the others.
 
     Raises:
-        RasterError: no such folder, or no orthophoto in it.
+        RasterError: there is no such folder, or no orthophoto in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -110,7 +125,7 @@ def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
 
 
 def _without_parts(result: Survey, pool: list[Path]) -> list[Path]:
-    """Without the files that a VRT beside them is made of: they would count twice."""
+    """Leave out the files that a VRT beside them mosaics: they would count twice."""
     mosaic_of: dict[Path, Path] = {}
     for path in pool:
         if path.suffix.lower() == ".vrt":
@@ -127,7 +142,7 @@ def _without_parts(result: Survey, pool: list[Path]) -> list[Path]:
 def _companions(
     result: Survey, names: tuple[str, ...], suffixes: tuple[str, ...], pool: list[Path]
 ) -> list[Path]:
-    """The files of the first of the folders that exists; else those whose names say what they are."""
+    """The files of the first existing folder of ``names``, else ``pool``, whose roles the names tell."""
     home = next((result.folder / name for name in names if (result.folder / name).is_dir()), None)
     if home is None:
         return pool

@@ -1,4 +1,4 @@
-"""Opening rasters: allowed formats only, bounded caches, errors that name the file."""
+"""Opening of rasters: allowed formats only, bounded caches, errors that name the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIGNATURES = {
     b"\x89PNG": "PNG",
     b"BM": "BMP",
 }
-"""First bytes of the formats that are read, besides VRTs of them. Others may reach beyond their own file."""
+"""First bytes of the allowed formats; VRTs of such files are allowed too. Others may open further files."""
 
 _MAX_OPEN = 128
 
@@ -39,8 +39,14 @@ _MAX_OPEN = 128
 def open_raster(path: Path) -> DatasetReader:
     """Open a raster for reading.
 
+    Args:
+        path: a GeoTIFF, COG, JPEG, PNG or BMP, or a VRT of such files.
+
+    Returns:
+        The open file; the caller closes it.
+
     Raises:
-        RasterError: missing, damaged, or of a format that is not on the list.
+        RasterError: the file is missing or damaged, or its format is not allowed.
     """
     driver = _driver(path)
     try:
@@ -55,7 +61,17 @@ def open_raster(path: Path) -> DatasetReader:
 
 
 def size_on_disk(path: Path) -> int | None:
-    """Bytes of a file, with a VRT's sources; None where some are elsewhere."""
+    """Measure a raster's files.
+
+    Args:
+        path: the raster.
+
+    Returns:
+        Bytes, those of a VRT's sources included; None if a source is remote.
+
+    Raises:
+        RasterError: the file cannot be opened, or is no allowed format.
+    """
     if _driver(path) != "VRT":
         return path.stat().st_size
     found = vrt.sources(path)
@@ -102,7 +118,14 @@ def _by_signature(start: bytes) -> str | None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn a failed read inside the block into a `RasterError` that names the file."""
+    """Turn a failed read inside the block into an error that names the file.
+
+    Args:
+        path: the file that the block reads.
+
+    Raises:
+        RasterError: rasterio could not read.
+    """
     try:
         yield
     except RasterioError as error:
@@ -118,10 +141,14 @@ def _reason(error: BaseException) -> str:
 
 
 class FileHandles:
-    """Open files, the most recently used ones kept; each process and thread has its own.
+    """Cache of open files, of which the least recently used are closed first.
 
-    GDAL handles must be shared neither between threads nor across a fork. Handles inherited by a fork are
-    forgotten, not closed: the parent still reads with them. Pickling drops them all.
+    GDAL handles must be shared neither between threads nor across a fork, so each thread and process opens
+    its own. A forked process forgets the inherited handles without closing them: the parent still reads with
+    them. Pickling drops all handles.
+
+    Args:
+        limit: files that a thread keeps open.
     """
 
     def __init__(self, limit: int = _MAX_OPEN) -> None:
@@ -133,7 +160,17 @@ class FileHandles:
         self._local = threading.local()
 
     def get(self, path: Path) -> DatasetReader:
-        """The open file, opened now if need be."""
+        """Get an open file, and open it if it is not open yet.
+
+        Args:
+            path: a raster.
+
+        Returns:
+            The open file; the cache closes it.
+
+        Raises:
+            RasterError: as `open_raster`.
+        """
         if self._pid != os.getpid():
             self._inherited = self._local
             self._reset()

@@ -1,4 +1,4 @@
-"""What a person wants to know of a folder of rasters before training: nodata, DSM, labels, what is wrong."""
+"""Report on a folder of rasters before training: nodata, surface models, labels, problems."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ _SAMPLES, _SAMPLE_SIDE = 8, 256
 
 @dataclass(frozen=True)
 class SceneReport:
-    """One scene, looked at.
+    """Report on one scene.
 
     Attributes:
         scene: the scene.
-        nodata_share: share of pixels without measurements, 0 to 1; None where the file cannot be read.
-        sampled: the share was estimated from windows, not counted.
-        pixel_size: metres (of a transform without CRS: its units); None without georeference.
-        problem: why the scene cannot be used; one line.
+        nodata_share: share of the pixels without measurements, 0 to 1; None if the file cannot be read.
+        sampled: True if the share is estimated from windows, not counted.
+        pixel_size: side of a pixel in metres, or in the units of a transform without CRS; None without a
+            georeference.
+        problem: the reason why the scene cannot be used, on one line.
     """
 
     scene: Scene
@@ -43,7 +44,14 @@ class SceneReport:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """A folder, looked at: what was found, each scene, the classes and where they come from."""
+    """Report on a folder.
+
+    Attributes:
+        survey: the files of the folder.
+        scenes: reports on its usable scenes, sorted by name.
+        classes: the class map; None without labels.
+        class_source: origin of the class map, in words.
+    """
 
     survey: Survey
     scenes: tuple[SceneReport, ...]
@@ -57,17 +65,20 @@ def inspect_folder(
     classes: ClassMap | None = None,
     ignore_ids: tuple[int, ...] = (),
 ) -> FolderReport:
-    """Look at every scene of a folder: headers, pixels (small scenes whole, large ones in samples), labels.
+    """Inspect the scenes of a folder: headers, labels, and pixels (of large scenes, samples).
 
     Args:
         folder: as for `tsfal_geo.raster.discovery.discover`.
-        bands: 1-based numbers that are meant to be used; None for all.
-        classes: the configured class map; None: what the label files bring along, else Vaihingen's.
-        ignore_ids: ids that are no class, where ``classes`` is None.
+        bands: 1-based numbers of the bands that a training will use; None for all.
+        classes: the configured class map; None for the classes of the label files, else Vaihingen's.
+        ignore_ids: ids that mean no class, if ``classes`` is None.
+
+    Returns:
+        The report.
 
     Raises:
-        RasterError: no such folder, or no orthophoto in it.
-        LabelError: label files that contradict each other.
+        RasterError: there is no such folder, or no orthophoto in it.
+        LabelError: two label files give one id different names.
     """
     found = survey(folder)
     source = "the configuration"

@@ -1,4 +1,4 @@
-"""Reading a file's header into a scene, and refusing what no honest reader can use."""
+"""Reading of a file's header into a scene; files that cannot be read correctly are refused."""
 
 from __future__ import annotations
 
@@ -23,9 +23,17 @@ _OPAQUE_SHARE = 0.9
 def read_scene(path: Path, dsm: Path | None = None, labels: Path | None = None) -> Scene:
     """Open an orthophoto and describe it.
 
+    Args:
+        path: the orthophoto.
+        dsm: its surface model; not opened.
+        labels: its label raster; not opened.
+
+    Returns:
+        The scene.
+
     Raises:
-        RasterError: a file that cannot be opened, has no transform but only GCPs or RPCs, a palette, bands
-            of mixed or complex type, or a header that cannot be true.
+        RasterError: the file cannot be opened, is located by ground control points or RPCs only, has a
+            palette or bands of mixed or complex type, or its header is implausible.
     """
     with open_raster(path) as dataset:
         check_size(path, dataset)
@@ -48,7 +56,15 @@ def read_scene(path: Path, dsm: Path | None = None, labels: Path | None = None) 
 
 
 def check_size(path: Path, dataset: DatasetReader) -> None:
-    """Refuse headers that declare absurdly more than the file can hold (a damaged or malicious file)."""
+    """Refuse a header that declares far more pixels than the file can hold: it is damaged or malicious.
+
+    Args:
+        path: the file.
+        dataset: the same file, open.
+
+    Raises:
+        RasterError: the declared size or the blocks are implausibly large.
+    """
     item = np.dtype(dataset.dtypes[0]).itemsize
     declared = dataset.width * dataset.height * dataset.count * item
     on_disk = size_on_disk(path)
@@ -99,10 +115,10 @@ def _check_georeference(path: Path, dataset: DatasetReader) -> None:
 
 
 def _real_alpha(path: Path, dataset: DatasetReader) -> int | None:
-    """The alpha band, if it is one.
+    """The number of the band that is declared alpha, if it holds opacity.
 
-    Four-band orthophotos often declare near infrared as alpha. Opacity is all or nothing but for a few edge
-    pixels; near infrared is not. Blocks spread over the raster tell them apart.
+    Four-band orthophotos often declare near infrared as alpha. Opacity is 0 or the largest value except at
+    edges, near infrared is not; blocks spread over the raster tell the two apart.
     """
     declared = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
     if not declared:

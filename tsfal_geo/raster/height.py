@@ -1,8 +1,9 @@
-"""Heights above the local ground, from a digital surface model on any grid.
+"""Heights above the local ground, from a digital surface model (DSM) on any grid.
 
-The ground is a coarse surface of the whole DSM: cells of about 2 m, single pits removed by a median, then a
-grey opening over about 60 m, wider than most buildings and their blocks, and a smoothing. It is computed
-once per scene and process, before any window is read, so heights do not depend on how windows are cut.
+The ground is a coarse surface, made in four steps: means over cells of about 2 m, a median that removes
+single pits, a grey opening over about 60 m, which is wider than most buildings, and a smoothing. Each process
+computes the ground of the entire DSM before it reads the first window, so heights do not depend on the
+windows.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class HeightModel:
     Args:
         grid: the scene's grid.
         dsm: the surface model; one band on any grid, nodata allowed.
-        handles: where open files are kept.
+        handles: cache of open files.
 
     Raises:
-        RasterError: a DSM of several bands, or one that does not lie under the scene.
+        RasterError: the DSM has several bands, or covers less than half of the scene.
     """
 
     def __init__(self, grid: GeoBox, dsm: Path, handles: FileHandles) -> None:
@@ -55,7 +56,17 @@ class HeightModel:
         self._ground: NDArray[np.float32] | None = None
 
     def read(self, window: Window) -> NDArray[np.float32]:
-        """Heights of a window inside the scene, (height, width) float32, 0 where the DSM has no value."""
+        """Read a window inside the scene.
+
+        Args:
+            window: columns and rows of the scene, as rasterio counts them.
+
+        Returns:
+            (height, width) float32, in the DSM's units; 0 where the DSM has no value.
+
+        Raises:
+            RasterError: a block of the DSM cannot be read, or the DSM holds no elevation.
+        """
         if self._same_grid:
             heights = self._above_ground(window)
         else:
@@ -78,7 +89,15 @@ class HeightModel:
 
 
 def elevations(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
-    """As float32 with NaN for nodata, also for the undeclared sort: what no place on Earth has."""
+    """Mark nodata in elevations.
+
+    Args:
+        values: (height, width), metres.
+        nodata: the declared value, or None.
+
+    Returns:
+        float32, NaN for the declared value and for elevations that no place on Earth has.
+    """
     result = values.astype(np.float32)
     impossible = (result < _LOWEST) | (result > _HIGHEST)
     if nodata is not None:
@@ -88,7 +107,18 @@ def elevations(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.
 
 
 def ground_surface(dataset: DatasetReader, factor: int) -> NDArray[np.float32]:
-    """The coarse ground of a DSM, one cell for ``factor`` × ``factor`` pixels, float32 without NaN."""
+    """Compute the coarse ground under a DSM.
+
+    Args:
+        dataset: the DSM, open.
+        factor: pixels a side of a cell of the ground.
+
+    Returns:
+        (⌈height/factor⌉, ⌈width/factor⌉) float32 without NaN.
+
+    Raises:
+        RasterError: the DSM holds no elevation, or a block cannot be read.
+    """
     cells = _cells(dataset, factor)
     if np.isnan(cells).all():
         raise RasterError(f"{dataset.name} holds no elevation at all; expected a DSM with values")
@@ -136,7 +166,15 @@ def _filled(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def same_grid(grid: GeoBox, other: GeoBox) -> bool:
-    """Whether two grids have the same shape and coincide within a thousandth of a pixel."""
+    """Compare two grids.
+
+    Args:
+        grid: a raster's grid.
+        other: another raster's grid, in any CRS.
+
+    Returns:
+        True if the shapes are equal, and the pixels coincide within a thousandth of a pixel.
+    """
     if grid.shape != other.shape:
         return False
     rows, cols = np.array([[0.0], [grid.height - 1]]), np.array([[0.0, grid.width - 1]])
@@ -145,7 +183,7 @@ def same_grid(grid: GeoBox, other: GeoBox) -> bool:
 
 
 def _placed(grid: GeoBox, dsm_grid: GeoBox, dsm: Path) -> GeoBox:
-    """The DSM's grid; the scene's own where either has no georeference and the sizes are the same."""
+    """The DSM's grid; the scene's own if one of them has no georeference and the sizes agree."""
     if _unlocated(grid) or _unlocated(dsm_grid):
         if grid.shape != dsm_grid.shape:
             raise RasterError(

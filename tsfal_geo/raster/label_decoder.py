@@ -1,4 +1,4 @@
-"""One label file: its grid, and the tables that turn its ids, palette or colours into class indices."""
+"""Decoding of one label file: tables from ids, palette or colours to class indices, and its grid."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tsfal_geo.raster.files import reading
 from tsfal_geo.raster.scene import Scene
 
 UNKNOWN = 254
-"""What a `LabelDecoder` gives for values that the class map does not hold; class maps have no such index."""
+"""Index of values that the class map does not hold; a class map has at most 254 classes, 0 to 253."""
 
 _STRIP_ROWS = 1024
 
 
 class LabelDecoder:
-    """Turns the bands of one label file into class indices.
+    """Decoder of the bands of one label file to class indices.
 
-    A single band is read by its ids; by its palette's colours where at least half of the class map's colours
-    (and two at least) stand in the palette under other ids than the class map's, as in pictures whose
-    palette was made from their colours.
+    A single band is decoded by its ids, or by the colours of its palette. The palette decides if it holds at
+    least half of the class map's colours, at least two, and not under the class map's ids: as in pictures
+    whose palette was made from their colours.
 
     Args:
         path: the label file, for messages.
@@ -39,7 +39,7 @@ class LabelDecoder:
         classes: the class map.
 
     Raises:
-        LabelError: a type or number of bands that cannot hold labels.
+        LabelError: the type or the number of bands cannot hold labels.
     """
 
     def __init__(self, path: Path, dataset: DatasetReader, classes: ClassMap) -> None:
@@ -52,13 +52,13 @@ class LabelDecoder:
         self._table = _rgb_table(classes) if self.by_colour else _band_table(dataset, classes)
 
     def __call__(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Decode.
+        """Decode a window.
 
         Args:
-            values: all bands of a window, (bands, height, width).
+            values: (bands, height, width), all bands of the file.
 
         Returns:
-            (height, width) uint8: class indices, 255 for ignore, `UNKNOWN` for what the map does not hold.
+            (height, width) uint8: class indices; 255 for ignored pixels, `UNKNOWN` for values out of the map.
         """
         labels = self._colours(values) if self.by_colour else self._ids(values[0])
         if values.shape[0] in (2, 4):
@@ -66,14 +66,30 @@ class LabelDecoder:
         return labels
 
     def unknown(self, values: NDArray[np.generic], labels: NDArray[np.uint8]) -> Counter[tuple[int, ...]]:
-        """Count the values that came out as `UNKNOWN`: (id,) or (red, green, blue) → pixels."""
+        """Count the values that the class map does not hold.
+
+        Args:
+            values: (bands, height, width).
+            labels: (height, width) uint8, decoded from ``values``.
+
+        Returns:
+            (id,) or (red, green, blue) → number of pixels.
+        """
         bands = values[: 3 if self.by_colour else 1, labels == UNKNOWN]
         found, counts = np.unique(bands, axis=1, return_counts=True)
         keys = (tuple(int(v) for v in column) for column in found.T)
         return Counter(dict(zip(keys, counts.tolist(), strict=True)))
 
     def error(self, unknown: Counter[tuple[int, ...]], where: str = "") -> LabelError:
-        """The error that tells a person which values are unknown and what the class map holds."""
+        """Make the error for values that the class map does not hold.
+
+        Args:
+            unknown: the values, as `unknown` counts them.
+            where: place in the file, for the message.
+
+        Returns:
+            The error; it names the commonest value and the classes of the map.
+        """
         value, count = unknown.most_common(1)[0]
         what = f"colour {value}" if self.by_colour else f"id {value[0]}"
         more = f" (and {len(unknown) - 1} more unknown values)" if len(unknown) > 1 else ""
@@ -160,7 +176,14 @@ def _uses_palette(colours: dict[int, Colour], classes: ClassMap) -> bool:
 
 
 def palette(dataset: DatasetReader) -> dict[int, Colour]:
-    """The colour table of a single-band file; empty where there is none or it is a mere grey ramp."""
+    """Read the colour table of a label file.
+
+    Args:
+        dataset: the file, open.
+
+    Returns:
+        Id → colour; empty for several bands, without a table, and for a grey ramp.
+    """
     if dataset.count != 1 or dataset.colorinterp[0] != ColorInterp.palette:
         return {}
     table = {value: (c[0], c[1], c[2]) for value, c in dataset.colormap(1).items() if 0 <= value < IGNORE}
@@ -168,7 +191,16 @@ def palette(dataset: DatasetReader) -> dict[int, Colour]:
 
 
 def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
-    """Raise `LabelError` unless the label file lies on its scene's grid to within half a pixel."""
+    """Compare the grids of a label file and its scene, to within half a pixel.
+
+    Args:
+        scene: the scene.
+        path: the label file, for messages.
+        dataset: the same file, open.
+
+    Raises:
+        LabelError: another size, another CRS, or shifted by half a pixel or more.
+    """
     if (dataset.height, dataset.width) != scene.shape:
         raise LabelError(
             f"{path} has {dataset.width}x{dataset.height} pixels, its scene {scene.path.name} has "
@@ -194,12 +226,23 @@ def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
 
 
 def _epsg(crs: Any) -> int | None:
-    """The code of a CRS without its heights; None where there is none."""
+    """The EPSG code of a CRS without its heights, or None."""
     return pyproj.CRS.from_wkt(crs.to_wkt()).to_2d().to_epsg() if crs else None
 
 
 def row_strips(path: Path, dataset: DatasetReader) -> Iterator[NDArray[np.generic]]:
-    """All bands of the whole file, a band of rows at a time."""
+    """Read a file in strips of rows.
+
+    Args:
+        path: the file, for messages.
+        dataset: the same file, open.
+
+    Yields:
+        (bands, rows, width) from the top to the bottom.
+
+    Raises:
+        RasterError: a block cannot be read.
+    """
     for top in range(0, dataset.height, _STRIP_ROWS):
         window = Window(0, top, dataset.width, min(_STRIP_ROWS, dataset.height - top))
         with reading(path):

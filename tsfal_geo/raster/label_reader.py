@@ -1,7 +1,7 @@
-"""Labels of scenes: decoding label files to class indices, never guessing.
+"""Reading of labels: windows of label files, decoded to class indices.
 
 A label file has its scene's grid and holds class ids (one band, with or without a palette) or colours (three
-bands; a fourth is alpha). What the class map does not hold is an error, never class 0.
+bands; a fourth is alpha). A value that the class map does not hold is an error, never class 0.
 """
 
 from __future__ import annotations
@@ -23,18 +23,25 @@ from tsfal_geo.raster.scene import Scene
 
 
 class LabelReader(Protocol):
-    """Anything that gives the labels of a window of a scene."""
+    """Anything that reads labels of windows of scenes."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class indices (height, width) uint8; 255 where ignored, unlabelled or outside the scene."""
+        """Read a window.
+
+        Args:
+            window: names its scene by the index in the reader's list.
+
+        Returns:
+            (height, width) uint8, class indices; 255 where ignored, unlabelled or outside the scene.
+        """
         ...
 
 
 class FolderLabels:
-    """The label files found beside the scenes. Picklable; opens files per process and thread.
+    """Reader of the scenes' label files. Picklable; every process and thread opens files of its own.
 
     Args:
-        scenes: their ``labels`` are read; a scene without is unlabelled everywhere.
+        scenes: scenes, of which those without a label file are unlabelled.
         classes: the class map.
     """
 
@@ -45,13 +52,17 @@ class FolderLabels:
         self._decoders: dict[Path, LabelDecoder] = {}
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class indices of a window, which may hang over the scene's edges.
+        """Read a window, which may hang over the scene's edges.
+
+        Args:
+            window: names one of `scenes` by its index.
 
         Returns:
-            (height, width) uint8; 255 where ignored, outside the scene, or without a label file.
+            (height, width) uint8, class indices; 255 where ignored, outside the scene, or without a label
+            file.
 
         Raises:
-            LabelError: a value or colour that the class map does not hold, or a file of another grid.
+            LabelError: the class map does not hold a value or colour, or the file has another grid.
         """
         source = self.scenes[window.scene]
         labels = np.full(window.shape, IGNORE, np.uint8)
@@ -85,11 +96,15 @@ class FolderLabels:
 
 
 def check_labels(scene: Scene, classes: ClassMap) -> None:
-    """Read the whole label file of a scene and make sure that the class map holds all of it.
+    """Check that the class map holds every pixel of a scene's label file.
+
+    Args:
+        scene: the scene; without a label file there is nothing to check.
+        classes: the class map.
 
     Raises:
-        LabelError: a file of another size or place, or values that the class map does not hold; the message
-            names the file, the commonest unknown value and its number of pixels.
+        LabelError: the file has another size or place, or holds values that the class map does not; the
+            message names the file, the commonest such value and its number of pixels.
         RasterError: the file cannot be read.
     """
     if scene.labels is None:

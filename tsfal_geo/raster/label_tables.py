@@ -1,4 +1,4 @@
-"""What label files say of their own classes: palettes, ``class_N`` tags, category names, attribute tables."""
+"""Classes that label files describe: palettes, ``class_N`` tags, category names, attribute tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _CLASS_TAG = re.compile(r"class[_ ]?(\d{1,3})", re.IGNORECASE)
 
 @dataclass
 class LabelTable:
-    """Names and colours by class id, and the ids that occur in the pixels."""
+    """The classes that a label file describes.
+
+    Attributes:
+        names: class id → name.
+        colours: class id → colour.
+        occurring: ids in the pixels.
+    """
 
     names: dict[int, str] = field(default_factory=dict)
     colours: dict[int, Colour] = field(default_factory=dict)
@@ -31,14 +37,18 @@ class LabelTable:
 
 
 def infer_class_map(scenes: Sequence[Scene]) -> ClassMap | None:
-    """The class map that single-band label files bring along, by class id.
+    """Infer the class map from single-band label files.
 
-    Where a file names its classes (``class_N`` tags, GDAL category names, raster attribute table), those are
-    the classes. Otherwise they are the ids that occur, called "class N", with the palette's colours, or
-    with colours that differ where there is no palette.
+    The classes are those that the files name, by ``class_N`` tags, GDAL category names or a raster attribute
+    table. Without names, the classes are the ids in the pixels, named "class N". Colours are those of the
+    palette, or distinct ones if there is no palette.
+
+    Args:
+        scenes: scenes, with or without labels.
 
     Returns:
-        None where no scene has single-band labels (RGB labels carry no table).
+        The class map, ordered by class id; None if no scene has single-band labels (RGB labels carry no
+        table).
 
     Raises:
         LabelError: two files give one id different names.
@@ -57,7 +67,14 @@ def infer_class_map(scenes: Sequence[Scene]) -> ClassMap | None:
 
 
 def names_its_classes(path: Path) -> bool:
-    """Whether a label file brings class names along (RGB files do not)."""
+    """Look for class names in a label file.
+
+    Args:
+        path: the label file.
+
+    Returns:
+        True if it names classes; RGB files never do.
+    """
     stat = path.stat()
     table = _read_table(path, stat.st_mtime_ns, stat.st_size)
     return table is not None and bool(table.names)
@@ -68,8 +85,8 @@ def _merge(merged: LabelTable, table: LabelTable, path: Path, sources: dict[int,
         earlier = merged.names.setdefault(value, name)
         if earlier != name:
             raise LabelError(
-                f"{path} calls id {value} '{name}', {sources[value]} calls it '{earlier}'; make them agree or "
-                "give `classes` in the configuration"
+                f"{path} calls id {value} '{name}', {sources[value]} calls it '{earlier}'; make them agree "
+                "or give `classes` in the configuration"
             )
         sources.setdefault(value, path)
     merged.colours = table.colours | merged.colours

@@ -1,4 +1,4 @@
-"""Name rules: which DSM and which labels belong to which orthophoto."""
+"""Rules on names: they assign surface models and label files to orthophotos."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ One scene each: top_mosaic_09cm_area1.tif, dsm_09cm_matching_area1.tif, top_mosa
 
 @dataclass
 class Matches:
-    """What `match` found.
+    """Result of `match`.
 
     Attributes:
         found: orthophoto → the file that belongs to it.
-        several: orthophoto → the files that might all belong to it.
+        several: orthophoto → files of which each could belong to it.
         orphans: files that belong to no orthophoto.
     """
 
@@ -84,13 +84,27 @@ class Matches:
 
 
 def key(path: Path) -> tuple[str, ...]:
-    """The words of a stem that tell scenes apart."""
+    """Reduce a file name to the words that distinguish scenes.
+
+    Args:
+        path: a file.
+
+    Returns:
+        Words of the stem in lower case, without the words on roles and without leading zeros.
+    """
     words = (word for word in re.split(r"[\W_]+", path.stem.lower()) if word and word not in _WORDS)
     return tuple(word.lstrip("0") or "0" if word.isdigit() else word for word in words)
 
 
 def role(path: Path) -> str:
-    """What the name says a file is: ``dsm``, ``labels`` or ``image``."""
+    """Tell the role of a file by its name.
+
+    Args:
+        path: a file.
+
+    Returns:
+        ``dsm``, ``labels`` or ``image``.
+    """
     words = set(re.split(r"[\W_]+", path.stem.lower()))
     if words & LABEL_WORDS or path.suffix.lower() not in IMAGE_SUFFIXES:
         return "labels"
@@ -98,7 +112,15 @@ def role(path: Path) -> str:
 
 
 def match(images: Sequence[Path], others: Sequence[Path]) -> Matches:
-    """Assign each of ``others`` to an orthophoto: same stem first, then the same `key`."""
+    """Assign files to orthophotos: by the same stem, else by the same `key`.
+
+    Args:
+        images: orthophotos.
+        others: surface models, or label files.
+
+    Returns:
+        The assignments, and the files that fit several orthophotos or none.
+    """
     result = Matches()
     candidates: dict[Path, list[Path]] = {}
     stems = {image.stem: image for image in images}

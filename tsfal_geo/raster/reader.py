@@ -1,4 +1,4 @@
-"""Reading windows of scenes: native bytes, validity, height above local ground."""
+"""Reading of windows: native pixels, validity, height above local ground."""
 
 from __future__ import annotations
 
@@ -50,15 +50,21 @@ class PatchReader(Protocol):
 
 
 class SceneReader:
-    """Reads windows of scenes. Picklable; every process and thread opens files of its own.
+    """Reader of windows of scenes. Picklable; every process and thread opens files of its own.
 
     Args:
-        scenes: all of them with the same type of pixels.
-        bands: 1-based numbers, in the order wanted; None for all but a real alpha band.
-        use_dsm: also give height above local ground; every scene needs a DSM then.
+        scenes: scenes with the same type of pixels.
+        bands: 1-based band numbers, in the order of the channels; None for all but a real alpha band.
+        use_dsm: also read height above local ground; every scene needs a surface model then.
 
     Raises:
-        RasterError: scenes that do not fit together, a band that a scene does not have, a missing DSM.
+        RasterError: the scenes differ in type or number of bands, a scene lacks a band, or lacks a surface
+            model.
+
+    Example:
+        >>> reader = SceneReader(discover(folder), bands=(1, 2, 3), use_dsm=False)  # doctest: +SKIP
+        >>> reader.read(Window(0, 0, 0, 512, 512)).image.shape  # doctest: +SKIP
+        (3, 512, 512)
     """
 
     def __init__(self, scenes: Sequence[Scene], bands: tuple[int, ...] | None, use_dsm: bool) -> None:
@@ -80,20 +86,20 @@ class SceneReader:
 
     @property
     def channels(self) -> int:
-        """Number of channels a network sees: bands, plus one with the DSM."""
+        """Number of channels of the network's input: bands, and height if it is read."""
         return self.bands + (self._heights is not None)
 
     def read(self, window: Window) -> Patch:
         """Read a window, which may hang over the scene's edges.
 
         Args:
-            window: of one of `scenes`, by its index.
+            window: names one of `scenes` by its index.
 
         Returns:
-            Arrays of the window's shape; what lies outside the scene is 0 and not valid.
+            Arrays of the window's shape; pixels outside the scene are 0 and not valid.
 
         Raises:
-            RasterError: the file cannot be read there; the message names it.
+            RasterError: a block of the file cannot be read.
         """
         source = self.scenes[window.scene]
         part = window.inside(source.height, source.width)
@@ -154,17 +160,17 @@ def _valid(
 
 
 def valid_pixels(image: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_]:
-    """Which pixels hold measurements.
+    """Tell measurements from nodata.
 
-    Of integers a pixel is nodata where *all* bands have the nodata value (a dark pixel may well be 0 in
-    one of them); of floats where *any* band has it or is NaN or infinite.
+    A pixel of integers is nodata if *all* bands have the nodata value, since a dark pixel may be 0 in one of
+    them. A pixel of floats is nodata if *any* band has the value, or is NaN or infinite.
 
     Args:
-        image: (bands, height, width).
-        nodata: the declared value or None.
+        image: (bands, height, width) in the file's type.
+        nodata: the declared value, or None.
 
     Returns:
-        (height, width) bool.
+        (height, width) bool, True for measurements.
     """
     if np.issubdtype(image.dtype, np.floating):
         valid = np.isfinite(image).all(0)

@@ -26,17 +26,28 @@ _LATTICE = 32
 
 @dataclass(frozen=True)
 class PixelMap:
-    """Where pixel centres of ``target`` fall in ``source``, in source pixels (0, 0 = centre of the first).
+    """Map from pixel centres of one grid to positions in another, counted from the centre of its first pixel.
 
-    Between two CRSs, positions are exact on a lattice of every 32nd target row and column and bilinear
-    between (an error far below a hundredth of a pixel at the size of a scene).
+    Between two CRSs, positions are exact on a lattice of every 32nd target row and column, and bilinear in
+    between. At the size of a scene the error is far below a hundredth of a pixel.
+
+    Attributes:
+        target: the grid whose pixel centres are mapped.
+        source: the grid that the positions are in.
     """
 
     target: GeoBox
     source: GeoBox
 
     def window(self, window: Window) -> tuple[Floats, Floats]:
-        """Source rows and columns of the window's pixels: arrays that broadcast to (height, width)."""
+        """Map the pixels of a window.
+
+        Args:
+            window: columns and rows of the target.
+
+        Returns:
+            Rows and columns in the source, float64 arrays that broadcast to (height, width).
+        """
         rows = np.arange(window.row_off, window.row_off + window.height, dtype=np.float64)[:, None]
         cols = np.arange(window.col_off, window.col_off + window.width, dtype=np.float64)[None]
         if self._same_crs:
@@ -44,7 +55,15 @@ class PixelMap:
         return _interpolated(self.exact, rows, cols)
 
     def exact(self, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
-        """Source rows and columns of target pixels (rows as (n, 1), columns as (1, m))."""
+        """Map pixels without interpolation.
+
+        Args:
+            rows: (n, 1) rows of the target.
+            cols: (1, m) columns of the target.
+
+        Returns:
+            Rows and columns in the source, float64 arrays that broadcast to (n, m).
+        """
         if self._same_crs:
             a, b, c, d, e, f = tuple(~self.source.affine * self.target.affine)[:6]
             if b == 0 == d:
@@ -93,7 +112,8 @@ def _split(position: Floats) -> tuple[NDArray[np.intp], Floats]:
 def _blend(
     values: NDArray[np.floating], i: NDArray[np.intp], j: NDArray[np.intp], v: Floats, u: Floats
 ) -> Floats:
-    # The same sums in the same order on both ways, so that they agree to the last bit.
+    # An axis-aligned map blends entire rows, then columns. Both branches add the same products in the same
+    # order, so that they agree to the last bit.
     if i.shape[1] == 1 == j.shape[0]:
         rows = values[i[:, 0]] * (1 - v) + values[i[:, 0] + 1] * v
         return np.asarray(rows[:, j[0]] * (1 - u) + rows[:, j[0] + 1] * u)
@@ -105,15 +125,16 @@ def _blend(
 def bilinear(read: ReadWindow, shape: tuple[int, int], rows: Floats, cols: Floats) -> NDArray[np.float32]:
     """Sample a raster bilinearly.
 
+    Nodata has no weight. Within half a pixel of the raster's edge, the value is that of the edge pixel.
+
     Args:
-        read: gives a window of the raster as float32 with NaN for nodata.
+        read: reads a window of the raster as float32, with NaN for nodata.
         shape: (height, width) of the raster.
         rows: positions in pixels, broadcastable with ``cols``.
-        cols: likewise.
+        cols: positions in pixels.
 
     Returns:
-        float32; NaN outside the raster's pixels and where most of the weight falls on nodata. Within half a
-        pixel of the raster's edge the edge pixel's value holds.
+        float32 of the broadcast shape; NaN outside the raster, and where most of the weight is on nodata.
     """
     height, width = shape
     outside = (rows < -0.5) | (rows > height - 0.5) | (cols < -0.5) | (cols > width - 0.5)

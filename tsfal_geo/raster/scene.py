@@ -1,4 +1,4 @@
-"""A scene: one orthophoto with its optional DSM and labels on the same ground."""
+"""Scenes: orthophotos with their surface models and labels, and the grids that they lie on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 
 @dataclass(frozen=True)
 class Scene:
-    """One orthophoto and what belongs to it.
+    """One orthophoto, with its surface model and labels.
 
     Attributes:
         name: the orthophoto's stem; unique in its folder; outputs carry it.
@@ -56,7 +56,7 @@ class Scene:
 
     @property
     def georeferenced(self) -> bool:
-        """Whether the file says where on the ground it lies: a CRS or a transform other than identity."""
+        """True if the file has a CRS, or a transform other than identity."""
         return self.grid.crs is not None or not self.grid.affine.is_identity
 
     @property
@@ -66,15 +66,26 @@ class Scene:
 
 
 def grid_of(dataset: DatasetReader) -> GeoBox:
-    """The grid of an open raster, its transform exactly that of the file."""
+    """Read the grid of an open raster.
+
+    Args:
+        dataset: the raster.
+
+    Returns:
+        Its shape, CRS and transform; the transform is exactly that of the file, in float64.
+    """
     crs = dataset.crs.to_wkt() if dataset.crs else None
     return GeoBox((dataset.height, dataset.width), dataset.transform, crs)
 
 
 def metres_per_pixel(grid: GeoBox) -> float | None:
-    """Side of a pixel (root of its area) in metres; None without a georeference.
+    """Measure a pixel's side, the root of its area.
 
-    A transform without CRS is taken to be in metres.
+    Args:
+        grid: a raster's grid. A transform without CRS counts as metres.
+
+    Returns:
+        Metres; None without a georeference.
     """
     a, b, _, d, e, _ = tuple(grid.affine)[:6]
     side = math.sqrt(abs(a * e - b * d))
@@ -92,7 +103,15 @@ def _metres_per_unit(grid: GeoBox) -> float:
 
 
 def scenes_changed(old: Sequence[Scene], new: Sequence[Scene]) -> list[str]:
-    """Names of scenes whose grid differs, or that are gone or new, between two lists."""
+    """Compare two lists of scenes.
+
+    Args:
+        old: scenes of a workspace.
+        new: scenes that its folder holds now.
+
+    Returns:
+        Sorted names of the scenes that only one list has, or whose grids differ.
+    """
     before = {scene.name: scene.grid for scene in old}
     after = {scene.name: scene.grid for scene in new}
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

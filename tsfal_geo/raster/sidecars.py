@@ -1,4 +1,4 @@
-"""What lies beside a class map: category names and attribute table for GDAL, a style for QGIS."""
+"""Files beside a map: category names and attribute table for GDAL, styles for QGIS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ _TABLE_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 
 
 
 def write_aux(path: Path, classes: ClassMap) -> None:
-    """Write ``<path>.aux.xml``: category names and raster attribute table by class id."""
+    """Write ``<path>.aux.xml``: category names and raster attribute table, by class id.
+
+    Args:
+        path: the class map.
+        classes: its classes.
+    """
     root = Xml.Element("PAMDataset")
     band = Xml.SubElement(root, "PAMRasterBand", band="1")
     names = {info.id: info.name for info in classes.classes}
@@ -33,7 +38,12 @@ def write_aux(path: Path, classes: ClassMap) -> None:
 
 
 def write_class_style(path: Path, classes: ClassMap) -> None:
-    """Write the ``.qml`` beside ``path`` that shows classes in their colours, by name."""
+    """Write the QGIS style that shows classes in their colours, by name.
+
+    Args:
+        path: the class map; the style is the ``.qml`` beside it.
+        classes: its classes.
+    """
     renderer, root = _style(type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor="")
     palette = Xml.SubElement(renderer, "colorPalette")
     for info in classes.classes:
@@ -43,7 +53,13 @@ def write_class_style(path: Path, classes: ClassMap) -> None:
 
 
 def write_grey_style(path: Path, low: float, high: float) -> None:
-    """Write the ``.qml`` beside ``path`` that shows one band from black (``low``) to white (``high``)."""
+    """Write the QGIS style that shows one band in greys.
+
+    Args:
+        path: the raster; the style is the ``.qml`` beside it.
+        low: pixel value of black.
+        high: pixel value of white.
+    """
     renderer, root = _style(
         type="singlebandgray", grayBand="1", opacity="1", alphaBand="-1", gradient="BlackToWhite"
     )

@@ -1,4 +1,4 @@
-"""Normalisation: robust statistics of the training scenes' pixels."""
+"""Normalisation by robust statistics of the training scenes' pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ _LOW, _HIGH = 0.1, 99.9
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Clip to ``low`` … ``high``, subtract ``mean``, divide by ``std``; per channel, height last if used."""
+    """Statistics of the channels: clip to ``low`` … ``high``, subtract ``mean``, divide by ``std``.
+
+    Attributes:
+        low: (C,) smallest value of each channel, in the file's units; height is the last channel if used.
+        high: (C,) largest value.
+        mean: (C,) mean of the clipped values.
+        std: (C,) standard deviation of the clipped values.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -28,23 +35,37 @@ class Normalisation:
     std: tuple[float, ...]
 
     def to_dict(self) -> dict[str, list[float]]:
-        """As JSON."""
+        """Convert to values that JSON holds."""
         return {key: list(values) for key, values in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Normalisation:
-        """The inverse of `to_dict`."""
+        """Convert from the values of `to_dict`.
+
+        Args:
+            values: lists of numbers under ``low``, ``high``, ``mean`` and ``std``.
+
+        Returns:
+            The statistics.
+        """
         return cls(*(tuple(float(v) for v in values[key]) for key in ("low", "high", "mean", "std")))
 
 
 def compute_normalisation(reader: SceneReader, chips: Sequence[Chip]) -> Normalisation:
-    """Statistics of a deterministic sample of chips: evenly spaced, at least one a scene.
+    """Compute the statistics of evenly spaced chips, at least one a scene.
 
     8-bit bands are not clipped. Bands of other types and heights are clipped to their 0.1th and 99.9th
-    percentile, so that a few glaring or faulty pixels do not squeeze the rest. Only valid pixels count.
+    percentile, so that a few glaring or faulty pixels do not squeeze the others. Only valid pixels count.
+
+    Args:
+        reader: reads the scenes.
+        chips: chips to sample from.
+
+    Returns:
+        The statistics; the same for the same scenes and chips.
 
     Raises:
-        RasterError: a scene whose chips hold no valid pixel at all.
+        RasterError: the chips of a scene hold no valid pixel.
     """
     samples = [_pixels(patch) for patch in _sampled(reader, chips)]
     values = np.concatenate(samples, axis=1, dtype=np.float64)

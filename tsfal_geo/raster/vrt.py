@@ -1,7 +1,7 @@
-"""VRTs: mosaics of rasters, read only where they name rasters and nothing that could do harm.
+"""VRTs: mosaics of rasters, read only if every source is harmless.
 
-A VRT may name any file, address or piece of code. Here its sources must be files of the formats that are read
-themselves or, with ``--allow-remote``, addresses on the web or in S3.
+A VRT may name any file, address or piece of code. Here its sources must be files of the allowed formats or,
+with ``--allow-remote``, addresses on the web or in S3.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import rasterio
+import rasterio.shutil
+from rasterio.errors import RasterioError
+
 from tsfal_geo.errors import RasterError
 
 REMOTE = "TSFAL_ALLOW_REMOTE"
-"""Environment variable that is 1 where addresses may be opened; processes of one run share it."""
+"""Environment variable that is 1 if addresses may be opened; the processes of a run inherit it."""
 
 _REMOTE_PREFIXES = ("/vsicurl/http://", "/vsicurl/https://", "/vsis3/")
 _NAMES = ("SourceFilename", "SourceDataset")
@@ -23,10 +27,16 @@ _LARGEST = 64 << 20
 
 
 def sources(path: Path) -> list[str]:
-    """Files (absolute) and addresses that a VRT reads from.
+    """List the sources of a VRT.
+
+    Args:
+        path: the VRT.
+
+    Returns:
+        Absolute paths of files, and addresses (``/vsi…``), each once.
 
     Raises:
-        RasterError: not a VRT, one with code or other kinds of bands, or one that names no raster.
+        RasterError: the file is no VRT, holds code or other kinds of bands, or names no raster.
     """
     size = path.stat().st_size
     if size > _LARGEST:
@@ -55,7 +65,14 @@ def sources(path: Path) -> list[str]:
 
 
 def local_sources(path: Path) -> list[Path]:
-    """The files among a VRT's sources; none for a VRT that is not to be read."""
+    """List the files among a VRT's sources.
+
+    Args:
+        path: the VRT.
+
+    Returns:
+        Absolute paths; none if the VRT is not allowed.
+    """
     try:
         return [Path(source) for source in sources(path) if not source.startswith("/vsi")]
     except (RasterError, OSError):
@@ -63,10 +80,14 @@ def local_sources(path: Path) -> list[Path]:
 
 
 def check_remote(path: Path, source: str) -> None:
-    """Make sure that an address may be opened.
+    """Check that an address may be opened.
+
+    Args:
+        path: the VRT that names it, for messages.
+        source: the address.
 
     Raises:
-        RasterError: it may not.
+        RasterError: the address is of another kind, or ``--allow-remote`` is not given.
     """
     if not source.startswith(_REMOTE_PREFIXES):
         raise RasterError(f"{path}: reads {source}, expected files, /vsicurl/http… or /vsis3/…")
@@ -78,26 +99,27 @@ def _resolved(path: Path, name: str, relative: bool) -> str:
     name = name.strip()
     if name.startswith("/vsi"):
         return name
-    # Anything with a driver's prefix or a data set inside a file is no plain file and will not be found.
+    # A name with a driver's prefix, or of a data set inside a file, is no plain file: it will not be found.
     return str((path.parent / name if relative else Path(name)).absolute())
 
 
 def local_folder(raster: Path | str, folder: Path) -> Path:
-    """The folder of the scenes; for an address, one in ``folder`` with a VRT of the raster.
+    """Give the folder of the scenes, and make one for a remote raster.
+
+    Args:
+        raster: a folder of scenes, or the address of a raster (``https://…``, ``s3://…``).
+        folder: receives a folder with a VRT of the remote raster.
+
+    Returns:
+        ``raster`` if it is a folder, else the new folder.
 
     Raises:
-        RasterError: remote rasters are not allowed, or it cannot be read.
+        RasterError: remote rasters are not allowed, or this one cannot be read.
     """
     if isinstance(raster, Path):
         return raster
-    from tsfal_geo.raster.vrt import REMOTE
-
     if os.environ.get(REMOTE) != "1":
         raise RasterError(f"{raster}: is on the network; allow it with --allow-remote")
-    import rasterio
-    import rasterio.shutil
-    from rasterio.errors import RasterioError
-
     bucket = raster.removeprefix("s3://")
     source = f"/vsicurl/{raster}" if bucket == raster else f"/vsis3/{bucket}"
     stem = re.sub(r"[^\w.-]", "_", Path(raster.split("?")[0]).stem)

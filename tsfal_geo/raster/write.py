@@ -1,4 +1,4 @@
-"""Writing maps: streamed to a draft beside the goal, then made a COG that appears whole or not at all."""
+"""Writing of maps: streamed to a draft beside the target, then published as a COG in one step."""
 
 from __future__ import annotations
 
@@ -24,28 +24,34 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.raster import sidecars
 
 BLOCK = 512
-"""Side of the tiles of written files; blocks given to `RasterWriter.write` should start on multiples."""
+"""Pixels a side of the tiles of written files; blocks that start on multiples of it are written fastest."""
 
 
 class RasterWriter:
     """A context manager that writes a raster block by block.
 
-    On a normal exit the file at ``path`` is a complete cloud-optimised GeoTIFF on exactly the given grid; on
-    an exception nothing is left and a file that was there before stays. Pixels never written are nodata.
+    After a normal exit the file at ``path`` is a complete cloud-optimised GeoTIFF on exactly the given grid.
+    After an exception an earlier file at ``path`` is unchanged, and nothing else remains. Pixels that are
+    never written are nodata.
 
     Args:
-        path: the file to appear, ``.tif``.
-        grid: its shape, transform and CRS; identity without CRS gives a file without georeference.
+        path: the target, ``.tif``.
+        grid: its shape, transform and CRS; an identity transform without CRS gives no georeference.
         dtype: type of the pixels.
         count: number of bands.
-        nodata: declared nodata value, also the fill of pixels never written; None: zeros, nothing declared.
-        overviews: how overviews are made: ``mode`` for classes, ``average`` for measurements.
-        classes: for a class map: colour table, names and styles are written, and `write` takes class
-            *indices*, which are stored as class ids.
+        nodata: declared nodata value, and the value of pixels that are never written; None for zeros, with
+            nothing declared.
+        overviews: resampling of the overviews: ``mode`` for classes, ``average`` for measurements.
+        classes: classes of a class map; its colour table, names and styles are written, and `write` takes
+            class *indices*, which the file stores as class ids.
         tags: metadata of the file.
         descriptions: names of the bands.
-        scale: declared factor from pixel values to what they mean.
-        level: of DEFLATE, 1 (fast) to 9 (small).
+        scale: declared factor from pixel values to units.
+        level: effort of DEFLATE, 1 (fast) to 9 (small).
+
+    Example:
+        >>> with RasterWriter(path, grid, np.uint8, nodata=255) as writer:  # doctest: +SKIP
+        ...     writer.write(0, 0, np.zeros((512, 512), np.uint8))
     """
 
     def __init__(
@@ -100,11 +106,11 @@ class RasterWriter:
         return self
 
     def write(self, y: int, x: int, array: NDArray[np.generic]) -> None:
-        """Write a block whose first pixel is at row ``y``, column ``x``.
+        """Write a block.
 
         Args:
-            y: row; a multiple of `BLOCK` for speed.
-            x: column; likewise.
+            y: first row; a multiple of `BLOCK` for speed.
+            x: first column; a multiple of `BLOCK` for speed.
             array: (height, width) for one band, else (count, height, width); class indices if the writer
                 has ``classes``.
         """
@@ -153,12 +159,29 @@ class RasterWriter:
 
 
 def class_writer(path: Path, grid: GeoBox, classes: ClassMap, **options: Any) -> RasterWriter:
-    """A writer of class maps: takes class indices, stores class ids as uint8, 255 is nodata."""
+    """Make a writer of a class map: it takes class indices and stores class ids as uint8, with nodata 255.
+
+    Args:
+        path: the target, ``.tif``.
+        grid: its shape, transform and CRS.
+        classes: the class map.
+        options: other arguments of `RasterWriter`.
+
+    Returns:
+        The writer, to be entered.
+    """
     return RasterWriter(path, grid, np.uint8, 1, IGNORE, overviews="mode", classes=classes, **options)
 
 
 def write_classes(path: Path, grid: GeoBox, classes: ClassMap, labels: NDArray[np.uint8]) -> None:
-    """Write a whole class map (height, width) of class indices; 255 is nodata."""
+    """Write a class map in one step.
+
+    Args:
+        path: the target, ``.tif``.
+        grid: its shape, transform and CRS.
+        classes: the class map.
+        labels: (height, width) uint8 class indices; 255 is nodata.
+    """
     with class_writer(path, grid, classes) as writer:
         writer.write(0, 0, labels)
 
@@ -174,10 +197,10 @@ def _georeference(grid: GeoBox) -> dict[str, Any]:
 
 @contextmanager
 def _drafting() -> Iterator[None]:
-    """For drafts of our own: their CRS is read as it was written, and none is no reason to warn.
+    """GDAL's settings for drafts: it reads their CRS as it wrote it, and does not warn without one.
 
-    By default GDAL compares a file's keys with what EPSG says of its code whenever it opens or makes one. For
-    ETRS89 / UTM that takes ten times as long as all else.
+    By default GDAL compares a file's keys with the EPSG entry of its code whenever it opens or creates one.
+    For ETRS89 / UTM that takes ten times as long as all other work.
     """
     with warnings.catch_warnings(), rasterio.Env(GTIFF_SRS_SOURCE="GEOKEYS"):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
