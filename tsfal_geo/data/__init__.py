@@ -1,1 +1,1 @@
-"""Datasets, samplers, augmentation."""
+"""Data for training: chips as torchgeo datasets, samplers, augmentation, the Lightning data module."""

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on their device, repeatable from one seed an item."""
+"""Weak augmentation and colour jitter of batches on their device, repeatable from one seed for each item."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tsfal_geo.config import AugmentConfig
 from tsfal_geo.data.normalise import Normaliser
 
 Randomness = torch.Generator | Tensor
-"""A generator, or one int64 seed an item (B,): with seeds, an item's result does not depend on its batch."""
+"""A generator, or (B,) int64 seeds: with seeds, the result of an item does not depend on its batch."""
 
 _LABEL_KEYS = ("mask", "manual")
 
@@ -23,8 +23,11 @@ _LABEL_KEYS = ("mask", "manual")
 class WeakAugment:
     """Random scale with a crop or padding back to the chip's size, flips and quarter turns, in one warp.
 
-    Image and masks move alike; the image is interpolated bilinearly, masks take the nearest pixel. What comes
-    from outside the chip is 0 in images, 255 in label masks, False in boolean masks.
+    The image is interpolated bilinearly, masks by the nearest pixel. Pixels from outside the chip are 0 in
+    images, 255 in label masks and False in boolean masks.
+
+    Args:
+        config: range of the scaling, flips and turns.
     """
 
     def __init__(self, config: AugmentConfig) -> None:
@@ -36,10 +39,10 @@ class WeakAugment:
         Args:
             images: (B, C, S, S) float, normalised.
             masks: each (B, S, S), bool or uint8 class indices.
-            generator: where the randomness comes from.
+            generator: source of the random numbers.
 
         Returns:
-            The warped images and masks, dtypes and shapes as given.
+            The warped images, then the warped masks, with unchanged shapes and dtypes.
         """
         matrices = self.matrices(item_seeds(generator, len(images)), images.shape[-1]).to(images.device)
         size = (images.shape[-2], images.shape[-1])
@@ -49,7 +52,8 @@ class WeakAugment:
         if not masks:
             return (warped,)
         fills = [0 if mask.dtype == torch.bool else IGNORE for mask in masks]
-        # Zero padding gives the fill value when the fill value is moved to 0 first; exact in float32.
+        # The warp pads with 0: the fill value is subtracted before it and added after it, so that the padding
+        # gets the fill value. Float32 holds the integers exactly.
         stack = torch.stack([mask.float() - fill for mask, fill in zip(masks, fills, strict=True)], dim=1)
         stack = warp_affine(stack, matrices, size, mode="nearest", padding_mode="zeros", align_corners=False)
         moved = (
@@ -59,14 +63,14 @@ class WeakAugment:
         return warped, *moved
 
     def matrices(self, seeds: Tensor, size: int) -> Tensor:
-        """The transforms of chip pixels (x, y) to result pixels.
+        """Draw the transforms of chip pixels (x, y) to result pixels.
 
         Args:
-            seeds: (B,) int64.
-            size: pixels a side.
+            seeds: (B,) int64, one for each item.
+            size: pixels a side of the chip.
 
         Returns:
-            (B, 2, 3) float32; pixel centres are whole numbers.
+            (B, 2, 3) float32; pixel centres are integers.
         """
         return torch.stack([self._matrix(int(seed), size) for seed in seeds])
 
@@ -82,7 +86,7 @@ class WeakAugment:
             [[mirror_x * cos, -mirror_x * sin], [mirror_y * sin, mirror_y * cos]], dtype=torch.float64
         )
         turn = scale * turn
-        # The enlarged chip covers the result, or the reduced chip lies in it whole, wherever it is put.
+        # The limit of the offset: an upscaled chip covers the result, and a downscaled one lies inside it.
         room = abs(scale - 1) * size / 2
         offset = torch.tensor([(2 * draws[4] - 1) * room, (2 * draws[5] - 1) * room], dtype=torch.float64)
         centre = torch.full((2,), (size - 1) / 2, dtype=torch.float64)
@@ -93,17 +97,29 @@ class WeakAugment:
 class ColourJitter:
     """Brightness, contrast, gamma and noise for any number of bands of normalised images.
 
-    Bands change together (light) and a little each (sensor, haze). Channels past ``bands``, such as heights,
-    are left alone, and so are pixels that are not valid.
+    Bands change together (light) and, less, each by itself (sensor, haze). Channels past ``bands``, such as
+    heights, and pixels that are not valid stay as they are.
+
+    Args:
+        strength: 0 changes nothing, 1 changes much.
+        bands: number of channels that hold bands; they come first.
     """
 
     def __init__(self, strength: float, bands: int) -> None:
-        """Jitter the first ``bands`` channels; ``strength`` 0 changes nothing, 1 changes much."""
         self.strength = strength
         self.bands = bands
 
     def __call__(self, images: Tensor, valid: Tensor, *, generator: Randomness) -> Tensor:
-        """Jitter a batch: ``images`` (B, C, H, W) float, normalised; ``valid`` (B, H, W) bool."""
+        """Jitter a batch.
+
+        Args:
+            images: (B, C, H, W) float, normalised.
+            valid: (B, H, W) bool.
+            generator: source of the random numbers.
+
+        Returns:
+            (B, C, H, W) float.
+        """
         if self.strength == 0:
             return images
         seeds = item_seeds(generator, len(images))
@@ -132,23 +148,31 @@ class ColourJitter:
 
 
 def item_seeds(generator: Randomness, count: int) -> Tensor:
-    """``count`` seeds (int64, on the CPU): those given, or drawn from the generator."""
+    """Draw a seed for each item of a batch.
+
+    Args:
+        generator: a generator, or the seeds themselves.
+        count: items of the batch.
+
+    Returns:
+        (B,) int64 on the CPU.
+    """
     if isinstance(generator, Tensor):
         return generator.cpu()
     return torch.randint(2**62, (count,), generator=generator, device=generator.device).cpu()
 
 
 def weak_views(batch: Mapping[str, Tensor], normalise: Normaliser, augment: WeakAugment) -> dict[str, Tensor]:
-    """The weakly augmented network input of a training batch, and its masks, moved alike.
+    """Make the weakly augmented network input of a training batch.
 
     Args:
         batch: a collated batch of the training stream, on its device, with ``seed`` (B,).
-        normalise: the training scenes' normalisation.
+        normalise: normalisation of the training scenes.
         augment: the augmentation.
 
     Returns:
-        The batch with ``image`` (B, C, S, S) float32, now with ``height``; ``valid``, ``mask`` and ``manual``
-        warped; everything else unchanged.
+        The batch with ``image`` (B, C, S, S) float32, which includes ``height``, and with ``valid``, ``mask``
+        and ``manual`` warped alike; the other entries are unchanged.
     """
     keys = ["valid", *(key for key in _LABEL_KEYS if key in batch)]
     image, *masks = augment(normalise(batch), *(batch[key] for key in keys), generator=batch["seed"])

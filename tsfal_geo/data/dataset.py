@@ -1,8 +1,8 @@
 """Orthophoto scenes as a torchgeo dataset of pixel windows.
 
-torchgeo addresses a dataset by coordinates and reads through ``rasterio.merge``; here a query names a pixel
-window of one scene, so that a chip holds the file's own pixels and its transform is exact. Samplers of this
-package yield :class:`ChipSlice`, which torchgeo's tools take for the three slices that it also is.
+torchgeo addresses a dataset by coordinates and reads through ``rasterio.merge``. Here a query names a pixel
+window of one scene, so that a chip holds the file's own pixels and its transform is exact. The samplers of
+this package yield `ChipSlice`, which torchgeo's tools accept because it is also a tuple of three slices.
 """
 
 from __future__ import annotations
@@ -36,16 +36,24 @@ _ALWAYS = slice(pd.Timestamp.min, pd.Timestamp.max, 1)
 
 
 class ChipSlice(tuple[slice, slice, slice]):
-    """A torchgeo query (x, y, t slices in the index's CRS) that also names the exact chip.
+    """A torchgeo query, x, y and t slices in the index's CRS, that also names the exact chip.
 
     Attributes:
-        chip: the pixel window that is read.
+        chip: the pixel window to read.
     """
 
     chip: Chip
 
     def __new__(cls, chip: Chip, slices: tuple[slice, slice, slice]) -> ChipSlice:
-        """Make the query of ``chip`` whose bounds are ``slices``."""
+        """Make the query of a chip.
+
+        Args:
+            chip: the pixel window to read.
+            slices: its bounds in the index's CRS, and its time.
+
+        Returns:
+            The query.
+        """
         self = super().__new__(cls, slices)
         self.chip = chip
         return self
@@ -60,14 +68,20 @@ class OrthoDataset(GeoDataset):
     A sample holds
 
     - ``image`` (B, H, W), native dtype; ``valid`` (H, W) bool;
-    - ``height`` (1, H, W) float32, metres above local ground: with a DSM only;
-    - ``mask`` (H, W) uint8, class indices, 255 ignored: with labels only;
+    - ``height`` (1, H, W) float32, metres above local ground: only with a surface model;
+    - ``mask`` (H, W) uint8, class indices, 255 ignored: only with labels;
     - ``scene`` int64; ``chip`` (4,) int64 = y, x, size, row · 10⁶ + column;
     - ``transform`` (6,) float64, the affine coefficients a, b, c, d, e, f of the window on its scene's grid,
-      in pixels where there is no georeference.
+      in pixels without a georeference.
 
-    The index lies in the CRS of the first scene; each scene keeps its own grid. If any scene has no
-    georeference, the index is a layout in pixels with the scenes beside each other.
+    The index has the CRS of the first scene; each scene keeps its own grid. If a scene has no georeference,
+    the index is a layout in pixels, with the scenes beside each other.
+
+    Attributes:
+        reader: reads the scenes.
+        labels: reads their labels, or None.
+        chips: the chips of the dataset, in order.
+        label_key: name of the labels in a sample.
     """
 
     def __init__(
@@ -81,13 +95,13 @@ class OrthoDataset(GeoDataset):
         """Build the index; no pixel is read.
 
         Args:
-            reader: the scenes.
-            labels: what to read into ``label_key``; None: samples have no labels.
-            chips: the chips this dataset stands for, for those who walk it by number.
-            label_key: name of the label tensor in the sample.
+            reader: reads the scenes.
+            labels: reads their labels; None for samples without labels.
+            chips: the chips of the dataset, for access by number.
+            label_key: name of the labels in a sample.
 
         Raises:
-            RasterError: no scenes.
+            RasterError: there is no scene.
         """
         if not reader.scenes:
             raise RasterError(
@@ -104,32 +118,57 @@ class OrthoDataset(GeoDataset):
 
     @property
     def scenes(self) -> Sequence[Scene]:
-        """The scenes, in the order that ``Chip.scene`` counts."""
+        """The scenes, in the order of ``Chip.scene``."""
         return self.reader.scenes
 
     def __getitem__(self, index: GeoSlice) -> Sample:
         """Read one window.
 
         Args:
-            index: a :class:`ChipSlice`; or plain x, y slices in the index's CRS, which are rounded to the
-                pixel grid of the scene that holds most of them.
+            index: a `ChipSlice`; or plain x and y slices in the index's CRS, which are rounded to the pixel
+                grid of the scene that holds most of the area.
+
+        Returns:
+            The sample.
 
         Raises:
-            IndexError: the query meets no scene, or asks for another pixel size than the scene's.
-            RasterError: plain slices, but the scenes have different CRSs.
+            IndexError: the query meets no scene, or names another pixel size than the scene's.
+            RasterError: the slices are plain, and the scenes have different CRSs.
         """
         if isinstance(index, ChipSlice):
             return self.read_chip(index.chip)
         return self.read_window(self._window(index))
 
     def read_chip(self, chip: Chip) -> Sample:
-        """Read ``chip`` with its labels; what lies outside the raster is not valid, and 255 in the labels."""
+        """Read a chip.
+
+        Args:
+            chip: a chip of one of the scenes.
+
+        Returns:
+            The sample; pixels outside the scene are not valid, and 255 in the labels.
+
+        Raises:
+            RasterError: a block of a file cannot be read.
+            LabelError: the class map does not hold a label.
+        """
         sample = self.read_window(chip.window)
         sample["chip"][3] = chip.row * _COLUMN_BASE + chip.col
         return sample
 
     def read_window(self, window: Window) -> Sample:
-        """Read any pixel window of a scene; ``chip`` in the sample is y, x, height, -1."""
+        """Read any pixel window of a scene.
+
+        Args:
+            window: a window of one of the scenes.
+
+        Returns:
+            The sample; its ``chip`` is y, x, height, -1.
+
+        Raises:
+            RasterError: a block of a file cannot be read.
+            LabelError: the class map does not hold a label.
+        """
         patch = self.reader.read(window)
         sample = {
             "image": torch.from_numpy(patch.image),
@@ -148,7 +187,14 @@ class OrthoDataset(GeoDataset):
         return sample
 
     def chip_slice(self, chip: Chip) -> ChipSlice:
-        """The query of ``chip``: its bounding box in the index's CRS, and the chip itself."""
+        """Make the query of a chip.
+
+        Args:
+            chip: a chip of one of the scenes.
+
+        Returns:
+            The bounding box of the chip in the index's CRS, and the chip itself.
+        """
         return ChipSlice(chip, self._slices(chip.scene, chip.y, chip.x, chip.size))
 
     def _slices(self, scene: int, y: int, x: int, size: int) -> tuple[slice, slice, slice]:
@@ -166,7 +212,7 @@ class OrthoDataset(GeoDataset):
         )
 
     def _window(self, index: GeoSlice) -> Window:
-        """Return the pixel window that plain slices describe."""
+        """The pixel window that plain slices describe."""
         systems = {scene.grid.crs for scene in self.scenes}
         if len(systems) > 1:
             raise RasterError(
@@ -185,7 +231,8 @@ class OrthoDataset(GeoDataset):
         for step, res in zip(steps, (xres, yres), strict=False):
             if step is not None and abs(step - res) > 1e-6 * res:
                 raise IndexError(
-                    f"index: pixel size {step} asked, {self.scenes[scene].path} has {res}; leave the step out"
+                    f"index: found pixel size {step}, expected {res} as in {self.scenes[scene].path}; leave the "
+                    "step out"
                 )
         width, height = max(1, round((xs.stop - xs.start) / xres)), max(1, round((ys.stop - ys.start) / yres))
         column, row = ~affine @ ((xs.start + xs.stop) / 2, (ys.start + ys.stop) / 2)
@@ -197,7 +244,7 @@ def _pixel_size(affine: Affine) -> tuple[float, float]:
 
 
 def _index_affines(scenes: Sequence[Scene]) -> list[Affine]:
-    """Pixel to index coordinates, each scene in its own CRS; in pixels if any scene has no georeference."""
+    """Transforms of pixels to the index, each scene in its own CRS; in pixels if one has no georeference."""
     if all(scene.georeferenced for scene in scenes):
         return [scene.grid.affine for scene in scenes]
     widths = [scene.width + _LAYOUT_GAP for scene in scenes]
@@ -206,7 +253,7 @@ def _index_affines(scenes: Sequence[Scene]) -> list[Affine]:
 
 
 def _index_frame(scenes: Sequence[Scene], affines: Sequence[Affine]) -> gpd.GeoDataFrame:
-    """The index as torchgeo wants it: one footprint, file and (unbounded) time interval a scene."""
+    """The index in torchgeo's form: a footprint, a file and an unbounded time interval for each scene."""
     systems = [_crs(scene) for scene in scenes]
     target = systems[0] if None not in systems else None
     footprints = []

@@ -1,4 +1,4 @@
-"""The Lightning data module: the training stream, the validation chips, partners for mixing."""
+"""The Lightning data module: training stream, validation chips, partners for mixing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VAL_BATCH = 4
 
 
 class _ChipItems(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """The chips of a dataset by number; a pixel that several chips hold has its label in the first alone."""
+    """Chips of a dataset by number; only the first chip that holds a pixel has its label."""
 
     def __init__(self, dataset: OrthoDataset) -> None:
         self.dataset = dataset
@@ -45,19 +45,28 @@ class _ChipItems(torch.utils.data.Dataset[dict[str, Tensor]]):
 class TsfDataModule(LightningDataModule):
     """Labelled and unlabelled chips for training, grid chips for validation.
 
-    The training loader gives one item a step::
+    The training loader gives one item for each step::
 
         {"step": int, "labelled": batch, "unlabelled": batch, "held_out": batch}
 
-    ``unlabelled`` and ``held_out`` are there only if they have chips. A batch is a collated dictionary of
-    :class:`OrthoDataset`'s samples with ``index`` (B,), the chip's number in its part, and ``seed`` (B,), for
-    its augmentation; labelled chips carry ``mask``, unlabelled ones ``manual`` if there is a reader for it.
-    The stream depends on (seed, rank, world size, step) alone: training resumed at step k, by a checkpoint or
-    by ``start=k``, sees what an uninterrupted training would. Loaders are already sharded by rank.
+    Parts without chips are missing from it. A batch holds collated samples of `OrthoDataset`, with ``index``
+    (B,), the number of the chip in its part, and ``seed`` (B,), for its augmentation. Labelled chips carry
+    ``mask``; unlabelled chips carry ``manual`` if there is a reader for it.
+
+    The stream depends on (seed, rank, world size, step) alone: a training that resumes at step k, from a
+    checkpoint or by ``start=k``, reads the same batches as an uninterrupted one. Loaders are already sharded
+    by rank.
 
     Attributes:
-        unlabelled: the dataset of unlabelled chips, or None.
+        labelled: dataset of the labelled chips.
+        unlabelled: dataset of the unlabelled chips, or None.
+        held_out: dataset of the labelled chips that are held out for the error mask decoder, or None.
+        val: dataset of the validation chips, or None.
+        shares: share of the epochs that each labelled chip is in; None if every chip is in every epoch.
+        config: batch sizes, workers, accelerator.
+        seed: of the stream.
         start: the first step that ``train_dataloader`` gives.
+        steps: number of steps, those before ``start`` included.
     """
 
     def __init__(
@@ -78,27 +87,26 @@ class TsfDataModule(LightningDataModule):
         start: int = 0,
         steps: int | None = None,
     ) -> None:
-        """Put the parts together; nothing is read yet.
+        """Assemble the datasets; no pixel is read.
 
         Args:
-            reader: the training scenes.
-            labels: what supervises labelled and held-out chips.
+            reader: reads the training scenes.
+            labels: reads the labels of the labelled and the held-out chips.
             labelled_chips: chips whose labels train the segmenter.
             unlabelled_chips: chips for the semi-supervised losses.
-            held_out_chips: labelled chips kept for the error mask decoder.
-            shares: how often each labelled chip is read beside one that is read in every epoch, in (0, 1];
-                None: all alike.
-            manual: labels that people gave on unlabelled chips.
-            val_reader: the validation scenes; None: the training scenes.
-            val_labels: labels of the validation scenes.
-            val_chips: validation chips; none: no validation.
+            held_out_chips: labelled chips that train the error mask decoder alone.
+            shares: share of the epochs that each labelled chip is in, in (0, 1]; None for all epochs.
+            manual: reads annotators' labels on unlabelled chips.
+            val_reader: reads the validation scenes; None for the training scenes.
+            val_labels: reads the labels of the validation scenes.
+            val_chips: validation chips; none for no validation.
             config: batch sizes, workers, accelerator.
-            seed: of the stream; None: ``config.seed``.
+            seed: of the stream; None for ``config.seed``.
             start: the first step.
-            steps: number of steps in all, those before ``start`` included; None: ``config.steps``.
+            steps: number of steps, those before ``start`` included; None for ``config.steps``.
 
         Raises:
-            LabelError: no labelled chip, or validation chips without labels.
+            LabelError: there is no labelled chip, or validation chips have no labels.
         """
         super().__init__()
         if not labelled_chips:
@@ -120,11 +128,11 @@ class TsfDataModule(LightningDataModule):
         self.val = OrthoDataset(val_reader or reader, val_labels, val_chips) if val_chips else None
 
     def train_dataloader(self) -> StepLoader:
-        """One item a step from ``start`` on, or from where a checkpoint that Lightning restores was saved."""
+        """Make the loader of the steps from ``start`` on, or from the step of a checkpoint."""
         return StepLoader(StepBatches(self._parts()), self.start, self.steps, **self._loading())
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]] | list[Any]:
-        """This rank's validation chips, each chip on one rank only."""
+        """Make the loader of this rank's validation chips; each chip is on one rank."""
         if self.val is None:
             return []
         rank, world = self._rank_and_world()
@@ -132,7 +140,16 @@ class TsfDataModule(LightningDataModule):
         return DataLoader(_ChipItems(self.val), batch_size=_VAL_BATCH, sampler=sampler, **self._loading())
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move a batch; seeds stay on the CPU, where they are read: the device need not be waited for."""
+        """Move a batch to the device, but leave seeds on the CPU, where code reads them without waiting.
+
+        Args:
+            batch: an item of a loader.
+            device: the target.
+            dataloader_idx: number of the loader.
+
+        Returns:
+            The batch on the device.
+        """
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
         for name, part in batch.items():
             if isinstance(part, dict) and "seed" in part:
@@ -141,20 +158,30 @@ class TsfDataModule(LightningDataModule):
 
     @property
     def sparse(self) -> bool:
-        """Whether some labelled chips are labelled in part, and read by their shares."""
+        """True if some chips are labelled in part, and read by their shares."""
         return self.shares is not None
 
     def partner(self, index: int) -> dict[str, Tensor]:
-        """Read an unlabelled chip for mixing, in the calling process; ``index`` as in the batches.
+        """Read an unlabelled chip for mixing, in the calling process.
+
+        Args:
+            index: number of the chip, as in the batches.
 
         Returns:
-            A sample, with ``index``; not collated, not augmented.
+            A sample with ``index``; neither collated nor augmented.
         """
         assert self.unlabelled is not None, "partners are unlabelled chips"
         return {**self.unlabelled.read_chip(self.unlabelled.chips[index]), "index": torch.tensor(index)}
 
     def labelled_sample(self, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Draw a labelled chip for copy-paste, by its share; read as :meth:`partner` reads."""
+        """Draw a labelled chip for copy-paste, with odds in proportion to the shares.
+
+        Args:
+            rng: source of the random numbers.
+
+        Returns:
+            A sample with ``index``; neither collated nor augmented.
+        """
         odds = None if self.shares is None else np.array(self.shares) / sum(self.shares)
         index = int(rng.choice(len(self.labelled.chips), p=odds))
         return {**self.labelled.read_chip(self.labelled.chips[index]), "index": torch.tensor(index)}
@@ -187,7 +214,7 @@ class TsfDataModule(LightningDataModule):
         return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": self._on_gpu()}
 
     def _auto_workers(self) -> int:
-        # On a CPU reading is about a hundredth of a step, and a worker would take a core from the network.
+        # On a CPU, reading takes about a hundredth of a step, and a worker would use a core of the network's.
         if not self._on_gpu():
             return 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""From a batch in the rasters' data types to the network's input."""
+"""Normalisation of batches: from the rasters' data types to the network's input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from tsfal_geo.raster.stats import Normalisation
 class Normaliser(nn.Module):
     """Clip, shift and scale each channel by the training scenes' statistics, on the batch's device.
 
-    What is not valid (nodata, padding) becomes 0, the mean of the training scenes.
+    Pixels that are not valid (nodata, padding) become 0, the mean of the training scenes.
+
+    Args:
+        statistics: of the training scenes; one value for each channel.
+
+    Attributes:
+        low: (C, 1, 1) float32, smallest value of each channel.
+        high: (C, 1, 1) float32, largest value.
+        mean: (C, 1, 1) float32, mean.
+        std: (C, 1, 1) float32, standard deviation.
     """
 
     low: Tensor
@@ -28,11 +37,11 @@ class Normaliser(nn.Module):
             self.register_buffer(name, values.view(-1, 1, 1), persistent=False)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Normalise ``image`` and, where there is one, ``height``.
+        """Normalise ``image`` and, if the batch has it, ``height``.
 
         Args:
-            batch: ``image`` (B, bands, H, W) any dtype, ``valid`` (B, H, W) bool, ``height`` (B, 1, H, W)
-                float32 if the statistics have a channel for it.
+            batch: ``image`` (B, bands, H, W) of any dtype, ``valid`` (B, H, W) bool, and ``height``
+                (B, 1, H, W) float32 if the statistics have a channel for it.
 
         Returns:
             (B, C, H, W) float32.

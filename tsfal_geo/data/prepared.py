@@ -1,4 +1,4 @@
-"""Prepared datasets for torchgeo's users: chips by number, as dictionaries of tensors."""
+"""Prepared datasets as torchgeo datasets: chips by number, as dictionaries of tensors."""
 
 from __future__ import annotations
 
@@ -24,21 +24,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT = "height"
-"""Name of the band that holds metres above local ground (of 8-bit normalised DSMs: grey values)."""
+"""Name of the band with metres above local ground; with 8-bit normalised surface models, grey values."""
 
 
 class PreparedDataset(NonGeoDataset):
-    """The chips of one split of a dataset made by ``tsfal-geo datasets prepare``.
+    """The chips of one split of a dataset that ``tsfal-geo datasets prepare`` made.
 
-    An item holds ``image`` (C, S, S) float32 in the file's units, the bands in the order asked for, and
-    ``mask`` (S, S) int64, class indices, 255 where there is no label or no measurement. Chips are cut as
-    everywhere in this package: from the upper left, the last row and column shifted back.
+    An item holds ``image`` (C, S, S) float32, in the file's units and the order of ``bands``, and ``mask``
+    (S, S) int64, class indices, 255 without a label or a measurement. Chips are cut from the upper left, and
+    those of the last row and column are shifted back.
 
-    A subclass gives ``all_bands``, the names of the files' bands in their order.
+    A subclass defines ``all_bands``, the names of the files' bands in their order.
 
     Attributes:
-        bands: names of the image's channels.
+        bands: names of the channels of the image.
         classes: the class map.
+        chips: dataset of the chips in the rasters' data type.
+
+    Example:
+        >>> dataset = Vaihingen("prepared", split="val", bands=("NIR", "R", "G"))  # doctest: +SKIP
+        >>> dataset[0]["image"].shape  # doctest: +SKIP
+        torch.Size([3, 512, 512])
     """
 
     def __init__(
@@ -48,19 +54,19 @@ class PreparedDataset(NonGeoDataset):
         bands: Sequence[str] | None = None,
         transforms: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
     ) -> None:
-        """Find the chips; no pixel is read.
+        """List the chips; no pixel is read.
 
         Args:
             root: the prepared folder.
             split: ``train``, ``val`` or ``test``.
-            bands: names out of ``all_bands``, and ``height`` where it was prepared with heights; None: all
-                but height.
-            transforms: applied to each item.
+            bands: names out of ``all_bands``, and ``height`` if the dataset was prepared with heights; None
+                for all but height.
+            transforms: function of each item.
 
         Raises:
-            UserError: no prepared dataset there.
-            ConfigError: a split or band that there is not.
-            RasterError: height asked for, prepared without.
+            UserError: the folder holds no prepared dataset.
+            ConfigError: there is no such split or band.
+            RasterError: the dataset was prepared without heights.
         """
         prepared = open_prepared(Path(root))
         if split not in prepared.splits:
@@ -86,7 +92,14 @@ class PreparedDataset(NonGeoDataset):
         return len(self.chips.chips)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Read a chip."""
+        """Read a chip.
+
+        Args:
+            index: number of the chip.
+
+        Returns:
+            ``image`` and ``mask``.
+        """
         chip = self.chips.read_chip(self.chips.chips[index])
         layers = dict(zip(self._spectral, chip["image"].float(), strict=True))
         if HEIGHT in self.bands:
@@ -97,7 +110,15 @@ class PreparedDataset(NonGeoDataset):
         return item if self.transforms is None else self.transforms(item)
 
     def plot(self, sample: dict[str, Tensor], suptitle: str | None = None) -> Figure:
-        """The first three bands, the mask in the classes' colours, and a ``prediction`` if there is one."""
+        """Plot the first three bands, and the mask and the prediction in the classes' colours.
+
+        Args:
+            sample: an item, with ``prediction`` (S, S) if there is one.
+            suptitle: title of the figure.
+
+        Returns:
+            The figure.
+        """
         from matplotlib import pyplot
 
         image = sample["image"][:3] if len(sample["image"]) >= 3 else sample["image"][:1].expand(3, -1, -1)
@@ -119,10 +140,10 @@ class PreparedDataset(NonGeoDataset):
 
 
 class Vaihingen(PreparedDataset):
-    """ISPRS Vaihingen: NIR, red and green at 9 cm, six classes, 233, 111 and 398 chips of 512 pixels.
+    """ISPRS Vaihingen: near infrared, red and green at 9 cm, with six classes.
 
-    Unlike torchgeo's ``Vaihingen2D`` it has a validation split, chips, heights and the owners' order of
-    classes, and black (boundaries in eroded ground truth) is 255, no class.
+    Unlike torchgeo's ``Vaihingen2D``, it has a validation split, chips, heights and the owners' order of the
+    classes; black, the boundaries in eroded ground truth, is 255, no class.
     """
 
     all_bands: tuple[str, ...] = ("NIR", "R", "G")

@@ -1,4 +1,4 @@
-"""Which windows are read, and in which order: torchgeo samplers, and the deterministic training stream."""
+"""Order of the chips: torchgeo samplers, and the deterministic training stream."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from tsfal_geo.raster.chips import Chip
 
 
 class GridChipSampler(GeoSampler):
-    """Every chip once, scene by scene, row by row."""
+    """Sampler of every chip once, in order.
+
+    Args:
+        dataset: reads the chips.
+        chips: chips in the order of the samples; None for those of the dataset.
+    """
 
     def __init__(self, dataset: OrthoDataset, chips: Sequence[Chip] | None = None) -> None:
-        """Sample ``chips``; None: the chips that the dataset stands for."""
         self.dataset = dataset
         self.chips = tuple(dataset.chips if chips is None else chips)
         self._length = len(self.chips)
@@ -31,21 +35,19 @@ class GridChipSampler(GeoSampler):
 
 
 class RandomChipSampler(GeoSampler):
-    """Random windows, aligned to the pixels, each position inside a scene equally likely.
+    """Sampler of random windows, aligned to the pixels, with equal chances for each position in a scene.
 
-    Scenes are drawn by their area in pixels. A scene smaller than a chip gives a padded chip. Epochs differ;
-    a seed and an epoch always give the same windows.
+    Scenes are drawn by their area in pixels. A scene smaller than a chip gives a padded chip. The windows
+    depend on seed and epoch alone, and epochs differ.
+
+    Args:
+        dataset: the scenes.
+        size: pixels a side of a window.
+        length: windows an epoch.
+        seed: of the random numbers.
     """
 
     def __init__(self, dataset: OrthoDataset, *, size: int, length: int, seed: int = 0) -> None:
-        """Sample windows.
-
-        Args:
-            dataset: whose scenes are sampled.
-            size: pixels a side.
-            length: chips an epoch.
-            seed: of the random numbers.
-        """
         self.dataset = dataset
         self.size = size
         self.seed = seed
@@ -53,11 +55,15 @@ class RandomChipSampler(GeoSampler):
         self._length = length
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Choose the epoch of the next iteration.
+
+        Args:
+            epoch: number of the epoch, from 0.
+        """
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[ChipSlice]:
-        """Iterate over one epoch's windows; the next iteration is the next epoch."""
+        """Iterate over the windows of an epoch; the next iteration is the next epoch."""
         generator = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
         shapes = np.array([scene.shape for scene in self.dataset.scenes], dtype=np.int64)
@@ -74,14 +80,23 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Stream:
-    """An endless, reshuffled walk through ``count`` items, cut into the batches of steps and ranks.
+    """An endless sequence of shuffled epochs of ``count`` items, divided into the batches of steps and ranks.
 
-    Epoch e's order is the permutation drawn from (seed, name, e). Batch ``step`` of ``rank`` takes the
-    positions ``(step · world + rank) · batch …`` of the walk: ranks never share an item of an epoch, and no
-    step needs to know the steps before it.
+    The order of epoch e is the permutation drawn from (seed, name, e). Batch ``step`` of ``rank`` takes the
+    positions ``(step · world + rank) · batch …`` of the sequence. Ranks never share an item of an epoch, and
+    a step does not depend on the steps before it.
 
-    With ``shares``, in (0, 1], an item is in that share of the epochs: the permutation is sampled
-    systematically (equal steps along the cumulative shares), at most once an item.
+    With ``shares``, an item is in that share of the epochs. Systematic sampling draws an epoch: equal steps
+    along the cumulative shares of the permuted items.
+
+    Attributes:
+        name: of the stream; streams of different names are independent.
+        count: items.
+        batch: items of a batch.
+        seed: of the permutations.
+        rank: number of this process among ``world``.
+        world: number of processes.
+        shares: (count,) in (0, 1]; None if every item is in every epoch.
     """
 
     name: str
@@ -93,7 +108,14 @@ class Stream:
     shares: tuple[float, ...] | None = None
 
     def indices(self, step: int) -> list[int]:
-        """The items of this rank's batch at ``step``."""
+        """Give the items of this rank's batch.
+
+        Args:
+            step: number of the step, from 0.
+
+        Returns:
+            ``batch`` numbers of items.
+        """
         first = (step * self.world + self.rank) * self.batch
         return [
             int(_epoch_order(self.seed, self.name, epoch, self.shares or self.count)[offset])
@@ -102,11 +124,18 @@ class Stream:
 
     @property
     def length(self) -> int:
-        """Items of an epoch."""
+        """Number of items of an epoch."""
         return _length(self.shares or self.count)
 
     def seeds(self, step: int) -> list[int]:
-        """A seed for each item of the batch, for its augmentation; fits int64."""
+        """Give the seeds of the augmentation of this rank's batch.
+
+        Args:
+            step: number of the step, from 0.
+
+        Returns:
+            ``batch`` non-negative numbers that fit int64.
+        """
         words = [self.seed, zlib.crc32(self.name.encode()), step, self.rank]
         states = np.random.SeedSequence(words).generate_state(self.batch, np.uint64)
         seeds: list[int] = (states >> np.uint64(1)).tolist()
@@ -121,7 +150,7 @@ def _epoch_order(seed: int, name: str, epoch: int, items: int | tuple[float, ...
     order = generator.permutation(len(items))
     ends = np.cumsum(np.array(items)[order])
     count = _length(items)
-    # Steps of at least 1, which no share exceeds: no item is met twice.
+    # A step is at least 1 long and no share is larger than 1, so no item is drawn twice.
     marks = (generator.random() + np.arange(count)) * ends[-1] / count
     positions = np.searchsorted(ends, marks, side="right").clip(max=len(items) - 1)
     return np.asarray(order[positions])
@@ -133,14 +162,17 @@ def _length(items: int | tuple[float, ...]) -> int:
 
 
 class FixedSampler(DistributedSampler[int]):
-    """Items in a given order, already this rank's own.
+    """Sampler of given items, which are already those of this rank.
 
-    Being a ``DistributedSampler`` tells Lightning that the items are sharded: it would otherwise shard them a
-    second time, and pad a validation set with repeated chips.
+    The base class tells Lightning that the items are sharded. Otherwise Lightning would shard them a second
+    time, and pad a validation set with repeated chips.
+
+    Args:
+        items: numbers of items, in order.
+        length: result of ``len`` if ``items`` are the rest of a longer sequence; None for their number.
     """
 
     def __init__(self, items: Sequence[int], length: int | None = None) -> None:
-        """Give ``items``; ``length`` is what ``len`` says, if the items are the rest of something begun."""
         self.items = items
         self.length = len(items) if length is None else length
         self.epoch = 0
@@ -150,5 +182,5 @@ class FixedSampler(DistributedSampler[int]):
         return iter(self.items)
 
     def __len__(self) -> int:
-        """Number of items, those of steps already done included."""
+        """Number of items, those of completed steps included."""
         return self.length

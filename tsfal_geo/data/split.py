@@ -1,4 +1,4 @@
-"""Which chips are labelled, and which of those are held out for the error mask decoder."""
+"""Draws of the labelled chips, and of those held out for the error mask decoder."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ _DRAWS = 100
 def class_counts(
     reader: SceneReader, chips: Sequence[Chip], labels: LabelReader, classes: int
 ) -> NDArray[np.int64]:
-    """Count the valid pixels of each class in each chip, one chip in memory at a time.
+    """Count the valid pixels of each class in each chip, with one chip in memory at a time.
 
-    Label rasters often say some class where nothing was flown: a chip of that alone has no labels.
+    Label rasters often hold a class outside the flown area. Such pixels are nodata and do not count.
+
+    Args:
+        reader: reads the scenes.
+        chips: the chips.
+        labels: reads their labels.
+        classes: number of classes.
 
     Returns:
         (chips, classes) int64; ignored pixels and nodata are not counted.
@@ -39,18 +45,18 @@ def class_counts(
 
 
 def draw_labelled(counts: NDArray[np.int64], share: float, seed: int) -> list[int]:
-    """Draw whole chips, uniformly by seed, so that every class that the labels hold is among them.
+    """Draw chips uniformly, so that every class of the labels is among them.
 
-    A draw that misses a class is drawn again; when many draws miss one, chips that hold the missing classes
-    take the places of others, and a warning says so.
+    A draw that misses a class is repeated. If all repetitions miss one, chips with the missing classes
+    replace others, and a warning reports it.
 
     Args:
-        counts: (chips, classes), from :func:`class_counts`.
-        share: share of the chips with any label; rounded to whole chips, at least one.
+        counts: (chips, classes) int64, from `class_counts`.
+        share: share of the chips with any label; rounded to chips, at least one.
         seed: of the draw.
 
     Returns:
-        Indices of the chips drawn, ascending.
+        Indices of the drawn chips, ascending.
 
     Raises:
         LabelError: no chip has a label.
@@ -65,16 +71,16 @@ def draw_labelled(counts: NDArray[np.int64], share: float, seed: int) -> list[in
 
 
 def draw_held_out(counts: NDArray[np.int64], labelled: Sequence[int], share: float, seed: int) -> list[int]:
-    """Draw labelled chips that the segmenter shall not see, so that those left still hold every class.
+    """Draw labelled chips to hold out of the segmenter's training, so that the others hold every class.
 
     Args:
-        counts: (chips, classes).
-        labelled: the labelled chips' indices.
+        counts: (chips, classes) int64, from `class_counts`.
+        labelled: indices of the labelled chips.
         share: share of them to hold out.
         seed: of the draw.
 
     Returns:
-        Indices held out, ascending; none where that would leave no chip or lose a class.
+        Indices of the held-out chips, ascending; none if no chip would remain, or every chip is needed.
     """
     pool = np.asarray(labelled, dtype=np.int64)
     number = len(pool) - round(share * len(pool))
@@ -85,16 +91,20 @@ def draw_held_out(counts: NDArray[np.int64], labelled: Sequence[int], share: flo
 
 
 def listed_scenes(path: Path, scenes: Sequence[Scene]) -> set[int]:
-    """The scenes that a list names, such as the split files that come with papers.
+    """Read the scenes that a list names, such as the split files of papers.
 
-    A line names a scene by its name or by any path of its picture, and may name its labels' file after it;
-    empty lines do not count. Stems are compared as those of label files with those of scenes.
+    A line holds the name of a scene or a path of its picture; the label file may follow. Empty lines do not
+    count. Stems are compared by the rules that assign label files to scenes.
+
+    Args:
+        path: the list, a text file in UTF-8.
+        scenes: scenes to choose from.
 
     Returns:
         Indices into ``scenes``.
 
     Raises:
-        LabelError: no such file, an empty one, a line of no scene, or of a scene without labels.
+        LabelError: the file is missing or empty, or a line names no scene or a scene without labels.
     """
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -145,7 +155,7 @@ def _draw(
 
 
 def _cover(counts: NDArray[np.int64], pool: NDArray[np.int64], wanted: NDArray[np.bool_]) -> list[int]:
-    """Few chips that hold every wanted class: greedily the chip with the most classes still missing."""
+    """Cover every wanted class by few chips: greedily, by the chip with the most missing classes."""
     missing = wanted.copy()
     chosen: list[int] = []
     while missing.any():

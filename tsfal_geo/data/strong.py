@@ -1,4 +1,4 @@
-"""Strong views of images: colour, grey and blur, repeatable from one seed an item."""
+"""Strong augmentation of batches: colour, grey and blur, repeatable from one seed for each item."""
 
 from __future__ import annotations
 
@@ -11,24 +11,38 @@ from torch import Tensor
 from tsfal_geo.data.augment import ColourJitter, Randomness, item_seeds
 
 JITTER, GREY, BLUR = 0.8, 0.2, 0.5
+"""Probabilities of UniMatch's three perturbations."""
+
 _SIGMA = (0.1, 2.0)
 
 
 class StrongAugment:
-    """UniMatch's strong view for any number of bands (Yang et al. 2023): jitter 0.8, grey 0.2, blur 0.5.
+    """UniMatch's strong view (Yang et al., CVPR 2023), for any number of bands.
 
-    Their jitter of brightness, contrast, saturation and hue needs RGB; here bands change together and a
-    little each (`ColourJitter`), and grey is the mean of the bands. Geometry is left alone, and so are
-    channels past ``bands``, such as heights, and pixels that are not valid.
+    UniMatch's jitter of brightness, contrast, saturation and hue needs RGB. Here `ColourJitter` replaces it,
+    and grey is the mean of the bands. Geometry, channels past ``bands``, such as heights, and pixels that are
+    not valid stay as they are.
+
+    Args:
+        bands: number of channels that hold bands; they come first.
+        strength: of the colour jitter.
     """
 
     def __init__(self, bands: int, strength: float = 1.0) -> None:
-        """Perturb the first ``bands`` channels; ``strength`` is that of the colour jitter."""
         self.bands = bands
         self._jitter = ColourJitter(strength, bands)
 
     def __call__(self, images: Tensor, valid: Tensor, *, generator: Randomness) -> Tensor:
-        """Perturb a batch: ``images`` (B, C, H, W) float, normalised; ``valid`` (B, H, W) bool."""
+        """Perturb a batch.
+
+        Args:
+            images: (B, C, H, W) float, normalised.
+            valid: (B, H, W) bool.
+            generator: source of the random numbers.
+
+        Returns:
+            (B, C, H, W) float.
+        """
         seeds = item_seeds(generator, len(images))
         views = [
             self._one(image[None], mask[None], seed)
