@@ -1,5 +1,7 @@
 """The errors that a person sees: what was found, what was expected, what mends it."""
 
+from importlib.util import find_spec
+
 
 class UserError(Exception):
     """The user's mistake, told in one line that names the file or option and the remedy.
@@ -47,3 +49,18 @@ class Cancelled(Exception):
 
     exit_code = 4
     code = "cancelled"
+
+
+def require_extra(package: str, extra: str, purpose: str) -> None:
+    """Refuse to start on something whose optional package is not installed.
+
+    Args:
+        package: the package, by the name that it is imported by.
+        extra: the extra of ``tsfal-geo`` that installs it.
+        purpose: the file, option or format that needs it; the message begins with it.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    if find_spec(package) is None:
+        raise UserError(f"{purpose} needs {package}; `pip install 'tsfal-geo[{extra}]'`")

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 
 import geopandas
@@ -13,7 +14,7 @@ from affine import Affine
 
 from tests.labels.conftest import CLASSES, make_label, make_scene, square
 from tests.labels.test_rasterise import blobs
-from tsfal_geo.errors import LabelError
+from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.labels.exchange.export import coco, export_labels
 from tsfal_geo.labels.exchange.importing import check_mapping, import_labels
 from tsfal_geo.labels.exchange.vector import ImportOptions
@@ -112,6 +113,17 @@ def test_coco_has_every_pixel_of_every_label(scenes, labels):
 def test_an_unknown_suffix_is_refused(tmp_path, scenes):
     with pytest.raises(LabelError, match=r"\.docx"):
         export_labels([], scenes, CLASSES, tmp_path / "out.docx")
+
+
+def test_geoparquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch, store, scenes, labels):
+    path = tmp_path / "labels.parquet"
+    export_labels(labels, scenes, CLASSES, path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    remedy = r"labels\.parquet: GeoParquet needs pyarrow; `pip install 'tsfal-geo\[parquet\]'`$"
+    with pytest.raises(UserError, match=remedy):
+        import_labels(store, path, ImportOptions())
+    with pytest.raises(UserError, match=remedy):
+        export_labels(labels, scenes, CLASSES, path)
 
 
 def test_nothing_is_exported_as_an_empty_layer(tmp_path, scenes):

@@ -54,9 +54,9 @@ def test_what_is_new_and_gone_since_the_last_round_that_took_labels(store, town)
     path = store.author_store("anna")
     path.unlink()
     store.add("anna", [make_label(town, 40, 40)])
-    changed = take_snapshot(store, 3).changed
+    changed = take_snapshot(store, 3).changes
     assert (len(changed.added), len(changed.removed), changed.kept) == (1, 2, 0)
-    assert take_snapshot(store, 4).changed.kept == 1
+    assert take_snapshot(store, 4).changes.kept == 1
 
 
 def test_changing_any_field_makes_another_label(store, town):
@@ -181,7 +181,7 @@ def test_the_report_names_what_is_wrong(store, town):
     store.add("ben", [make_label(town, 0, 5, class_id=7, qid="q1")])
     (store.folder / "odd.gpkg").write_text("nothing")
     told = "\n".join(take_snapshot(store, 0).lines())
-    for part in ("2 labels taken in: 2 new", "odd.gpkg", "1 conflicts", "50 pixels", "answered by several"):
+    for part in ("2 labels: 2 new", "odd.gpkg", "1 conflicts", "50 pixels", "answered by several"):
         assert part in told
 
 

@@ -102,8 +102,8 @@ def test_only_what_changed_is_rasterised_again(monkeypatch):
     earlier = PolygonLabels(labels, [scene], CLASSES)
     earlier.pixels()
     burnt = []
-    burn = PolygonLabels._burn
-    monkeypatch.setattr(PolygonLabels, "_burn", lambda self, *key: burnt.append(key) or burn(self, *key))
+    burn = PolygonLabels._rasterise
+    monkeypatch.setattr(PolygonLabels, "_rasterise", lambda self, *key: burnt.append(key) or burn(self, *key))
     changed = [*labels[1:], make_label(scene, 750, 1250, 40, 7)]
     later = PolygonLabels(changed, [scene], CLASSES, reuse=earlier)
     found = later.read(Window(0, 0, 0, 1024, 1536))
@@ -120,7 +120,7 @@ def test_the_cache_stays_within_its_bound_and_changes_nothing(monkeypatch):
     tight = PolygonLabels(labels, [scene], CLASSES)
     np.testing.assert_array_equal(tight.read(Window(0, 0, 0, 1024, 1536)), whole)
     held = [block for block in tight._cache.values() if block is not None]
-    assert sum(block.nbytes for block in held) == tight._held <= 2 * 512 * 512
+    assert sum(block.nbytes for block in held) == tight._cached_bytes <= 2 * 512 * 512
 
 
 def test_readers_travel_to_worker_processes(town):

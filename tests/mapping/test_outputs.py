@@ -1,6 +1,7 @@
 """What is written beside a class map: further layers, polygons, mosaic, STAC items, ONNX."""
 
 import json
+import sys
 
 import geopandas
 import numpy as np
@@ -19,7 +20,7 @@ from tests.helpers.mapping_fakes import Identity
 from tests.mapping.test_export import NORTH_UP, picture, write
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.errors import RasterError
+from tsfal_geo.errors import RasterError, UserError
 from tsfal_geo.inference.network import Network, mean_of_turns, within_memory
 from tsfal_geo.mapping.outputs.mosaic import write_mosaic
 from tsfal_geo.mapping.outputs.onnx import export_onnx, onnx_network
@@ -101,6 +102,13 @@ def blobs(seed=0):
     index[rng.random(GRID.shape) < 0.01] = 4
     index[:30, :30] = 255
     return index
+
+
+def test_geoparquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "town_polygons.parquet"
+    with pytest.raises(UserError, match=r"needs pyarrow; `pip install 'tsfal-geo\[parquet\]'`$"):
+        write_polygons(path, tmp_path / "town.tif", VAIHINGEN)
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "parquet", "fgb"])

@@ -1,4 +1,4 @@
-"""Where people differ: conflicts between their labels, agreement on queries that two of them answered."""
+"""Conflicts between the labels of annotators, and their agreement on queries that several answered."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.labels.model import Label
@@ -18,14 +19,14 @@ from tsfal_geo.raster.scene import Scene
 
 @dataclass(frozen=True)
 class Conflict:
-    """Pixels to which two people gave different classes; the later label trains.
+    """Pixels to which two annotators gave different classes; the later label trains.
 
     Attributes:
         scene: name of the scene.
-        authors: of the earlier and of the later label.
-        class_ids: of the earlier and of the later label.
-        rows: file and row of each.
-        pixels: how many.
+        authors: annotators of the earlier and of the later label.
+        class_ids: class ids of the earlier and of the later label.
+        rows: file and row of the earlier and of the later label.
+        pixels: number of pixels that both labels contain.
     """
 
     scene: str
@@ -37,13 +38,13 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far people agree where several answered the same query.
+    """Agreement of annotators on queries that several of them answered.
 
     Attributes:
         queries: number of such queries.
-        pixels: pixels that two of them labelled, each pair of people counted.
-        share: share of those with the same class; NaN without any.
-        kappa: Cohen's kappa over them; NaN where it is not defined.
+        pixels: number of pixels that two annotators labelled, summed over all pairs of annotators.
+        share: share of these pixels with the same class; NaN without pixels.
+        kappa: Cohen's kappa over these pixels; NaN where it is not defined.
     """
 
     queries: int
@@ -53,25 +54,34 @@ class Agreement:
 
 
 def conflicts(labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap) -> list[Conflict]:
-    """Pairs of labels of different authors and classes that hold a pixel in common, largest first.
+    """Find pairs of labels of different annotators and classes that share a pixel.
 
     Args:
         labels: oldest first.
         scenes: the scenes.
         classes: the class map.
+
+    Returns:
+        The conflicts, those of most pixels first.
     """
     found = []
     for scene in scenes:
         own = [label for label in labels if label.scene == scene.name]
         for first, second in _crossing(own):
-            shared = int((_on_scene(own[first], scene, classes, own[second]) != IGNORE).sum())
+            shared = int((_shared_pixels(own[first], scene, classes, own[second]) != IGNORE).sum())
             if shared:
                 found.append(_conflict(own[first], own[second], shared))
     return sorted(found, key=lambda conflict: (-conflict.pixels, conflict.rows))
 
 
 def agreement(labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap) -> Agreement:
-    """Agreement, to the pixel, on queries that carry labels of two or more people."""
+    """Measure agreement, pixel by pixel, on queries that two annotators or more labelled.
+
+    Args:
+        labels: any order.
+        scenes: the scenes.
+        classes: the class map.
+    """
     by_name = {scene.name: scene for scene in scenes}
     answers: dict[str, dict[str, list[Label]]] = {}
     for label in labels:
@@ -110,17 +120,17 @@ def _conflict(earlier: Label, later: Label, pixels: int) -> Conflict:
     )
 
 
-def _on_scene(label: Label, scene: Scene, classes: ClassMap, within: Label) -> np.ndarray:
-    """The label's pixels in the window where both may be; 255 where either is not."""
-    window = _window([label, within], scene)
+def _shared_pixels(label: Label, scene: Scene, classes: ClassMap, other: Label) -> NDArray[np.uint8]:
+    """Class indices of ``label`` on the pixels that both labels contain; 255 elsewhere."""
+    window = _window([label, other], scene)
     own = PolygonLabels([label], [scene], classes).read(window)
-    other = PolygonLabels([within], [scene], classes).read(window)
-    return np.where(other == IGNORE, IGNORE, own)
+    others = PolygonLabels([other], [scene], classes).read(window)
+    return np.where(others == IGNORE, np.uint8(IGNORE), own)
 
 
 def _cross_table(
     ones: list[Label], others: list[Label], scenes: dict[str, Scene], classes: ClassMap
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     table = np.zeros((len(classes), len(classes)), dtype=np.int64)
     for name in {label.scene for label in ones} & {label.scene for label in others}:
         scene = scenes[name]
@@ -141,8 +151,8 @@ def _window(labels: list[Label], scene: Scene) -> Window:
     return Window(0, y, x, min(int(bottom) + 1, scene.height) - y, min(int(right) + 1, scene.width) - x)
 
 
-def _kappa(matrix: np.ndarray) -> float:
-    """Cohen (1960): agreement beyond what the two people's class shares would give by chance."""
+def _kappa(matrix: NDArray[np.int64]) -> float:
+    """Cohen (1960): agreement beyond the agreement by chance that the two class distributions imply."""
     total = matrix.sum()
     if not total:
         return float("nan")

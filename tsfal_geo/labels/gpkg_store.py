@@ -1,4 +1,4 @@
-"""The label store as GeoPackages in the workspace: one writer per file, nothing to install."""
+"""The label store as GeoPackages in the workspace: a file for each annotator, nothing to install."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tsfal_geo.labels.validation import Issues, ValidationContext, check_labels
 
 
 class GeoPackageStore(LabelStore):
-    """``labels/*.gpkg`` and ``rounds/NNN/queries.gpkg``."""
+    """The store of ``labels/*.gpkg`` and ``rounds/NNN/queries.gpkg``; see `LabelStore` for its methods."""
 
     @override
     def write_queries(self, number: int, queries: Sequence[Query]) -> Path:
@@ -41,10 +41,10 @@ class GeoPackageStore(LabelStore):
 
     @override
     def query_scenes(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        scenes: dict[str, str] = {}
         for number in self._rounds_with_queries():
-            found |= query_scenes(self.round_dir(number) / "queries.gpkg")
-        return found
+            scenes |= query_scenes(self.round_dir(number) / "queries.gpkg")
+        return scenes
 
     @override
     def author_store(self, author: str) -> Path:
@@ -66,7 +66,7 @@ class GeoPackageStore(LabelStore):
     def add_import(self, author: str, labels: Sequence[Label]) -> str:
         check_labels(labels, self.scenes, self.classes)
         while True:
-            path = self._next("import")
+            path = self._next_import()
             with contextlib.suppress(FileExistsError):
                 with new_file(path) as temporary:
                     create_label_file(temporary, self.scenes, self.classes, author, "labels")
@@ -83,14 +83,15 @@ class GeoPackageStore(LabelStore):
             return {qid: tuple(authors) for qid, authors in json.loads(path.read_text("utf-8")).items()}
         except (ValueError, AttributeError, TypeError) as error:
             raise WorkspaceError(
-                f"{path}: damaged ({error}); delete it to hand the queries out anew"
+                f"{path}: damaged ({error}); delete it and assign the queries again"
             ) from None
 
     @override
-    def save_assignments(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
-        known = self.assignments(number)
+    def save_assignments(self, number: int, assigned: dict[str, tuple[str, ...]]) -> None:
+        earlier = self.assignments(number)
         merged = {
-            qid: sorted({*known.get(qid, ()), *given.get(qid, ())}) for qid in known.keys() | given.keys()
+            qid: sorted({*earlier.get(qid, ()), *assigned.get(qid, ())})
+            for qid in earlier.keys() | assigned.keys()
         }
         path = self.round_dir(number) / "assignments.json"
         write_text(path, json.dumps(dict(sorted(merged.items())), ensure_ascii=False, indent=0))
@@ -106,17 +107,18 @@ class GeoPackageStore(LabelStore):
             if path.name.startswith(".") or is_restoration(path):
                 continue
             issues = Issues(path.name)
-            more, decided = read_label_file(path, context, issues)
-            labels += more
-            decisions += decided
+            file_labels, file_decisions = read_label_file(path, context, issues)
+            labels += file_labels
+            decisions += file_decisions
             rejected += issues.rejected
             notes += issues.notes
         return LabelSnapshot(tuple(labels), tuple(decisions), tuple(rejected), tuple(notes))
 
-    def _next(self, stem: str) -> Path:
-        taken = [re.fullmatch(rf"{stem}-(\d+)", path.stem) for path in self.folder.glob(f"{stem}-*.gpkg")]
-        return self.folder / f"{stem}-{max((int(match[1]) for match in taken if match), default=0) + 1}.gpkg"
+    def _next_import(self) -> Path:
+        names = [re.fullmatch(r"import-(\d+)", path.stem) for path in self.folder.glob("import-*.gpkg")]
+        last = max((int(name[1]) for name in names if name), default=0)
+        return self.folder / f"import-{last + 1}.gpkg"
 
     def _rounds_with_queries(self) -> list[int]:
-        found = (self.root / "rounds").glob("*/queries.gpkg")
-        return sorted(int(path.parent.name) for path in found if path.parent.name.isdigit())
+        paths = (self.root / "rounds").glob("*/queries.gpkg")
+        return sorted(int(path.parent.name) for path in paths if path.parent.name.isdigit())

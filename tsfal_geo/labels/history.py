@@ -1,7 +1,7 @@
-"""Earlier states of the labels: what each round trained on, and going back to it.
+"""The snapshot of labels that each round trained on, and the way back to an earlier one.
 
-Nobody's file is touched by going back. A restoration is a file of the engine's own that says which rows no
-longer hold and holds those that since were deleted; the last one counts, and labels made after it count too.
+A round keeps its snapshot as ``rounds/NNN/taken.gpkg``, which does not change afterwards. Restoring one
+changes no annotator's file: the engine writes a restoration; see `labels.restorations`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tsfal_geo.labels.validation import Issues, ValidationContext, decisions_in_
 
 @dataclass(frozen=True)
 class Difference:
-    """Labels that one state has and the other has not.
+    """Labels by which two snapshots differ.
 
     Attributes:
-        added: only in the later.
-        removed: only in the earlier.
-        kept: number of those in both.
+        added: labels of the later snapshot alone.
+        removed: labels of the earlier snapshot alone.
+        kept: number of labels in both.
     """
 
     added: tuple[Label, ...]
@@ -36,7 +36,12 @@ class Difference:
 
 
 def difference(earlier: LabelSnapshot, later: LabelSnapshot) -> Difference:
-    """What changed between two states of the labels."""
+    """Compare two snapshots by the fingerprints of their labels.
+
+    Args:
+        earlier: one snapshot.
+        later: the other.
+    """
     before = dict(zip(label_keys(earlier.labels), earlier.labels, strict=True))
     after = dict(zip(label_keys(later.labels), later.labels, strict=True))
     return Difference(
@@ -47,12 +52,29 @@ def difference(earlier: LabelSnapshot, later: LabelSnapshot) -> Difference:
 
 
 def snapshot_path(store: LabelStore, number: int) -> Path:
-    """The file of what a round trained on."""
+    """Return the file of a round's snapshot, which is there once the round has begun.
+
+    Args:
+        store: the label store.
+        number: of the round.
+    """
     return store.round_dir(number) / "taken.gpkg"
 
 
 def write_snapshot(store: LabelStore, number: int, snapshot: LabelSnapshot) -> Path:
-    """Keep what a round trains on, whole or not at all."""
+    """Write a round's snapshot, whole or not at all.
+
+    Args:
+        store: the label store.
+        number: of the round.
+        snapshot: the labels and decisions that the round trains on.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileExistsError: the round has a snapshot already.
+    """
     path = snapshot_path(store, number)
     with new_file(path) as temporary:
         create_label_file(temporary, store.scenes, store.classes, "", "taken")
@@ -62,18 +84,21 @@ def write_snapshot(store: LabelStore, number: int, snapshot: LabelSnapshot) -> P
 
 
 def read_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
-    """What a round trained on.
+    """Read a round's snapshot.
+
+    Args:
+        store: the label store.
+        number: of the round.
 
     Raises:
-        WorkspaceError: the round took no labels in, or its file is damaged.
+        WorkspaceError: the round has no snapshot, or its file is damaged.
     """
     path = snapshot_path(store, number)
     if not path.is_file():
-        raise WorkspaceError(f"{path}: not there; round {number} has not taken labels in")
+        raise WorkspaceError(f"{path}: not there; round {number} has not begun, expected a round that has")
     issues = Issues(path.name)
-    labels, decisions = read_label_file(
-        path, ValidationContext(store.scenes, store.classes, lambda _: None), issues
-    )
+    context = ValidationContext(store.scenes, store.classes, lambda _: None)
+    labels, decisions = read_label_file(path, context, issues)
     if issues.rejected:
         raise WorkspaceError(
             f"{path}: damaged ({issues.rejected[0]}); restore it from a copy of the workspace"
@@ -81,86 +106,119 @@ def read_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
     return LabelSnapshot(in_order(labels), decisions_in_order(decisions))
 
 
-def restore(store: LabelStore, number: int) -> Difference:
-    """Make what round ``number`` trained on what holds; returns what that changed.
+def previous_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
+    """Read the snapshot of the last round before ``number`` that has one; empty where none has.
+
+    Args:
+        store: the label store.
+        number: of the round.
 
     Raises:
-        WorkspaceError: the round took no labels in.
+        WorkspaceError: the snapshot is damaged.
     """
-    target, present = read_snapshot(store, number), store.snapshot()
-    everything = store.read_all()
+    for earlier in range(number - 1, -1, -1):
+        if snapshot_path(store, earlier).is_file():
+            return read_snapshot(store, earlier)
+    return LabelSnapshot((), ())
+
+
+def restore(store: LabelStore, number: int) -> Difference:
+    """Make the snapshot of a round the labels that hold from now on.
+
+    The restoration withdraws every committed label and decision that the snapshot lacks, and brings back
+    those that were deleted since. Labels made after the restoration hold as usual.
+
+    Args:
+        store: the label store.
+        number: of the round.
+
+    Returns:
+        The change to the labels that hold.
+
+    Raises:
+        WorkspaceError: the round has no snapshot, or a file is damaged.
+    """
+    target, committed = read_snapshot(store, number), store.read_all()
     wanted = {*label_keys(target.labels), *(item.key for item in target.decisions)}
-    there = {*label_keys(everything.labels), *(item.key for item in everything.decisions)}
-    labels = not_in(target.labels, label_keys(target.labels), there)
-    decisions = [item for item in target.decisions if item.key not in there]
+    present = {*label_keys(committed.labels), *(item.key for item in committed.decisions)}
+    labels = not_in(target.labels, label_keys(target.labels), present)
+    decisions = [item for item in target.decisions if item.key not in present]
+    before = store.without_withdrawn(committed)
     path = next_restoration(store.folder)
     with new_file(path) as temporary:
         create_label_file(temporary, store.scenes, store.classes, "", "restored", [WITHDRAWN])
         with writing(temporary) as connection:
             append(connection, store.scenes, labels, decisions, origin=True)
             connection.executemany(
-                "INSERT INTO withdrawn VALUES (?)", [(key,) for key in sorted(there - wanted)]
+                "INSERT INTO withdrawn VALUES (?)", [(key,) for key in sorted(present - wanted)]
             )
-    return difference(present, store.snapshot())
+    return difference(before, store.without_withdrawn(committed))
 
 
 @dataclass(frozen=True)
 class RoundSnapshot:
-    """What a round trains on, and what is to be told about it.
+    """The labels that a round trains on, and its report.
 
     Attributes:
         snapshot: the labels and decisions.
-        changed: against the previous round that took labels in.
-        conflicts: where people differ; the later label trains.
-        agreement: where several people answered the same query.
-        repeated: whether the round had taken labels in before (a resumed run) and this is that copy.
+        changes: the difference from the snapshot of the last round before that has one.
+        conflicts: pixels to which annotators gave several classes; the later label trains.
+        agreement: agreement on queries that several annotators answered.
+        repeated: whether an earlier, interrupted run of the round took the snapshot.
     """
 
     snapshot: LabelSnapshot
-    changed: Difference
+    changes: Difference
     conflicts: tuple[Conflict, ...]
     agreement: Agreement
     repeated: bool
 
     @property
     def rejected(self) -> tuple[Issue, ...]:
-        """Rows that cannot be used, and why."""
+        """Rows that cannot be used, with the reason."""
         return self.snapshot.rejected
 
     def lines(self) -> list[str]:
-        """The report, for people."""
-        told = [
-            f"{len(self.snapshot.labels)} labels taken in: {len(self.changed.added)} new, "
-            f"{len(self.changed.removed)} gone, {self.changed.kept} as before"
+        """Return the report, line by line."""
+        lines = [
+            f"{len(self.snapshot.labels)} labels: {len(self.changes.added)} new, "
+            f"{len(self.changes.removed)} removed, {self.changes.kept} unchanged"
         ]
-        told += [f"not used: {issue}" for issue in self.snapshot.rejected]
-        told += [f"note: {issue}" for issue in self.snapshot.notes]
+        lines += [f"not used: {issue}" for issue in self.snapshot.rejected]
+        lines += [f"note: {issue}" for issue in self.snapshot.notes]
         if self.conflicts:
             pixels = sum(conflict.pixels for conflict in self.conflicts)
-            told.append(
-                f"{len(self.conflicts)} conflicts between people over {pixels} pixels; the later label holds"
+            lines.append(
+                f"{len(self.conflicts)} conflicts between annotators over {pixels} pixels; "
+                "the later label holds"
             )
         if self.agreement.queries:
-            told.append(
-                f"{self.agreement.queries} queries answered by several people: "
+            lines.append(
+                f"{self.agreement.queries} queries answered by several annotators: "
                 f"{self.agreement.share:.1%} of {self.agreement.pixels} pixels agree, "
                 f"kappa {self.agreement.kappa:.2f}"
             )
-        return told
+        return lines
 
 
-def take_snapshot(store: LabelStore, number: int, snapshot: LabelSnapshot | None = None) -> RoundSnapshot:
-    """Take in what is committed now and keep it as ``rounds/NNN/taken.gpkg``.
+def take_snapshot(
+    store: LabelStore,
+    number: int,
+    snapshot: LabelSnapshot | None = None,
+    previous: LabelSnapshot | None = None,
+) -> RoundSnapshot:
+    """Keep the labels that hold now as ``rounds/NNN/taken.gpkg``.
 
-    A round takes labels in once: called again (a resumed run), it gives back what it took.
+    A round takes one snapshot: an interrupted round that goes on reads the snapshot that it took.
 
     Args:
         store: the label store.
-        number: the round that is going to train on them.
-        snapshot: the labels that are committed now; None: they are read.
+        number: of the round that trains on the labels.
+        snapshot: the labels that hold now; None: they are read.
+        previous: the snapshot of the last round before that has one; None: it is read.
 
     Raises:
-        WorkspaceError: a file is locked for too long or of a newer schema, or an earlier copy is damaged.
+        WorkspaceError: a file is locked for too long or of a newer schema, or an earlier snapshot is damaged.
     """
     scenes = list(store.scenes.values())
     repeated = snapshot_path(store, number).is_file()
@@ -169,18 +227,11 @@ def take_snapshot(store: LabelStore, number: int, snapshot: LabelSnapshot | None
     else:
         snapshot = store.snapshot() if snapshot is None else snapshot
         write_snapshot(store, number, snapshot)
+    previous = previous_snapshot(store, number) if previous is None else previous
     return RoundSnapshot(
         snapshot=snapshot,
-        changed=difference(previous_snapshot(store, number), snapshot),
+        changes=difference(previous, snapshot),
         conflicts=tuple(conflicts(snapshot.labels, scenes, store.classes)),
         agreement=agreement(snapshot.labels, scenes, store.classes),
         repeated=repeated,
     )
-
-
-def previous_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
-    """What the last round before ``number`` trained on; empty if none took labels in."""
-    for earlier in range(number - 1, -1, -1):
-        if snapshot_path(store, earlier).is_file():
-            return read_snapshot(store, earlier)
-    return LabelSnapshot((), ())

@@ -1,4 +1,4 @@
-"""A GeoPackage of labels and decisions: a person's, an import's, or what a round trained on."""
+"""GeoPackages of labels and decisions: an annotator's, an import's, a round's snapshot, a restoration."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ _OR_REPLACE = (
 def create_label_file(
     path: Path, scenes: Scenes, classes: ClassMap, author: str, kind: str, extra: Sequence[str] = ()
 ) -> None:
-    """Make an empty file with the layers, pick-lists, defaults and styles that ``author`` needs.
+    """Make an empty file with the layers, pick-lists, defaults and styles that an annotator needs.
 
     Args:
         path: the file; must not exist.
         scenes: the scenes to be labelled, by name.
         classes: the class map.
-        author: any text.
-        kind: ``labels`` for one that people write; ``taken`` and ``restored`` keep where a row came from.
+        author: the annotator, and the default author of rows; any text.
+        kind: ``labels`` for a file that annotators write; ``taken`` (a snapshot) and ``restored`` (a
+            restoration) have columns for the file and row that each label was read from.
         extra: CREATE statements of further tables.
     """
     own = kind == "labels"
@@ -63,14 +64,15 @@ def append(
     *,
     origin: bool = False,
 ) -> None:
-    """Append within the connection's transaction.
+    """Append labels and decisions within the connection's transaction.
 
     Args:
-        connection: a write transaction on a file of ``create_label_file``.
+        connection: a write transaction on a file that `create_label_file` made.
         scenes: the scenes, by name.
-        labels: kept with their authors.
-        decisions: likewise; in a person's file a later one on the same query replaces the earlier.
-        origin: keep the file and row that each label was read from (files of kind ``taken``, ``restored``).
+        labels: they keep their authors.
+        decisions: they keep their authors; in an annotator's file a later one on the same query replaces the
+            earlier.
+        origin: whether the file keeps the file and row that each label was read from.
 
     Raises:
         WorkspaceError: the file has no layer for a scene's CRS.
@@ -99,7 +101,15 @@ def append(
 def read_label_file(
     path: Path, context: ValidationContext, issues: Issues
 ) -> tuple[list[Label], list[Decision]]:
-    """Everything committed in a file; what is wrong with it goes to ``issues``.
+    """Read everything that is committed in a file; a damaged file is an issue, and its rows are left out.
+
+    Args:
+        path: the file.
+        context: scenes and classes that rows are validated against; the file's author replaces the context's.
+        issues: takes the file's issues.
+
+    Returns:
+        Labels and decisions, in the order of their rows.
 
     Raises:
         WorkspaceError: it is of a newer schema, or locked for too long.
@@ -110,25 +120,25 @@ def read_label_file(
             meta = read_meta(connection, str(path))
             context = replace(context, author=meta.get("author") or path.stem)
             layers = layer_names(connection, "labels")
-            decided = read_table(connection, "decisions")
+            decision_rows = read_table(connection, "decisions")
             layer_rows = [read_layer(connection, layer, meta) for layer in layers]
     except LabelError as error:
         issues.reject(str(error))
         return [], []
-    if not layers and not decided:
+    if not layers and not decision_rows:
         issues.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
     for rows in layer_rows:
-        fresh = resolve_labels(rows, context, issues)
+        resolved = resolve_labels(rows, context, issues)
         if "file_fid" in rows.columns:
             origin = dict(
                 zip(rows.fids, zip(rows.column("file"), rows.column("file_fid"), strict=True), strict=True)
             )
-            fresh = [
+            resolved = [
                 replace(item, file=str(origin[item.fid][0]), fid=int(str(origin[item.fid][1])))
-                for item in fresh
+                for item in resolved
             ]
-        labels += fresh
-    return labels, resolve_decisions(decided, context.author, issues)
+        labels += resolved
+    return labels, resolve_decisions(decision_rows, context.author, issues)
 
 
 def _label_row(item: Label, origin: bool) -> list[object]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.raster.layer_crs import flip_y, layer_crs, layer_of, scene_crs, stores_flipped_y
@@ -19,7 +20,7 @@ Scenes = Mapping[str, Scene]
 
 
 class OnScene(Protocol):
-    """A thing with a polygon on a scene: a label or a query."""
+    """A value with a polygon on a scene: a label, a query, or a reference sample."""
 
     @property
     def scene(self) -> str:
@@ -33,7 +34,16 @@ class OnScene(Protocol):
 
 
 def by_layer[T: OnScene](items: Iterable[T], scenes: Scenes, base: str) -> Iterator[tuple[str, list[T]]]:
-    """Things by the layer that has their scene's CRS."""
+    """Group labels or queries by the layer that has their scene's CRS.
+
+    Args:
+        items: labels or queries, each on one of the scenes.
+        scenes: all scenes of the workspace, by name.
+        base: name of the first layer; see `raster.layer_crs.layer_crs`.
+
+    Yields:
+        The name of a layer and its items, in their order.
+    """
     layers = layer_crs(scenes.values(), base)
     layer_by_scene = {name: layer_of(scene_crs(scene), layers) or base for name, scene in scenes.items()}
     groups: dict[str, list[T]] = {}
@@ -42,8 +52,16 @@ def by_layer[T: OnScene](items: Iterable[T], scenes: Scenes, base: str) -> Itera
     yield from groups.items()
 
 
-def stored_geometries(items: Sequence[OnScene], scenes: Scenes) -> np.ndarray:
-    """Geometries as they are stored: in the scene's CRS; with y = -row where it has none."""
+def stored_geometries(items: Sequence[OnScene], scenes: Scenes) -> NDArray[np.object_]:
+    """Return geometries as a store holds them: in the scene's CRS; with y = -row where it has none.
+
+    Args:
+        items: labels or queries.
+        scenes: all scenes of the workspace, by name.
+
+    Returns:
+        (items,) geometries.
+    """
     return np.array(
         [flip_y(item.geometry) if stores_flipped_y(scenes[item.scene]) else item.geometry for item in items],
         dtype=object,
@@ -55,25 +73,25 @@ STATUSES = ("done", "skipped", "unsure")
 
 
 def now() -> datetime:
-    """The time in UTC, to the millisecond: what a GeoPackage can hold."""
+    """Return the time in UTC, to the millisecond, which is what a GeoPackage can hold."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 @dataclass(frozen=True)
 class Query:
-    """A region that a person is asked to label.
+    """A region that annotators are asked to label.
 
     Attributes:
-        qid: its name, unique in the workspace.
-        round: the round that asked it.
+        qid: name of the query, unique in the workspace.
+        round: the round that selected it.
         scene: name of the scene.
-        chip: name of the chip, for people.
-        rank: 1 is the most worth asking.
-        score: what the strategy ranked it by.
-        reason: why it is asked, in a word or two.
+        chip: name of the chip, as annotators see it.
+        rank: 1 for the query that the strategy prefers to all others.
+        score: score by which the strategy ranks.
+        reason: why the strategy selects it, in a word or two.
         suggested: class id that the refinement proposes.
-        pixels: number of pixels in it.
+        pixels: number of pixels in the region.
         geometry: polygon along pixel edges, in the scene's CRS (grid coordinates where it has none).
     """
 
@@ -91,19 +109,19 @@ class Query:
 
 @dataclass(frozen=True)
 class Label:
-    """What a person, or the oracle, said about the pixels of a polygon.
+    """The class that an annotator, or the oracle, gave to the pixels of a polygon.
 
     Attributes:
-        scene: name of the scene it holds for.
+        scene: name of the scene.
         class_id: class id, not class index.
         geometry: in the scene's CRS (grid coordinates where it has none).
-        qid: the query it answers, if any.
-        round: the round in which it was made, if known.
-        author: who made it; any text.
-        created: when, in UTC.
+        qid: the query that the label answers, if any.
+        round: the round in which the label was made; None: unknown.
+        author: the annotator; any text.
+        created: time of its creation, in UTC.
         source: one of ``SOURCES``.
-        file: name of the file it was read from; empty for a new one.
-        fid: its row there.
+        file: name of the file that holds the label; empty for a new one.
+        fid: row in that file.
     """
 
     scene: str
@@ -119,13 +137,21 @@ class Label:
 
     @property
     def key(self) -> str:
-        """Fingerprint of what is said, by whom and when; the same wherever the row is kept."""
+        """Fingerprint of content, author and time; the same in every file that holds the row."""
         return label_keys([self])[0]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person said about a query: ``done``, ``skipped`` or ``unsure``."""
+    """An annotator's decision on a query.
+
+    Attributes:
+        qid: the query.
+        round: the query's round.
+        status: ``done``, ``skipped`` or ``unsure``.
+        author: the annotator.
+        created: time of the decision, in UTC.
+    """
 
     qid: str
     round: int
@@ -135,19 +161,19 @@ class Decision:
 
     @property
     def key(self) -> str:
-        """Fingerprint, as ``Label.key``."""
+        """Fingerprint of content, author and time, as ``Label.key``."""
         parts = ("decision", self.qid, self.round, self.status, self.author, stamp(self.created))
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
 class Issue:
-    """Rows of one file of which the same is to be said.
+    """A problem that rows of one file share.
 
     Attributes:
         file: name of the file (or table).
-        reason: what was found.
-        fids: the rows; empty if it is said of the file as a whole.
+        reason: the problem.
+        fids: the rows; empty if the problem is the file's.
     """
 
     file: str
@@ -164,13 +190,13 @@ class Issue:
 
 @dataclass(frozen=True)
 class LabelSnapshot:
-    """Everything committed to the store at one moment.
+    """All labels and decisions of a store at one moment.
 
     Attributes:
         labels: oldest first; where polygons overlap, the later one holds.
         decisions: oldest first.
-        rejected: rows that cannot be used, and why.
-        notes: rows that are used otherwise than as they stand (repaired, reprojected …).
+        rejected: rows that cannot be used, with the reason.
+        notes: rows that were changed before use (repaired, reprojected …), with the change.
     """
 
     labels: tuple[Label, ...]
@@ -186,12 +212,20 @@ class LabelSnapshot:
 
 
 def stamp(time: datetime) -> str:
-    """A time as GeoPackages write it: ISO 8601, UTC, milliseconds."""
+    """Return a time as GeoPackages hold it: ISO 8601, UTC, milliseconds.
+
+    Args:
+        time: in any time zone.
+    """
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def label_keys(labels: Sequence[Label]) -> list[str]:
-    """``Label.key`` of many labels."""
+    """Return ``Label.key`` of many labels; faster than one by one.
+
+    Args:
+        labels: any labels.
+    """
     parts, owner = shapely.get_parts([label.geometry for label in labels], return_index=True)
     shapes = shapely.to_wkb(shapely.multipolygons(parts, indices=owner), byte_order=1)
     return [

@@ -1,4 +1,4 @@
-"""The label store: one interface for the GeoPackages of a workspace and for a PostGIS schema."""
+"""The one place that chooses a label store's implementation, so that the interface knows none of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.errors import LabelError
+from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.raster.scene import Scene
 
 
 def open_store(root: Path, classes: ClassMap, scenes: Sequence[Scene], url: str | None = None) -> LabelStore:
-    """The label store of a workspace.
+    """Open the label store of a workspace.
 
     Args:
         root: the workspace's folder.
@@ -22,7 +22,8 @@ def open_store(root: Path, classes: ClassMap, scenes: Sequence[Scene], url: str 
 
     Raises:
         LabelError: another kind of URL.
-        WorkspaceError: the database cannot be reached.
+        UserError: PostGIS is asked for and psycopg is not installed.
+        WorkspaceError: the database does not answer.
     """
     if url is None:
         from tsfal_geo.labels.gpkg_store import GeoPackageStore
@@ -32,6 +33,7 @@ def open_store(root: Path, classes: ClassMap, scenes: Sequence[Scene], url: str 
         raise LabelError(
             f"--store {url}: expected postgresql://[user@]host/database, or nothing for GeoPackages"
         )
+    require_extra("psycopg", "postgis", "--store postgresql://…")
     from tsfal_geo.labels.postgis_store import PostgisStore
 
     return PostgisStore(root, classes, scenes, url)

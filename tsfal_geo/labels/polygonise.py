@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.features import shapes
 from shapely import MultiPolygon, Polygon
 from shapely.geometry import shape
 
+from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 
 
-def region_polygon(mask: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0) -> Polygon | MultiPolygon:
-    """The outline of a region, along pixel edges.
+def region_polygon(mask: NDArray[Any], grid: GeoBox, y: int = 0, x: int = 0) -> Polygon | MultiPolygon:
+    """Trace the outline of a region along pixel edges.
 
     Args:
         mask: (h, w) bool or uint8; non-zero in the region.
         grid: the scene's grid.
         y: row of the mask's first pixel on the grid.
-        x: its column.
+        x: column of the mask's first pixel on the grid.
 
     Returns:
         A valid polygon in the grid's CRS; a multipolygon where the region is not connected by edges.
@@ -36,41 +39,53 @@ def region_polygon(mask: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0) -> Po
 
 
 def region_polygons(
-    regions: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0
+    regions: NDArray[np.integer[Any]], grid: GeoBox, y: int = 0, x: int = 0
 ) -> dict[int, Polygon | MultiPolygon]:
-    """The outlines of numbered regions, traced together.
+    """Trace the outlines of numbered regions in one pass.
 
     Args:
-        regions: (h, w) uint8 or int32; 0 outside all of them.
+        regions: (h, w) uint8 or int32, number of the region; 0 outside all regions.
         grid: the scene's grid.
         y: row of the first pixel on the grid.
-        x: its column.
+        x: column of the first pixel on the grid.
 
     Returns:
-        As ``region_polygon``, of each number that occurs.
+        Polygon or multipolygon by region number, as `region_polygon` returns it.
     """
-    # Outlines are traced in whole pixels, where float32 would do, and placed on the ground in float64.
+    # Outlines are traced in pixel coordinates, which are integers and exact, and moved to the ground in
+    # float64: regions that share a corner still share it there, to the last bit.
     traced = list(shapes(regions, mask=regions != 0, connectivity=4))
     outlines = shapely.make_valid(np.array([shape(item) for item, _ in traced], dtype=object))
     parts, of_outline = shapely.get_parts(outlines, return_index=True)
     affine = grid.affine
 
-    def place(points: np.ndarray) -> np.ndarray:
+    def to_ground(points: NDArray[np.float64]) -> NDArray[np.float64]:
         columns, rows = points[:, 0] + x, points[:, 1] + y
         return np.column_stack(
             (affine.a * columns + affine.b * rows + affine.c, affine.d * columns + affine.e * rows + affine.f)
         )
 
     found: dict[int, list[Polygon]] = defaultdict(list)
-    for part, index in zip(shapely.transform(parts, place), of_outline, strict=True):
+    for part, index in zip(shapely.transform(parts, to_ground), of_outline, strict=True):
         found[int(traced[index][1])].append(part)
     return {number: own[0] if len(own) == 1 else MultiPolygon(own) for number, own in found.items()}
 
 
 def class_polygons(
-    classes: np.ndarray, grid: GeoBox, y: int = 0, x: int = 0, ignore: int = 255
+    classes: NDArray[np.integer[Any]], grid: GeoBox, y: int = 0, x: int = 0, ignore: int = IGNORE
 ) -> list[tuple[int, Polygon | MultiPolygon]]:
-    """Connected regions of each class: pairs of class index and polygon; ``ignore`` is left out."""
+    """Trace the outlines of the connected regions of each class.
+
+    Args:
+        classes: (h, w) integers, class index or id of each pixel.
+        grid: the scene's grid.
+        y: row of the first pixel on the grid.
+        x: column of the first pixel on the grid.
+        ignore: value of pixels without a class.
+
+    Returns:
+        Pairs of value and polygon, by ascending value.
+    """
     found = []
     for value in np.unique(classes):
         if value == ignore:

@@ -1,4 +1,4 @@
-"""``queries.gpkg``: what a round asks. Written once, by the engine alone."""
+"""``queries.gpkg``: the queries of a round. The engine writes it once; nothing else does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from tsfal_geo.raster.layer_crs import flip_y, layer_crs, stores_flipped_y
 
 
 def write_query_file(path: Path, queries: Sequence[Query], scenes: Scenes, classes: ClassMap) -> None:
-    """Write queries, styled, whole or not at all."""
+    """Write queries with their style, whole or not at all.
+
+    Args:
+        path: the file; replaced if it is there.
+        queries: the queries of a round.
+        scenes: the scenes, by name.
+        classes: the class map.
+    """
     style = styles.query_style(classes)
     layers = [
         LayerSpec(name, crs, schema.query_columns(), style)
@@ -32,7 +39,16 @@ def write_query_file(path: Path, queries: Sequence[Query], scenes: Scenes, class
 
 
 def read_query_file(path: Path, scenes: Scenes) -> list[Query]:
-    """Queries by rank."""
+    """Read queries by rank.
+
+    Args:
+        path: the file.
+        scenes: the scenes, by name.
+
+    Raises:
+        LabelError: the file is damaged.
+        WorkspaceError: it is of a newer schema.
+    """
     queries = []
     with reading(path) as connection:
         meta = read_meta(connection, str(path))
@@ -48,10 +64,18 @@ def read_query_file(path: Path, scenes: Scenes) -> list[Query]:
 
 
 def query_scenes(path: Path) -> dict[str, str]:
-    """Scene of every query, by qid."""
-    found: dict[str, str] = {}
+    """Read the scene of every query, by qid, without the geometries.
+
+    Args:
+        path: the file.
+
+    Raises:
+        LabelError: the file is damaged.
+        WorkspaceError: it is of a newer schema.
+    """
+    scenes: dict[str, str] = {}
     with reading(path) as connection:
         read_meta(connection, str(path))
         for layer in layer_names(connection, "queries"):
-            found |= dict(connection.execute(f"SELECT qid, scene FROM {quote(layer)}").fetchall())
-    return found
+            scenes |= dict(connection.execute(f"SELECT qid, scene FROM {quote(layer)}").fetchall())
+    return scenes

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import shapely
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from tsfal_geo.classes import IGNORE, ClassMap
@@ -18,21 +19,21 @@ from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
 
-BLOCK = 512  # pixels a side of what is rasterised at once
+BLOCK = 512  # pixels a side of the blocks that are rasterised and cached
 LARGE = 500  # corners; polygons with more are cut to the block first
 CACHE_BYTES = 128 * 2**20  # per process
 
-ValidReader = Callable[[Window], np.ndarray]
+ValidReader = Callable[[Window], NDArray[np.bool_]]
 
 
 class PolygonLabels:
-    """Labels of scenes as rasters, made where and when they are read.
+    """Labels as class rasters that are rasterised block by block when a window is read.
 
     Args:
-        labels: oldest first; the later of two that overlap holds.
-        scenes: the scenes; windows are read by a scene's position in this list.
+        labels: oldest first; where two overlap, the later one holds.
+        scenes: the scenes; a window names a scene by its position in this list.
         classes: the class map.
-        reuse: an earlier state; its blocks are kept where nothing changed.
+        reuse: labels of an earlier round; cached blocks are reused where their labels did not change.
     """
 
     def __init__(
@@ -48,25 +49,25 @@ class PolygonLabels:
         by_scene: dict[str, list[Label]] = {}
         for label in labels:
             by_scene.setdefault(label.scene, []).append(label)
-        self._polygons: list[np.ndarray] = []
-        self._values: list[np.ndarray] = []
+        self._polygons: list[NDArray[np.object_]] = []
+        self._values: list[NDArray[np.uint8]] = []
         for scene in scenes:
             own = by_scene.get(scene.name, [])
             polygons = np.array([label.geometry for label in own], dtype=object)
             self._polygons.append(np.asarray(to_pixels(polygons, scene), dtype=object))
             self._values.append(np.array([index_of[label.class_id] for label in own], dtype=np.uint8))
-        self._start()
+        self._index()
         if reuse is not None:
-            self._adopt(reuse)
+            self._reuse_blocks(reuse)
 
-    def read(self, window: Window) -> np.ndarray:
-        """Class indices of a window; 255 where nothing is labelled and beyond the scene.
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Read class indices of a window; 255 without a label and beyond the scene.
 
         Args:
-            window: of one of the scenes, by its position.
+            window: may reach beyond the scene.
 
         Returns:
-            uint8 (height, width). A pixel's value does not depend on the window it is read in.
+            (height, width) uint8. The value of a pixel is the same in every window that contains it.
         """
         scene, y, x = window.scene, window.y, window.x
         out = np.full(window.shape, IGNORE, dtype=np.uint8)
@@ -87,8 +88,15 @@ class PolygonLabels:
                 ]
         return out
 
-    def blocks(self, scene: int) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Every block of a scene with a labelled pixel: its first row, first column and class indices."""
+    def blocks(self, scene: int) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+        """Iterate over the blocks of a scene that a label touches.
+
+        Args:
+            scene: position of the scene.
+
+        Yields:
+            First row, first column, and (h, w) uint8 class indices, 255 without a label.
+        """
         rows, columns = self._shapes[scene]
         for y in range(0, rows, BLOCK):
             for x in range(0, columns, BLOCK):
@@ -96,14 +104,14 @@ class PolygonLabels:
                 if block is not None:
                     yield y, x, block[: rows - y, : columns - x]
 
-    def pixels(self, valid: ValidReader | None = None) -> np.ndarray:
-        """Number of labelled pixels of each class; each pixel counts once, whatever lies over it.
+    def pixels(self, valid: ValidReader | None = None) -> NDArray[np.int64]:
+        """Count the labelled pixels of each class; a pixel counts once, for the label that holds.
 
         Args:
-            valid: gives which pixels of a window hold data (bool); None counts all.
+            valid: reads the (height, width) bool mask of a window's valid pixels; None counts all pixels.
 
         Returns:
-            int64 (classes,).
+            (C,) int64.
         """
         counts = np.zeros(self._classes, dtype=np.int64)
         for scene in range(len(self._shapes)):
@@ -114,47 +122,50 @@ class PolygonLabels:
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            key: value for key, value in self.__dict__.items() if key not in ("_trees", "_cache", "_held")
+            key: value
+            for key, value in self.__dict__.items()
+            if key not in ("_trees", "_cache", "_cached_bytes")
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._start()
+        self._index()
 
-    def _start(self) -> None:
+    def _index(self) -> None:
         self._trees = [shapely.STRtree(polygons) for polygons in self._polygons]
-        self._cache: OrderedDict[tuple[int, int, int], np.ndarray | None] = OrderedDict()
-        self._held = 0
+        self._cache: OrderedDict[tuple[int, int, int], NDArray[np.uint8] | None] = OrderedDict()
+        self._cached_bytes = 0
 
-    def _adopt(self, earlier: PolygonLabels) -> None:
+    def _reuse_blocks(self, earlier: PolygonLabels) -> None:
         for key, block in earlier._cache.items():
-            if self._says(key) == earlier._says(key):
-                self._keep(key, block)
+            if self._content(key) == earlier._content(key):
+                self._cache_block(key, block)
 
-    def _says(self, key: tuple[int, int, int]) -> tuple[list[bytes], bytes]:
+    def _content(self, key: tuple[int, int, int]) -> tuple[list[bytes], bytes]:
         hits = self._hits(*key)
         return shapely.to_wkb(self._polygons[key[0]][hits]).tolist(), self._values[key[0]][hits].tobytes()
 
-    def _hits(self, scene: int, row: int, column: int) -> np.ndarray:
+    def _hits(self, scene: int, row: int, column: int) -> NDArray[np.intp]:
+        """Positions of the labels that touch a block, oldest first."""
         x, y = column * BLOCK, row * BLOCK
         return np.sort(self._trees[scene].query(shapely.box(x, y, x + BLOCK, y + BLOCK)))
 
-    def _block(self, scene: int, row: int, column: int) -> np.ndarray | None:
+    def _block(self, scene: int, row: int, column: int) -> NDArray[np.uint8] | None:
         key = (scene, row, column)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        block = self._burn(scene, row, column)
-        self._keep(key, block)
+        block = self._rasterise(scene, row, column)
+        self._cache_block(key, block)
         return block
 
-    def _burn(self, scene: int, row: int, column: int) -> np.ndarray | None:
+    def _rasterise(self, scene: int, row: int, column: int) -> NDArray[np.uint8] | None:
         hits = self._hits(scene, row, column)
         if not hits.size:
             return None
         x, y = column * BLOCK, row * BLOCK
         polygons = self._polygons[scene][hits]
-        # GDAL looks at every edge of a polygon for every row, also at those far outside the block.
+        # GDAL visits every edge of a polygon for every row of the block, also edges far outside it.
         large = shapely.get_num_coordinates(polygons) > LARGE
         polygons[large] = shapely.clip_by_rect(polygons[large], x - 1, y - 1, x + BLOCK + 1, y + BLOCK + 1)
         shapes = [
@@ -167,26 +178,37 @@ class PolygonLabels:
             rasterize(shapes, out=block, transform=Affine.translation(x, y))
         return block
 
-    def _keep(self, key: tuple[int, int, int], block: np.ndarray | None) -> None:
+    def _cache_block(self, key: tuple[int, int, int], block: NDArray[np.uint8] | None) -> None:
         self._cache[key] = block
-        self._held += 0 if block is None else block.nbytes
-        while self._held > CACHE_BYTES:
+        self._cached_bytes += 0 if block is None else block.nbytes
+        while self._cached_bytes > CACHE_BYTES:
             _, dropped = self._cache.popitem(last=False)
-            self._held -= 0 if dropped is None else dropped.nbytes
+            self._cached_bytes -= 0 if dropped is None else dropped.nbytes
 
 
 class StackedLabels:
-    """Several readers over one another: the first that knows a pixel's class gives it."""
+    """An overlay of label readers: a pixel takes the class of the first reader that has one.
+
+    Args:
+        readers: the topmost first.
+    """
 
     def __init__(self, *readers: LabelReader) -> None:
         self.readers = readers
 
-    def read(self, window: Window) -> np.ndarray:
-        """Class indices of a window, uint8 (height, width); 255 where no reader knows."""
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Read class indices of a window.
+
+        Args:
+            window: may reach beyond the scene.
+
+        Returns:
+            (height, width) uint8; 255 where no reader has a class.
+        """
         out = np.full(window.shape, IGNORE, dtype=np.uint8)
         for reader in self.readers:
-            open_pixels = out == IGNORE
-            if not open_pixels.any():
+            unlabelled = out == IGNORE
+            if not unlabelled.any():
                 break
-            out[open_pixels] = reader.read(window)[open_pixels]
+            out[unlabelled] = reader.read(window)[unlabelled]
         return out

@@ -1,4 +1,4 @@
-"""The state of the labels, for people: how much, by whom, and where they differ."""
+"""The report of `labels status`: labelled pixels by class and annotator, conflicts, agreement, issues."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsfal_geo.labels.agreement import Conflict, agreement, conflicts
 from tsfal_geo.labels.model import Label, LabelSnapshot
@@ -16,21 +17,31 @@ from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 
-_SHOWN = 10
-_ROWS = 512
+_SHOWN_CONFLICTS = 10
+_ROWS = 512  # of a scene that are read at once
 
 
 def collect(store: LabelStore) -> dict[str, Any]:
-    """Everything that `labels status` shows, as JSON values.
+    """Collect the report as JSON values.
 
-    Pixels count once, for the label that holds; a person's pixels are those that he or she labelled, whoever
-    labelled them later. ``share`` is of all pixels of the scenes that hold data.
+    A pixel counts once, for the label that holds. An annotator's pixels are all that he or she labelled, also
+    those that somebody labelled again later. ``share`` is a share of all valid pixels of the scenes.
+
+    Args:
+        store: the label store.
+
+    Returns:
+        Figures by name.
+
+    Raises:
+        RasterError: a scene cannot be read.
+        WorkspaceError: a label file is locked for too long, or of a newer schema.
     """
     snapshot = store.snapshot()
     scenes = list(store.scenes.values())
     reader = SceneReader(scenes, None, use_dsm=False)
 
-    def valid(window: Window) -> np.ndarray:
+    def valid(window: Window) -> NDArray[np.bool_]:
         return reader.read(window).valid
 
     total = sum(
@@ -41,7 +52,7 @@ def collect(store: LabelStore) -> dict[str, Any]:
     pixels = PolygonLabels(snapshot.labels, scenes, store.classes).pixels(valid)
     people = _people(snapshot, scenes, store, valid)
     reader.close()
-    alike = agreement(snapshot.labels, scenes, store.classes)
+    agreed = agreement(snapshot.labels, scenes, store.classes)
     return {
         "labels": len(snapshot.labels),
         "pixels": int(pixels.sum()),
@@ -50,13 +61,13 @@ def collect(store: LabelStore) -> dict[str, Any]:
         "classes": dict(zip(store.classes.names, pixels.tolist(), strict=True)),
         "people": people,
         "answered": len(snapshot.answered),
-        "open": len(store.open_queries()),
+        "open": len(store.open_queries(snapshot=snapshot)),
         "conflicts": [_conflict(item) for item in conflicts(snapshot.labels, scenes, store.classes)],
         "agreement": {
-            "queries": alike.queries,
-            "pixels": alike.pixels,
-            "share": None if math.isnan(alike.share) else alike.share,
-            "kappa": None if math.isnan(alike.kappa) else alike.kappa,
+            "queries": agreed.queries,
+            "pixels": agreed.pixels,
+            "share": None if math.isnan(agreed.share) else agreed.share,
+            "kappa": None if math.isnan(agreed.kappa) else agreed.kappa,
         },
         "rejected": [str(issue) for issue in snapshot.rejected],
         "notes": [str(issue) for issue in snapshot.notes],
@@ -64,27 +75,31 @@ def collect(store: LabelStore) -> dict[str, Any]:
 
 
 def lines(report: dict[str, Any]) -> list[str]:
-    """The same for a terminal."""
-    told = [
+    """Format the report for a terminal.
+
+    Args:
+        report: the figures that `collect` returns.
+    """
+    text = [
         f"{report['labels']} labels on {report['pixels']} pixels, {report['share']:.2%} of "
         f"{report['valid_pixels']}; queries: {report['answered']} answered, {report['open']} open"
     ]
-    told += [f"  {name}: {pixels} pixels" for name, pixels in report["classes"].items() if pixels]
+    text += [f"  {name}: {pixels} pixels" for name, pixels in report["classes"].items() if pixels]
     for author, own in report["people"].items():
-        decided = ", ".join(f"{count} {status}" for status, count in own["decisions"].items())
-        told.append(
+        decisions = ", ".join(f"{count} {status}" for status, count in own["decisions"].items())
+        text.append(
             f"{author}: {own['labels']} labels, {own['pixels']} pixels"
-            + (f"; queries: {decided}" if decided else "")
+            + (f"; queries: {decisions}" if decisions else "")
         )
-    alike = report["agreement"]
-    if alike["queries"]:
-        kappa = "" if alike["kappa"] is None else f", kappa {alike['kappa']:.2f}"
-        share = "no pixel in common" if alike["share"] is None else f"{alike['share']:.1%} agree"
-        told.append(f"{alike['queries']} queries answered by several people: {share}{kappa}")
-    told += _conflict_lines(report["conflicts"])
-    told += [f"not used: {issue}" for issue in report["rejected"]]
-    told += [f"note: {issue}" for issue in report["notes"]]
-    return told
+    agreed = report["agreement"]
+    if agreed["queries"]:
+        kappa = "" if agreed["kappa"] is None else f", kappa {agreed['kappa']:.2f}"
+        share = "no pixel in common" if agreed["share"] is None else f"{agreed['share']:.1%} agree"
+        text.append(f"{agreed['queries']} queries answered by several annotators: {share}{kappa}")
+    text += _conflict_lines(report["conflicts"])
+    text += [f"not used: {issue}" for issue in report["rejected"]]
+    text += [f"note: {issue}" for issue in report["notes"]]
+    return text
 
 
 def _people(
@@ -114,13 +129,13 @@ def _conflict(item: Conflict) -> dict[str, Any]:
 
 
 def _conflict_lines(found: list[dict[str, Any]]) -> list[str]:
-    told = []
-    for item in found[:_SHOWN]:
+    text = []
+    for item in found[:_SHOWN_CONFLICTS]:
         (earlier, first), (later, second) = item["rows"]
-        told.append(
+        text.append(
             f"conflict on {item['scene']}: {item['pixels']} pixels, {earlier} row {first} "
             f"and {later} row {second}; the later holds"
         )
-    if len(found) > _SHOWN:
-        told.append(f"… and {len(found) - _SHOWN} conflicts more")
-    return told
+    if len(found) > _SHOWN_CONFLICTS:
+        text.append(f"… and {len(found) - _SHOWN_CONFLICTS} more conflicts")
+    return text

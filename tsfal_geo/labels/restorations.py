@@ -1,7 +1,8 @@
-"""Earlier states of the labels: what each round trained on, and going back to it.
+"""Restorations: files of the engine that make an earlier snapshot hold again.
 
-Nobody's file is touched by going back. A restoration is a file of the engine's own that says which rows no
-longer hold and holds those that since were deleted; the last one counts, and labels made after it count too.
+A restoration, ``labels/restore-N.gpkg``, lists the fingerprints of the rows that it withdraws and holds the
+rows that were deleted since the snapshot. Only the last restoration counts; labels made after it hold as
+usual. No annotator's file changes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WITHDRAWN = "CREATE TABLE withdrawn (key TEXT PRIMARY KEY NOT NULL)"
 def apply_restoration(
     folder: Path, scenes: Scenes, classes: ClassMap, snapshot: LabelSnapshot
 ) -> LabelSnapshot:
-    """Apply the last restoration of a folder of labels: leave out what it withdrew, add what it brought back.
+    """Apply the last restoration of a folder: leave out withdrawn rows, add those that it holds.
 
     Args:
         folder: the folder of label files, which holds the restorations.
@@ -32,18 +33,20 @@ def apply_restoration(
         snapshot: everything that is committed.
 
     Returns:
-        The labels and decisions that hold, without copies, in the order of their creation.
+        The labels and decisions that hold, without copies, oldest first.
+
+    Raises:
+        LabelError: the restoration is damaged.
     """
     labels, decisions = list(snapshot.labels), list(snapshot.decisions)
     path = _last_restoration(folder)
     if path is not None:
         with reading(path) as connection:
             withdrawn = {str(row["key"]) for row in read_table(connection, "withdrawn")}
-        issues = Issues(path.name)
         context = ValidationContext(scenes, classes, lambda _: None)
-        back, decided = read_label_file(path, context, issues)
-        labels = not_in(labels, label_keys(labels), withdrawn) + back
-        decisions = [item for item in decisions if item.key not in withdrawn] + decided
+        restored, restored_decisions = read_label_file(path, context, Issues(path.name))
+        labels = not_in(labels, label_keys(labels), withdrawn) + restored
+        decisions = [item for item in decisions if item.key not in withdrawn] + restored_decisions
     return LabelSnapshot(
         in_order(_without_copies(labels)),
         decisions_in_order(list({item.key: item for item in decisions}.values())),
@@ -53,30 +56,50 @@ def apply_restoration(
 
 
 def is_restoration(path: Path) -> bool:
-    """Whether a file of the labels' folder is a restoration."""
+    """Tell restorations from the files of annotators.
+
+    Args:
+        path: a file of the folder of labels.
+    """
     return _RESTORATION.fullmatch(path.name) is not None
 
 
-def not_in(labels: Iterable[Label], keys: Iterable[str], known: set[str]) -> list[Label]:
-    """Return the labels whose keys are not among the known ones."""
-    return [label for label, key in zip(labels, keys, strict=True) if key not in known]
+def not_in(labels: Iterable[Label], keys: Iterable[str], excluded: set[str]) -> list[Label]:
+    """Return the labels whose fingerprints are not excluded.
+
+    Args:
+        labels: any labels.
+        keys: their fingerprints.
+        excluded: fingerprints.
+    """
+    return [label for label, key in zip(labels, keys, strict=True) if key not in excluded]
+
+
+def next_restoration(folder: Path) -> Path:
+    """Name the file of a folder's next restoration.
+
+    Args:
+        folder: the folder of label files.
+    """
+    return folder / f"restore-{max(_restorations(folder), default=0) + 1}.gpkg"
 
 
 def _without_copies(labels: list[Label]) -> list[Label]:
-    # The same row in two files: somebody put a copy of a label file into the folder.
+    # The same row is in two files where somebody copied a label file within the folder. A fingerprint
+    # serialises the geometry, so that only rows that may be such copies get one.
     files: dict[tuple[object, ...], set[str]] = {}
     for label in labels:
         files.setdefault((label.author, label.created, label.scene, label.class_id), set()).add(label.file)
     doubtful = {signature for signature, names in files.items() if len(names) > 1}
     if not doubtful:
         return labels
-    seen: set[str] = set()
+    keys: set[str] = set()
     kept = []
     for label in sorted(labels, key=lambda item: item.file):
         if (label.author, label.created, label.scene, label.class_id) in doubtful:
-            if label.key in seen:
+            if label.key in keys:
                 continue
-            seen.add(label.key)
+            keys.add(label.key)
         kept.append(label)
     return kept
 
@@ -89,8 +112,3 @@ def _restorations(folder: Path) -> dict[int, Path]:
 def _last_restoration(folder: Path) -> Path | None:
     found = _restorations(folder)
     return found[max(found)] if found else None
-
-
-def next_restoration(folder: Path) -> Path:
-    """Name the file of a folder's next restoration."""
-    return folder / f"restore-{max(_restorations(folder), default=0) + 1}.gpkg"

@@ -1,4 +1,4 @@
-"""What a label file looks like: tables, metadata, file names."""
+"""The layout of label and query files: columns, triggers, file names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _RESERVED = re.compile(r"(import|restore)-\d+$")
 
 
 def label_columns(author: str) -> str:
-    """Columns of a layer of labels that one author writes."""
+    """Return the columns of a layer of labels, as SQL.
+
+    Args:
+        author: default of the column ``author``.
+    """
     return (
         "class_id INTEGER NOT NULL, scene TEXT, qid TEXT, round INTEGER, "
         f"author TEXT DEFAULT {literal(author)}, created DATETIME, source TEXT DEFAULT 'drawn'"
@@ -26,12 +30,12 @@ def label_columns(author: str) -> str:
 
 
 def snapshot_columns() -> str:
-    """Columns of the labels that a round trained on: a label's, and where it was read."""
+    """Return the columns of a snapshot's labels: a label's own, and the file and row that it comes from."""
     return f"{label_columns('')}, file TEXT, file_fid INTEGER"
 
 
 def query_columns() -> str:
-    """Columns of a layer of queries."""
+    """Return the columns of a layer of queries, as SQL."""
     return (
         "qid TEXT NOT NULL, round INTEGER NOT NULL, scene TEXT NOT NULL, chip TEXT, rank INTEGER, "
         "score REAL, reason TEXT, suggested INTEGER, pixels INTEGER"
@@ -39,7 +43,12 @@ def query_columns() -> str:
 
 
 def decision_table(author: str, one_each: bool = True) -> str:
-    """The statement that makes the table of decisions; ``one_each``: one for each query."""
+    """Return the statement that makes the table of decisions.
+
+    Args:
+        author: default of the column ``author``.
+        one_each: whether the table holds one decision for each query.
+    """
     unique = ", UNIQUE (round, qid)" if one_each else ""
     return (
         "CREATE TABLE decisions (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, qid TEXT NOT NULL, "
@@ -49,10 +58,15 @@ def decision_table(author: str, one_each: bool = True) -> str:
 
 
 def fill_trigger(table: str, author: str, source: bool) -> str:
-    """The trigger that fills in author, time (UTC) and source where a program leaves them out.
+    """Return the trigger that fills in author, time (UTC) and source where a program leaves them out.
 
-    QGIS writes NULL where its form has no value, which would beat a column's default; and what it takes for
-    the present time is local time under the name of UTC.
+    QGIS writes NULL where its form has no value, which overrides a column's default; and its present time is
+    local time that it declares to be UTC.
+
+    Args:
+        table: name of the table.
+        author: the author to fill in.
+        source: whether the table has the column ``source``.
     """
     values = [("author", literal(author)), ("created", "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")]
     values += [("source", "'drawn'")] if source else []
@@ -65,13 +79,18 @@ def fill_trigger(table: str, author: str, source: bool) -> str:
 
 
 def author_slug(author: str) -> str:
-    """File name, without suffix, for an author's labels: safe on every system, different for each author.
+    """Return the name, without suffix, of an annotator's label file: safe on every system, and unique.
+
+    Args:
+        author: the annotator; any text.
 
     Raises:
         LabelError: an empty name.
     """
     if not author.strip():
-        raise LabelError("the author's name is empty; say who labels, such as --author anna")
+        raise LabelError(
+            "the author's name is empty, expected one; name the annotator, such as --author anna"
+        )
     plain = unicodedata.normalize("NFKD", author).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:40]
     if slug != author or _WINDOWS_NAMES.match(slug) or _RESERVED.match(slug):

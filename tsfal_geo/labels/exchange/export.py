@@ -13,7 +13,7 @@ import shapely
 
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.errors import LabelError
+from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS
 from tsfal_geo.labels.model import Label, by_layer, stamp, stored_geometries
 from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
@@ -133,6 +133,8 @@ def _write_vector(
     labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap, out: Path
 ) -> list[Path]:
     by_name = {scene.name: scene for scene in scenes}
+    if out.suffix.lower() == ".parquet":
+        require_extra("pyarrow", "parquet", f"{out}: GeoParquet")
     layers = layer_crs(scenes, "labels")
     frames = {
         layer: _frame(group, by_name, classes, layers[layer])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyproj
 
-from tsfal_geo.errors import LabelError
+from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.geopackage.tables import quote
 from tsfal_geo.labels.model import now
@@ -82,14 +82,15 @@ def _frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     import geopandas
     import pyogrio
 
+    is_parquet = path.suffix.lower() in PARQUET
+    if is_parquet:
+        require_extra("pyarrow", "parquet", f"{path}: GeoParquet")
     try:
-        if path.suffix.lower() in PARQUET:
+        if is_parquet:
             return geopandas.read_parquet(path).reset_index(drop=True)
         layer = layer or _only_layer(path)
         # A condition makes OGR count the rows itself; the count that a GeoPackage carries may be wrong.
         frame = pyogrio.read_dataframe(path, layer=layer, where="1=1", fid_as_index=True)
-    except ImportError as error:
-        raise LabelError(f"{path}: GeoParquet needs pyarrow ({error}); pip install pyarrow") from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError, OSError) as error:
         raise LabelError(f"{path}: not readable ({error})") from None
     if not isinstance(frame, geopandas.GeoDataFrame):

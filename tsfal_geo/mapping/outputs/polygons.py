@@ -16,6 +16,7 @@ from shapely.geometry import shape
 
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.errors import require_extra
 from tsfal_geo.geopackage.styles import class_style
 from tsfal_geo.raster.files import open_raster, reading
 from tsfal_geo.raster.layer_crs import writing_without_crs
@@ -50,7 +51,10 @@ def write_polygons(
 
     Raises:
         RasterError: the map cannot be read.
+        UserError: GeoParquet is asked for and pyarrow is not installed.
     """
+    if path.suffix == ".parquet":
+        require_extra("pyarrow", "parquet", f"{path}: GeoParquet")
     with open_raster(class_map) as dataset, reading(class_map):
         grid = grid_of(dataset)
         pixel = (metres_per_pixel(grid) or 1.0) ** 2
