@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside, fsynced, renamed."""
+"""Files that appear complete or not at all: written beside the target, fsynced, renamed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Held while there is work that a stop saves: who ends the process waits for that a while.
 unsaved_work = threading.Lock()
+"""Held while work is not yet on disk: a command that stops waits for it before the process ends."""
 
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; on success it becomes ``path``, else it is removed.
+    """Replace a file by a temporary one, which becomes ``path`` if the block succeeds and is removed else.
 
-    The temporary name keeps the suffix, so drivers that choose a format by suffix work.
+    The temporary name keeps the suffix, so that drivers that choose a format by suffix work.
+
+    Args:
+        path: the target; its folder is made if need be.
+
+    Yields:
+        A free path beside the target, to be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,13 +41,23 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
+    """Write a file, complete or not at all.
+
+    Args:
+        path: the target.
+        data: its content.
+    """
     with replace_file(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
+    """Write a text file in UTF-8, complete or not at all.
+
+    Args:
+        path: the target.
+        text: its content.
+    """
     write_bytes(path, text.encode("utf-8"))
 
 

@@ -1,7 +1,7 @@
-"""The class map: ids, names and colours of the classes, and the tables that turn one into another.
+"""The class map: ids, names and colours of the classes, and the tables between ids and indices.
 
-A *class index* is a position in the map (0 … C-1) and is what arrays hold; a *class id* is the value in
-label files and exported maps. 255 is ignore in both.
+Arrays hold a *class index*, a position in the map (0 … C-1). Label files and exported maps hold a *class id*.
+255 is ignored in both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class: the value it has in label files and maps, its name, its colour (8-bit RGB)."""
+    """One class.
+
+    Attributes:
+        id: value in label files and maps, 0 to 254.
+        name: name in legends and tables.
+        colour: 8-bit RGB.
+    """
 
     id: int
     name: str
@@ -37,15 +43,20 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The ordered classes.
+    """The classes in their order.
 
     Attributes:
         classes: in the order of class indices.
         ignore_colours: colours that mean "no class" in RGB label files.
-        ignore_ids: ids that mean "no class" in label files; 255 always does.
+        ignore_ids: ids that mean "no class" in label files, besides 255.
 
     Raises:
-        ConfigError: no class, or an id, name or colour that occurs twice or is out of range.
+        ConfigError: there is no class, or an id, name or colour occurs twice or is out of range.
+
+    Example:
+        >>> classes = ClassMap((ClassInfo(7, "road", (90, 90, 90)), ClassInfo(9, "roof", (200, 0, 0))))
+        >>> classes.index_of_name("roof"), classes.ids.tolist()
+        (1, [7, 9])
     """
 
     classes: tuple[ClassInfo, ...]
@@ -87,7 +98,11 @@ class ClassMap:
         return np.array([info.colour for info in self.classes], np.uint8)
 
     def lut_ids_to_index(self) -> NDArray[np.int16]:
-        """Table from class id to class index, (256,) int16; -1 for unknown ids, 255 for those ignored."""
+        """Make the table from class id to class index.
+
+        Returns:
+            (256,) int16; -1 for ids out of the map, 255 for ignored ids.
+        """
         table = np.full(256, -1, np.int16)
         table[list(self.ignore_ids)] = IGNORE
         table[self.ids] = np.arange(len(self))
@@ -95,21 +110,38 @@ class ClassMap:
         return table
 
     def lut_index_to_ids(self) -> NDArray[np.uint8]:
-        """Table from class index to class id, (256,) uint8; 255 for everything that is no index."""
+        """Make the table from class index to class id.
+
+        Returns:
+            (256,) uint8; 255 for numbers that are no index.
+        """
         table = np.full(256, IGNORE, np.uint8)
         table[: len(self)] = self.ids
         return table
 
     def ignoring(self, ids: Sequence[int]) -> ClassMap:
-        """The same without the classes of these ids, which mean "no class" in label files."""
+        """Turn classes into ignored ids.
+
+        Args:
+            ids: ids that mean "no class" in label files; they replace `ignore_ids`.
+
+        Returns:
+            The class map without the classes of these ids.
+        """
         kept = tuple(info for info in self.classes if info.id not in ids)
         return ClassMap(kept, self.ignore_colours, tuple(ids))
 
     def index_of_name(self, name: str) -> int:
-        """The class index of ``name``.
+        """Find a class by name.
+
+        Args:
+            name: name of a class.
+
+        Returns:
+            Its class index.
 
         Raises:
-            KeyError: no such class; the message lists those that exist.
+            KeyError: there is no such class; the message lists the names.
         """
         if name not in self.names:
             raise KeyError(f"no class '{name}'; there are {', '.join(self.names)}")
@@ -119,21 +151,40 @@ class ClassMap:
     def from_specs(
         cls, specs: Sequence[ClassSpec], ignore_colours: Sequence[Colour] = (), ignore_ids: Sequence[int] = ()
     ) -> ClassMap:
-        """The class map of a configuration's ``classes``, ``ignore_colours`` and ``ignore_ids``."""
+        """Make the class map of a configuration.
+
+        Args:
+            specs: the configuration's ``classes``.
+            ignore_colours: the configuration's ``ignore_colours``.
+            ignore_ids: the configuration's ``ignore_ids``.
+
+        Returns:
+            The class map.
+
+        Raises:
+            ConfigError: as for `ClassMap`.
+        """
         infos = tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs)
         return cls(infos, tuple(ignore_colours), tuple(ignore_ids))
 
     def to_specs(self) -> tuple[ClassSpec, ...]:
-        """As a configuration's ``classes``; what is ignored is not part of it."""
+        """Convert to a configuration's ``classes``, without the ignored colours and ids."""
         return tuple(ClassSpec(id=c.id, name=c.name, colour=c.colour) for c in self.classes)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """As a JSON list of ``{"id", "name", "colour"}``, in the order of class indices."""
+        """Convert to a JSON list of ``{"id", "name", "colour"}``, in the order of class indices."""
         return [{"id": c.id, "name": c.name, "colour": list(c.colour)} for c in self.classes]
 
     @classmethod
     def from_json(cls, items: Iterable[Mapping[str, Any]]) -> ClassMap:
-        """The inverse of `to_json`."""
+        """Convert from the list of `to_json`.
+
+        Args:
+            items: mappings with ``id``, ``name`` and ``colour``.
+
+        Returns:
+            The class map, without ignored colours and ids.
+        """
         return cls(tuple(ClassInfo(int(i["id"]), str(i["name"]), _colour(i["colour"])) for i in items))
 
 
@@ -151,7 +202,15 @@ def _check_unique(what: str, values: Sequence[Any]) -> None:
 
 
 def distinct_colours(count: int, avoid: Iterable[Colour] = ()) -> list[Colour]:
-    """``count`` colours that differ from each other and from ``avoid``: golden-angle hues."""
+    """Make colours of golden-angle hues.
+
+    Args:
+        count: number of colours.
+        avoid: colours that the result must not hold; black is avoided too.
+
+    Returns:
+        ``count`` distinct colours.
+    """
     used = {*avoid, (0, 0, 0)}
     colours: list[Colour] = []
     step = 0

@@ -1,12 +1,16 @@
-"""The errors that a person sees: what was found, what was expected, what mends it."""
+"""Errors for users: each message names the file or option, the finding, the expectation and the remedy."""
 
 from importlib.util import find_spec
 
 
 class UserError(Exception):
-    """The user's mistake, told in one line that names the file or option and the remedy.
+    """A mistake of the user, in one line that names the file or option and the remedy.
 
-    The command line prints the message without a traceback and exits with ``exit_code``.
+    The command line prints the message without a traceback.
+
+    Attributes:
+        exit_code: exit status of the command.
+        code: kind of the error in the JSON protocol.
     """
 
     exit_code = 2
@@ -14,7 +18,7 @@ class UserError(Exception):
 
 
 class RasterError(UserError, ValueError):
-    """A raster that cannot be used as it is."""
+    """A raster that cannot be used unchanged."""
 
     code = "raster"
 
@@ -32,20 +36,20 @@ class ConfigError(UserError, ValueError):
 
 
 class WeightsError(UserError, RuntimeError):
-    """Weights that cannot be had or do not fit the network."""
+    """Weights that are not available, or do not fit the network."""
 
     code = "weights"
 
 
 class WorkspaceError(UserError, RuntimeError):
-    """A workspace that is damaged, locked, of a newer schema, or not one at all."""
+    """A folder that is no workspace, or a workspace that is damaged, locked or of a newer schema."""
 
     exit_code = 3
     code = "workspace"
 
 
 class Cancelled(Exception):
-    """The run was asked to stop (stdin closed, SIGINT, SIGTERM); everything done so far is kept."""
+    """The end of a run by closed stdin, SIGINT or SIGTERM; all completed work is kept."""
 
     exit_code = 4
     code = "cancelled"

@@ -1,4 +1,4 @@
-"""The QGIS plugin as a zip for QGIS and plugins.qgis.org, and put into a QGIS profile."""
+"""The QGIS plugin: packed as a zip for QGIS and plugins.qgis.org, and installed into a QGIS profile."""
 
 from __future__ import annotations
 
@@ -37,7 +37,14 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def source() -> Path:
-    """The plugin's folder: of the clone that runs, else what the wheel brought along."""
+    """Find the plugin's folder: in the clone, else in the installed package.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: the installation has no plugin.
+    """
     package = Path(__file__).parent
     for folder in (package.parent / "qgis_plugin" / NAME, package / "qgis_plugin" / NAME):
         if (folder / "metadata.txt").is_file():
@@ -46,7 +53,14 @@ def source() -> Path:
 
 
 def files(folder: Path) -> list[Path]:
-    """What belongs to the plugin, relative to its folder, sorted; not what Python and editors leave."""
+    """List the files of the plugin, without caches.
+
+    Args:
+        folder: the plugin's folder.
+
+    Returns:
+        Sorted paths relative to the folder.
+    """
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         (path for path in found if "__pycache__" not in path.parts and path.suffix != ".pyc"),
@@ -55,7 +69,14 @@ def files(folder: Path) -> list[Path]:
 
 
 def problems(folder: Path) -> list[str]:
-    """What plugins.qgis.org refuses about a plugin's folder, one line each."""
+    """Check a plugin by the rules of plugins.qgis.org.
+
+    Args:
+        folder: the plugin's folder.
+
+    Returns:
+        One line for each rule that the plugin breaks.
+    """
     names = files(folder)
     found = [f"{name} is missing" for name in ("__init__.py", "LICENSE") if Path(name) not in names]
     if not folder.name.isidentifier():
@@ -69,13 +90,27 @@ def problems(folder: Path) -> list[str]:
 
 
 def placeholders(folder: Path) -> list[str]:
-    """Links of the metadata that lead nowhere yet: plugins.qgis.org opens each at upload."""
+    """List the links of the metadata that lead to reserved domains; plugins.qgis.org opens each at upload.
+
+    Args:
+        folder: the plugin's folder.
+
+    Returns:
+        Keys of the metadata.
+    """
     values = metadata(folder)
     return [key for key in _LINKS if re.search(r"\.(example|invalid|test)(/|$)", values.get(key, ""))]
 
 
 def metadata(folder: Path) -> Mapping[str, str]:
-    """The section ``general`` of ``metadata.txt``; empty if it cannot be read."""
+    """Read the section ``general`` of ``metadata.txt``.
+
+    Args:
+        folder: the plugin's folder.
+
+    Returns:
+        Key → value; empty if the file cannot be read.
+    """
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
@@ -86,10 +121,17 @@ def metadata(folder: Path) -> Mapping[str, str]:
 
 
 def package(folder: Path, out: Path) -> Path:
-    """Write ``<name>-<version>.zip`` into ``out``: the same bytes for the same plugin.
+    """Write ``<name>-<version>.zip``, with the same bytes for the same plugin.
+
+    Args:
+        folder: the plugin's folder.
+        out: folder for the zip.
+
+    Returns:
+        The zip.
 
     Raises:
-        UserError: the folder breaks a rule of plugins.qgis.org.
+        UserError: the plugin breaks a rule of plugins.qgis.org.
     """
     broken = problems(folder)
     if broken:
@@ -108,13 +150,16 @@ def package(folder: Path, out: Path) -> Path:
 def profiles(
     name: str | None, profiles_path: Path | None, environ: Mapping[str, str], home: Path
 ) -> list[Path]:
-    """The folders of a QGIS profile: one for each QGIS (3, 4, Flatpak) that has it.
+    """Find the folders of a QGIS profile, one for each QGIS (3, 4, Flatpak) that has it.
 
     Args:
-        name: of the profile; None: the one called ``default``.
-        profiles_path: as of QGIS's own option of this name; the profile is made there if need be.
+        name: of the profile; None for ``default``.
+        profiles_path: value of QGIS's option of this name; the profile need not exist there.
         environ: environment variables.
-        home: the user's folder.
+        home: the user's home folder.
+
+    Returns:
+        The folders.
 
     Raises:
         UserError: no QGIS of this user has such a profile.
@@ -137,10 +182,17 @@ def profiles(
 
 
 def install(folder: Path, profile: Path) -> Path:
-    """Put the plugin into a profile, in place of an older one; whole or not at all.
+    """Install the plugin into a profile, complete or not at all; an older version is replaced.
+
+    Args:
+        folder: the plugin's folder.
+        profile: folder of the profile.
+
+    Returns:
+        The installed folder.
 
     Raises:
-        UserError: something else has its place.
+        UserError: a link or another plugin has its place.
     """
     target = profile / "python" / "plugins" / folder.name
     if target.is_symlink():

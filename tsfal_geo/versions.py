@@ -1,4 +1,4 @@
-"""The version of tsfal-geo, read in this place only, and the versions of the packages that a run depends on."""
+"""The version of tsfal-geo, read only here, and the versions of the packages that a run depends on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ _PACKAGES = (
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of tsfal-geo, Python and the packages that decide results; absent packages are left out."""
+    """Collect the versions of tsfal-geo, Python and the packages that decide results.
+
+    Returns:
+        Name → version; packages that are not installed are left out.
+    """
     found = {"tsfal-geo": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -231,8 +231,8 @@ class OrthoDataset(GeoDataset):
         for step, res in zip(steps, (xres, yres), strict=False):
             if step is not None and abs(step - res) > 1e-6 * res:
                 raise IndexError(
-                    f"index: found pixel size {step}, expected {res} as in {self.scenes[scene].path}; leave the "
-                    "step out"
+                    f"index: found pixel size {step}, expected {res} as in {self.scenes[scene].path}; leave "
+                    "the step out"
                 )
         width, height = max(1, round((xs.stop - xs.start) / xres)), max(1, round((ys.stop - ys.start) / yres))
         column, row = ~affine @ ((xs.start + xs.stop) / 2, (ys.start + ys.stop) / 2)

@@ -1,1 +1,1 @@
-"""Public datasets as their owners ship them, turned into folders that every command reads."""
+"""Adapters of public datasets: from the files that their owners ship to folders that every command reads."""

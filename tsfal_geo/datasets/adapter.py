@@ -1,4 +1,8 @@
-"""What every dataset adapter shares: its description, what it gives, and how its folder comes to be."""
+"""The contract of a dataset adapter, and the steps that all preparations share.
+
+A preparation builds a folder of links to the shipped files, writes ``dataset.yaml`` beside them, and draws
+the lists of labelled pictures.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,20 @@ from tsfal_geo.errors import UserError
 
 CONFIG = "dataset.yaml"
 SPLITS = ("train", "val", "test")
+LISTS_FOLDER = "splits"
+_DIVISORS = (2, 4, 8, 16)
+
 Progress = Callable[[float, str], None]
-"""Told how far a preparation is, 0 to 1, and what it is at; may raise to stop it."""
+"""Receives the done share of a preparation, 0 to 1, and its stage; it may raise to stop the preparation."""
 
 
 def no_progress(fraction: float, stage: str) -> None:
-    """A `Progress` that tells nobody."""
+    """Ignore the progress of a preparation.
+
+    Args:
+        fraction: the done share.
+        stage: the stage.
+    """
 
 
 @dataclass(frozen=True)
@@ -33,9 +45,9 @@ class Option:
 
     Attributes:
         name: the keyword; ``chip_size`` becomes ``--chip-size``.
-        default: where it is not given; its type is the option's, and False makes a flag.
+        default: value if the option is not given; its type is the option's type, and False makes a flag.
         help: one line.
-        choices: the texts allowed; empty for all.
+        choices: allowed texts; empty for all.
     """
 
     name: str
@@ -49,10 +61,10 @@ class Prepared:
     """A dataset in folders that every command reads.
 
     Attributes:
-        splits: ``train``, ``val``, ``test`` → folder with ``images/``, ``labels/`` and perhaps ``dsm/``; a
-            dataset without one of them lacks its key.
-        config: classes, chip size and what else the data call for, for ``--config``.
-        notes: what a person should know of what was done, one line each.
+        splits: ``train``, ``val``, ``test`` → folder with ``images/``, ``labels/`` and maybe ``dsm/``;
+            missing splits have no key.
+        config: configuration file with classes, chip size and other keys of the data, for ``--config``.
+        notes: remarks for the user, one line each.
     """
 
     splits: Mapping[str, Path]
@@ -62,17 +74,18 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Adapter:
-    """One dataset.
+    """Adapter of one dataset.
 
     Attributes:
-        name: as typed.
-        title: one line for people.
-        source: where it is had and under which terms, one line.
-        prepare: ``prepare(source, out, progress=no_progress, **options)`` makes ``out`` from what the owners ship;
-            ``out`` appears whole or not at all. Raises `UserError` for what is missing, damaged or unknown.
-        fixture: ``fixture(out, seed)`` writes a tiny dataset in the owners' layout, synthetic and the same
-            for the same seed, that ``prepare(out, …, **fixture_options)`` takes.
-        options: what ``prepare`` takes besides.
+        name: name on the command line.
+        title: one line that describes the dataset.
+        source: one line on its origin and its terms.
+        prepare: ``prepare(source, out, progress=no_progress, **options)`` makes the folder ``out`` from the
+            shipped files; ``out`` appears complete or not at all. It raises `UserError` if files are missing,
+            damaged or unknown.
+        fixture: ``fixture(out, seed)`` writes a tiny synthetic dataset in the owners' layout for
+            ``prepare(out, …, **fixture_options)``; the same seed gives the same dataset.
+        options: options of ``prepare``.
         fixture_options: options that suit the fixture, such as a small chip size.
     """
 
@@ -87,12 +100,18 @@ class Adapter:
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` to build in; it becomes ``out`` if the block succeeds, else it is removed.
+    """Build a folder in a draft beside it, which becomes ``out`` if the block succeeds and is removed else.
 
-    Errors for people that name a file in it are made to name what it is a link to, or its place in ``out``.
+    User errors that name a file of the draft name the target of its link instead, or its place in ``out``.
+
+    Args:
+        out: the folder to make.
+
+    Yields:
+        The draft.
 
     Raises:
-        UserError: ``out`` is there already and not an empty folder.
+        UserError: ``out`` exists, and is not an empty folder.
     """
     out = Path(out).absolute()
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -111,7 +130,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def _lasting(text: str, draft: Path, out: Path) -> str:
-    """A message with paths that are still there when a person reads it."""
+    """The message with paths that still exist when the user reads it."""
     named = [path for path in draft.rglob("*") if str(path) in text]
     for path in sorted(named, key=lambda path: len(str(path)), reverse=True):
         text = text.replace(
@@ -121,7 +140,12 @@ def _lasting(text: str, draft: Path, out: Path) -> str:
 
 
 def link_file(source: Path, goal: Path) -> None:
-    """Make ``goal`` the file ``source``: by a symbolic link, or a copy where there can be none."""
+    """Link a file, or copy it where the file system has no symbolic links.
+
+    Args:
+        source: the file.
+        goal: the link; its folder is made if need be.
+    """
     goal.parent.mkdir(parents=True, exist_ok=True)
     try:
         goal.symlink_to(source.resolve())
@@ -130,15 +154,15 @@ def link_file(source: Path, goal: Path) -> None:
 
 
 def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write ``dataset.yaml``: the class map, and the keys that the data call for.
+    """Write ``dataset.yaml``: the class map, and the keys that depend on the dataset.
 
     Args:
-        folder: the dataset's.
-        classes: the class map; its ignore colours and ids are written too.
-        sections: such as ``{"data": {"chip_size": 512}}``; only what differs from dataset to dataset.
+        folder: of the dataset.
+        classes: the class map; its ignored colours and ids are written too.
+        sections: keys and values by section, such as ``{"data": {"chip_size": 512}}``.
 
     Raises:
-        ConfigError: keys or values that no configuration has.
+        ConfigError: a key does not exist, or a value is out of range.
     """
     values: dict[str, Any] = {"classes": classes.to_json()}
     if classes.ignore_colours:
@@ -154,10 +178,17 @@ def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping
 
 
 def open_prepared(out: Path, notes: tuple[str, ...] = ()) -> Prepared:
-    """The dataset that a preparation left in ``out``.
+    """Open a prepared dataset.
+
+    Args:
+        out: its folder.
+        notes: remarks of its preparation.
+
+    Returns:
+        Its splits and its configuration file.
 
     Raises:
-        UserError: there is none.
+        UserError: the folder holds no prepared dataset.
     """
     config = Path(out) / CONFIG
     splits = {name: config.parent / name for name in SPLITS if (config.parent / name).is_dir()}
@@ -168,25 +199,31 @@ def open_prepared(out: Path, notes: tuple[str, ...] = ()) -> Prepared:
     return Prepared(splits, config, notes)
 
 
-LISTS_FOLDER = "splits"
-_DIVISORS = (2, 4, 8, 16)
-
-
 def shuffled(names: Iterable[str], seed: int | str) -> list[str]:
-    """Names in an order that depends on nothing but them and the seed."""
+    """Shuffle names by the hash of seed and name, so that the order depends on nothing else.
+
+    Args:
+        names: of scenes.
+        seed: of the order.
+
+    Returns:
+        The shuffled names.
+    """
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).hexdigest())
 
 
 def write_lists(folder: Path, names: Sequence[str], seed: int) -> tuple[str, ...]:
     """Write ``splits/1_2.txt`` … ``splits/1_16.txt``, for ``train --labelled-list``.
 
+    A shorter list holds the first names of a longer one.
+
     Args:
-        folder: the dataset's.
+        folder: of the dataset.
         names: of the training scenes.
-        seed: of the lists.
+        seed: of the order.
 
     Returns:
-        A note for people.
+        A remark for the user.
     """
     order = shuffled(names, seed)
     home = folder / LISTS_FOLDER

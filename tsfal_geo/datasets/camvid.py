@@ -1,4 +1,4 @@
-"""CamVid as in SegNet's tutorial: 367, 101 and 233 street pictures, 480x360, 11 classes, in its split."""
+"""CamVid in the split of SegNet's tutorial: street pictures of 480x360 pixels with 11 classes."""
 
 from __future__ import annotations
 
@@ -51,15 +51,18 @@ def prepare(
     """Make folders for training from ``train/``, ``trainannot/`` … or ``train/images/``, ``train/labels/`` ….
 
     Args:
-        source: the folder that holds them, at any depth.
+        source: folder that holds them, at any depth.
         out: the folder to make.
-        progress: told of the progress.
-        chip_size: pixels a side; 512 holds a whole picture, padded.
+        progress: receives the progress.
+        chip_size: pixels a side of a chip; 512 holds one padded picture.
         seed: of the lists of labelled pictures.
+
+    Returns:
+        The prepared dataset.
 
     Raises:
         UserError: pictures or labels are missing.
-        LabelError: an id that is none of the classes', or labels of another size.
+        LabelError: an id belongs to no class, or labels have another size.
     """
     files = list_shipped(source, lambda name: "camvid" in name.lower() or "segnet" in name.lower())
     splits = {split: _pairs(source, files, split) for split in SPLITS}
@@ -91,7 +94,12 @@ def _in(files: Sequence[ShippedFile], folders: tuple[str, ...]) -> dict[str, Shi
 
 
 def write_fixture(out: Path, seed: int = 0) -> None:
-    """Write a tiny dataset in SegNet's layout: 16, 4 and 6 synthetic pictures, 60x45, framed with void."""
+    """Write a tiny synthetic dataset in SegNet's layout, with labels framed by void.
+
+    Args:
+        out: the folder to fill.
+        seed: of the pictures.
+    """
     for split, count in (("train", 16), ("val", 4), ("test", 6)):
         for number in range(count):
             name = f"0016E5_{number:05d}.png" if split != "test" else f"Seq05VD_f{number:05d}.png"
@@ -108,7 +116,7 @@ ADAPTER = Adapter(
     fixture=write_fixture,
     options=(
         Option("chip_size", 512, "Pixels a side of a chip."),
-        Option("seed", 0, "Of the labelled lists."),
+        Option("seed", 0, "Seed of the lists of labelled pictures."),
     ),
     fixture_options={"chip_size": 64},
 )

@@ -1,9 +1,9 @@
-"""Cityscapes: 2975 street pictures for training and 500 for validation, 2048x1024, 19 classes.
+"""Cityscapes: street pictures of 2048x1024 pixels with 19 classes, in the paper's two protocols.
 
-Two protocols (method, section 6). ``ssl``: the official training pictures, of which a share is labelled, and
-the official validation pictures. ``al``: 300 training pictures are kept for validation, the official
-validation pictures are the test, and everything is 688x688. Labels keep the owners' ids, so that maps have
-the ids that the benchmark wants; the order of the classes is that of the train ids.
+``ssl``: training and validation are the official splits, and lists name the labelled pictures. ``al``: 300
+training pictures are held out for validation, the official validation pictures are the test, and pictures are
+resized to 688x688 pixels. Labels keep the owners' ids, which the benchmark expects of maps; the classes are
+in the order of the train ids.
 """
 
 from __future__ import annotations
@@ -56,15 +56,17 @@ CLASSES = ClassMap(
     ),
     ignore_ids=_VOID,
 )
-"""The owners' ids in the order of their train ids; the ids of no train id are ignored."""
+"""The owners' ids in the order of their train ids; ids without a train id are ignored."""
 
 TRAIN_ID_CLASSES = ClassMap(
     tuple(ClassInfo(index, info.name, info.colour) for index, info in enumerate(CLASSES.classes))
 )
 """For labels that hold train ids."""
 
+_LABELS = {"gtFine_labelIds": CLASSES, "gtFine_labelTrainIds": TRAIN_ID_CLASSES}
+
 OFFICIAL = {"train": 2975, "val": 500}
-_KEPT = 300
+_HELD_OUT = 300
 _SIDE = 688
 CHIP = {"ssl": 512, "al": 704}
 _NAME = re.compile(
@@ -87,18 +89,21 @@ def prepare(
     """Make folders for training from ``leftImg8bit/`` and ``gtFine/``, or from their zips.
 
     Args:
-        source: the folder that holds them, at any depth.
+        source: folder that holds them, at any depth.
         out: the folder to make.
-        progress: told of the progress.
+        progress: receives the progress.
         protocol: ``ssl`` or ``al``.
-        chip_size: pixels a side; 0: 512 for ``ssl`` (eight chips a picture, none overlapping), 704 for
-            ``al`` (the whole picture, padded).
-        side: of the resized pictures of ``al``.
-        seed: of the lists of labelled pictures, and of the pictures that ``al`` keeps for validation.
+        chip_size: pixels a side of a chip; 0 for 512 with ``ssl`` (eight chips a picture, without overlap)
+            and 704 with ``al`` (one padded picture).
+        side: pixels a side of the resized pictures of ``al``.
+        seed: of the lists of labelled pictures, and of the validation pictures of ``al``.
+
+    Returns:
+        The prepared dataset.
 
     Raises:
         UserError: pictures or labels are missing, or a zip is damaged.
-        LabelError: an id that is none of the owners', or labels of another size.
+        LabelError: an id is none of the owners', or labels have another size.
     """
     files = list_shipped(source, lambda name: re.search("leftimg8bit|gtfine", name.lower()) is not None)
     found = _by_role(files)
@@ -134,9 +139,6 @@ def _labels(found: Roles) -> tuple[str, ClassMap]:
     return role, _LABELS[role]
 
 
-_LABELS = {"gtFine_labelIds": CLASSES, "gtFine_labelTrainIds": TRAIN_ID_CLASSES}
-
-
 def _pairs(source: Path, found: Roles, split: str, role: str) -> list[Pair]:
     images = found.get("leftImg8bit", {}).get(split, {})
     if not images:
@@ -148,13 +150,13 @@ def _pairs(source: Path, found: Roles, split: str, role: str) -> list[Pair]:
 
 
 def _for_active_learning(official: Mapping[str, Sequence[Pair]], seed: int) -> dict[str, list[Pair]]:
-    """300 of the 2975 for validation, in proportion where there are fewer."""
+    """Hold out 300 of the 2975 training pictures for validation, or the same share of fewer pictures."""
     train = official["train"]
-    count = max(1, round(len(train) * _KEPT / OFFICIAL["train"]))
-    kept = set(shuffled((pair.name for pair in train), f"val {seed}")[:count])
+    count = max(1, round(len(train) * _HELD_OUT / OFFICIAL["train"]))
+    held_out = set(shuffled((pair.name for pair in train), f"val {seed}")[:count])
     return {
-        "train": [pair for pair in train if pair.name not in kept],
-        "val": [pair for pair in train if pair.name in kept],
+        "train": [pair for pair in train if pair.name not in held_out],
+        "val": [pair for pair in train if pair.name in held_out],
         "test": list(official["val"]),
     }
 
@@ -168,7 +170,12 @@ def _incomplete(official: Mapping[str, Sequence[Pair]]) -> tuple[str, ...]:
 
 
 def write_fixture(out: Path, seed: int = 0) -> None:
-    """Write a tiny dataset in the owners' layout: 24 and 6 synthetic pictures, 128x64, with void ids."""
+    """Write a tiny synthetic dataset in the owners' layout, with labels framed by void.
+
+    Args:
+        out: the folder to fill.
+        seed: of the pictures.
+    """
     for split, cities, count in (("train", ("aachen", "bad-ulm"), 12), ("val", ("frankfurt",), 6)):
         for city in cities:
             for frame in range(count):
@@ -194,8 +201,8 @@ ADAPTER = Adapter(
     options=(
         Option("protocol", "ssl", "ssl: 2975/500; al: 2675/300/500, resized.", ("ssl", "al")),
         Option("chip_size", 0, "Pixels a side of a chip; 0: 512 for ssl, 704 for al."),
-        Option("side", _SIDE, "Pixels a side of the pictures of al."),
-        Option("seed", 0, "Of the labelled lists, and of the pictures kept for validation by al."),
+        Option("side", _SIDE, "Pixels a side of the resized pictures of al."),
+        Option("seed", 0, "Seed of the lists of labelled pictures and of the validation pictures of al."),
     ),
     fixture_options={"chip_size": 64, "side": 43},
 )

@@ -1,7 +1,7 @@
 """Any folder of pictures and labels that `tsfal-geo info` accepts, divided for training, validation and test.
 
-Such a folder trains as it is; this draws the validation pictures, links everything where it belongs, and
-writes the classes down, to be named.
+Such a folder can train without preparation. The preparation draws the validation pictures, links all files,
+and writes the classes to a file, in which users can name them.
 """
 
 from __future__ import annotations
@@ -47,16 +47,20 @@ def prepare(
     Args:
         source: the folder, as for ``train --raster``.
         out: the folder to make.
-        progress: told of the progress.
-        val: share of the labelled scenes for validation, rounded to whole scenes, at least one.
-        test: share of them for a test; 0: none.
-        ignore: ids in the label files that mean no class, with commas.
-        chip_size: pixels a side.
+        progress: receives the progress.
+        val: share of the labelled scenes for validation, rounded to scenes, at least one.
+        test: share of the labelled scenes for a test; 0 for no test.
+        ignore: ids in the label files that mean no class, separated by commas.
+        chip_size: pixels a side of a chip.
         seed: of the division and of the lists of labelled scenes.
 
+    Returns:
+        The prepared dataset.
+
     Raises:
-        UserError: too few labelled scenes, or shares or ids that make no sense.
-        RasterError, LabelError: as ``train``.
+        UserError: too few scenes have labels, or shares or ids are out of range.
+        RasterError: a raster cannot be used.
+        LabelError: labels do not fit their scene or the class map.
     """
     ignored = _ids(ignore)
     if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
@@ -93,7 +97,7 @@ def _ids(text: str) -> tuple[int, ...]:
     except ValueError:
         ids = (-1,)
     if not all(0 <= value <= 255 for value in ids):
-        raise UserError(f"--ignore {text}: expected ids from 0 to 255 with commas, such as 0,11")
+        raise UserError(f"--ignore {text}: expected ids from 0 to 255 separated by commas, such as 0,11")
     return ids
 
 
@@ -113,18 +117,23 @@ def _link_scene(scene: Scene, folder: Path) -> None:
 
 
 def _sidecars(path: Path) -> Iterator[tuple[Path, str]]:
-    """World files and what GDAL keeps beside a raster (masks, statistics, names), with their suffixes."""
+    """World files and GDAL's files beside a raster (masks, statistics, names), with their suffixes."""
     suffix = path.suffix
     world = (f"{suffix[:2]}{suffix[-1:]}w", f"{suffix}w", ".wld")
     beside = (*world, f"{suffix}.aux.xml", f"{suffix}.msk", ".aux.xml", ".prj")
-    for each in beside:
-        found = path.with_name(path.stem + each)
+    for ending in beside:
+        found = path.with_name(path.stem + ending)
         if found.is_file():
-            yield found, each
+            yield found, ending
 
 
 def write_fixture(out: Path, seed: int = 0) -> None:
-    """Write ten synthetic pictures and labels of several sizes in one folder, matched by name; 5 is void."""
+    """Write synthetic pictures and labels of several sizes into one folder, matched by name; id 5 is void.
+
+    Args:
+        out: the folder to fill.
+        seed: of the pictures.
+    """
     classes = ClassMap(
         tuple(
             ClassInfo(number, name, colour)
@@ -148,10 +157,10 @@ ADAPTER = Adapter(
     fixture=write_fixture,
     options=(
         Option("val", 0.2, "Share of the labelled pictures for validation."),
-        Option("test", 0.0, "Share of them for a test."),
-        Option("ignore", "", "Ids in the label files that mean no class, with commas."),
+        Option("test", 0.0, "Share of the labelled pictures for a test."),
+        Option("ignore", "", "Ids in the label files that mean no class, separated by commas."),
         Option("chip_size", 512, "Pixels a side of a chip."),
-        Option("seed", 0, "Of the division, and of the labelled lists."),
+        Option("seed", 0, "Seed of the division and of the lists of labelled pictures."),
     ),
     fixture_options={"chip_size": 64, "ignore": "5"},
 )

@@ -1,4 +1,4 @@
-"""Pictures with label pictures: found complete, brought under one stem, resized, checked."""
+"""Pairs of pictures and label pictures: matched, written under one stem, resized, checked."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Pair:
     """A picture and its labels.
 
     Attributes:
-        name: the scene's.
+        name: of the scene.
         image: the picture.
-        labels: a picture of class ids, of the same size.
+        labels: picture of class ids, of the same size.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Pair:
 
 
 class Archives:
-    """Zips that stay open while many of their members are read."""
+    """Open zips, for reading many members one after the other."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -53,10 +53,16 @@ class Archives:
         self._stack.close()
 
     def read(self, file: ShippedFile) -> bytes:
-        """A file's bytes.
+        """Read a shipped file.
+
+        Args:
+            file: a plain file, or a member of a zip.
+
+        Returns:
+            Its bytes.
 
         Raises:
-            UserError: the zip is damaged there.
+            UserError: the zip is damaged.
         """
         if file.member is None:
             return file.path.read_bytes()
@@ -73,15 +79,18 @@ class Archives:
 def match_pairs(
     images: Mapping[str, ShippedFile], labels: Mapping[str, ShippedFile], source: Path
 ) -> list[Pair]:
-    """Each picture with its labels, sorted by name.
+    """Match pictures and labels by name.
 
     Args:
-        images: by name.
-        labels: by the same names; those of no picture are left.
-        source: where all were looked for, for messages.
+        images: pictures by name.
+        labels: labels by name; labels without a picture are left out.
+        source: the source folder, for messages.
+
+    Returns:
+        The pairs, sorted by name.
 
     Raises:
-        UserError: a picture without labels.
+        UserError: a picture has no labels.
     """
     missing = sorted(images.keys() - labels.keys())
     if missing:
@@ -100,20 +109,20 @@ def write_pairs(
 
     Args:
         splits: the pairs of each split.
-        draft: the dataset's folder.
-        progress: told of the progress.
-        side: resize pictures (bilinearly, with antialiasing) and labels (to the nearest pixel) to so many
-            pixels a side; None: link or unpack the files as they are.
+        draft: folder of the dataset.
+        progress: receives the progress.
+        side: pixels a side to resize to: pictures bilinearly with antialiasing, labels by the nearest pixel;
+            None to link or extract the files unchanged.
 
     Raises:
-        UserError: a damaged file.
+        UserError: a file is damaged.
     """
     total = sum(map(len, splits.values()))
     done = 0
     with Archives() as archives:
         for split, members in splits.items():
             for pair in members:
-                progress(done / total, "bringing pictures")
+                progress(done / total, "linking pictures")
                 done += 1
                 for file, home in ((pair.image, "images"), (pair.labels, "labels")):
                     goal = draft / split / home / f"{pair.name}{file.name.suffix.lower()}"
@@ -127,10 +136,17 @@ def write_pairs(
 
 
 def check_pairs(draft: Path, splits: Iterable[str], classes: ClassMap, progress: Progress) -> None:
-    """Look at every picture's header and every label, so that nothing fails in the middle of a training.
+    """Check every picture's header and all labels, so that no file fails in the middle of a training.
+
+    Args:
+        draft: folder of the dataset.
+        splits: names of the splits.
+        classes: the class map.
+        progress: receives the progress.
 
     Raises:
-        RasterError, LabelError: a picture that cannot be read, labels of another size or of unknown classes.
+        RasterError: a picture cannot be read.
+        LabelError: labels have another size, or hold values out of the class map.
     """
     scenes = [scene for split in splits for scene in discover(draft / split, require_labels=True)]
     for number, scene in enumerate(scenes):

@@ -1,4 +1,4 @@
-"""The datasets that there are adapters for."""
+"""Registry of the dataset adapters."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ _ADAPTERS: tuple[Adapter, ...] = (
     folder.ADAPTER,
 )  # fmt: skip
 DATASETS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ADAPTERS}
-"""By name, in the order in which `tsfal-geo datasets list` shows them."""
+"""Name → adapter, in the order of `tsfal-geo datasets list`."""

@@ -1,4 +1,4 @@
-"""The files that a dataset's owners ship, in folders or still in zips; only what is needed is unpacked."""
+"""Files as the owners of a dataset ship them, in folders or zips; only the needed files are extracted."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tsfal_geo.errors import UserError
 
 @dataclass(frozen=True)
 class ShippedFile:
-    """One file.
+    """One shipped file.
 
     Attributes:
-        name: its path below the source folder; a zip counts as a folder of its stem.
+        name: path below the source folder, where a zip counts as a folder with its stem.
         path: the file, or the zip that holds it.
-        member: its name in the zip; None for a plain file.
+        member: name in the zip; None for a plain file.
     """
 
     name: PurePosixPath
@@ -30,19 +30,22 @@ class ShippedFile:
 
     @property
     def folder(self) -> str:
-        """Name of the folder that it lies in; empty in the source folder itself."""
+        """Name of the folder of the file; empty for the source folder."""
         return self.name.parent.name
 
 
 def list_shipped(source: Path, is_needed_zip: Callable[[str], bool]) -> list[ShippedFile]:
-    """Every file below a folder, those in zips and behind links included; sorted by name.
+    """List the files below a folder, those in zips and behind links included.
 
     Args:
         source: the folder.
-        is_needed_zip: whether a zip of this name is looked into.
+        is_needed_zip: tells by the name of a zip if its members are listed.
+
+    Returns:
+        The files, sorted by name.
 
     Raises:
-        UserError: no such folder, or a zip that cannot be read.
+        UserError: there is no such folder, or a zip cannot be read.
     """
     source = Path(source)
     if not source.is_dir():
@@ -67,10 +70,14 @@ def list_shipped(source: Path, is_needed_zip: Callable[[str], bool]) -> list[Shi
 
 
 def extract(file: ShippedFile, goal: Path) -> None:
-    """Make ``goal`` that file: by a link, or unpacked from its zip.
+    """Link a plain file, or extract a member of a zip.
+
+    Args:
+        file: the shipped file.
+        goal: path of the link, or of the extracted file.
 
     Raises:
-        UserError: the zip is damaged there.
+        UserError: the zip is damaged.
     """
     if file.member is None:
         link_file(file.path, goal)
@@ -90,13 +97,21 @@ def extract(file: ShippedFile, goal: Path) -> None:
 
 
 def check_md5(path: Path, expected: str) -> None:
-    """Raise `UserError` unless the file has this MD5 sum."""
+    """Compare a file with the checksum of its owners.
+
+    Args:
+        path: the file.
+        expected: MD5 sum, in hexadecimal digits.
+
+    Raises:
+        UserError: the file has another sum.
+    """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != expected:
         raise UserError(
             f"{path}: found MD5 {found}, expected the owners' {expected}; download it again, or unpack it "
-            "yourself if you trust it (folders are taken as they are)"
+            "yourself if you trust it (folders are not checked)"
         )
 
 

@@ -14,7 +14,16 @@ _BLOCK = 8
 
 
 def synthetic_ids(shape: tuple[int, int], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Class ids (H, W): bands, the last class at the top, the first at the bottom, and blocks of all."""
+    """Draw labels: horizontal bands, from the last class at the top to the first, and a block of each class.
+
+    Args:
+        shape: (H, W).
+        classes: the class map.
+        seed: of the drawing.
+
+    Returns:
+        (H, W) uint8 class ids.
+    """
     rng = np.random.default_rng(seed)
     height, width = shape
     rows = np.arange(height)[:, None] + rng.normal(0, height / 16, width).cumsum()[None] / 8
@@ -28,20 +37,42 @@ def synthetic_ids(shape: tuple[int, int], classes: ClassMap, seed: tuple[int, ..
 
 
 def synthetic_picture(ids: NDArray[np.uint8], classes: ClassMap, seed: tuple[int, ...]) -> NDArray[np.uint8]:
-    """What a camera might see of it: each class's colour with noise, (H, W, 3)."""
+    """Paint labels in the classes' colours, with noise.
+
+    Args:
+        ids: (H, W) uint8 class ids.
+        classes: the class map.
+        seed: of the noise.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     clean = classes.colours[classes.lut_ids_to_index()[ids]].astype(np.float32)
     noise = np.random.default_rng(seed).normal(0, 12, clean.shape)
     return np.clip(clean + noise, 0, 255).astype(np.uint8)
 
 
 def with_void(ids: NDArray[np.uint8], void: int) -> NDArray[np.uint8]:
-    """The same with a frame of ``void``, one pixel wide."""
+    """Frame labels by one pixel of void.
+
+    Args:
+        ids: (H, W) uint8 class ids.
+        void: id of the frame.
+
+    Returns:
+        (H, W) uint8.
+    """
     framed = np.full_like(ids, void)
     framed[1:-1, 1:-1] = ids[1:-1, 1:-1]
     return framed
 
 
 def save_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a picture, (H, W) or (H, W, 3)."""
+    """Write a picture.
+
+    Args:
+        path: the file; its folder is made if need be.
+        pixels: (H, W) or (H, W, 3) uint8.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)

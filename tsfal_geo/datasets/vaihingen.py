@@ -1,7 +1,7 @@
 """ISPRS 2D Semantic Labelling, Vaihingen: 33 areas of true orthophotos (NIR, red, green; 9 cm) and heights.
 
-The split is the one of the paper's tables, recovered from its numbers of chips: 512 pixels a side, the last
-row and column shifted back, give 233 for training, 111 for validation and 398 for the official test areas.
+The split reproduces the paper's numbers of chips: 233 for training, 111 for validation and 398 for test.
+Chips have 512 pixels a side, and those of the last row and column are shifted back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SPLITS: dict[str, tuple[int, ...]] = {
     "val": (11, 15, 28, 30, 34),
     "test": (2, 4, 6, 8, 10, 12, 14, 16, 20, 22, 24, 27, 29, 31, 33, 35, 38),
 }
-"""Areas; ``train`` and ``val`` are the owners' training areas, ``test`` is the owners'."""
+"""Split → areas; ``train`` and ``val`` divide the owners' training areas, ``test`` has their test areas."""
 
 MD5 = {
     "ISPRS_semantic_labeling_Vaihingen.zip": "462b8dca7b6fa9eaf729840f0cdfc7f3",
@@ -75,17 +75,20 @@ def prepare(
     """Make folders for training from the owners' zips or folders.
 
     Args:
-        source: the folder that holds them, at any depth; of a folder and a zip the folder is used.
+        source: folder that holds them, at any depth; unpacked files have precedence over those in zips.
         out: the folder to make.
-        progress: told of the progress.
-        eroded: ground truth with 3 pixels around every boundary black, which is ignored.
-        height: ``dsm`` or ``ndsm`` (8-bit, not in metres) as ``dsm/``; ``none``.
-        chip_size: pixels a side; the paper's is 512.
+        progress: receives the progress.
+        eroded: use the ground truth with eroded boundaries, which are black and ignored.
+        height: files for ``dsm/``: ``dsm``, ``ndsm`` (8-bit grey values, not metres) or ``none``.
+        chip_size: pixels a side of a chip; the paper uses 512.
+
+    Returns:
+        The prepared dataset.
 
     Raises:
-        UserError: a missing area, a zip that is damaged or not the owners'.
-        LabelError: a colour that is none of the owners', or ground truth of another size.
-        RasterError: an image or DSM that cannot be used.
+        UserError: an area is missing, or a zip is damaged or not the owners'.
+        LabelError: a colour is none of the owners', or ground truth has another size.
+        RasterError: an image or surface model cannot be used.
     """
     files = list_shipped(source, lambda name: "vaihingen" in name.lower() or "dsm" in name.lower())
     labels = "eroded" if eroded else "labels"
@@ -108,7 +111,7 @@ def prepare(
 
 
 def _choose(files: Sequence[ShippedFile], role: str) -> Areas:
-    """The files of a role by area: plain ones before those in zips, complete ground truth before a part."""
+    """The files of a role by area; plain files precede zips, complete ground truth precedes partial."""
     pattern = re.compile(re.escape(_FILES[role]).replace(r"\{\}", r"(\d+)"), re.IGNORECASE)
     matches = [(match, file) for file in files if (match := pattern.fullmatch(file.name.name))]
     roots = {file.name.parent.parent for file in files if file.folder == "top"}
@@ -120,9 +123,9 @@ def _choose(files: Sequence[ShippedFile], role: str) -> Areas:
 
 
 def _in_place(file: ShippedFile, role: str, roots: Set[PurePosixPath]) -> bool:
-    """Orthophotos and ground truth have the same names: the folder tells them apart.
+    """Tell orthophotos from ground truth by the folder, since their names are equal.
 
-    Ground truth may also lie beside ``top/``, where those who unpack all zips in one place have it.
+    Ground truth may also lie beside ``top/``, as after unpacking all zips into one folder.
     """
     if role == "top":
         return file.folder == "top"
@@ -153,7 +156,7 @@ def _check_zips(chosen: dict[str, Areas], progress: Progress) -> None:
 
 
 def _write_area(folder: Path, area: int, files: dict[str, ShippedFile | None]) -> None:
-    """Everything of an area under the orthophoto's stem, so that nothing is matched by guess."""
+    """Link the files of an area under the orthophoto's stem, so that the names match exactly."""
     stem = Path(_FILES["top"].format(area)).stem
     homes = {"top": "images", "labels": "labels", "eroded": "labels", "dsm": "dsm", "ndsm": "dsm"}
     for role, file in files.items():
@@ -166,7 +169,7 @@ def _write_area(folder: Path, area: int, files: dict[str, ShippedFile | None]) -
 
 
 def _check(scene: Scene) -> None:
-    """Read what would otherwise fail in the middle of a training."""
+    """Check bands, labels and surface model, so that no file fails in the middle of a training."""
     with open_raster(scene.path) as dataset:
         if dataset.count != len(BANDS):
             raise UserError(

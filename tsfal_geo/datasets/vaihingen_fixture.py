@@ -1,6 +1,6 @@
-"""A tiny synthetic dataset with Vaihingen's layout, names and areas, an eighth as long and wide.
+"""A tiny synthetic dataset with Vaihingen's layout, names and areas, at an eighth of the size.
 
-With chips of 64 pixels it has as many chips, area by area, as the original with 512.
+With chips of 64 pixels, each area has as many chips as the original area with chips of 512.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ _OWNERS_TRAINING = frozenset((1, 3, 5, 7, 11, 13, 15, 17, 21, 23, 26, 28, 30, 32
 
 
 def write(out: Path, seed: int = 0) -> None:
-    """Write the dataset into ``out``, as from unpacked zips; the same for the same seed."""
+    """Write the dataset as unpacked zips.
+
+    Args:
+        out: the folder to fill.
+        seed: of the areas; the same seed gives the same dataset.
+    """
     for number, (area, (width, height)) in enumerate(SIZES.items()):
         rng = np.random.default_rng((seed, area))
         classes = _town(rng, math.ceil(height / SCALE), math.ceil(width / SCALE))
@@ -108,7 +113,7 @@ def _slope(shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _picture(
     rng: np.random.Generator, classes: NDArray[np.uint8], tall: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """NIR, R, G: each class's look, uneven from place to place, in shade behind what is tall, with noise."""
+    """NIR, R and G: each class's mean values with slow variation, shadows of tall objects, and noise."""
     uneven = ndimage.gaussian_filter(rng.standard_normal(classes.shape), 8) * 8 * 12
     shade = np.where(np.roll(tall, (2, 2), (0, 1)) > tall + 2, 0.55, 1.0)
     bands = (_LOOKS[classes].transpose(2, 0, 1) + uneven) * shade
@@ -135,7 +140,7 @@ def _write(path: Path, bands: NDArray[np.generic], **options: object) -> None:
 
 
 def _world_file(path: Path, number: int) -> None:
-    """Areas beside each other, 400 m apart; the values are those of the centre of the first pixel."""
+    """Place the areas 400 m apart; a world file locates the centre of the first pixel."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values = (_PIXEL, 0, 0, -_PIXEL, _EAST + 400 * number + _PIXEL / 2, _NORTH - _PIXEL / 2)
     path.write_text("".join(f"{value}\n" for value in values), encoding="ascii")
