@@ -1,0 +1,3 @@
+from tests.helpers.fixtures import folder, one_thread
+
+__all__ = ["folder", "one_thread"]
