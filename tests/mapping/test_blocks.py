@@ -134,8 +134,8 @@ RUN = """
 import sys
 from pathlib import Path
 from tests.mapping.test_blocks import job_of
-from tsfal_geo.mapping.cluster import connect, run_on
-from tsfal_geo.mapping.blocks import assemble
+from tsfal_geo.mapping.outputs.cluster import connect, run_on
+from tsfal_geo.mapping.outputs.blocks import assemble
 
 if __name__ == "__main__":
     job = job_of(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,9 +1,19 @@
 import numpy as np
 import pytest
+import torch
 
 from tests.helpers.mapping_fakes import Collect, Identity, MemoryReader
 from tests.mapping.test_windowed import Stride4, scene
 from tsfal_geo.mapping.windowed import Part, predict_scene
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Two threads divide a tensor by its size, and the ends of their vectors round differently."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def run(reader, network, part=None, channels=3):

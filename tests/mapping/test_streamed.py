@@ -23,6 +23,7 @@ from tsfal_geo.mapping.windowed import Part
 from tsfal_geo.models.head import LocalMean
 from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
@@ -61,7 +62,7 @@ def run(reader, model, *parts):
 
 def at_once(reader, segmenter):
     height, width = reader.valid.shape
-    patch = reader.read(0, 0, 0, -(-height // 32) * 32, -(-width // 32) * 32)
+    patch = reader.read(Window(0, 0, 0, -(-height // 32) * 32, -(-width // 32) * 32))
     batch = {"image": torch.from_numpy(patch.image)[None], "valid": torch.from_numpy(patch.valid)[None]}
     mean, segmenter.head.aspp.mean = segmenter.head.aspp.mean, LocalMean(CHIP // 16 + 1)
     with torch.inference_mode():

@@ -127,14 +127,14 @@ def test_a_failing_network_stops_the_reading_thread():
     assert threading.active_count() == before
 
 
-def test_a_failing_read_is_told():
+def test_a_failing_read_is_raised():
     reader = scene(700, 300)
     read = reader.read
 
-    def broken(scene, y, x, height, width):
-        if y > 300:
+    def broken(window):
+        if window.y > 300:
             raise OSError("block 3 is damaged")
-        return read(scene, y, x, height, width)
+        return read(window)
 
     reader.read = broken
     with pytest.raises(OSError, match="block 3"):
