@@ -1,6 +1,7 @@
 """The structure of the packages: what a linter of imports does not say."""
 
 import ast
+import importlib.util
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -82,3 +83,11 @@ def test_docstrings_say_what_a_thing_is_or_does_and_cite_what_a_reader_can_get(p
                     wrong.append(f"{path.name}: {doc.splitlines()[0]}")
         wrong += [f"{path.name}: {m}" for m in re.findall(r"method, sections? [\d.]+|reading R\d+", text)]
     assert wrong == []
+
+
+def test_the_map_in_contributing_is_that_of_the_contract():
+    spec = importlib.util.spec_from_file_location("package_map", ROOT / "scripts" / "package_map.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert text == script.with_map(text), "run scripts/package_map.py"

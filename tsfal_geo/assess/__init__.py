@@ -1,1 +1,1 @@
-"""Metrics and accuracy."""
+"""Accuracy and area of maps: metrics, reference samples, estimates with confidence intervals."""

@@ -1,1 +1,1 @@
-"""The command line: one click command a file; thin."""
+"""The command line: one click command a file, each a thin layer over the library."""

@@ -1,1 +1,1 @@
-"""The paper's tables, re-runnable: what is run, by whom it is compared, how it is written down."""
+"""The tables of the paper, and comparisons of one's own."""

@@ -1,1 +1,1 @@
-"""A trained model as a function on images."""
+"""A trained model as a function from images to probabilities."""

@@ -1,1 +1,1 @@
-"""Wall-to-wall prediction."""
+"""Wall-to-wall prediction of scenes."""

@@ -1,1 +1,1 @@
-"""Error masks, PLAR, queries, the round loop."""
+"""Rounds: train, inspect the chips, select queries, read the answers."""

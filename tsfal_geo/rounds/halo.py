@@ -1,4 +1,4 @@
-"""Windows around chips: a network is unsure where its input ends, so it gets to see beyond the chip."""
+"""Windows around chips: a network is unsure where its input ends, so that the input reaches beyond the chip."""
 
 from __future__ import annotations
 
@@ -37,16 +37,20 @@ class ChipWindow:
     size: int
 
     def own(self, values: Tensor, stride: int) -> Tensor:
-        """The chip's part of (..., h, w) values with ``stride`` pixels a cell."""
+        """Cut the chip's part out of values of the window.
+
+        Args:
+            values: (..., h, w), ``stride`` pixels a cell.
+            stride: 1, 2, 4, … 32.
+        """
         top, left, size = self.top // stride, self.left // stride, self.size // stride
         return values[..., top : top + size, left : left + size]
 
 
 def padded_window(chip: Chip, scene: Scene, halo: int) -> ChipWindow:
-    """The window around a chip with ``halo`` pixels on each side.
+    """Return the window around a chip with ``halo`` pixels on each side.
 
-    At the scene's edge the window is shifted into the scene, where there are pixels; in a smaller scene it
-    shrinks, at most to the chip.
+    At the scene's edge the window is shifted into the scene; in a small scene it shrinks, at most to the chip.
 
     Args:
         chip: of the scene.
@@ -59,13 +63,22 @@ def padded_window(chip: Chip, scene: Scene, halo: int) -> ChipWindow:
 
 
 def own_parts(values: Tensor, windows: Sequence[ChipWindow], stride: int) -> Tensor:
-    """The chips' parts of a batch (N, ..., h, w) of windows."""
+    """Cut the chips' parts out of a batch of windows.
+
+    Args:
+        values: (N, ..., h, w), ``stride`` pixels a cell.
+        windows: N windows of one size.
+        stride: 1, 2, 4, … 32.
+
+    Returns:
+        (N, ..., size / stride, size / stride).
+    """
     # Concatenating images keeps channels_last, stacking would not.
     return torch.cat([window.own(values[i : i + 1], stride) for i, window in enumerate(windows)])
 
 
 def _span(start: int, size: int, length: int, halo: int) -> tuple[int, int]:
-    """Length of the window along one axis, and where the chip begins in it."""
+    """Return the window's length along one axis, and the chip's begin in it."""
     window = max(min(size + 2 * halo, length // STEP * STEP), size)
     least = max(start + window - length, 0)
     most = min(start, window - size) // STEP * STEP

@@ -1,4 +1,4 @@
-"""What a workspace trains on: scenes, classes, normalisation, the chips labelled at the start."""
+"""The inputs of a workspace: scenes, classes, normalisation, the chips labelled at the start."""
 
 from __future__ import annotations
 
@@ -69,7 +69,12 @@ class Inputs:
 
 
 def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
-    """The class map from the configuration, else from the label files' own tables, else Vaihingen's."""
+    """Return the class map of the configuration, else of the label files' own tables, else Vaihingen's.
+
+    Args:
+        config: may name the classes.
+        scenes: with label files that may.
+    """
     if config.classes:
         return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids)
     return (infer_class_map(scenes) or VAIHINGEN).ignoring(config.ignore_ids)
@@ -77,6 +82,13 @@ def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
 
 def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:
     """Discover a folder's scenes and open them as the configuration says (bands, heights).
+
+    Args:
+        raster_dir: the folder.
+        config: says which bands are read, and whether heights are.
+
+    Returns:
+        The scenes by name, and a reader of them.
 
     Raises:
         RasterError: no scenes, unusable scenes, bands that some scene lacks, a missing DSM.
@@ -93,7 +105,11 @@ def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], Sc
 
 
 def prepare(raster_dir: Path, config: Config) -> Inputs:
-    """Look through a folder once: check labels, count pixels, choose the labelled chips.
+    """Read a folder once: check the labels, count the pixels, draw the labelled chips.
+
+    Args:
+        raster_dir: folder of the training scenes.
+        config: the whole configuration.
 
     Raises:
         RasterError, LabelError: what the folder holds cannot be trained on.
@@ -101,7 +117,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
     """
     scenes, reader = open_scenes(raster_dir, config)
     if config.data.dsm == "auto":
-        _tell_lacking_heights(raster_dir, scenes)
+        _warn_of_missing_heights(raster_dir, scenes)
     classes = class_map(config, scenes)
     truth = FolderLabels(scenes, classes)
     for scene in scenes:
@@ -109,7 +125,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
             check_labels(scene, classes)
     chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
     counts = class_counts(reader, chips, truth, len(classes))
-    labelled = _choose(scenes, chips, counts, config)
+    labelled = _labelled_chips(scenes, chips, counts, config)
     return Inputs(
         scenes=scenes,
         classes=classes,
@@ -121,7 +137,7 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
     )
 
 
-def _tell_lacking_heights(raster_dir: Path, scenes: Sequence[Scene]) -> None:
+def _warn_of_missing_heights(raster_dir: Path, scenes: Sequence[Scene]) -> None:
     lacking = [scene.name for scene in scenes if not scene.dsm]
     if not 0 < len(lacking) < len(scenes):
         return
@@ -144,7 +160,7 @@ def _normalisation(reader: SceneReader, chips: Sequence[Chip], config: Config) -
     return own_normalisation(config.model, statistics, reader.bands, str(reader.band_dtype))
 
 
-def _choose(
+def _labelled_chips(
     scenes: Sequence[Scene], chips: Sequence[Chip], counts: NDArray[np.int64], config: Config
 ) -> tuple[int, ...]:
     share, path = config.data.labelled, config.data.labelled_list
@@ -179,7 +195,13 @@ def _count_valid(reader: SceneReader, chips: Sequence[Chip], truth: FolderLabels
 
 
 def save(inputs: Inputs, path: Path, config: Config) -> None:
-    """Write what ``prepare`` found to ``inputs.json``, so that later runs need not look again."""
+    """Write what `prepare` found to ``inputs.json``, so that later runs do not read the folder again.
+
+    Args:
+        inputs: of a new workspace.
+        path: the file.
+        config: says whether an oracle answers, which decides which pixels are valid.
+    """
     labelled = [[inputs.chips[i].scene, inputs.chips[i].row, inputs.chips[i].col] for i in inputs.labelled]
     data = {
         "normalisation": inputs.normalisation.to_dict(),
@@ -239,7 +261,12 @@ def load(
 
 
 class ChipLabels:
-    """Labels of another reader, seen only inside the given chips; 255 elsewhere."""
+    """Labels of another reader inside given chips; 255 elsewhere.
+
+    Args:
+        labels: of all scenes.
+        chips: inside which the labels count.
+    """
 
     def __init__(self, labels: LabelReader, chips: Sequence[Chip]) -> None:
         self._labels = labels
@@ -248,7 +275,7 @@ class ChipLabels:
             self._chips[chip.scene].append(chip)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class indices of a window, uint8 (height, width)."""
+        """Return the class indices of a window, (height, width) uint8."""
         covered = np.zeros(window.shape, bool)
         for chip in self._chips.get(window.scene, ()):
             part = replace(chip.window, y=chip.y - window.y, x=chip.x - window.x).inside(*window.shape)

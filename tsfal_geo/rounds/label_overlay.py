@@ -15,7 +15,7 @@ from tsfal_geo.config import PlarConfig
 from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Label, LabelSnapshot
 from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
-from tsfal_geo.mapping.overlay import LABEL, NETWORK, VOTE, Known
+from tsfal_geo.mapping.overlay import LABEL, NETWORK, VOTE, LabelOverlay
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.label_reader import LabelReader
@@ -52,8 +52,8 @@ class Votes:
         return np.where(trusted, self._index[ids], np.uint8(IGNORE))
 
 
-class KnownScene:
-    """Labels of a scene over votes; see ``mapping.known.Known``."""
+class SceneOverlay:
+    """Labels of a scene over votes; see ``mapping.known.LabelOverlay``."""
 
     def __init__(self, labels: LabelReader, scene: int, votes: Votes | None) -> None:
         """Take the readers.
@@ -66,7 +66,7 @@ class KnownScene:
         self._labels, self._scene, self._votes = labels, scene, votes
 
     def read(self, y: int, x: int, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """See ``Known``."""
+        """See ``LabelOverlay``."""
         said = self._labels.read(Window(self._scene, y, x, height, width))
         who = np.where(said != IGNORE, np.uint8(LABEL), np.uint8(NETWORK))
         if self._votes is not None and (said == IGNORE).any():
@@ -76,7 +76,7 @@ class KnownScene:
         return said, who
 
 
-def elsewhere(workspace: WorkspaceFolder, scenes: Sequence[Scene]) -> list[Scene]:
+def same_grid_other_file(workspace: WorkspaceFolder, scenes: Sequence[Scene]) -> list[Scene]:
     """Scenes with name and grid of one that the workspace trains on, but another file.
 
     Nothing is known of them: they may be the same pictures in another place, or another year's.
@@ -91,9 +91,9 @@ def elsewhere(workspace: WorkspaceFolder, scenes: Sequence[Scene]) -> list[Scene
     ]
 
 
-def known_scenes(
+def scene_overlays(
     workspace: WorkspaceFolder, scenes: Sequence[Scene], snapshot: LabelSnapshot
-) -> dict[str, Known]:
+) -> dict[str, LabelOverlay]:
     """What is known of those scenes that the workspace trains on, by name.
 
     Labels are those of now, also if nothing has been trained on them yet; votes are the last round's. A
@@ -119,14 +119,14 @@ def known_scenes(
     paths = {scene.name: workspace.round_dir(number) / scene.name / "refined.tif" for scene in own}
     voted = any(path.is_file() for path in paths.values())
     then = _stacked(inputs, read_snapshot(workspace.store(), number).labels) if voted else None
-    found: dict[str, Known] = {}
+    found: dict[str, LabelOverlay] = {}
     for scene in own:
         index, path = position[scene.path.resolve()], paths[scene.name]
         votes = None
         if then is not None and path.is_file():
             trusted = _trusted_chips(inputs, then, index, workspace.config.plar)
             votes = Votes(path, inputs.classes, workspace.config.data.chip_size, trusted)
-        found[scene.name] = KnownScene(labels, index, votes)
+        found[scene.name] = SceneOverlay(labels, index, votes)
     return found
 
 

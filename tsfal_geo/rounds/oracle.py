@@ -43,7 +43,14 @@ def answer_queries(store: LabelStore, inputs: Inputs, number: int, queries: Sequ
 
 
 def answer(query: Query, scene: Scene, position: int, inputs: Inputs) -> Iterator[Label]:
-    """The truth inside one query, a label for each connected piece of a class."""
+    """Give the truth inside one query: a label for each connected piece of a class.
+
+    Args:
+        query: the query.
+        scene: that it lies on.
+        position: of the scene in the workspace.
+        inputs: give the truth.
+    """
     mask, y, x = query_mask(query, scene)
     truth = true_classes(inputs.truth, position, mask, y, x)
     for index, polygon in class_polygons(truth, scene.grid, y, x, IGNORE):
@@ -61,13 +68,29 @@ def answer(query: Query, scene: Scene, position: int, inputs: Inputs) -> Iterato
 def true_classes(
     truth: LabelReader, scene: int, mask: NDArray[np.bool_], y: int, x: int
 ) -> NDArray[np.uint8]:
-    """Class indices of the pixels of ``mask``, 255 outside it and where the truth is void."""
+    """Return the true classes of a query's pixels.
+
+    Args:
+        truth: the folder's labels.
+        scene: position of the scene.
+        mask: (h, w) bool, the query's pixels.
+        y: the mask's first row in the scene.
+        x: its first column.
+
+    Returns:
+        (h, w) uint8 class indices, 255 outside the mask and where the truth is void.
+    """
     values = truth.read(Window(scene, y, x, *mask.shape))
     return np.where(mask, values, np.uint8(IGNORE))
 
 
 def query_mask(query: Query, scene: Scene) -> tuple[NDArray[np.bool_], int, int]:
-    """A query's pixels on its scene's grid: mask (h, w) and the row and column of its first pixel."""
+    """Return a query's pixels on its scene's grid: mask (h, w) bool, row and column of its first pixel.
+
+    Args:
+        query: the query.
+        scene: that it lies on.
+    """
     geometry = to_pixels(query.geometry, scene)
     left, top, right, bottom = geometry.bounds
     # Outlines run along pixel edges, so that rounding only takes float noise away.

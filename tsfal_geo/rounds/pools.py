@@ -1,4 +1,4 @@
-"""Which labels there are, how many pixels they cover, and which chips they make labelled or unlabelled."""
+"""The labels of a round, the pixels that they cover, and the chips by their part in training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RoundLabels:
     """The labels of a round.
 
     Attributes:
-        every: people's polygons over the folder's labels; uint8 class indices, 255 where nothing is said.
+        every: people's polygons over the folder's labels; uint8 class indices, 255 without a label.
         manual: people's polygons alone.
         skipped: not 255 where people skipped a query or were unsure.
         by_chip: labelled share of the valid pixels of each chip's window, (chips,) float64.
@@ -49,9 +49,8 @@ class Pools:
 
     Attributes:
         labelled: supervise the segmenter.
-        shares: how often each of these is read beside one that is read in every epoch, in (0, 1]; None: all
-            alike.
-        unlabelled: get pseudo-labels where nothing is said.
+        shares: reads of each of these chips an epoch, in (0, 1]; None: one for each.
+        unlabelled: get pseudo-labels where they have no label.
         held_out: labelled, but kept for the error mask decoder alone.
         counts: labelled pixels of each class in the chips that supervise, (C,) int64.
     """
@@ -106,33 +105,38 @@ def read_labels(
 def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:
     """Sort chips into pools.
 
-    Chips of the folder's labels supervise, and so does every chip that people labelled, as often as it has
-    labels: by its labelled share. In ``paper``, where training uses unlabelled chips, only those that people
-    labelled by half or more do. All chips that are not fully labelled are unlabelled too: what is said
-    about them overrides their pseudo-labels. Which chips are held out for the error mask decoder changes with
-    the round, so that none is lost to the segmenter for good; in their round its networks see nothing of
-    them.
+    Chips of the folder's labels supervise. So does every chip that people labelled, as often as its labelled
+    share says. With the preset ``paper``, a method that uses unlabelled chips is supervised only by chips that
+    people labelled by half or more. All chips that are not fully labelled are unlabelled too: their labels
+    override their pseudo-labels. The chips held out for the error mask decoder change with the round, so that
+    the segmenter loses none for good; in their round its networks see nothing of them.
 
-    Counts are of chips labelled by half or more, where there are any: what people were asked elsewhere is no
-    fair sample of the classes.
+    Counts are of chips labelled by half or more, where there are any: queries elsewhere are no fair sample of
+    the classes.
+
+    Args:
+        inputs: the workspace's.
+        labels: of the round.
+        config: the whole configuration.
+        number: of the round.
     """
     from tsfal_geo.training.methods import method_named
 
-    whole = set(inputs.labelled)
+    from_folder = set(inputs.labelled)
     sparse_too = config.preset == "strong" or not method_named(config.train.method).uses_unlabelled
     by_hand = np.flatnonzero((labels.own & sparse_too) | (labels.by_hand >= DENSE)).tolist()
-    supervising = sorted(whole.union(by_hand)) or np.flatnonzero(labels.by_chip > 0).tolist()
-    dense = [i for i in supervising if i in whole or labels.by_hand[i] >= DENSE] or supervising
+    supervising = sorted(from_folder.union(by_hand)) or np.flatnonzero(labels.by_chip > 0).tolist()
+    dense = [i for i in supervising if i in from_folder or labels.by_hand[i] >= DENSE] or supervising
     counts = np.zeros((len(inputs.chips), len(inputs.classes)), np.int64)
     chips = [inputs.chips[i] for i in dense]
     counts[dense] = class_counts(inputs.reader, chips, labels.every, len(inputs.classes))
     held_out: set[int] = set()
-    asks = config.train.method == "tsf" and config.active.rounds > 0
-    if asks and config.emd.enabled and config.emd.hold_out:
+    queries = config.train.method == "tsf" and config.active.rounds > 0
+    if queries and config.emd.enabled and config.emd.hold_out:
         held_out = set(draw_held_out(counts, dense, config.emd.hold_out, config.train.seed + number))
     kept = tuple(i for i in supervising if i not in held_out)
     open_chips = tuple(i for i in np.flatnonzero(labels.by_chip < FULL).tolist() if i not in held_out)
-    shares = tuple(1.0 if i in whole else float(labels.by_chip[i]) for i in kept)
+    shares = tuple(1.0 if i in from_folder else float(labels.by_chip[i]) for i in kept)
     return Pools(
         labelled=kept,
         shares=None if all(share >= FULL for share in shares) else shares,

@@ -20,7 +20,7 @@ CLASS_LAYERS = ("prediction", "refined")
 SHARE_LAYERS = ("confidence", "error_mask")
 
 
-# They are looked at for a round; half the time to write is worth a tenth more on disk.
+# People look at them for one round: half the time to write is worth a tenth more on disk.
 _LEVEL = 1
 
 
@@ -54,11 +54,16 @@ class RoundRasters:
         return self
 
     def band(self, height: int) -> dict[str, NDArray[np.uint8]]:
-        """Empty rows to be filled: one (height, width) array a layer."""
+        """Return rows to be filled: one (height, width) uint8 array of nodata a layer."""
         return {name: np.full((height, self._scene.width), IGNORE, np.uint8) for name in self.names}
 
     def write(self, y: int, band: dict[str, NDArray[np.uint8]]) -> None:
-        """Write the rows from ``y`` on; bands come in order and without gaps."""
+        """Write rows; bands come in order and without gaps.
+
+        Args:
+            y: first row.
+            band: (height, width) uint8 of each layer.
+        """
         for name, rows in band.items():
             self._rows[name].add(y, 0, rows)
 

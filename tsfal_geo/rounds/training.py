@@ -31,7 +31,7 @@ class TrainedRound:
         module: teacher, student, friend and refiner.
         refiner: the module's refiner; None in supervised training.
         metrics: ``miou`` and the like; empty without validation scenes.
-        earlier: the resume state that this round began from, of no more use once it has one of its own.
+        earlier: the resume state that this round began from; it is deleted once the round has its own.
         steps: of this round's training, done or skipped.
     """
 
@@ -96,7 +96,13 @@ def train_round(
 
 
 def load_round(context: RoundContext, number: int, labels: RoundLabels, pools: Pools) -> TrainedRound:
-    """The last round's networks as this round's, without training.
+    """Take the last round's networks as this round's, without training.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        labels: of the round.
+        pools: the chips by their part in training.
 
     Raises:
         WorkspaceError: no earlier round's training is there.
@@ -119,12 +125,12 @@ def _steps(config: Config, going_on: bool) -> int:
 
 
 def _planned(config: Config) -> int:
-    """Steps of all planned rounds; rounds beyond the plan are the end of a descent that is so much longer."""
+    """Return the steps of all planned rounds; rounds beyond the plan lengthen the last descent."""
     return _steps(config, False) + config.active.rounds * _steps(config, True)
 
 
 def _round_config(config: Config, number: int, going_on: bool) -> Config:
-    """The configuration with the round's own seed, so that rounds do not repeat each other's draws."""
+    """Return the configuration with the round's own seed, so that rounds do not repeat each other's draws."""
     train: dict[str, Any] = {"seed": config.train.seed + _ROUND_SEEDS * number}
     update: dict[str, Any] = {}
     if going_on:
@@ -137,7 +143,7 @@ def _round_config(config: Config, number: int, going_on: bool) -> Config:
 
 
 def _earlier(context: RoundContext, number: int) -> Path | None:
-    """The resume state of the last round that trained: rounds that only asked have none of their own."""
+    """Return the resume state of the last round that trained: rounds without training have none."""
     paths = (context.workspace.round_dir(before) / RESUME_NAME for before in reversed(range(number)))
     return next((path for path in paths if path.is_file()), None)
 

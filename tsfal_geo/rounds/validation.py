@@ -15,7 +15,13 @@ from tsfal_geo.rounds.inputs import Inputs, open_scenes
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Scenes with labels that nothing trains on: their reader, labels and chips."""
+    """Scenes with labels that nothing trains on.
+
+    Attributes:
+        reader: reads their pixels.
+        labels: reads their label files.
+        chips: all chips of all scenes.
+    """
 
     reader: SceneReader
     labels: FolderLabels
@@ -24,6 +30,11 @@ class ValidationSet:
 
 def validation_set(folder: Path, inputs: Inputs, config: Config) -> ValidationSet:
     """Open a folder as validation set of a workspace.
+
+    Args:
+        folder: of the validation scenes.
+        inputs: the workspace's training scenes.
+        config: the whole configuration.
 
     Raises:
         RasterError: other bands or types than the training scenes.
