@@ -56,7 +56,7 @@ def test_ambiguous_class_maps_are_refused(classes):
         ClassMap(classes)
 
 
-def test_distinct_colours_avoid_those_taken():
+def test_distinct_colours_avoid_the_given_ones():
     first = distinct_colours(40)
     assert len(set(first)) == 40
     assert not set(first) & set(distinct_colours(40, first))

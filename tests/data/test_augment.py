@@ -85,7 +85,7 @@ def test_pictures_with_an_up_and_a_down_are_only_mirrored():
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.8, 1.3, 2.0])
-def test_reduced_chips_are_whole_and_enlarged_ones_fill_the_result(scale):
+def test_downscaled_chips_are_complete_and_upscaled_ones_fill_the_result(scale):
     valid = torch.ones(len(SEEDS), SIZE, SIZE, dtype=torch.bool)
     config = AugmentConfig(scale=(scale, scale))
     _, inside = WeakAugment(config)(valid[:, None].float(), valid, generator=SEEDS)
@@ -102,9 +102,9 @@ def test_an_items_result_does_not_depend_on_its_batch():
     images, mask = blocks(4)
     augment, jitter = WeakAugment(AugmentConfig()), ColourJitter(0.8, bands=1)
     seeds = torch.tensor([5, 6, 7, 8])
-    whole = augment(images, mask, generator=seeds)
+    full = augment(images, mask, generator=seeds)
     part = augment(images[2:3], mask[2:3], generator=seeds[2:3])
-    assert torch.equal(whole[0][2:3], part[0]) and torch.equal(whole[1][2:3], part[1])
+    assert torch.equal(full[0][2:3], part[0]) and torch.equal(full[1][2:3], part[1])
     valid = torch.ones_like(mask, dtype=torch.bool)
     assert torch.equal(
         jitter(images, valid, generator=seeds)[2:3], jitter(images[2:3], valid[2:3], generator=seeds[2:3])

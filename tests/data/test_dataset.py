@@ -73,7 +73,7 @@ def test_labels_come_with_the_chip_and_are_ignored_outside(make_scene, random_la
     assert (sample["mask"][6:] == 255).all() and (sample["mask"][:, 6:] == 255).all()
 
 
-def test_labels_take_the_name_that_is_asked(make_scene, random_labels):
+def test_labels_have_the_requested_name(make_scene, random_labels):
     scene = make_scene()
     dataset = dataset_of(scene, labels=random_labels(scene), label_key="manual")
     sample = dataset.read_chip(dataset.chips[0])

@@ -77,11 +77,11 @@ def test_parts_without_chips_are_absent(make_module):
 
 
 def test_resumed_training_sees_what_an_uninterrupted_one_sees(make_module):
-    whole = list(make_module(seed=3).train_dataloader())
+    full = list(make_module(seed=3).train_dataloader())
     rest = list(make_module(seed=3, start=5).train_dataloader())
     assert [item["step"] for item in rest] == [5, 6, 7, 8]
-    assert all(same(first, second) for first, second in zip(whole[5:], rest, strict=True))
-    assert not same(whole[0]["labelled"], next(iter(make_module(seed=4).train_dataloader()))["labelled"])
+    assert all(same(first, second) for first, second in zip(full[5:], rest, strict=True))
+    assert not same(full[0]["labelled"], next(iter(make_module(seed=4).train_dataloader()))["labelled"])
 
 
 def test_workers_change_nothing(make_module):
@@ -91,14 +91,14 @@ def test_workers_change_nothing(make_module):
 
 
 def test_ranks_share_no_chip_and_no_seed(make_module):
-    seen, seeds, validated = [], [], []
+    drawn, seeds, validated = [], [], []
     for rank in range(2):
         module = make_module()
         module.trainer = SimpleNamespace(
             global_rank=rank, world_size=2, strategy=SimpleNamespace(root_device=torch.device("cpu"))
         )
         items = list(module.train_dataloader())
-        seen.append([index for item in items[:2] for index in item["unlabelled"]["index"].tolist()])
+        drawn.append([index for item in items[:2] for index in item["unlabelled"]["index"].tolist()])
         seeds += [
             seed
             for item in items
@@ -106,7 +106,7 @@ def test_ranks_share_no_chip_and_no_seed(make_module):
             for seed in item[part]["seed"].tolist()
         ]
         validated += [tuple(chip) for batch in module.val_dataloader() for chip in batch["chip"].tolist()]
-    assert not set(seen[0]) & set(seen[1])
+    assert not set(drawn[0]) & set(drawn[1])
     assert len(set(seeds)) == len(seeds)
     assert len(validated) == len(set(validated)) == 11
 
@@ -181,10 +181,10 @@ def test_lightning_goes_on_from_a_checkpoint_with_the_next_step(make_module, tmp
         "enable_model_summary": False,
     }
     quiet |= {"max_epochs": 1, "limit_val_batches": 0, "enable_checkpointing": False}
-    whole, rest = Recorder(tmp_path / "whole.ckpt"), Recorder(tmp_path / "rest.ckpt")
-    Trainer(**quiet).fit(whole, datamodule=make_module())
-    Trainer(**quiet).fit(rest, datamodule=make_module(workers=2), ckpt_path=whole.path, weights_only=True)
-    assert whole.steps == list(range(9))
+    full, rest = Recorder(tmp_path / "full.ckpt"), Recorder(tmp_path / "rest.ckpt")
+    Trainer(**quiet).fit(full, datamodule=make_module())
+    Trainer(**quiet).fit(rest, datamodule=make_module(workers=2), ckpt_path=full.path, weights_only=True)
+    assert full.steps == list(range(9))
     assert rest.steps == [4, 5, 6, 7, 8]
 
 

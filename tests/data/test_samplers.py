@@ -67,8 +67,8 @@ def test_stream_gives_every_item_once_an_epoch_over_all_ranks(world):
     ranks = [Stream("unlabelled", count=24, batch=2, seed=5, rank=rank, world=world) for rank in range(world)]
     steps = 24 // (2 * world)
     for epoch in range(3):
-        seen = [i for rank in ranks for k in range(steps) for i in rank.indices(epoch * steps + k)]
-        assert sorted(seen) == list(range(24))
+        drawn = [i for rank in ranks for k in range(steps) for i in rank.indices(epoch * steps + k)]
+        assert sorted(drawn) == list(range(24))
 
 
 def test_ranks_together_walk_like_one_rank_with_a_larger_batch():
@@ -89,9 +89,9 @@ def test_a_stream_by_shares_meets_items_as_often_as_their_shares_say():
     assert met[5] > 0
 
 
-def test_a_stream_by_shares_is_the_plain_walk_where_all_are_whole_and_is_split_over_ranks_alike():
-    plain, whole = (Stream("labelled", 9, 4, 1, shares=shares) for shares in (None, (1.0,) * 9))
-    assert [plain.indices(step) for step in range(20)] == [whole.indices(step) for step in range(20)]
+def test_a_stream_by_shares_is_the_plain_order_where_all_shares_are_one_and_is_split_over_ranks_alike():
+    plain, shared = (Stream("labelled", 9, 4, 1, shares=shares) for shares in (None, (1.0,) * 9))
+    assert [plain.indices(step) for step in range(20)] == [shared.indices(step) for step in range(20)]
     shares = tuple(np.linspace(0.1, 1, 9))
     single = Stream("labelled", 9, 4, 1, shares=shares)
     double = [Stream("labelled", 9, 2, 1, rank, 2, shares) for rank in range(2)]

@@ -1,4 +1,4 @@
-"""Labelled chips are drawn whole, by seed, with every class among them."""
+"""Labelled chips are drawn by seed, with every class among them."""
 
 import warnings
 from dataclasses import replace
@@ -65,14 +65,14 @@ def test_a_list_names_labelled_scenes(streets, tmp_path, lines):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("", "empty"), ("ulm_000002_000019\n", "names no scene"), (None, "not readable"), ("bonn_8", "bonn_8")],
 )
-def test_a_list_that_does_not_fit_is_told(streets, tmp_path, text, said):
+def test_a_list_that_does_not_fit_is_an_error(streets, tmp_path, text, message):
     path = tmp_path / "list.txt"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(LabelError, match=said):
+    with pytest.raises(LabelError, match=message):
         listed_scenes(path, streets)
 
 

@@ -24,7 +24,7 @@ CLASSES = ClassMap(
 )
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+def test_a_folder_appears_complete_or_not_at_all(tmp_path):
     out = tmp_path / "deep" / "out"
     with pytest.raises(ZeroDivisionError), new_folder(out) as draft:
         (draft / "half").touch()

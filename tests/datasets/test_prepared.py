@@ -30,7 +30,7 @@ def test_the_splits_have_the_papers_numbers_of_chips(prepared):
     assert [len(Vaihingen(root, split)) for split in ("train", "val", "test")] == [233, 111, 398]
 
 
-def test_an_item_holds_the_bands_asked_for_in_their_order(prepared):
+def test_an_item_holds_the_requested_bands_in_their_order(prepared):
     root = prepared.config.parent
     scene = sorted((root / "val" / "images").glob("*.tif"))[0]
     with open_raster(scene) as dataset:
@@ -95,9 +95,9 @@ def test_from_the_owners_files_to_a_model_in_two_commands(vaihingen, tmp_path):
         assert done.exit_code == 0, done.output
         return done.output
 
-    told = run(datasets_command.command, "prepare", "vaihingen", vaihingen, "--out", out, "--chip-size", 64)
-    assert "train: 11 scenes, 233 chips of 64 pixels" in told
-    assert "test: 17 scenes, 398 chips" in told
+    lines = run(datasets_command.command, "prepare", "vaihingen", vaihingen, "--out", out, "--chip-size", 64)
+    assert "train: 11 scenes, 233 chips of 64 pixels" in lines
+    assert "test: 17 scenes, 398 chips" in lines
     few = re.compile(r"train/.*area[13]\.|val/.*area34\.")  # of 33 areas, for the sake of time
     for path in (*out.glob("train/*/*"), *out.glob("val/*/*")):
         if not few.search(path.as_posix()):

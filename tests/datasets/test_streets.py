@@ -91,8 +91,8 @@ def test_prepared_folders_train(each, tmp_path):
 def test_cityscapes_classes_are_the_owners_in_the_order_of_the_train_ids():
     assert cityscapes.CLASSES.names[10] == "sky" and cityscapes.CLASSES.names[18] == "bicycle"
     assert cityscapes.CLASSES.names == cityscapes.TRAIN_ID_CLASSES.names
-    known = {*cityscapes.CLASSES.ids.tolist(), *cityscapes.CLASSES.ignore_ids}
-    assert known == set(range(34)), "the owners have 34 ids, and -1"
+    ids = {*cityscapes.CLASSES.ids.tolist(), *cityscapes.CLASSES.ignore_ids}
+    assert ids == set(range(34)), "the owners have 34 ids, and -1"
     assert cityscapes.CLASSES.lut_ids_to_index()[[7, 33, 0, 34]].tolist() == [0, 18, 255, -1]
 
 
@@ -130,15 +130,15 @@ def test_cityscapes_for_active_learning_keeps_validation_pictures_and_resizes(st
     assert (found[clear] == nearest[clear]).all() and found[clear].size > 1700
 
 
-def test_the_al_split_of_the_whole_dataset_is_2675_300_500():
+def test_the_al_split_of_the_complete_dataset_is_2675_300_500():
     def official(split, count):
         return [cityscapes.Pair(f"{split}_{n:06d}_000019", None, None) for n in range(count)]
 
-    whole = {split: official(split, count) for split, count in cityscapes.OFFICIAL.items()}
-    splits = cityscapes._for_active_learning(whole, 0)
+    complete = {split: official(split, count) for split, count in cityscapes.OFFICIAL.items()}
+    splits = cityscapes._for_active_learning(complete, 0)
     assert [len(splits[split]) for split in ("train", "val", "test")] == [2675, 300, 500]
     assert not {pair.name for pair in splits["train"]} & {pair.name for pair in splits["val"]}
-    other = cityscapes._for_active_learning(whole, 1)
+    other = cityscapes._for_active_learning(complete, 1)
     assert {pair.name for pair in other["val"]} != {pair.name for pair in splits["val"]}
 
 
@@ -251,16 +251,16 @@ def test_a_folder_is_divided_and_what_has_no_labels_trains(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"val": 0.9, "test": 0.2}, "leave some for training"),
         ({"ignore": "5,x"}, "--ignore 5,x"),
         ({"ignore": "0,1,2,5"}, "class map is empty"),
     ],
 )
-def test_divisions_that_make_no_sense_are_one_line(tmp_path, options, said):
+def test_divisions_that_make_no_sense_are_one_line(tmp_path, options, message):
     folder.write_fixture(tmp_path / "own")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         folder.prepare(tmp_path / "own", tmp_path / "out", **options)
 
 

@@ -46,7 +46,7 @@ def test_labels_of_another_name_are_an_error_while_a_scene_has_none(tmp_path, wr
         discover(tmp_path)
 
 
-def test_superfluous_labels_are_told_but_used_by_nobody(tmp_path, write_tif):
+def test_superfluous_labels_are_reported_and_not_used(tmp_path, write_tif):
     write_tif(tmp_path / "images" / "a.tif", IMAGE)
     write_tif(tmp_path / "labels" / "a.tif", BAND)
     write_tif(tmp_path / "labels" / "b.tif", BAND)

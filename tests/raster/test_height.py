@@ -59,10 +59,10 @@ def test_windows_do_not_change_heights(town, tmp_path, write_tif):
         transform=from_origin(499_990.0, 5_400_010.0, 1.7, 1.7),
     )
     for surface in (dsm, coarse):
-        whole = heights(image, surface)
+        full = heights(image, surface)
         for y, x, height, width in [(0, 0, 64, 64), (133, 201, 100, 177)]:
             part = heights(image, surface, (y, x), (height, width))
-            assert part.tobytes() == whole[y : y + height, x : x + width].tobytes()
+            assert part.tobytes() == full[y : y + height, x : x + width].tobytes()
 
 
 @pytest.mark.parametrize("nodata", [-9999.0, None])
@@ -109,7 +109,7 @@ def test_without_georeference_the_size_must_agree(town, tmp_path, write_tif):
         heights(image, small)
 
 
-def test_a_missing_dsm_is_told(town):
+def test_a_missing_dsm_is_an_error(town):
     image, _, _ = town()
     with pytest.raises(RasterError, match="has no DSM"):
         SceneReader([read_scene(image)], None, use_dsm=True)
@@ -119,9 +119,9 @@ def test_real_heights_agree_with_the_published_normalised_model(real_data):
     folder = real_data / "ortho_dsm"
     with rasterio.open(folder / "ndsm.tif") as dataset:
         reference = dataset.read(1)
-    known = reference > -1000
+    present = reference > -1000
     with rasterio.open(folder / "rgb.tif") as dataset:
         shape = dataset.shape
     found = heights(folder / "rgb.tif", folder / "dsm.tif", shape=shape)
-    assert np.corrcoef(found[known], reference[known])[0, 1] > 0.95
-    assert abs(np.median(found[known] - reference[known])) < 0.2
+    assert np.corrcoef(found[present], reference[present])[0, 1] > 0.95
+    assert abs(np.median(found[present] - reference[present])) < 0.2

@@ -98,7 +98,7 @@ def test_ids_beyond_8_bits_are_not_wrapped_into_classes(scene_with, dtype, value
         check_labels(scene_with(np.array([[0, 1, value]], dtype)), VAIHINGEN)
 
 
-def test_unknown_pixels_are_counted_over_the_whole_file(scene_with):
+def test_unknown_pixels_are_counted_over_the_entire_file(scene_with):
     ids = np.full((2500, 3), 9, np.uint8)
     ids[[0, 1200, 2499], 1] = 77
     with pytest.raises(LabelError, match="id 77 on 3 pixels is not"):
@@ -137,7 +137,7 @@ def test_labels_in_another_zone_are_refused(scene_with):
         check_labels(scene, MAP)
 
 
-def test_labels_in_the_scene_s_zone_with_heights_are_taken(scene_with):
+def test_labels_in_the_scene_s_zone_with_heights_are_read(scene_with):
     check_labels(scene_with(np.full((40, 50), 3, np.uint8), crs="EPSG:25832+7837"), MAP)
 
 

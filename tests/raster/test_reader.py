@@ -30,7 +30,7 @@ def test_bytes_are_those_of_rasterio(tmp_path, write_tif, random_image, dtype):
     assert patch.height is None
 
 
-def test_bands_come_in_the_order_asked_for(tmp_path, write_tif, random_image):
+def test_bands_come_in_the_requested_order(tmp_path, write_tif, random_image):
     image = random_image((4, 60, 70))
     reader = reader_of(write_tif(tmp_path / "a.tif", image), bands=(4, 1, 2))
     assert np.array_equal(reader.read(Window(0, 0, 0, 60, 70)).image, image[[3, 0, 1]])
@@ -77,7 +77,7 @@ def test_an_internal_mask_masks(tmp_path, write_tif, random_image):
     assert np.array_equal(reader_of(path).read(Window(0, 0, 0, 300, 400)).valid, mask > 0)
 
 
-def test_alpha_masks_unless_it_is_asked_for_as_a_band(tmp_path, write_tif, random_image):
+def test_alpha_masks_unless_it_is_requested_as_a_band(tmp_path, write_tif, random_image):
     image = random_image((4, 300, 400))
     image[3] = 255
     image[3, 100:200] = 0

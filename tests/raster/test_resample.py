@@ -21,7 +21,7 @@ def sampled(values, source, window, target=TARGET):
     return bilinear(read, values.shape, *PixelMap(target, source).window(window))
 
 
-WHOLE = Window(0, 0, 150, 120)
+FULL = Window(0, 0, 150, 120)
 SOURCES = {
     "coarser": GeoBox((60, 60), from_origin(499_990.0, 5_400_010.0, 2.0, 2.0), "EPSG:25832"),
     "finer": GeoBox((400, 400), from_origin(499_995.0, 5_400_003.0, 0.33, 0.33), "EPSG:25832"),
@@ -51,7 +51,7 @@ def test_it_agrees_with_gdals_warper(name):
         dst_crs="EPSG:25832", resampling=Resampling.bilinear, tolerance=0, init_dest_nodata=True,
         dst_nodata=np.nan, XSCALE=1, YSCALE=1,
     )  # fmt: skip
-    ours = sampled(values, source, WHOLE)
+    ours = sampled(values, source, FULL)
     both = np.isfinite(expected) & np.isfinite(ours)
     assert both.mean() > 0.6
     np.testing.assert_allclose(ours[both], expected[both], atol=2e-3)
@@ -59,7 +59,7 @@ def test_it_agrees_with_gdals_warper(name):
 
 def test_between_crs_the_lattice_is_exact_enough():
     source = in_zone_33()
-    rows, cols = PixelMap(TARGET, source).window(WHOLE)
+    rows, cols = PixelMap(TARGET, source).window(FULL)
     exact_rows, exact_cols = PixelMap(TARGET, source).exact(np.arange(120.0)[:, None], np.arange(150.0)[None])
     assert np.abs(rows - exact_rows).max() < 1e-3
     assert np.abs(cols - exact_cols).max() < 1e-3
@@ -69,23 +69,23 @@ def test_between_crs_the_lattice_is_exact_enough():
 def test_windows_do_not_change_the_result(name):
     source = SOURCES.get(name) or in_zone_33()
     values = hills(source.shape)
-    whole = sampled(values, source, WHOLE)
-    assert np.isfinite(whole).mean() > 0.5
+    full = sampled(values, source, FULL)
+    assert np.isfinite(full).mean() > 0.5
     for y, x, height, width in [(0, 0, 64, 64), (31, 17, 64, 99), (119, 149, 1, 1), (64, 96, 33, 7)]:
         part = sampled(values, source, Window(x, y, width, height))
-        assert part.tobytes() == whole[y : y + height, x : x + width].tobytes()
+        assert part.tobytes() == full[y : y + height, x : x + width].tobytes()
 
 
 def test_nodata_does_not_bleed():
     source = SOURCES["coarser"]
     values = np.full(source.shape, 100, np.float32)
     values[20:30, 20:30] = np.nan
-    result = sampled(values, source, WHOLE)
+    result = sampled(values, source, FULL)
     assert np.isnan(result).any()
     assert set(np.unique(result[np.isfinite(result)])) == {100}
 
 
 def test_outside_there_is_nothing():
     far = GeoBox((60, 60), from_origin(600_000.0, 5_400_010.0, 2.0, 2.0), "EPSG:25832")
-    assert np.isnan(sampled(hills((60, 60)), far, WHOLE)).all()
-    assert sampled(hills((60, 60)), far, WHOLE).shape == (120, 150)
+    assert np.isnan(sampled(hills((60, 60)), far, FULL)).all()
+    assert sampled(hills((60, 60)), far, FULL).shape == (120, 150)

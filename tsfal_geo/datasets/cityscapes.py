@@ -187,7 +187,7 @@ def write_fixture(out: Path, seed: int = 0) -> None:
                     pictures / f"{name}_leftImg8bit.png", synthetic_picture(ids, CLASSES, (seed, frame))
                 )
                 save_picture(truth / f"{name}_gtFine_labelIds.png", with_void(ids, 4))
-                # ShippedFile beside the labels, and not to be taken for them.
+                # The owners ship these beside the labels; a preparation must not confuse them.
                 save_picture(truth / f"{name}_gtFine_instanceIds.png", ids)
 
 

@@ -23,7 +23,7 @@ from tsfal_geo.raster.scene import Scene
 
 
 class LabelReader(Protocol):
-    """Anything that reads labels of windows of scenes."""
+    """Reader of labels of windows of scenes."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Read a window.

@@ -36,7 +36,7 @@ class Patch:
 
 
 class PatchReader(Protocol):
-    """Anything that reads windows of scenes: files, or arrays in memory.
+    """Reader of windows of scenes, from files or from arrays in memory.
 
     Attributes:
         scenes: the scenes; a window names one by its index.
@@ -45,7 +45,14 @@ class PatchReader(Protocol):
     scenes: tuple[Scene, ...]
 
     def read(self, window: Window) -> Patch:
-        """Read a window, which may hang over the scene's edges."""
+        """Read a window, which may hang over the scene's edges.
+
+        Args:
+            window: names one of `scenes` by its index.
+
+        Returns:
+            Arrays of the window's shape; pixels outside the scene are 0 and not valid.
+        """
         ...
 
 

@@ -65,6 +65,21 @@ class Scene:
         return tuple(band for band in range(1, self.bands + 1) if band != self.alpha)
 
 
+def scenes_changed(old: Sequence[Scene], new: Sequence[Scene]) -> list[str]:
+    """Compare two lists of scenes.
+
+    Args:
+        old: scenes of a workspace.
+        new: scenes that its folder holds now.
+
+    Returns:
+        Sorted names of the scenes that only one list has, or whose grids differ.
+    """
+    before = {scene.name: scene.grid for scene in old}
+    after = {scene.name: scene.grid for scene in new}
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
 def grid_of(dataset: DatasetReader) -> GeoBox:
     """Read the grid of an open raster.
 
@@ -100,18 +115,3 @@ def metres_per_pixel(grid: GeoBox) -> float | None:
 def _metres_per_unit(grid: GeoBox) -> float:
     axes = grid.crs.proj.axis_info  # type: ignore[union-attr]
     return float(axes[0].unit_conversion_factor) if axes else 1.0
-
-
-def scenes_changed(old: Sequence[Scene], new: Sequence[Scene]) -> list[str]:
-    """Compare two lists of scenes.
-
-    Args:
-        old: scenes of a workspace.
-        new: scenes that its folder holds now.
-
-    Returns:
-        Sorted names of the scenes that only one list has, or whose grids differ.
-    """
-    before = {scene.name: scene.grid for scene in old}
-    after = {scene.name: scene.grid for scene in new}
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -95,14 +95,6 @@ def check_remote(path: Path, source: str) -> None:
         raise RasterError(f"{path}: reads {source} over the network; allow it with --allow-remote")
 
 
-def _resolved(path: Path, name: str, relative: bool) -> str:
-    name = name.strip()
-    if name.startswith("/vsi"):
-        return name
-    # A name with a driver's prefix, or of a data set inside a file, is no plain file: it will not be found.
-    return str((path.parent / name if relative else Path(name)).absolute())
-
-
 def local_folder(raster: Path | str, folder: Path) -> Path:
     """Give the folder of the scenes, and make one for a remote raster.
 
@@ -132,3 +124,11 @@ def local_folder(raster: Path | str, folder: Path) -> Path:
         mend = "check the address" if bucket == raster else "check the address and the credentials"
         raise RasterError(f"{raster}: cannot be read ({error}); {mend}") from None
     return target.parent
+
+
+def _resolved(path: Path, name: str, relative: bool) -> str:
+    name = name.strip()
+    if name.startswith("/vsi"):
+        return name
+    # A name with a driver's prefix, or of a data set inside a file, is no plain file: it will not be found.
+    return str((path.parent / name if relative else Path(name)).absolute())
