@@ -1,7 +1,8 @@
-"""Adaptive CutMix (method, section 2.3, after AEL): boxes around predicted objects of badly known classes.
+"""AEL's adaptive augmentation: badly known classes are mixed and pasted more often (Hu et al. 2021).
 
-Objects are sought on the stride-4 grid of the teacher's predictions, 16 times fewer pixels than the image: a
-box's sides differ by less than one cell (4 pixels) from those found at full resolution.
+Adaptive CutMix pastes an object of a partner image, found in the teacher's predictions, onto an unlabelled
+image. Adaptive copy-paste pastes rare classes of one labelled image onto another. The confidence bank gives
+the probabilities of both.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+SCALE = (0.1, 2.0)
+"""Smallest and largest factor by which copy-paste rescales the image that it pastes from (AEL)."""
+
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box of pixels."""
+    """A box of pixels.
+
+    Attributes:
+        y: first row.
+        x: first column.
+        height: number of rows.
+        width: number of columns.
+    """
 
     y: int
     x: int
@@ -37,38 +48,46 @@ def object_box(
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> Box | None:
-    """The bounding box of a random connected component of a class.
+    """Return the bounding box of a random connected component of a class.
+
+    Components are found on the stride-4 cells of the predictions, 16 times fewer than pixels. The sides of a
+    box differ by less than one cell (4 pixels) from those at full resolution.
 
     Args:
-        classes: (h, w) predicted class indices, one a cell.
-        class_index: the class whose components are sought.
+        classes: (h, w) predicted class index of each cell.
+        class_index: the class of the components.
         min_area: share of the map that a component must exceed.
         cell: pixels a side of a cell.
         size: height and width of the image in pixels, at most those of the cells.
-        rng: draws the order in which components are tried.
+        rng: chooses among the components.
 
     Returns:
         The box, within the image; None if no component is large enough.
     """
-    labelled, count = ndimage.label(classes == class_index, structure=_EIGHT_CONNECTED)
-    areas = np.bincount(labelled.ravel(), minlength=count + 1)[1:]
+    components, count = ndimage.label(classes == class_index, structure=_EIGHT_CONNECTED)
+    areas = np.bincount(components.ravel(), minlength=count + 1)[1:]
     large = np.flatnonzero(areas > min_area * classes.size)
     if not len(large):
         return None
-    # Trying components in random order until one is large enough draws one of the large ones uniformly.
-    rows, columns = ndimage.find_objects(labelled)[rng.choice(large)]
+    # AEL tries components in random order until one is large enough: a uniform draw among the large ones.
+    rows, columns = ndimage.find_objects(components)[rng.choice(large)]
     y, x = cell * rows.start, cell * columns.start
     return Box(y, x, min(cell * rows.stop, size[0]) - y, min(cell * columns.stop, size[1]) - x)
 
 
 def random_box(size: tuple[int, int], rng: np.random.Generator, area: float = 0.5, scale: float = 1.0) -> Box:
-    """A box anywhere in the image; its height is the share area^u of the image's, u uniform in [0, 1).
+    """Draw a box anywhere in the image.
+
+    Its height is the share area^u of the image's and its width the share area^(1−u), u uniform in [0, 1).
 
     Args:
         size: height and width of the image in pixels.
         rng: the step's random numbers.
         area: share of the image's area.
         scale: factor on both sides, after the shape is drawn.
+
+    Returns:
+        The box, within the image.
     """
     share = area ** rng.random()
     height, width = round(size[0] * share * scale), round(size[1] * area / share * scale)
@@ -78,30 +97,42 @@ def random_box(size: tuple[int, int], rng: np.random.Generator, area: float = 0.
 
 def draw_boxes(
     classes: NDArray[np.uint8],
-    wanted: Sequence[int],
+    drawn_classes: Sequence[int],
     min_area: float,
     cell: int,
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> list[Box]:
-    """One box an image: around an object of the wanted class, else random.
+    """Draw one box an image: around an object of the drawn class, or anywhere if there is none.
 
     Args:
         classes: (B, h, w) predicted class indices of the partners.
-        wanted: (B,) the class that chose each partner.
+        drawn_classes: B class indices, each of which chose its partner.
         min_area: share of the image that an object must exceed.
         cell: pixels a side of a cell.
         size: height and width of the images in pixels.
         rng: the step's random numbers.
+
+    Returns:
+        B boxes.
     """
     return [
         object_box(image, class_index, min_area, cell, size, rng) or random_box(size, rng)
-        for image, class_index in zip(classes, wanted, strict=True)
+        for image, class_index in zip(classes, drawn_classes, strict=True)
     ]
 
 
 def box_mask(boxes: Sequence[Box], size: tuple[int, int], device: torch.device) -> Tensor:
-    """(B, H, W) bool, True inside each image's box."""
+    """Rasterise one box an image.
+
+    Args:
+        boxes: B boxes.
+        size: height and width of the images in pixels.
+        device: of the result.
+
+    Returns:
+        (B, H, W) bool, True inside each image's box.
+    """
     mask = torch.zeros((len(boxes), *size), dtype=torch.bool)
     for layer, box in zip(mask, boxes, strict=True):
         layer[box.y : box.y + box.height, box.x : box.x + box.width] = True
@@ -109,41 +140,65 @@ def box_mask(boxes: Sequence[Box], size: tuple[int, int], device: torch.device) 
 
 
 def mix(base: Tensor, partner: Tensor, inside: Tensor) -> Tensor:
-    """Paste the partners over the base images, (B, H, W) or (B, C, H, W), where ``inside`` (B, H, W)."""
+    """Replace base images by their partners inside a mask.
+
+    Args:
+        base: (B, H, W) or (B, C, H, W).
+        partner: as ``base``.
+        inside: (B, H, W) bool, True where the partner shows.
+
+    Returns:
+        As ``base``.
+    """
     return torch.where(inside if base.ndim == 3 else inside[:, None], partner, base)
 
 
-SCALE = (0.1, 2.0)
-
-
 def tail_classes(counts: Sequence[int]) -> tuple[int, ...]:
-    """Classes with fewer than 1/C of the labelled pixels, those that occur at all.
+    """Return the classes that occur, but on fewer than 1/C of the labelled pixels.
+
+    AEL lists its tail classes by name for Cityscapes; the share is our general rule.
 
     Args:
         counts: (C,) labelled pixels of each class.
+
+    Returns:
+        Class indices, ascending.
     """
     total = sum(counts)
     return tuple(c for c, count in enumerate(counts) if 0 < count * len(counts) < total)
 
 
 def draw_classes(
-    tail: Sequence[int], probabilities: np.ndarray, number: int, rng: np.random.Generator
+    tail: Sequence[int], probabilities: NDArray[np.float64], number: int, rng: np.random.Generator
 ) -> list[int]:
-    """``number`` draws of tail classes with replacement, each class once, ascending."""
+    """Draw tail classes with replacement and drop repetitions.
+
+    Args:
+        tail: class indices.
+        probabilities: (len(tail),) with sum 1.
+        number: number of draws.
+        rng: the step's random numbers.
+
+    Returns:
+        Class indices, ascending.
+    """
     return sorted({tail[i] for i in rng.choice(len(tail), size=number, p=probabilities)})
 
 
 def paste(
     image: Tensor, label: Tensor, donor: Tensor, donor_label: Tensor, classes: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Overwrite image and label by the donor's pixels of the given classes.
+    """Overwrite image and label with a donor's pixels of the given classes.
 
     Args:
         image: (C, H, W) float.
         label: (H, W) class indices.
         donor: as ``image``.
         donor_label: as ``label``.
-        classes: what is pasted.
+        classes: class indices to paste.
+
+    Returns:
+        The new image and label.
     """
     inside = torch.isin(donor_label, torch.tensor(classes, dtype=donor_label.dtype, device=label.device))
     return torch.where(inside, donor, image), torch.where(inside, donor_label, label)
@@ -152,14 +207,17 @@ def paste(
 def rescale(
     image: Tensor, label: Tensor, scale: float, fill: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Scale a labelled image and put it, cropped or padded at random, on a canvas of its own size.
+    """Scale a labelled image and crop or pad it, at a random position, to its old size.
 
     Args:
-        image: (C, H, W) float, interpolated bilinearly (antialiased, as it may shrink tenfold).
-        label: (H, W) class indices, nearest.
-        scale: factor.
-        fill: label of what lies outside.
+        image: (C, H, W) float, interpolated bilinearly; antialiased, because it may shrink tenfold.
+        label: (H, W) class indices, nearest neighbour.
+        scale: factor on both sides.
+        fill: label of the padding; the image is padded with 0.
         rng: the step's random numbers.
+
+    Returns:
+        Image and label of the old size.
     """
     height, width = label.shape
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -168,6 +226,6 @@ def rescale(
     top, left = (
         int(rng.integers(min(room, 0), max(room, 0) + 1)) for room in (height - size[0], width - size[1])
     )
-    # F.pad crops where a pad is negative, so that one call places the image whether it grew or shrank.
+    # F.pad crops where a pad is negative, so that one call serves images that grew and images that shrank.
     pads = (left, width - size[1] - left, top, height - size[0] - top)
     return F.pad(scaled, pads), F.pad(scaled_label, pads, value=fill)

@@ -1,4 +1,8 @@
-"""What TSF remembers between steps: how well each class is known, and which chips show which class."""
+"""Running statistics of the classes, which steer the training from step to step.
+
+The confidence bank holds how well the student knows each class. The presence bank holds which chip shows
+which class. The alignment holds how often each network predicts each class.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,29 @@ from torch import Tensor, nn
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.models.segmenter import Segmenter
 
+_ALIGNMENT_MOMENTUM = 0.99
+# Bound of the alignment's factor on a class's odds, in either direction: a class that a network hardly ever
+# predicts would otherwise gain without limit.
+_LARGEST_FACTOR = 10.0
+
 
 class ConfidenceBank(nn.Module):
-    """Running mean probability of each class on its own labelled pixels (AEL's confidence bank).
+    """Running mean probability of each class on its own labelled pixels (AEL, Hu et al. 2021).
 
     Attributes:
-        confidence: (C,) float32 in [0, 1]; starts uniformly random.
+        confidence: (C,) float32 in [0, 1], uniformly random at the start.
     """
 
     confidence: Tensor
 
     def __init__(self, classes: int, momentum: float, absent_as_zero: bool, seed: int) -> None:
-        """Make a bank.
+        """Draw the first values.
 
         Args:
-            classes: number of classes.
+            classes: number of classes C.
             momentum: share of the old value that an update keeps.
-            absent_as_zero: a class that a batch lacks counts as known with probability 0 (AEL's code, which
-                pushes rare classes down); else it keeps its value.
+            absent_as_zero: True as in AEL's code: a class without pixels in a batch counts as known with
+                probability 0, which lowers rare classes. False: such a class keeps its value.
             seed: of the first values.
         """
         super().__init__()
@@ -41,7 +50,9 @@ class ConfidenceBank(nn.Module):
 
     @torch.no_grad()
     def update(self, log_p: Tensor, target: Tensor) -> None:
-        """Move to conf ← m·conf + (1-m)·v, v_c the mean probability of class c where the truth is c.
+        """Set conf ← m · conf + (1 − m) · v, with v_c the mean probability of class c where the truth is c.
+
+        Several processes sum their probabilities and counts first, so that their banks stay equal.
 
         Args:
             log_p: (N, C, H, W) log-probabilities of the student on labelled images.
@@ -61,45 +72,62 @@ class ConfidenceBank(nn.Module):
         self.confidence.lerp_(value, 1 - self.momentum)
 
     def mixing_probabilities(self) -> NDArray[np.float64]:
-        """(C,) chance of each class to choose a CutMix partner: softmax(1 - conf)."""
-        weights = np.exp(1 - self._values())
+        """Return each class's probability (C,) of choosing a CutMix partner: softmax(1 − conf)."""
+        weights: NDArray[np.float64] = np.exp(1 - self._values())
         return weights / weights.sum()
 
     def pasting_probabilities(self, tail: tuple[int, ...]) -> NDArray[np.float64]:
-        """(len(tail),) chance of each tail class to be pasted: ∝ exp((1 - conf)^0.5)."""
-        weights = np.exp(np.sqrt(1 - self._values()[list(tail)]))
+        """Return each tail class's probability of being pasted, proportional to exp((1 − conf)^0.5).
+
+        Args:
+            tail: indices of the rare classes.
+
+        Returns:
+            (len(tail),) float64, with sum 1.
+        """
+        weights: NDArray[np.float64] = np.exp(np.sqrt(1 - self._values()[list(tail)]))
         return weights / weights.sum()
 
     def keep_probabilities(self) -> Tensor:
-        """ρ (C,): (1 - conf_c) / max_k (1 - conf_k), how often pixels of a class teach in ``ael``."""
+        """Return (C,) ρ_c = (1 − conf_c) / max_k (1 − conf_k), the probability that ``ael`` keeps a pixel.
+
+        The least known class keeps all of its pixels, a class of confidence 1 keeps none.
+        """
         doubt = 1 - self.confidence
         return doubt / doubt.max().clamp_min(1e-12)
 
     def _values(self) -> NDArray[np.float64]:
-        return self.confidence.double().clamp(0, 1).cpu().numpy()
+        values: NDArray[np.float64] = self.confidence.double().clamp(0, 1).cpu().numpy()
+        return values
 
 
 class PresenceBank(nn.Module):
-    """Which unlabelled chips have shown which class in the teacher's predictions.
+    """Record of the classes that the teacher has predicted on each unlabelled chip (AEL).
 
     Attributes:
-        present: (C, chips) uint8, 0 at the start; a chip's entries are set and never cleared.
+        present: (C, chips) uint8, zeros at the start; entries are set to 1 and never cleared.
     """
 
     present: Tensor
 
     def __init__(self, classes: int, chips: int, min_area: float) -> None:
-        """Make an empty bank; ``min_area`` is the share of a chip from which on a class is present."""
+        """Create an empty bank.
+
+        Args:
+            classes: number of classes C.
+            chips: number of unlabelled chips.
+            min_area: share of a chip from which a class is present.
+        """
         super().__init__()
         self.register_buffer("present", torch.zeros((classes, chips), dtype=torch.uint8))
         self.min_area = min_area
 
     def mark(self, index: Tensor, classes: Tensor) -> None:
-        """Note the classes that predictions show.
+        """Record the classes of new predictions.
 
         Args:
             index: (N,) int64 numbers of the chips.
-            classes: (N, h, w) predicted class indices, 255 where there is nothing.
+            classes: (N, h, w) predicted class indices, 255 where not valid.
         """
         count = len(self.present)
         cells = classes.flatten(1)
@@ -113,39 +141,40 @@ class PresenceBank(nn.Module):
         self.present |= found
 
     def draw(self, class_index: int, rng: np.random.Generator) -> int:
-        """A random chip that shows the class; any chip if none does."""
+        """Draw a chip that shows a class, or any chip if none does.
+
+        Args:
+            class_index: the class.
+            rng: the step's random numbers.
+
+        Returns:
+            The number of the chip.
+        """
         chips = self.present[class_index].nonzero().flatten().tolist()
         return int(chips[rng.integers(len(chips))]) if chips else int(rng.integers(self.present.shape[1]))
 
 
-def _distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-MOMENTUM = 0.99
-
-
-# A class that a network hardly sees yet gets at most this much more, or less.
-MOST = 10.0
-
-
 class Alignment(nn.Module):
-    """Shifts logits by log(share among the labels / running share among the predictions).
+    """Distribution alignment: shifts logits until predictions are as frequent as labels, class by class.
+
+    Adding log(prior_c / seen_c) to the logits multiplies the odds of class c by the ratio of its share among
+    the labels to its share among the predictions (ReMixMatch, Berthelot et al. 2020, on logits).
 
     Attributes:
         prior: (C,) float32 shares of the classes among the labelled pixels.
-        seen: (networks, C) float32 running mean probabilities of each network on unlabelled images.
+        seen: (networks, C) float32 running mean probabilities of each network on unlabelled images. The name
+            is a key of checkpoints.
     """
 
     prior: Tensor
     seen: Tensor
 
     def __init__(self, counts: Sequence[int], networks: int) -> None:
-        """Begin with predictions that are taken to be as frequent as labels.
+        """Start with predictions as frequent as labels.
 
         Args:
             counts: (C,) labelled pixels of each class.
-            networks: whose predictions are aligned.
+            networks: number of networks whose predictions are aligned.
         """
         super().__init__()
         pixels = torch.tensor(counts, dtype=torch.float64) + 1
@@ -155,10 +184,10 @@ class Alignment(nn.Module):
 
     @torch.no_grad()
     def forward(self, network: int, logits: Tensor, valid: Tensor) -> Tensor:
-        """Note what a network predicts, and align it.
+        """Update a network's running mean with its predictions and align them.
 
         Args:
-            network: which, from 0.
+            network: number of the network, from 0.
             logits: (N, C, h4, w4), any precision.
             valid: (N, H, W) bool.
 
@@ -169,11 +198,16 @@ class Alignment(nn.Module):
         stride = Segmenter.LOGIT_STRIDE
         inside = valid[:, None, stride // 2 :: stride, stride // 2 :: stride].to(logits.dtype)
         sums = (logits.softmax(dim=1) * inside).sum((0, 2, 3))
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if _distributed():
             torch.distributed.all_reduce(sums)
-        whole = sums.sum()
-        # No branch on the sum: it would wait for the device in every step.
-        weight = (1 - MOMENTUM) * (whole > 0).to(sums.dtype)
-        self.seen[network].lerp_(sums / whole.clamp_min(1), weight)
-        shift = (self.prior / self.seen[network]).log().clamp(-math.log(MOST), math.log(MOST))
+        total = sums.sum()
+        # A batch without valid cells gets weight 0 instead of a branch, which would wait for the device.
+        weight = (1 - _ALIGNMENT_MOMENTUM) * (total > 0).to(sums.dtype)
+        self.seen[network].lerp_(sums / total.clamp_min(1), weight)
+        bound = math.log(_LARGEST_FACTOR)
+        shift = (self.prior / self.seen[network]).log().clamp(-bound, bound)
         return logits + shift[:, None, None]
+
+
+def _distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -1,4 +1,4 @@
-"""What every way to train has in common: optimisation, randomness by step, validation."""
+"""The base of all training methods: optimisation, random numbers by step, validation."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.optimisers import build_optimiser, load_moments, parameter_groups
 
 Losses = dict[str, Tensor]
-"""Losses by name; ``total`` is the one that is minimised, the others are only logged."""
+"""Scalar losses by name; the optimisers minimise ``total``, the others are logged."""
 
 
 class SegmentationModule(LightningModule):
-    """A poly learning rate, seeds by step, and mIoU from one global confusion matrix.
+    """A training method: a poly learning rate, random numbers by step, mIoU from one confusion matrix.
 
-    A step depends on the state dict, the optimisers' state and (seed, step, rank), on nothing else: training
-    that is stopped and resumed gives the same weights as training that was not.
+    A step depends on the state dict, the optimisers' state and (seed, step, rank) alone, so that a training
+    that is stopped and resumed ends with the same weights as one that ran through.
 
     Attributes:
-        uses_unlabelled: whether its losses ask for unlabelled batches.
-        branch: the labelled chips' views and loss.
-        step: steps done, a buffer.
-        total_steps: length of the learning rate's descent; see ``begin``.
-        metrics: the newest validation's values, by name.
-        best_miou: the best validation mIoU so far, a buffer; NaN before the first.
+        uses_unlabelled: True if the losses need unlabelled batches.
+        config: the configuration.
+        normaliser: turns batches of pixels into network input.
+        class_names: C names in index order.
+        branch: augmentation and loss of the labelled chips.
+        step: completed steps; a scalar int64 buffer.
+        total_steps: steps of this training; see ``begin``.
+        metrics: values of the latest validation by name.
+        best_miou: the best validation mIoU so far, 0 to 1; a scalar float32 buffer, NaN before the first.
     """
 
     uses_unlabelled: ClassVar[bool] = True
@@ -42,7 +45,11 @@ class SegmentationModule(LightningModule):
     best_miou: Tensor
 
     def __init__(self, inputs: ModuleInputs) -> None:
-        """Set up what is common."""
+        """Set up everything but the networks.
+
+        Args:
+            inputs: configuration, data and builders.
+        """
         super().__init__()
         self.automatic_optimization = False
         self.config = inputs.config
@@ -50,8 +57,8 @@ class SegmentationModule(LightningModule):
         self.class_names = tuple(inputs.class_names)
         self.branch = inputs.branch
         self.total_steps = inputs.config.train.steps
-        self._descent: tuple[int, int] | None = None
-        self._earlier: Path | None = None
+        self._schedule: tuple[int, int] | None = None
+        self._moments: Path | None = None
         self.metrics: dict[str, float] = {}
         self.confusions = nn.ModuleDict()
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -61,47 +68,49 @@ class SegmentationModule(LightningModule):
 
     @property
     def predictor(self) -> Segmenter:
-        """The network that makes the map."""
+        """The network that makes the map; its weights are the model."""
         raise NotImplementedError
 
     def learners(self) -> dict[str, Segmenter]:
-        """The networks that learn at the poly rate, by name."""
+        """Return the networks that ``train.optimiser`` trains, by name."""
         raise NotImplementedError
 
     def evaluated(self) -> dict[str, nn.Module]:
-        """The networks whose mIoU is logged, by name; the predictor comes first."""
+        """Return the networks whose mIoU is logged, by name; the predictor comes first."""
         raise NotImplementedError
 
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """The losses of one step.
+        """Compute the losses of one step.
 
         Args:
             batch: an item of the training stream, on its device.
-            rng: the step's random numbers; PyTorch's are seeded as well.
+            rng: the step's random numbers; PyTorch's generator is seeded for the step as well.
         """
         raise NotImplementedError
 
     def after_step(self) -> None:
-        """What follows the optimisers' step, such as the EMA update."""
+        """Update what follows the optimisers, such as an EMA teacher; nothing by default."""
 
     def extra_groups(self) -> list[dict[str, Any]]:
-        """Parameter groups for SGD besides the learners', ``params`` and ``factor`` on the rate each."""
+        """Return further groups for ``train.optimiser``, each ``params`` and ``factor`` on the base rate."""
         return []
 
     def slow_groups(self) -> list[dict[str, Any]]:
-        """Parameter groups for AdamW at a constant rate; none by default."""
+        """Return parameter groups for AdamW at a constant rate; none by default."""
         return []
 
     @property
     def has_idle_parameters(self) -> bool:
-        """Whether some parameters get no gradient in some steps (DDP has to look for them then)."""
+        """True if some parameters have no gradient in some steps, so that DDP must search for them."""
         return False
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """``train.optimiser`` on the networks, AdamW on ``slow_groups``.
+        """Build ``train.optimiser`` for the networks and AdamW for ``slow_groups``.
+
+        They start with the moments of the checkpoint that ``continue_schedule`` named, if any.
 
         Raises:
-            ConfigError: layer-wise rates for an encoder that has none.
+            ConfigError: the configuration asks for layer-wise rates and the encoder is no vision transformer.
         """
         train = self.config.train
         groups: list[dict[str, Any]] = []
@@ -110,18 +119,25 @@ class SegmentationModule(LightningModule):
         optimisers = [build_optimiser([*groups, *self.extra_groups()], train)]
         if slow := self.slow_groups():
             optimisers.append(torch.optim.AdamW(slow))
-        if self._earlier is not None:
-            states = torch.load(self._earlier, map_location="cpu", weights_only=True)
-            # There is one fewer where one of the two trainings has no slow groups.
+        if self._moments is not None:
+            states = torch.load(self._moments, map_location="cpu", weights_only=True)
+            # One training may have an optimiser more than the other, for its slow groups.
             for optimiser, state in zip(optimisers, states["optimizer_states"], strict=False):
                 load_moments(optimiser, state)
         return optimisers
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """One step: rate, losses, one backward pass, all optimisers, what follows.
+        """Do one step: set the rate, compute losses, back-propagate once, step all optimisers.
+
+        Args:
+            batch: an item of the training stream.
+            batch_idx: not used; the module counts its own steps.
 
         Returns:
             The total loss, detached.
+
+        Raises:
+            UserError: the loss of the step before is NaN or infinite.
         """
         self.check_loss()
         rng = self._seed()
@@ -143,10 +159,12 @@ class SegmentationModule(LightningModule):
         return self._loss
 
     def check_loss(self) -> None:
-        """Look at the last step's loss, before the next step uses or a checkpoint keeps what it made.
+        """Check that the last step's loss is finite, before the next step or a checkpoint uses its weights.
+
+        Checking one step late lets the device work on while the CPU prepares the next batch.
 
         Raises:
-            UserError: it is NaN or infinite.
+            UserError: the loss is NaN or infinite.
         """
         if self._loss is not None and not math.isfinite(loss := float(self._loss)):
             raise UserError(
@@ -154,53 +172,54 @@ class SegmentationModule(LightningModule):
             )
 
     def learning_rate(self) -> float:
-        """The base rate of this step: lr · (1 - step / total)^power, counted over the whole descent."""
+        """Return the base rate of this step: lr · (1 − step / schedule steps)^power."""
         train = self.config.train
-        return train.lr * (1 - self.progress) ** train.poly_power
+        return float(train.lr * (1 - self.progress) ** train.poly_power)
 
     def continue_schedule(self, schedule_steps: int, steps_before: int, earlier: Path | None = None) -> None:
-        """Train as a part of a longer descent of the rate, such as a round among rounds.
+        """Make this training a part of a longer schedule, as rounds of active learning are.
 
-        Warm-up and ramps go by the whole descent too.
+        The learning rate, the warm-up and the ramps of losses then follow the steps of the whole schedule.
 
         Args:
-            schedule_steps: of the descent, at least those before and this training's.
-            steps_before: steps of it that came before this training.
-            earlier: ``resume.ckpt`` of the part before, with whose moments the optimisers begin; None: they
-                begin anew.
+            schedule_steps: steps of the schedule, at least ``steps_before`` and this training's together.
+            steps_before: steps of the schedule before this training.
+            earlier: ``resume.ckpt`` of the part before, whose moments the optimisers start with; None: they
+                start with zeros.
         """
-        self._descent = schedule_steps, steps_before
-        self._earlier = earlier
+        self._schedule = schedule_steps, steps_before
+        self._moments = earlier
 
     @property
     def schedule_steps(self) -> int:
-        """Steps of the descent that this training is, or is a part of."""
-        return self.total_steps if self._descent is None else self._descent[0]
+        """Steps of the schedule that this training is, or is a part of."""
+        return self.total_steps if self._schedule is None else self._schedule[0]
 
     @property
     def steps_before(self) -> int:
-        """Steps of the descent before this training."""
-        return 0 if self._descent is None else self._descent[1]
+        """Steps of the schedule before this training."""
+        return 0 if self._schedule is None else self._schedule[1]
 
     @property
     def steps_done(self) -> int:
-        """``step`` as an int, without asking the device."""
+        """Completed steps, counted on the CPU: reading the buffer would wait for the device."""
         return self._step
 
     @property
     def progress(self) -> float:
-        """Share of the descent's steps that is done, 0 to 1."""
+        """Share of the schedule's steps that is done, 0 to 1."""
         return (self.steps_before + self._step) / self.schedule_steps
 
     def on_validation_model_train(self) -> None:
-        """Go back to train mode by ``train``, on which networks hang more than a flag.
+        """Return to train mode through ``train``.
 
-        Lightning itself would only set the modules' ``training`` back.
+        Lightning alone would restore the modules' flags, but networks override ``train``: it keeps teachers
+        in eval mode, freezes batch norms and switches dilated blocks to phases.
         """
         self.train()
 
     def on_validation_epoch_start(self) -> None:
-        """Make a fresh confusion matrix a network; student and friend are only looked at in the end."""
+        """Create one confusion matrix a network; before the last step only the predictor is validated."""
         names = list(self.evaluated())
         if self._step < self.total_steps:
             names = names[:1]
@@ -213,7 +232,7 @@ class SegmentationModule(LightningModule):
         ).to(self.device)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count a batch of whole chips, without augmentation."""
+        """Add a batch of chips, without augmentation, to the confusion matrices."""
         images = self.prepared(self.normaliser(batch))
         mask = batch["mask"].long()
         networks = self.evaluated()
@@ -223,7 +242,7 @@ class SegmentationModule(LightningModule):
             cast(MulticlassConfusionMatrix, confusion).update(fine.argmax(dim=1), mask)
 
     def on_validation_epoch_end(self) -> None:
-        """IoU of each class and their mean over the classes that occur in truth or prediction."""
+        """Compute each class's IoU and their mean over the classes that occur in truth or prediction."""
         self.metrics = {}
         for position, (name, confusion) in enumerate(self.confusions.items()):
             iou = intersection_over_union(cast(MulticlassConfusionMatrix, confusion).compute())
@@ -236,7 +255,11 @@ class SegmentationModule(LightningModule):
         self.metrics["step"] = float(self._step)
 
     def begin(self, total_steps: int) -> None:
-        """Start a training of ``total_steps`` steps from the weights that the networks have."""
+        """Start a training from the weights that the networks have.
+
+        Args:
+            total_steps: steps of this training.
+        """
         self.total_steps = total_steps
         self._step = 0
         self._loss = None
@@ -245,7 +268,7 @@ class SegmentationModule(LightningModule):
         self.metrics = {}
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Images in the memory layout that the networks have."""
+        """Return images (N, C, H, W) in the memory layout of the networks."""
         layout = torch.channels_last if self.config.train.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=layout)
 
@@ -255,10 +278,10 @@ class SegmentationModule(LightningModule):
             logger.log_metrics(values, step=self._step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the metrics, and leave out the loops' counters.
+        """Add the metrics to a checkpoint and remove the counters of Lightning's loops.
 
-        Lightning's own resume counts batches of the loader it had; here ``step`` alone says where training
-        stands and the loader begins there, so that Lightning takes the rest as one fresh epoch.
+        Lightning would resume in the middle of the old loader's epoch. Here ``step`` is the only counter, and
+        the loader starts there, so that Lightning sees the remaining steps as one new epoch.
         """
         checkpoint.pop("loops", None)
         checkpoint["metrics"] = dict(self.metrics)
@@ -274,20 +297,20 @@ class SegmentationModule(LightningModule):
         return np.random.default_rng(words)
 
     def _log_losses(self, losses: Losses) -> None:
-        every = max(1, min(20, self.total_steps // 50))
-        if self.loggers and (self._step % every == 0 or self._step == self.total_steps):
+        interval = max(1, min(20, self.total_steps // 50))
+        if self.loggers and (self._step % interval == 0 or self._step == self.total_steps):
             values = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
             self.write_log({**values, "lr": self.learning_rate()})
 
 
 def intersection_over_union(confusion: Tensor) -> Tensor:
-    """IoU of each class, TP / (TP + FP + FN); NaN where a class occurs neither in truth nor in prediction.
+    """Compute the IoU of each class, TP / (TP + FP + FN).
 
     Args:
-        confusion: (C, C) counts.
+        confusion: (C, C) counts of pixels.
 
     Returns:
-        (C,) float64.
+        (C,) float64; NaN where a class occurs neither in truth nor in prediction.
     """
     confusion = confusion.double()
     hits = confusion.diagonal()

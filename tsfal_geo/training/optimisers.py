@@ -1,4 +1,4 @@
-"""The networks' optimiser, and each parameter's share of the learning rate."""
+"""The optimiser of the networks, and each parameter's factor on the learning rate."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from tsfal_geo.models.vit import ViTEncoder
 
 
 def parameter_groups(network: Segmenter, train: TrainConfig) -> list[dict[str, Any]]:
-    """A network's parameters in groups of one rate, each with ``factor`` on the base rate.
+    """Group a network's parameters by their factor on the base rate.
 
-    Encoders learn at the base rate and heads at ``head_lr_mult`` times that. With ``layer_decay`` d the
-    block that is i before a vision transformer's last learns at dⁱ times the base rate, and the embeddings
-    before the first block at one factor less (Clark et al. 2020; Bao et al. 2022).
+    Encoders learn at the base rate and heads at ``head_lr_mult`` times that. With ``layer_decay`` d a vision
+    transformer's block that is i before the last learns at dⁱ times the base rate, and the embeddings at one
+    factor d less than the first block (Clark et al. 2020; Bao et al. 2022).
+
+    Args:
+        network: encoder and head.
+        train: ``layer_decay`` and ``head_lr_mult``.
+
+    Returns:
+        Groups of ``params`` with their ``factor``.
 
     Raises:
-        ConfigError: ``layer_decay`` for an encoder that is no vision transformer.
+        ConfigError: ``layer_decay`` is set and the encoder is no vision transformer.
     """
     encoder: Any = network.encoder
     layers = [list(encoder.parameters())]
@@ -40,7 +47,12 @@ def parameter_groups(network: Segmenter, train: TrainConfig) -> list[dict[str, A
 
 
 def build_optimiser(groups: list[dict[str, Any]], train: TrainConfig) -> torch.optim.Optimizer:
-    """What ``train.optimiser`` names, over groups as `parameter_groups` gives them."""
+    """Build the optimiser that ``train.optimiser`` names.
+
+    Args:
+        groups: as `parameter_groups` returns them.
+        train: optimiser, rate, momentum and weight decay.
+    """
     rated = [{**group, "lr": train.lr * group["factor"]} for group in groups]
     if train.optimiser == "adamw":
         return torch.optim.AdamW(rated, weight_decay=train.weight_decay)
@@ -48,14 +60,14 @@ def build_optimiser(groups: list[dict[str, Any]], train: TrainConfig) -> torch.o
 
 
 def load_moments(optimiser: torch.optim.Optimizer, earlier: dict[str, Any]) -> None:
-    """Go on with the moments that an optimiser of the same networks had.
+    """Continue with the moments of an earlier optimiser of the same networks.
 
-    Rates, decays and momenta stay the optimiser's own. Nothing is taken over from another kind of optimiser
-    or other groups of parameters.
+    Rates, decays and momenta stay the optimiser's own. An optimiser of another kind, or of other groups of
+    parameters, leaves the moments at zero.
 
     Args:
-        optimiser: a fresh one.
-        earlier: the state dict of the other.
+        optimiser: a new optimiser; changed in place.
+        earlier: state dict of the earlier one.
     """
     own = optimiser.state_dict()["param_groups"]
     if [_shape(group) for group in own] == [_shape(group) for group in earlier["param_groups"]]:

@@ -1,4 +1,4 @@
-"""The supervised branch that TSF and the supervised baseline share: copy-paste, loss, confidence bank."""
+"""The supervised branch that all methods share: augmentation with copy-paste, loss, confidence bank."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from tsfal_geo.config import Config
 from tsfal_geo.data.augment import WeakAugment
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.models.segmenter import SegmenterOutput
-from tsfal_geo.training import adaptive_augmentation as copypaste
+from tsfal_geo.training.adaptive_augmentation import SCALE, draw_classes, paste, rescale, tail_classes
 from tsfal_geo.training.banks import ConfidenceBank
 from tsfal_geo.training.losses import class_weights, cross_entropy, image_cross_entropy, ohem_cross_entropy
 from tsfal_geo.training.views import ChipSource, Sample, Views, collate, make_views
 
-_AUX_WEIGHT = 0.4
+_AUX_WEIGHT = 0.4  # of the auxiliary head (AEL, Hu et al. 2021)
 
 
 class SupervisedBranch(nn.Module):
-    """Labelled views with adaptive copy-paste, the supervised loss, and the bank that both feed on.
+    """Views of labelled chips with adaptive copy-paste, L_sup (Ma, Karakus, Rosin 2025, eq. 1), and the bank.
 
     Attributes:
-        bank: how well each class is known.
-        weights: (C,) of the classes in the loss, or None.
+        bank: running confidence of each class; copy-paste and CutMix draw by it.
+        tail: indices of the rare classes, which copy-paste pastes; empty without copy-paste.
+        weights: (C,) float32 class weights of the loss, or None.
+        augment: the weak augmentation.
+        source: gives the labelled chips that copy-paste pastes from.
     """
 
     weights: Tensor | None
@@ -41,34 +44,47 @@ class SupervisedBranch(nn.Module):
         source: ChipSource,
         class_counts: Sequence[int],
     ) -> None:
-        """Set up the branch.
+        """Create the branch.
 
         Args:
-            config: the whole configuration.
-            normaliser: makes network input of batches.
-            source: gives the labelled chips that are pasted from.
-            class_counts: (C,) labelled pixels of each class; the rare ones are pasted and may weigh more.
+            config: the sections ``tsf`` (copy-paste, bank), ``train`` (loss, seed) and ``augment``.
+            normaliser: turns batches of pixels into network input.
+            source: gives the labelled chips that copy-paste pastes from.
+            class_counts: (C,) labelled pixels of each class; rare classes are pasted and may weigh more.
         """
         super().__init__()
         tsf = config.tsf
         self.bank = ConfidenceBank(
             len(class_counts), tsf.bank_momentum, bool(tsf.absent_as_zero), config.train.seed
         )
-        self.tail = copypaste.tail_classes(class_counts) if tsf.copy_paste else ()
-        weighs = config.train.class_weights == "inverse_sqrt"
-        weights = class_weights(class_counts) if weighs else None
+        self.tail = tail_classes(class_counts) if tsf.copy_paste else ()
+        weights = class_weights(class_counts) if config.train.class_weights == "inverse_sqrt" else None
         self.register_buffer("weights", weights, persistent=False)
         self.augment = WeakAugment(config.augment)
         self.config = config
         self.source = source
-        self._normaliser = [normaliser]  # in a list: it belongs to the training module, not to this one
+        self._normaliser = [
+            normaliser
+        ]  # in a list, so that it is registered as a part of the training module alone
 
     def views(self, batch: Sample) -> Views:
-        """The weakly augmented labelled batch, before anything is pasted."""
+        """Augment a collated labelled batch weakly and normalise it, before copy-paste.
+
+        Args:
+            batch: an item of the training stream, on its device.
+        """
         return make_views(batch, self._normaliser[0], self.augment)
 
     def paste(self, views: Views, rng: np.random.Generator) -> Views:
-        """Paste rare classes of other labelled chips onto some of the images."""
+        """Paste rare classes of other labelled chips onto a random part of the images.
+
+        Args:
+            views: the labelled images.
+            rng: the step's random numbers.
+
+        Returns:
+            Views with new images and labels.
+        """
         if not self.tail:
             return views
         chosen = rng.random(len(views.images)) < self.config.tsf.copy_paste_probability
@@ -78,15 +94,19 @@ class SupervisedBranch(nn.Module):
         return replace(views, images=torch.stack(images), labels=torch.stack(labels))
 
     def loss(self, output: SegmenterOutput, log_p: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy (OHEM, weighted classes where configured), plus 0.4 times the auxiliary head's.
+        """Compute the cross-entropy of the labels, plus 0.4 times that of the auxiliary head.
 
-        Chips labelled in part are read as seldom as little of them is labelled. With a mean over each image
-        every labelled pixel of the training set counts alike, in whichever chip it lies.
+        Partly labelled chips are read in proportion to their labelled share. Averaging each image by itself
+        then gives every labelled pixel of the training set the same expected weight: a chip with the share s
+        of labels is read with probability ∝ s, and each of its pixels has weight ∝ 1/s.
 
         Args:
             output: a network's output whose first images are the labelled ones.
             log_p: (N, C, H, W) log-probabilities of the labelled images.
             target: (N, H, W) int64 class indices, 255 ignored.
+
+        Returns:
+            A scalar.
         """
         plain = image_cross_entropy if self.source.sparse else cross_entropy
         criterion = ohem_cross_entropy if self.config.train.ohem else plain
@@ -100,13 +120,13 @@ class SupervisedBranch(nn.Module):
     def _paste_one(self, image: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         sample = self.source.labelled_sample(rng)
         donor: dict[str, Any] = collate([sample], rng, image.device)
-        donor_image, donor_label = copypaste.rescale(
+        donor_image, donor_label = rescale(
             self._normaliser[0](donor)[0],
             donor["mask"][0].long(),
-            rng.uniform(*copypaste.SCALE),
+            rng.uniform(*SCALE),
             IGNORE,
             rng,
         )
         probabilities = self.bank.pasting_probabilities(self.tail)
-        classes = copypaste.draw_classes(self.tail, probabilities, self.config.tsf.copy_paste_classes, rng)
-        return copypaste.paste(image, label, donor_image, donor_label, classes)
+        classes = draw_classes(self.tail, probabilities, self.config.tsf.copy_paste_classes, rng)
+        return paste(image, label, donor_image, donor_label, classes)

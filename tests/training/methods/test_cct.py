@@ -58,7 +58,7 @@ class TestCct(MethodTester):
         squares = [((softmax(g.double().numpy(), 1) - p) ** 2).mean(1)[valid].mean() for g in given]
         assert losses["consistency"].item() == pytest.approx(30 * np.mean(squares), rel=1e-4)
         labels = np.where(views.valid, views.labels, 255)
-        log_p = log_softmax(outputs[0].rest.detach().double().numpy(), 1)
+        log_p = log_softmax(outputs[0].unlabelled.detach().double().numpy(), 1)
         chosen = np.take_along_axis(log_p, np.where(labels == 255, 0, labels)[:, None], 1)[:, 0]
         expected = -chosen[labels != 255].mean() if manual else 0
         assert losses["manual"].item() == pytest.approx(expected, rel=1e-4)

@@ -27,7 +27,7 @@ class TestCps(MethodTester):
 
             def note(network, labelled, mixed):
                 result = joint(network, labelled, mixed)
-                log_p[said[network]] = result.rest.detach().numpy()
+                log_p[said[network]] = result.unlabelled.detach().numpy()
                 images.append(mixed.numpy())
                 return result
 

@@ -47,7 +47,7 @@ class TestGct(MethodTester):
         losses = module.losses(batch, module._seed())
         views = module.views(batch["unlabelled"])
         valid, said = views.valid.numpy(), views.labels.numpy()
-        p = [one.rest.detach().double().exp().numpy() for one in seen]
+        p = [one.unlabelled.detach().double().exp().numpy() for one in seen]
         maps = np.split(judged.numpy(), 2)
         consistency = 0
         bad = (maps[0] > 0.6) & (maps[1] > 0.6)

@@ -27,7 +27,7 @@ class TestPsMt(MethodTester):
     def test_noise_is_on_the_deepest_features_of_unlabelled_images(self, config, make_module):
         module = make_module(config())
         low, high = torch.rand(4, 8, 16, 16), torch.rand(4, 8, 8, 8)
-        got = module._disturbed(EncoderFeatures(low, high, high), known=1)
+        got = module._disturbed(EncoderFeatures(low, high, high), labelled=1)
         assert torch.equal(got.low, low) and torch.equal(got.middle, high)
         assert torch.equal(got.high[0], high[0])
         assert (got.high - high)[1:].flatten(1).norm(dim=1).tolist() == pytest.approx([2] * 3, rel=1e-4)
@@ -39,7 +39,7 @@ class TestPsMt(MethodTester):
             parameter.normal_()
         low, high = torch.rand(2, 8, 16, 16), torch.rand(2, 8, 8, 8)
         torch.manual_seed(3)
-        got = module._disturbed(EncoderFeatures(low, high, high), known=0).high - high
+        got = module._disturbed(EncoderFeatures(low, high, high), labelled=0).high - high
         torch.manual_seed(3)
         direction = (torch.rand_like(high) - 0.5).double()
         direction /= direction.flatten(1).norm(dim=1)[:, None, None, None]

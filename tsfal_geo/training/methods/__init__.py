@@ -1,4 +1,4 @@
-"""The training methods, one module each; importing this package enters them all in the register."""
+"""The training methods, one module each; importing this package fills the register."""
 
 from tsfal_geo.training.methods import (
     ael,

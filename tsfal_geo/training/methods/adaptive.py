@@ -1,6 +1,7 @@
-"""A student and its moving average on adaptively mixed images: what TSF, AEL and U2PL share.
+"""The common base of TSF, AEL and U2PL: student and EMA teacher on adaptively mixed images.
 
-Source: Hu et al. 2021 (AEL, arXiv 2110.05474); method, sections 2.1 to 2.3.
+Sources: Hu et al. 2021 (AEL, arXiv 2110.05474); Ma, Karakus, Rosin 2025 (TSF), which adopts AEL's
+augmentation.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from tsfal_geo.training.views import Views, collate
 
 
 @dataclass(frozen=True)
-class Taught:
-    """A step's unlabelled images with what the teacher says about them; all maps are (B, H, W).
+class UnlabelledTargets:
+    """The unlabelled images of a step with the teacher's labels; all maps are (B, H, W).
 
     Attributes:
-        images: (B, C, H, W) what the student sees: mixed, colour-jittered.
+        images: (B, C, H, W) the student's input: mixed and colour-jittered.
         valid: bool.
         teacher: int64 the teacher's labels (ŷ^t) after manual override, 255 ignored.
-        confidence: float32 of ``teacher``.
-        manual: int64 what people said, 255 where nothing.
-        refined: bool, where ``teacher`` is a vote of people's labels in the same image; None: nowhere.
+        confidence: float32 confidence of ``teacher``, 0 to 1.
+        manual: int64 manual labels, 255 where there is none.
+        refined: bool, True where ``teacher`` is a vote of PLAR that manual labels of the same image support;
+            None: nowhere.
     """
 
     images: Tensor
@@ -46,10 +48,10 @@ class Taught:
 
 
 class AdaptiveTeacher(WithTeacher):
-    """Student, EMA teacher and adaptive CutMix, as ``config.tsf`` says.
+    """Student, EMA teacher and adaptive CutMix, configured by ``config.tsf``.
 
     Attributes:
-        presence: which unlabelled chips show which class.
+        presence: the classes that the teacher has predicted on each unlabelled chip.
     """
 
     WARMUP: ClassVar[float] = 0.05
@@ -62,40 +64,52 @@ class AdaptiveTeacher(WithTeacher):
         self.presence = PresenceBank(len(self.class_names), inputs.unlabelled_chips, tsf.presence_min_area)
 
     def begin(self, total_steps: int) -> None:
-        """Start anew; the teacher's memory is at most a tenth of the training."""
+        """Start a training; the teacher's memory is at most a tenth of the schedule."""
         super().begin(total_steps)
         self.teacher.decay = bounded_decay(self.config.tsf.ema_decay, self.schedule_steps)
 
     def with_partners(self, base: Views, rng: np.random.Generator) -> tuple[list[int], Views]:
-        """The base images, then a partner each, and the classes that chose them; none without CutMix."""
+        """Draw a partner for each base image (AEL).
+
+        A class is drawn by the confidence bank, badly known classes more often, and a chip that shows it by
+        the presence bank.
+
+        Args:
+            base: B views.
+            rng: the step's random numbers.
+
+        Returns:
+            The B drawn classes, and the views: base images first, then their partners. Without CutMix no
+            classes and the base images alone.
+        """
         if not self.config.tsf.cutmix:
             return [], base
         probabilities = self.branch.bank.mixing_probabilities()
-        wanted = rng.choice(len(probabilities), size=len(base.images), p=probabilities).tolist()
-        samples = [self.branch.source.partner(self.presence.draw(c, rng)) for c in wanted]
-        return wanted, base + self.views(collate(samples, rng, self.device))
+        drawn_classes = rng.choice(len(probabilities), size=len(base.images), p=probabilities).tolist()
+        samples = [self.branch.source.partner(self.presence.draw(c, rng)) for c in drawn_classes]
+        return drawn_classes, base + self.views(collate(samples, rng, self.device))
 
     def mixed(
-        self, maps: Sequence[Tensor], wanted: Sequence[int], cells: Tensor, rng: np.random.Generator
+        self, maps: Sequence[Tensor], drawn_classes: Sequence[int], cells: Tensor, rng: np.random.Generator
     ) -> list[Tensor]:
         """Paste an object of each partner onto its base image, in all maps alike.
 
         Args:
-            maps: each (2B, …, H, W), base images first; the first is the images, the others may also be on
-                the stride-4 grid.
-            wanted: (B,) the class that chose each partner; none: nothing is mixed.
+            maps: each (2B, …, H, W), base images first. The first map is the images; the others may be on the
+                stride-4 grid instead.
+            drawn_classes: B class indices, each of which chose its partner; empty: nothing is mixed.
             cells: (2B, h4, w4) uint8 the teacher's classes.
             rng: the step's random numbers.
 
         Returns:
-            (B, …) each.
+            The maps, (B, …) each.
         """
-        if not wanted:
+        if not drawn_classes:
             return list(maps)
-        count, size = len(wanted), (maps[0].shape[-2], maps[0].shape[-1])
+        count, size = len(drawn_classes), (maps[0].shape[-2], maps[0].shape[-1])
         stride = Segmenter.LOGIT_STRIDE
         boxes = draw_boxes(
-            cells[count:].cpu().numpy(), wanted, self.config.tsf.component_min_area, stride, size, rng
+            cells[count:].cpu().numpy(), drawn_classes, self.config.tsf.component_min_area, stride, size, rng
         )
         fine = box_mask(boxes, size, self.device)
         coarse = fine[:, stride // 2 :: stride, stride // 2 :: stride]
@@ -104,21 +118,34 @@ class AdaptiveTeacher(WithTeacher):
             for values in maps
         ]
 
-    def teacher_loss(self, log_p: Tensor, seen: Tensor, taught: Taught, share: float = 1.0) -> Tensor:
-        """L_t, in ``ael`` on pixels drawn by how well the student knows the class it sees (``seen``).
+    def teacher_loss(
+        self, log_p: Tensor, predicted: Tensor, targets: UnlabelledTargets, share: float = 1.0
+    ) -> Tensor:
+        """Compute L_t (Ma, Karakus, Rosin 2025, eq. 2) on the mixed images.
 
-        Pseudo-labels count ``share``. What people said counts 1, and so do the votes of PLAR that it carries.
+        With the weighting ``ael`` a pixel takes part with the probability ρ of the class that the student
+        predicts there; pixels with manual labels always do. Manual labels, and votes of PLAR that they
+        support, have weight 1.
+
+        Args:
+            log_p: (B, C, H, W) the student's log-probabilities.
+            predicted: (B, H, W) int64 the student's classes.
+            targets: the teacher's labels.
+            share: factor on the weight of pseudo-labels.
+
+        Returns:
+            A scalar.
         """
-        said = taught.manual != IGNORE
-        known = said if taught.refined is None else said | taught.refined
-        keep = torch.rand_like(taught.confidence) < self.branch.bank.keep_probabilities()[seen]
+        manual = targets.manual != IGNORE
+        trusted = manual if targets.refined is None else manual | targets.refined
+        keep = torch.rand_like(targets.confidence) < self.branch.bank.keep_probabilities()[predicted]
         return teacher_loss(
             log_p,
-            taught.teacher,
-            taught.confidence,
-            keep | said,
+            targets.teacher,
+            targets.confidence,
+            keep | manual,
             self.config.tsf.teacher_weighting,
             self.config.tsf.confidence_threshold,
-            known,
+            trusted,
             share,
         )

@@ -1,4 +1,4 @@
-"""What the compared semi-supervised systems have in common (method, section 5)."""
+"""The common parts of the semi-supervised methods: warm-up, views of unlabelled chips, mixing, teacher."""
 
 from __future__ import annotations
 
@@ -20,68 +20,73 @@ from tsfal_geo.training.views import Views, collate, make_views
 
 
 @dataclass(frozen=True)
-class Joint:
-    """What one network says about labelled images and others, which it saw as one batch.
+class JointOutput:
+    """A network's output on labelled and unlabelled images that passed through it as one batch.
 
     Attributes:
-        output: the network's output on all of them, the labelled ones first.
-        known: (B, C, H, W) float32 log-probabilities of the labelled images.
-        rest: (M, C, H, W) of the others; M may be 0.
+        output: the network's output on all images, the labelled ones first.
+        labelled: (B, C, H, W) float32 log-probabilities of the labelled images.
+        unlabelled: (M, C, H, W) float32 log-probabilities of the others; M may be 0.
     """
 
     output: SegmenterOutput
-    known: Tensor
-    rest: Tensor
+    labelled: Tensor
+    unlabelled: Tensor
 
 
 class SemiSupervised(SegmentationModule):
-    """The labelled branch that all systems share, and the views of unlabelled chips.
+    """A method with the supervised branch and views of unlabelled chips.
 
-    A subclass builds its networks and gives ``step_losses``. Without unlabelled chips every network learns
-    from labelled ones alone.
+    A subclass builds its networks and implements ``step_losses``. Without unlabelled chips every network
+    learns from labelled chips alone.
 
     Attributes:
-        WARMUP: share of the steps on labelled images alone, where ``tsf.warmup_steps`` says nothing.
-        jitter: colour jitter by ``augment.colour``, as in TSF, for what a network is to see perturbed.
+        WARMUP: share of the steps that use labelled images alone, where ``tsf.warmup_steps`` is not set.
+        jitter: colour jitter of strength ``augment.colour``, for images that a network sees perturbed.
+        unlabelled_chips: number of unlabelled chips.
     """
 
     WARMUP: ClassVar[float] = 0.0
 
     def __init__(self, inputs: ModuleInputs) -> None:
-        """Set up what is common; networks are the subclass's."""
+        """Set up everything but the networks."""
         super().__init__(inputs)
         self.jitter = ColourJitter(inputs.config.augment.colour or 0.0, inputs.bands)
         self.unlabelled_chips = inputs.unlabelled_chips
 
     @property
     def warmup_steps(self) -> int:
-        """Steps before unlabelled images count."""
-        given = self.config.tsf.warmup_steps
-        return round(self.WARMUP * self.schedule_steps) if given is None else given
+        """Steps of the schedule that use labelled images alone."""
+        configured = self.config.tsf.warmup_steps
+        return round(self.WARMUP * self.schedule_steps) if configured is None else configured
 
     @property
     def warm(self) -> bool:
-        """Whether the warm-up is over."""
+        """True once the warm-up is over."""
         return self.steps_before + self._step >= self.warmup_steps
 
     @property
     def since_warmup(self) -> float:
-        """Share of the steps after the warm-up that is done, by which ramps go."""
+        """Share of the steps after the warm-up that is done, 0 to 1; the argument of ramps."""
         start = self.warmup_steps
         return max(0.0, (self.steps_before + self._step - start) / max(1, self.schedule_steps - start))
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
-        """The losses of a step that are summed, by name; those on labelled images begin with ``labelled``.
+        """Compute the losses of a step after the warm-up.
 
         Args:
             labelled: weak views with rare classes pasted in.
-            unlabelled: weak views; their labels are what people said, 255 elsewhere.
-            rng: the step's random numbers; PyTorch's are seeded as well.
+            unlabelled: weak views; their labels are manual labels, 255 elsewhere.
+            rng: the step's random numbers; PyTorch's generator is seeded for the step as well.
+
+        Returns:
+            The losses by name; their sum is minimised. Names of losses on labelled images begin with
+            ``labelled``.
         """
         raise NotImplementedError
 
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """The system's losses and their sum; in the warm-up unlabelled images are left out."""
+        """Compute the method's losses and their sum; the warm-up leaves unlabelled images out."""
         labelled = self.branch.paste(self.branch.views(batch["labelled"]), rng)
         if self.warm and "unlabelled" in batch:
             losses = self.step_losses(labelled, self.views(batch["unlabelled"]), rng)
@@ -92,39 +97,51 @@ class SemiSupervised(SegmentationModule):
         return {"total": torch.stack(list(losses.values())).sum(), **losses}
 
     def views(self, batch: dict[str, Any]) -> Views:
-        """The weak views of an unlabelled batch."""
+        """Augment an unlabelled batch weakly and normalise it."""
         return make_views(batch, self.normaliser, self.branch.augment)
 
     def joint(
         self, network: nn.Module, labelled: Views, images: Tensor | None = None, features: bool = False
-    ) -> Joint:
-        """Pass labelled and other images (M, C, H, W) through a network as one batch."""
-        every = labelled.images if images is None else torch.cat((labelled.images, images))
-        output = network(self.prepared(every), features=features)
+    ) -> JointOutput:
+        """Pass labelled and other images through a network as one batch.
+
+        Args:
+            network: a segmenter.
+            labelled: views of B labelled images.
+            images: (M, C, H, W) further images; None: none.
+            features: True to return F1 and F2 in the output too.
+        """
+        batch = labelled.images if images is None else torch.cat((labelled.images, images))
+        output = network(self.prepared(batch), features=features)
         log_p = log_probabilities(output.logits, labelled.size)
         count = len(labelled.images)
-        return Joint(output, log_p[:count], log_p[count:])
+        return JointOutput(output, log_p[:count], log_p[count:])
 
-    def supervised(self, joint: Joint, labelled: Views) -> Tensor:
-        """The supervised loss of the labelled branch."""
-        return self.branch.loss(joint.output, joint.known, labelled.labels)
+    def supervised(self, joint: JointOutput, labelled: Views) -> Tensor:
+        """Compute L_sup of a network's output (eq. 1)."""
+        return self.branch.loss(joint.output, joint.labelled, labelled.labels)
 
-    def update_bank(self, joint: Joint, labelled: Views) -> None:
-        """Update the bank that copy-paste draws by; once a step, by the network that makes the map."""
-        self.branch.bank.update(joint.known.detach(), labelled.labels)
+    def update_bank(self, joint: JointOutput, labelled: Views) -> None:
+        """Update the confidence bank; called once a step, with the network that makes the map."""
+        self.branch.bank.update(joint.labelled.detach(), labelled.labels)
 
     def strong(self, images: Tensor, valid: Tensor, rng: np.random.Generator) -> Tensor:
-        """Colour-jittered images, repeatable by the step's random numbers."""
+        """Jitter the colours of images (B, C, H, W) where valid (B, H, W), with seeds from ``rng``."""
         return self.jitter(images, valid, generator=item_seeds(rng, len(images)))
 
     def mixing(self, base: Views, sampler: Sampler, rng: np.random.Generator) -> tuple[Views, Mixing]:
-        """Partners and masks for CutMix.
+        """Draw partners and masks for CutMix.
 
-        Partners are the batch's own images, each the next one's, so that labels of mixed images cost no pass
-        more than those of the images themselves; a single image gets another chip as its partner.
+        The partner of an image is the next image of the batch, so that the labels of both come from the same
+        pass of the network. A single image gets another chip as its partner.
+
+        Args:
+            base: B views.
+            sampler: draws the mask of one image.
+            rng: the step's random numbers.
 
         Returns:
-            The views whose labels are mixed (the base images first), and how they are mixed.
+            The views that take part, the base images first, and the mixing of their maps.
         """
         count = len(base.images)
         if count == 1:
@@ -133,10 +150,19 @@ class SemiSupervised(SegmentationModule):
 
     @torch.no_grad()
     def label_logits(self, images: Tensor, *networks: nn.Module) -> list[Tensor]:
-        """Stride-4 logits of networks in train mode, for labels that no gradient flows through."""
+        """Compute stride-4 logits of networks in train mode, without gradients, for pseudo-labels.
+
+        Args:
+            images: (B, C, H, W) normalised.
+            networks: segmenters.
+
+        Returns:
+            (B, C, h4, w4) a network.
+        """
         images = self.prepared(images)
         logits = [network(images).logits for network in networks]
-        # PyTorch 2.10 would reuse weights cast without gradients, and the training passes got none.
+        # Autocast of PyTorch 2.10 caches the weights that it has cast. Those cast here carry no gradient, and
+        # the training passes would reuse them.
         torch.clear_autocast_cache()
         return logits
 
@@ -149,49 +175,49 @@ class WithTeacher(SemiSupervised):
     """A student, and a teacher that is its moving average and makes the map.
 
     Attributes:
-        DECAY: of the average, at most; the authors'.
-        student: trained by SGD.
-        teacher: in eval mode, without gradients.
+        DECAY: the authors' decay of the average; short trainings use a smaller one.
+        student: trained by ``train.optimiser``.
+        teacher: the average, in eval mode and without gradients.
     """
 
     DECAY: ClassVar[float] = 0.99
 
     def __init__(self, inputs: ModuleInputs) -> None:
-        """Build both."""
+        """Build student and teacher with the same weights."""
         super().__init__(inputs)
         self.student = inputs.network(0)
         self.teacher = EmaTeacher(self.student, self.DECAY)
 
     def begin(self, total_steps: int) -> None:
-        """Start anew; the teacher's memory is at most a tenth of the training, as in TSF."""
+        """Start a training; the teacher's memory is at most a tenth of the schedule, as in TSF."""
         super().begin(total_steps)
         self.teacher.decay = bounded_decay(self.DECAY, self.schedule_steps)
 
     @property
     def predictor(self) -> Segmenter:
-        """The teacher."""
+        """The teacher's network."""
         model: Segmenter = self.teacher.model  # type: ignore[assignment]
         return model
 
     def learners(self) -> dict[str, Segmenter]:
-        """The student."""
+        """Return the student."""
         return {"student": self.student}
 
     def evaluated(self) -> dict[str, nn.Module]:
-        """Both."""
+        """Return teacher and student."""
         return {"teacher": self.teacher, "student": self.student}
 
     def after_step(self) -> None:
-        """The teacher follows the student."""
+        """Move the teacher towards the student."""
         self.teacher.update(self.student)
 
     @torch.no_grad()
     def teach(self, views: Views, features: bool = False) -> SegmenterOutput:
-        """The teacher's output on unmixed views."""
+        """Return the teacher's output on unmixed views, without gradients."""
         output: SegmenterOutput = self.teacher(self.prepared(views.images), features=features)
         return output
 
 
 def item_seeds(rng: np.random.Generator, count: int) -> Tensor:
-    """(count,) int64 seeds on the CPU, one an image."""
+    """Draw one seed an image, (count,) int64 on the CPU."""
     return torch.from_numpy(rng.integers(2**62, size=count))

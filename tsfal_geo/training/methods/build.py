@@ -1,4 +1,4 @@
-"""From configuration and data to the module that is trained."""
+"""Build a training module from configuration and data."""
 
 from __future__ import annotations
 
@@ -28,25 +28,28 @@ def build_module(
     generation: int = 0,
     first: Segmenter | None = None,
 ) -> SegmentationModule:
-    """Build what ``config.train.method`` names.
+    """Build the module that ``config.train.method`` names.
 
-    Student and friend have the same pretrained encoder and heads from seeds 2s and 2s + 1, so that no run's
-    friend is another run's student.
+    All networks of a module have the same pretrained encoder. With the training seed s the heads of the first
+    two are drawn from seeds 2s and 2s + 1, so that no run's friend is another run's student.
 
     Args:
-        config: the whole configuration.
+        config: the configuration.
         datamodule: gives chips for mixing and pasting.
-        statistics: normalisation of the training scenes, a channel each.
-        class_names: in index order.
+        statistics: mean and deviation of each channel of the training scenes.
+        class_names: C names in index order.
         class_counts: (C,) labelled pixels of each class.
-        bands: image bands among the channels (heights come after them).
-        refiner: error mask and PLAR of the active loop.
-        generation: rounds of the active loop that trained before this one.
-        first: the network of seed 2s, where it was built before; None: it is built.
+        bands: number of image bands among the channels; heights come after them.
+        refiner: error mask decoder and PLAR of the active-learning rounds.
+        generation: number of rounds that trained before this one.
+        first: the network of seed 2s if the caller has already built it; None: it is built here.
+
+    Returns:
+        The module, in train mode.
 
     Raises:
-        ConfigError: an encoder that does not exist.
-        WeightsError: encoder weights that cannot be had.
+        ConfigError: the encoder or the method does not exist.
+        WeightsError: the encoder's weights cannot be loaded.
     """
     normaliser = Normaliser(statistics)
     channels, classes, seed = len(statistics.mean), len(class_names), 2 * config.train.seed

@@ -15,16 +15,16 @@ from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
-# The authors' on Cityscapes (1.5 on VOC).
+# The authors' weight on Cityscapes; on VOC it is 1.5.
 WEIGHT = 5.0
 
 
 @register("cps")
 class Cps(SemiSupervised):
-    """Two networks with differently initialised heads; the first makes the map, as the authors report."""
+    """CPS: two networks with differently initialised heads; the first makes the map, as the authors' does."""
 
     def __init__(self, inputs: ModuleInputs) -> None:
-        """Build both."""
+        """Build both networks."""
         super().__init__(inputs)
         self.left, self.right = inputs.network(0), inputs.network(1)
 
@@ -34,17 +34,17 @@ class Cps(SemiSupervised):
         return self.left
 
     def learners(self) -> dict[str, Segmenter]:
-        """Both."""
+        """Return both networks."""
         return {"left": self.left, "right": self.right}
 
     def evaluated(self) -> dict[str, nn.Module]:
-        """Both."""
+        """Return both networks."""
         return {"left": self.left, "right": self.right}
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
-        """L_sup of both + 5 · (CE(left, labels of right) + CE(right, labels of left)).
+        """Compute L_sup of both + 5 · (CE(left, labels of right) + CE(right, labels of left)).
 
-        Labels are made from unmixed images, in train mode, and mixed; no gradient flows through them.
+        The labels are predicted on unmixed images, in train mode and without gradients, and then mixed.
         """
         views, mixing = self.mixing(unlabelled, three_boxes, rng)
         by_left, by_right = (
@@ -56,8 +56,8 @@ class Cps(SemiSupervised):
         losses = {
             "labelled_left": self.supervised(left, labelled),
             "labelled_right": self.supervised(right, labelled),
-            "left": WEIGHT * cross_entropy(left.rest, by_right),
-            "right": WEIGHT * cross_entropy(right.rest, by_left),
+            "left": WEIGHT * cross_entropy(left.unlabelled, by_right),
+            "right": WEIGHT * cross_entropy(right.unlabelled, by_left),
         }
         self.update_bank(left, labelled)
         return losses

@@ -12,22 +12,22 @@ from tsfal_geo.training.module import Losses
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
-# PixelSSL's, whose error is the mean over classes; the authors' is the sum, with weight 1.
+# The weight of PixelSSL, whose error is the mean over classes; the authors use the sum, with weight 1.
 WEIGHT = 20.0
 CONFIDENCE = 0.97
 
 
 @register("cutmix")
 class CutMix(WithTeacher):
-    """The student sees mixed images; its target is the teacher's probabilities of both, mixed alike."""
+    """CutMix: the student's target on mixed images is the teacher's probabilities, mixed in the same way."""
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
-        """L_sup + 20 · share of confident pixels · MSE(student, mixed teacher)."""
+        """Compute L_sup + 20 · share of confident pixels · MSE(student, mixed teacher)."""
         views, mixing = self.mixing(unlabelled, half_box, rng)
         target = mixing(soft_targets(self.teach(views).logits, views))
         mixed = mixing.views(views)
         joint = self.joint(self.student, labelled, mixed.images)
-        error = squared_error(joint.rest.exp(), target, mixed.valid)
+        error = squared_error(joint.unlabelled.exp(), target, mixed.valid)
         losses = {
             "labelled": self.supervised(joint, labelled),
             "consistency": WEIGHT * confident_share(target, mixed.valid) * error,
@@ -37,11 +37,14 @@ class CutMix(WithTeacher):
 
 
 def confident_share(target: Tensor, valid: Tensor) -> Tensor:
-    """Share of the batch's valid pixels whose largest probability exceeds 0.97, one number for all of them.
+    """Compute the share of the batch's valid pixels whose largest probability exceeds 0.97.
 
     Args:
         target: (B, C, H, W) probabilities.
         valid: (B, H, W) bool.
+
+    Returns:
+        A scalar, one for the whole batch.
     """
     confident = (target.amax(dim=1) > CONFIDENCE) & valid
     return confident.sum() / valid.sum().clamp_min(1)

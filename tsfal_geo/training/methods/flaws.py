@@ -1,4 +1,4 @@
-"""GCT's flaw detector and its maps (Ke et al. 2020): where a network's prediction is probably wrong."""
+"""GCT's flaw detector (Ke et al. 2020), which maps the places where a prediction is probably wrong."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 
-# The authors': kernels in parts of the image's side, μ 0.5, threshold below which a map shows no flaw, and
-# above which (normalised) a pixel counts as bad.
+# The authors' constants. Sides of blur kernels are the image's side divided by these numbers. A map whose
+# largest value is at most the clip shows no flaw; a pixel of a normalised map above BAD counts as bad.
 _TARGET_BLUR, _TARGET_REBLUR, _MAP_BLUR = 8, 4, 16
 _MU = 0.5
 _CLIP = 0.1
@@ -19,14 +19,18 @@ _WIDTH = 64
 
 
 class FlawDetector(nn.Module):
-    """Eight 4×4 convolutions on image ⊕ probabilities, to one value a pixel (about 1 where flawed).
+    """Eight 4×4 convolutions on image ⊕ probabilities, to one value a pixel: about 1 where flawed, else 0.
 
-    Batch norm on one half of the channels, instance norm on the other; the statistics are always the batch's,
-    as the detector only serves in training.
+    Half of the channels have batch norm, half instance norm. Batch norm always uses the batch's statistics,
+    because the detector is used in training alone.
     """
 
     def __init__(self, channels: int) -> None:
-        """Take images and probabilities of ``channels`` channels in all."""
+        """Build the detector.
+
+        Args:
+            channels: of image and probabilities together.
+        """
         super().__init__()
         layers: list[nn.Module] = []
         for width, stride in ((1, 2), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1)):
@@ -36,7 +40,15 @@ class FlawDetector(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, 2, 1))
 
     def forward(self, images: Tensor, probabilities: Tensor) -> Tensor:
-        """Flaw maps (N, H, W) float32 of images (N, bands, H, W) and probabilities (N, C, H, W)."""
+        """Detect flaws.
+
+        Args:
+            images: (N, bands, H, W) normalised.
+            probabilities: (N, C, H, W).
+
+        Returns:
+            (N, H, W) float32 flaw maps.
+        """
         coarse = self.layers(torch.cat((images, probabilities), dim=1)).float()
         size = images.shape[-2:]
         return F.interpolate(coarse, size, mode="bilinear", align_corners=True)[:, 0]
@@ -54,19 +66,19 @@ class _HalfNorm(nn.Module):
 
 @torch.no_grad()
 def flaw_target(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """What the detector learns on labelled images: ½ Σ_c |onehot - p|, blurred, dilated, blurred, scaled.
+    """Compute the detector's target on labelled images: ½ Σ_c |onehot − p|, blurred, dilated, blurred again.
 
     Args:
         probabilities: (N, C, H, W).
-        labels: (N, H, W) int64 class indices; where 255 there is no flaw.
+        labels: (N, H, W) int64 class indices; 255 (unlabelled) has no flaw.
 
     Returns:
-        (N, H, W) float32, each image's from 0 to 1.
+        (N, H, W) float32, each image scaled to [0, 1].
     """
-    known = labels != IGNORE
-    of_truth = probabilities.gather(1, labels.masked_fill(~known, 0)[:, None])
-    # Σ_c |onehot - p| is 2 (1 - p of the truth), as probabilities sum to 1.
-    flaw = 2 * _MU * (1 - of_truth.float()) * known[:, None]
+    labelled = labels != IGNORE
+    of_truth = probabilities.gather(1, labels.masked_fill(~labelled, 0)[:, None])
+    # Probabilities sum to 1, so Σ_c |onehot − p| = (1 − p_truth) + Σ_others p = 2 (1 − p_truth).
+    flaw = 2 * _MU * (1 - of_truth.float()) * labelled[:, None]
     flaw = _blur(flaw, _TARGET_BLUR)
     dilated = F.max_pool2d(F.pad(flaw, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
     return _normalised(_blur(dilated, _TARGET_REBLUR))[:, 0]
@@ -74,7 +86,14 @@ def flaw_target(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def smooth_flaws(flaws: Tensor) -> Tensor:
-    """Predicted flaw maps (N, H, W), smoothed and scaled to [0, 1] each; 0 where a map is at most 0.1."""
+    """Smooth predicted flaw maps and scale each to [0, 1].
+
+    Args:
+        flaws: (N, H, W) from the detector.
+
+    Returns:
+        (N, H, W) float32 without gradients; 0 throughout where a smooth map's largest value is at most 0.1.
+    """
     smooth = _blur(flaws.detach().float().clamp_min(0)[:, None], _MAP_BLUR)
     present = smooth.amax(dim=(1, 2, 3), keepdim=True) > _CLIP
     return (_normalised(smooth) * present)[:, 0]
@@ -83,18 +102,19 @@ def smooth_flaws(flaws: Tensor) -> Tensor:
 def better_predictions(
     left: Tensor, right: Tensor, left_flaws: Tensor, right_flaws: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The target of each network: the other's prediction where that one's flaw is smaller, else its own.
+    """Choose each network's target: the other's prediction where its flaw is smaller, else its own.
 
-    Where both are bad (above 0.6), the flaws count as equal and each keeps its own.
+    Where both flaws exceed 0.6 they count as equal, and each network keeps its own prediction.
 
     Args:
-        left: (N, C, H, W) probabilities.
-        right: the other network's.
+        left: (N, C, H, W) probabilities of the left network.
+        right: (N, C, H, W) probabilities of the right network.
         left_flaws: (N, H, W) from `smooth_flaws`.
-        right_flaws: the other network's.
+        right_flaws: (N, H, W) from `smooth_flaws`.
 
     Returns:
-        The left and the right network's target, (N, C, H, W), and where both are bad, (N, H, W) bool.
+        The targets of the left and the right network, (N, C, H, W) each, and a mask of the pixels where both
+        flaws exceed 0.6, (N, H, W) bool.
     """
     left_flaws, right_flaws = (flaws.masked_fill(flaws > BAD, 1.0) for flaws in (left_flaws, right_flaws))
     for_left = torch.where((right_flaws < left_flaws)[:, None], right, left)
@@ -103,7 +123,7 @@ def better_predictions(
 
 
 def _blur(maps: Tensor, part: int) -> Tensor:
-    """Gaussian blur of (N, 1, H, W), its odd kernel a part of the side; OpenCV's σ for that kernel."""
+    """Blur (N, 1, H, W) with a Gaussian kernel of an odd side near W / part, and OpenCV's σ for that side."""
     side = maps.shape[-1] // part
     side += 1 - side % 2
     sigma = 0.3 * ((side - 1) * 0.5 - 1) + 0.8

@@ -1,4 +1,4 @@
-"""Guided Collaborative Training (Ke et al. 2020): two networks; each learns where the other errs less."""
+"""Guided Collaborative Training (Ke et al. 2020): two networks learn from each other by predicted flaws."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views
 
-# The authors' on VOC (PixelSSL): dynamic consistency 100 over a ramp of 3 of 20 epochs, flaw correction 1,
-# detector 10 by Adam at 1e-4.
+# The authors' constants on VOC (PixelSSL). The ramp is 3 of 20 epochs.
 CONSISTENCY = 100.0
 RAMP = 3 / 20
 CORRECTION = 1.0
@@ -31,11 +30,11 @@ DETECTOR_BETAS = (0.9, 0.99)
 
 @register("gct")
 class Gct(SemiSupervised):
-    """Two networks and a flaw detector; the first network makes the map.
+    """GCT: two networks and a flaw detector; the first network makes the map.
 
-    The detector learns on labelled images, and judges unlabelled ones with its weights held. The authors let
-    it judge labelled images too; that would be a second pass of what costs as much as a network. Its rate is
-    constant.
+    The detector learns on labelled images at a constant rate and judges unlabelled ones with fixed weights.
+    The authors' detector also judges labelled images. Ours does not, because that second pass would cost as
+    much as a network.
     """
 
     def __init__(self, inputs: ModuleInputs) -> None:
@@ -52,15 +51,15 @@ class Gct(SemiSupervised):
         return self.left
 
     def learners(self) -> dict[str, Segmenter]:
-        """Both networks."""
+        """Return both networks."""
         return {"left": self.left, "right": self.right}
 
     def evaluated(self) -> dict[str, nn.Module]:
-        """Both networks."""
+        """Return both networks."""
         return {"left": self.left, "right": self.right}
 
     def slow_groups(self) -> list[dict[str, Any]]:
-        """The detector, by Adam: AdamW without decay."""
+        """Return the detector's parameters for Adam, which is AdamW without decay."""
         return [
             {
                 "params": list(self.detector.parameters()),
@@ -72,13 +71,13 @@ class Gct(SemiSupervised):
 
     @property
     def has_idle_parameters(self) -> bool:
-        """The detector is of use for unlabelled images only."""
+        """True if some steps have no unlabelled images, and so no use for the detector."""
         return self.unlabelled_chips == 0 or self.warmup_steps > 0
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
-        """L_sup of both + w(t) · 100 · dynamic consistency + flaw correction + 10 · the detector's error."""
+        """Compute L_sup of both + 100 w(t) · consistency + flaw correction + 10 · detector's error."""
         joints = [self.joint(network, labelled, unlabelled.images) for network in (self.left, self.right)]
-        left, right = (joint.rest.exp() for joint in joints)
+        left, right = (joint.unlabelled.exp() for joint in joints)
         flaws = self._judge(unlabelled.images, torch.cat((left, right)))
         *targets, bad = better_predictions(left.detach(), right.detach(), *smooth_flaws(flaws).chunk(2))
         ramp = CONSISTENCY * ramp_up(self.since_warmup, RAMP)
@@ -91,21 +90,23 @@ class Gct(SemiSupervised):
             "labelled_left": self.supervised(joints[0], labelled),
             "labelled_right": self.supervised(joints[1], labelled),
             "consistency": ramp * torch.stack(consistency).sum(),
-            # The mean over each network's pixels, summed over the two.
+            # `flaws` holds both networks: twice the mean over both is the sum of the two means.
             "correction": CORRECTION * 2 * (flaws.square() * where).mean(),
-            "detector": DETECTION * self._detector_error(labelled, [joint.known for joint in joints]),
+            "detector": DETECTION * self._detector_error(labelled, [joint.labelled for joint in joints]),
         }
         self.update_bank(joints[0], labelled)
         return losses
 
     def _judge(self, images: Tensor, probabilities: Tensor) -> Tensor:
-        """Flaw maps (2N, H, W) of both networks; gradients reach the probabilities, not the detector."""
-        held = {name: value.detach() for name, value in self.detector.named_parameters()}
-        flaws: Tensor = functional_call(self.detector, held, (images.repeat(2, 1, 1, 1), probabilities))
+        """Detect flaws (2N, H, W) of both networks; gradients reach the probabilities, not the detector."""
+        fixed = {name: value.detach() for name, value in self.detector.named_parameters()}
+        flaws: Tensor = functional_call(self.detector, fixed, (images.repeat(2, 1, 1, 1), probabilities))
         return flaws
 
-    def _detector_error(self, labelled: Views, known: list[Tensor]) -> Tensor:
-        """Mean squared error of the detector's maps of both networks' predictions."""
-        probabilities = torch.cat([log_p.detach().exp() for log_p in known])
+    def _detector_error(self, labelled: Views, log_ps: list[Tensor]) -> Tensor:
+        """Compute the mean squared error of the detector's maps of both networks' predictions."""
+        probabilities = torch.cat([log_p.detach().exp() for log_p in log_ps])
         flaws = self.detector(labelled.images.repeat(2, 1, 1, 1), probabilities)
-        return (flaws - flaw_target(probabilities, labelled.labels.repeat(2, 1, 1))).square().mean()
+        target = flaw_target(probabilities, labelled.labels.repeat(2, 1, 1))
+        error: Tensor = (flaws - target).square().mean()
+        return error

@@ -1,4 +1,4 @@
-"""CutMix within a batch: which image goes over which, and where."""
+"""CutMix within a batch: partners, masks, and the mixing of all maps of an image."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ from tsfal_geo.training.adaptive_augmentation import mix, random_box
 from tsfal_geo.training.views import Views
 
 Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.bool_]]
-"""Draws the mask of one image of a height and width: (H, W) bool, True where its partner shows."""
+"""Draws the mask of one image from its height and width: (H, W) bool, True where the partner shows."""
 
 
 @dataclass(frozen=True)
 class Mixing:
-    """How the images of a step are mixed: every map of theirs alike.
+    """The mixing of a step's images, applied to all of their maps.
 
     Attributes:
         inside: (B, H, W) bool, True where the partner shows.
-        partner: (B,) int64, the place of each image's partner among the maps.
+        partner: (B,) int64, index of each image's partner among the maps.
     """
 
     inside: Tensor
     partner: Tensor
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Mix maps (N, …, H, W), N ≥ B; the first B are the base images'. Gives (B, …, H, W)."""
+        """Mix maps.
+
+        Args:
+            values: (N, …, H, W) with N ≥ B; the first B belong to the base images.
+
+        Returns:
+            (B, …, H, W).
+        """
         return mix(values[: len(self.partner)], values[self.partner], self.inside)
 
     def views(self, views: Views) -> Views:
-        """Mix images, valid masks and what people said."""
+        """Mix images, valid masks and manual labels of N ≥ B views; returns B views."""
         return replace(
             views,
             images=self(views.images),
@@ -47,14 +54,17 @@ class Mixing:
 def draw_mixing(
     count: int, size: tuple[int, int], sampler: Sampler, rng: np.random.Generator, device: torch.device
 ) -> Mixing:
-    """Masks for ``count`` images, each mixed with the next (the last with the first, one alone with another).
+    """Draw masks for images of which each is mixed with the next, and the last with the first.
 
     Args:
-        count: base images.
+        count: number of base images B; with one image the partner is index 1 of the maps.
         size: height and width in pixels.
-        sampler: draws a mask.
+        sampler: draws the mask of one image.
         rng: the step's random numbers.
         device: of the images.
+
+    Returns:
+        The mixing of B images.
     """
     masks = torch.from_numpy(np.stack([sampler(size, rng) for _ in range(count)]))
     partner = torch.arange(1, count + 1) % max(count, 2)
@@ -62,22 +72,36 @@ def draw_mixing(
 
 
 def half_box(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """One box of half the image's area and random aspect (French et al. 2020)."""
+    """Draw one box of half the image's area and random aspect, (H, W) bool (French et al. 2020).
+
+    Args:
+        size: height and width of the image in pixels.
+        rng: the step's random numbers.
+    """
     return _boxes(size, rng, (0.5, 0.5), 1)
 
 
 def three_boxes(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Three boxes, each of a third of 25 to 50 % of the image's area; where two overlap the base shows.
+    """Draw three boxes of together 25 to 50 % of the image's area, (H, W) bool; overlaps show the base.
 
-    Source: the CutMix of CPS (Chen et al. 2021), which PS-MT took over.
+    Source: the CutMix of CPS (Chen et al. 2021), which PS-MT adopted.
+
+    Args:
+        size: height and width of the image in pixels.
+        rng: the step's random numbers.
     """
     return _boxes(size, rng, (0.25, 0.5), 3)
 
 
 def sometimes_box(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """With probability 0.5 a box of 2 to 40 % of the area, height over width between 0.3 and 1 / 0.3.
+    """Draw, with probability 0.5, a box of 2 to 40 % of the image's area, (H, W) bool.
 
-    Source: UniMatch (Yang et al. 2023). Shapes that do not fit where they fall are drawn again.
+    The ratio of height to width is between 0.3 and 1 / 0.3. A box that leaves the image is drawn again.
+    Source: UniMatch (Yang et al. 2023).
+
+    Args:
+        size: height and width of the image in pixels.
+        rng: the step's random numbers.
     """
     mask = np.zeros(size, dtype=bool)
     if rng.random() > 0.5:

@@ -1,7 +1,7 @@
-"""S4AL's training (Rangnekar, Kanan, Hoffman 2023): averaged teacher, ClassMix, doubtful images count less.
+"""S4AL's training (Rangnekar, Kanan, Hoffman 2023): EMA teacher, ClassMix, weights by image confidence.
 
-From the second generation on (when regions have been bought) a second mix pastes rare classes from images
-seen a while ago: a replay buffer holds their numbers.
+From the second generation on, when annotators have labelled regions, a second mix pastes rare classes from
+earlier images. A replay buffer holds the numbers of those images.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.augment import ColourJitter
-from tsfal_geo.models.ema import EmaTeacher
+from tsfal_geo.models.ema import EmaTeacher, bounded_decay
 from tsfal_geo.models.segmenter import Segmenter
-from tsfal_geo.training import adaptive_augmentation as copypaste
-from tsfal_geo.training.adaptive_augmentation import mix
+from tsfal_geo.training.adaptive_augmentation import mix, tail_classes
 from tsfal_geo.training.losses import log_probabilities, weighted_cross_entropy
+from tsfal_geo.training.methods.base import item_seeds
+from tsfal_geo.training.methods.targets import hard_targets
 from tsfal_geo.training.module import Losses, SegmentationModule
 from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
-from tsfal_geo.training.views import Views, collate, make_views, pixel_labels
+from tsfal_geo.training.views import Views, collate, make_views
 
+# The authors' constants; the two starts are shares of the training (their epochs 10 and 30 of 100).
 DECAY = 0.99
 CONFIDENT = 0.97
 COLD_START = 0.1
@@ -33,115 +35,121 @@ COLD_WEIGHT = 1.5
 REPLAY_START = 0.3
 REPLAY = 500
 PASTED = 3
-_MEMORY = 0.1
 Maps = tuple[Tensor, Tensor, Tensor]
 """Images (B, C, H, W), labels (B, H, W) int64 with 255 ignored, and their confidence (B, H, W)."""
 
 
 @register("s4al")
 class S4al(SegmentationModule):
-    """Student and teacher; what people said of unlabelled images takes the place of pseudo-labels there."""
+    """S4AL: student and teacher; manual labels on unlabelled images replace pseudo-labels there.
+
+    Attributes:
+        student: trained by ``train.optimiser``; makes the map.
+        teacher: its moving average, which labels unlabelled images.
+        tail: indices of the rare classes.
+        adaptive: True from the second generation on; then images of the replay buffer are used.
+        replay: (REPLAY,) int64 numbers of unlabelled chips, -1 where empty.
+    """
 
     replay: Tensor
 
     def __init__(self, inputs: ModuleInputs) -> None:
-        """Build the networks."""
+        """Build student and teacher, and an empty replay buffer."""
         super().__init__(inputs)
         self.student = inputs.network(0)
         self.teacher = EmaTeacher(self.student, DECAY)
-        # Not the labelled branch's: that has none without copy-paste, which the authors do not use.
-        self.tail = copypaste.tail_classes(inputs.class_counts)
+        # The supervised branch has no tail classes here, because the authors do not use copy-paste.
+        self.tail = tail_classes(inputs.class_counts)
         self.jitter = ColourJitter(inputs.config.augment.colour or 0.0, inputs.bands)
         self.adaptive = inputs.generation > 0
         self.unlabelled_chips = inputs.unlabelled_chips
         self.register_buffer("replay", torch.full((REPLAY,), -1, dtype=torch.int64))
 
     def begin(self, total_steps: int) -> None:
-        """Start anew, the replay buffer empty; the teacher's memory is at most a tenth of the training."""
+        """Start a training with an empty buffer; the teacher's memory is at most a tenth of the schedule."""
         super().begin(total_steps)
-        self.teacher.decay = min(DECAY, max(0.0, 1 - 1 / (_MEMORY * self.schedule_steps)))
+        self.teacher.decay = bounded_decay(DECAY, self.schedule_steps)
         self.replay.fill_(-1)
 
     @property
     def predictor(self) -> Segmenter:
-        """The student, which the authors evaluate and ask."""
+        """The student, which the authors evaluate and query with."""
         return self.student
 
     def learners(self) -> dict[str, Segmenter]:
-        """The student."""
+        """Return the student."""
         return {"student": self.student}
 
     def evaluated(self) -> dict[str, nn.Module]:
-        """Both."""
+        """Return student and teacher."""
         return {"student": self.student, "teacher": self.teacher}
 
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """1.5 L_sup in the cold start; then L_sup + L_u, and L_u of the replayed images as well."""
-        known = self.branch.views(batch["labelled"])
+        """Compute 1.5 L_sup in the cold start, later L_sup + L_u, with L_u of replayed images as well."""
+        labelled = self.branch.views(batch["labelled"])
         extra: dict[str, Maps] = {}
         cold = self.progress < COLD_START
         if not cold and "unlabelled" in batch:
             extra = self._mixtures(make_views(batch["unlabelled"], self.normaliser, self.branch.augment), rng)
-        images = torch.cat((known.images, *(maps[0] for maps in extra.values())))
+        images = torch.cat((labelled.images, *(maps[0] for maps in extra.values())))
         output = self.student(self.prepared(images))
-        log_p, *others = log_probabilities(output.logits, known.size).split(
-            [len(known.images), *(len(maps[0]) for maps in extra.values())]
-        )
-        supervised = self.branch.loss(output, log_p, known.labels)
+        counts = [len(labelled.images), *(len(maps[0]) for maps in extra.values())]
+        log_p, *others = torch.split(log_probabilities(output.logits, labelled.size), counts)
+        supervised = self.branch.loss(output, log_p, labelled.labels)
         losses = {"labelled": COLD_WEIGHT * supervised if cold else supervised}
         for (name, (_, labels, confidence)), mixed in zip(extra.items(), others, strict=True):
             losses[name] = confident_loss(mixed, labels, confidence)
-        self.branch.bank.update(log_p.detach(), known.labels)
+        self.branch.bank.update(log_p.detach(), labelled.labels)
         return {"total": torch.stack(list(losses.values())).sum(), **losses}
 
     def after_step(self) -> None:
-        """The teacher follows the student."""
+        """Move the teacher towards the student."""
         self.teacher.update(self.student)
 
     def _mixtures(self, base: Views, rng: np.random.Generator) -> dict[str, Maps]:
-        own = self._taught(base)
+        own = self._teacher_labels(base)
         extra = {"classmix": self._jittered(class_mix(own, rng), rng)}
         if self.adaptive:
             if self.progress >= REPLAY_START:
-                older = self._taught(self._replayed(len(base.images), rng))
+                older = self._teacher_labels(self._from_buffer(len(base.images), rng))
                 pasted = paste_rare(own, older, self.tail, len(self.class_names), rng)
                 extra["replay"] = self._jittered(pasted, rng)
-            self._remember(base.index.tolist(), rng)
+            self._add_to_buffer(base.index.tolist(), rng)
         return extra
 
     @torch.no_grad()
-    def _taught(self, views: Views) -> Maps:
-        """The teacher's labels, and what people said in their place with confidence 1."""
-        labels, confidence = pixel_labels(self.teacher(self.prepared(views.images)).logits, views.valid)
-        said = (views.labels != IGNORE) & views.valid
-        return views.images, torch.where(said, views.labels, labels), confidence.masked_fill(said, 1.0)
+    def _teacher_labels(self, views: Views) -> Maps:
+        """Label images with the teacher; manual labels replace its labels, with confidence 1."""
+        return views.images, *hard_targets(self.teacher(self.prepared(views.images)).logits, views)
 
     def _jittered(self, maps: Maps, rng: np.random.Generator) -> Maps:
         images, labels, confidence = maps
-        seeds = torch.from_numpy(rng.integers(2**62, size=len(images)))
-        return self.jitter(images, labels != IGNORE, generator=seeds), labels, confidence
+        jittered = self.jitter(images, labels != IGNORE, generator=item_seeds(rng, len(images)))
+        return jittered, labels, confidence
 
-    def _replayed(self, count: int, rng: np.random.Generator) -> Views:
-        """Images taken out of the buffer; while it holds too few, any."""
+    def _from_buffer(self, count: int, rng: np.random.Generator) -> Views:
+        """Remove images from the buffer; while it holds too few, draw others at random."""
         stored = self.replay[self.replay >= 0].tolist()
         chosen = [stored.pop() for _ in range(min(count, len(stored)))]
-        self._store(stored)
+        self._fill_buffer(stored)
         missing = rng.integers(self.unlabelled_chips, size=count - len(chosen)).tolist()
         samples = [self.branch.source.partner(index) for index in chosen + missing]
         return make_views(collate(samples, rng, self.device), self.normaliser, self.branch.augment)
 
-    def _remember(self, index: Sequence[int], rng: np.random.Generator) -> None:
-        """Add images; where that is too many, some go, whichever the shuffle puts last."""
+    def _add_to_buffer(self, index: Sequence[int], rng: np.random.Generator) -> None:
+        """Add images; of too many, those that a shuffle puts last are dropped."""
         stored = self.replay[self.replay >= 0].tolist() + list(index)
-        self._store(rng.permutation(stored).tolist()[:REPLAY])
+        self._fill_buffer(rng.permutation(stored).tolist()[:REPLAY])
 
-    def _store(self, index: Sequence[int]) -> None:
+    def _fill_buffer(self, index: Sequence[int]) -> None:
         self.replay.fill_(-1)
         self.replay[: len(index)] = torch.tensor(index, dtype=torch.int64)
 
 
 def confident_loss(log_p: Tensor, target: Tensor, confidence: Tensor) -> Tensor:
-    """Cross-entropy times confidence, times each image's share of pixels with confidence of at least 0.97.
+    """Average the cross-entropy, weighted by confidence and by each image's share of confident pixels.
+
+    Pixels of confidence 0.97 or more are confident.
 
     Args:
         log_p: (N, C, H, W) log-probabilities of the student on mixed images.
@@ -149,7 +157,7 @@ def confident_loss(log_p: Tensor, target: Tensor, confidence: Tensor) -> Tensor:
         confidence: (N, H, W) of the labels, in [0, 1].
 
     Returns:
-        The mean over all pixels that are not ignored; 0 where there is none.
+        A scalar, the mean over all pixels that are not ignored; 0 where there is none.
     """
     valid = target != IGNORE
     sure = ((confidence >= CONFIDENT) & valid).flatten(1).sum(1) / valid.flatten(1).sum(1).clamp_min(1)
@@ -157,7 +165,15 @@ def confident_loss(log_p: Tensor, target: Tensor, confidence: Tensor) -> Tensor:
 
 
 def class_mix(maps: Maps, rng: np.random.Generator) -> Maps:
-    """Paste half of each image's classes over the next image (Olsson et al. 2021)."""
+    """Paste half of each image's classes over the next image (ClassMix, Olsson et al. 2021).
+
+    Args:
+        maps: of B images.
+        rng: chooses the classes.
+
+    Returns:
+        The mixed maps of B images.
+    """
     labels = maps[1]
     following = torch.arange(1, len(labels) + 1, device=labels.device) % len(labels)
     chosen = [rng.permutation(found)[: len(found) // 2] for found in _classes(labels)]
@@ -169,11 +185,14 @@ def paste_rare(base: Maps, donors: Maps, tail: Sequence[int], classes: int, rng:
     """Paste 3 frequent and 3 rare classes of each donor over the base images.
 
     Args:
-        base: what is pasted over.
-        donors: as many.
-        tail: the rare classes.
-        classes: C.
-        rng: the step's random numbers.
+        base: maps of B images, which are overwritten.
+        donors: maps of B images.
+        tail: indices of the rare classes.
+        classes: number of classes C.
+        rng: chooses the classes.
+
+    Returns:
+        The mixed maps of B images.
     """
     head = [c for c in range(classes) if c not in tail]
     chosen = [
@@ -187,8 +206,8 @@ def _classes(labels: Tensor) -> list[NDArray[np.int64]]:
 
 
 def _where(labels: Tensor, chosen: Sequence[NDArray[np.int64]]) -> Tensor:
-    wanted = [torch.from_numpy(np.asarray(c, np.int64)).to(labels.device) for c in chosen]
-    return torch.stack([torch.isin(image, c) for image, c in zip(labels, wanted, strict=True)])
+    classes = [torch.from_numpy(np.asarray(c, np.int64)).to(labels.device) for c in chosen]
+    return torch.stack([torch.isin(image, c) for image, c in zip(labels, classes, strict=True)])
 
 
 def _mix(base: Sequence[Tensor], partner: Sequence[Tensor], inside: Tensor) -> Maps:

@@ -1,4 +1,4 @@
-"""The supervised baseline: one network on the labelled chips."""
+"""The supervised baseline: one network that learns from the labelled chips alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tsfal_geo.training.registry import register
 
 @register("supervised")
 class Supervised(SegmentationModule):
-    """TSF's supervised branch alone: same views, copy-paste, loss and schedule; only the rest differs."""
+    """TSF without unlabelled images: the same views, copy-paste, loss and schedule."""
 
     uses_unlabelled = False
 
@@ -31,15 +31,15 @@ class Supervised(SegmentationModule):
         return self.network
 
     def learners(self) -> dict[str, Segmenter]:
-        """The network."""
+        """Return the network."""
         return {"network": self.network}
 
     def evaluated(self) -> dict[str, nn.Module]:
-        """The network."""
+        """Return the network."""
         return {"network": self.network}
 
     def losses(self, batch: dict[str, Any], rng: np.random.Generator) -> Losses:
-        """L_sup of one network."""
+        """Compute L_sup of the network (eq. 1)."""
         views = self.branch.paste(self.branch.views(batch["labelled"]), rng)
         output = self.network(self.prepared(views.images))
         log_p = log_probabilities(output.logits, views.size)

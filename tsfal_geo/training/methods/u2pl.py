@@ -1,9 +1,9 @@
-"""U2PL (Wang et al., CVPR 2022): reliable pixels teach their label, unreliable ones what they are not.
+"""U2PL (Wang et al., CVPR 2022): reliable pixels teach their label, unreliable ones the classes they are not.
 
-As in the row of Table 1 it stands on AEL's augmentation: adaptive CutMix and copy-paste. Two things differ
-from the authors' code. The teacher sees the unmixed images once, and its maps are mixed like the images;
-theirs sees the mixed images in a second pass, in train mode. And the vectors come from two 1×1 convolutions
-on F2 instead of three more convolutions beside the decoder, which would cost as much as the decoder itself.
+As in Table 1 of Ma, Karakus, Rosin 2025 it uses AEL's augmentation: adaptive CutMix and copy-paste. Two
+things differ from the authors' code. Our teacher sees the unmixed images once, and its maps are mixed like
+the images; theirs sees the mixed images in a second pass, in train mode. Our vectors come from two 1×1
+convolutions on F2; theirs come from three convolutions beside the decoder, which cost as much as the decoder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tsfal_geo.training.module_inputs import ModuleInputs
 from tsfal_geo.training.registry import register
 from tsfal_geo.training.views import Views, pseudo_labels
 
-# The authors' share of unreliable pixels at the start; it falls to 0 with the training.
+# The authors' share of unreliable pixels at the start; it falls linearly to 0 at the end of the training.
 UNRELIABLE = 0.2
 CONTRAST_WEIGHT = 1.0
 _CERTAIN = -1.0  # below any entropy
@@ -35,10 +35,12 @@ _CERTAIN = -1.0  # below any entropy
 
 @register("u2pl")
 class U2pl(AdaptiveTeacher):
-    """Student and teacher, each with a projector to the vectors that are contrasted.
+    """U2PL: student and teacher, each with a projector to the vectors of the contrastive loss.
 
     Attributes:
-        queues: vectors that are surely not of a class.
+        projector: of the student.
+        teacher_projector: the projector's moving average.
+        queues: for each class, vectors of cells that are surely not of it.
     """
 
     def __init__(self, inputs: ModuleInputs) -> None:
@@ -57,28 +59,28 @@ class U2pl(AdaptiveTeacher):
         self.queues = ClassQueues(len(self.class_names), FEATURES)
 
     def begin(self, total_steps: int) -> None:
-        """Start anew; the teacher's projector remembers as long as the teacher."""
+        """Start a training; the teacher's projector has the teacher's decay."""
         super().begin(total_steps)
         self.teacher_projector.decay = self.teacher.decay
 
     def extra_groups(self) -> list[dict[str, Any]]:
-        """The projector, at the heads' rate."""
+        """Return the projector's parameters at the heads' rate."""
         return [{"params": list(self.projector.parameters()), "factor": self.config.train.head_lr_mult}]
 
     @property
     def has_idle_parameters(self) -> bool:
-        """The projector waits for unlabelled images, and for classes with negatives."""
+        """Always True: the projector needs unlabelled images, and classes with negatives."""
         return True
 
     def after_step(self) -> None:
-        """The teacher follows the student, projector included."""
+        """Move teacher and projector towards the student's."""
         super().after_step()
         self.teacher_projector.update(self.projector)
 
     def step_losses(self, labelled: Views, unlabelled: Views, rng: np.random.Generator) -> Losses:
-        """L_sup + L_u + L_c."""
+        """Compute L_sup + L_u (reliable pixels) + L_c (contrast)."""
         count = len(labelled.images)
-        wanted, views = self.with_partners(unlabelled, rng)
+        drawn_classes, views = self.with_partners(unlabelled, rng)
         with torch.no_grad():
             output = self.teacher(self.prepared(torch.cat((labelled.images, views.images))), features=True)
             vectors = self.teacher_projector(output.f2).float()
@@ -86,18 +88,18 @@ class U2pl(AdaptiveTeacher):
         self.presence.mark(views.index, pseudo.cells)
         labels, _ = override_with_manual(pseudo.labels, pseudo.confidence, views)
         doubt = entropy(log_probabilities(output.logits[count:], views.size))
-        # A person's label is beyond doubt.
+        # A manual label is always reliable.
         doubt = doubt.masked_fill(views.labels != IGNORE, _CERTAIN)
         log_p = output.logits.float().log_softmax(dim=1)
         maps = [views.images, views.valid, labels, doubt, log_p[count:], vectors[count:]]
-        images, valid, labels, doubt, *small = self.mixed(maps, wanted, pseudo.cells, rng)
+        images, valid, labels, doubt, *small = self.mixed(maps, drawn_classes, pseudo.cells, rng)
         joint = self.joint(self.student, labelled, self.strong(images, valid, rng), features=True)
         bounds = entropy_bounds(doubt, valid, UNRELIABLE * (1 - self.progress))
-        kept = valid & (doubt < bounds[1])
+        reliable = valid & (doubt < bounds[1])
         student = self.projector(joint.output.f2).float()
         losses = {
             "labelled_student": self.supervised(joint, labelled),
-            "reliable": reliable_loss(joint.rest, labels, kept, valid),
+            "reliable": reliable_loss(joint.unlabelled, labels, reliable, valid),
         }
         with torch.autocast(self.device.type, enabled=False):
             cells = _cells(labelled, labels, doubt, valid, bounds, torch.cat((log_p[:count], small[0])))
@@ -108,43 +110,53 @@ class U2pl(AdaptiveTeacher):
 
 
 def entropy(log_p: Tensor) -> Tensor:
-    """-Σ p log p over the classes: (N, C, H, W) to (N, H, W), in nats."""
+    """Compute −Σ_c p_c log p_c.
+
+    Args:
+        log_p: (N, C, H, W) log-probabilities.
+
+    Returns:
+        (N, H, W) in nats.
+    """
     return -(log_p.exp() * log_p).sum(dim=1)
 
 
 def entropy_bounds(doubt: Tensor, valid: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """The entropies that a share of the valid pixels stays below, and that as large a share exceeds.
+    """Compute the quantiles α and 1 − α of the entropy over valid pixels.
 
     Args:
         doubt: (N, H, W) entropies.
         valid: (N, H, W) bool.
-        share: α_t, from 0 to 0.5.
+        share: α, from 0 to 0.5.
 
     Returns:
-        Two scalars, interpolated between neighbours; 0 where nothing is valid.
+        Two scalars, interpolated between neighbours; 0 where no pixel is valid.
     """
     ordered = doubt[valid].sort().values
     if not len(ordered):
         return doubt.new_zeros(()), doubt.new_zeros(())
     last = len(ordered) - 1
 
-    def at(place: float) -> Tensor:
-        return ordered[int(place)].lerp(ordered[min(int(place) + 1, last)], place % 1)
+    def at(rank: float) -> Tensor:
+        return ordered[int(rank)].lerp(ordered[min(int(rank) + 1, last)], rank % 1)
 
     return at(share * last), at((1 - share) * last).clamp_min(0)
 
 
-def reliable_loss(log_p: Tensor, labels: Tensor, kept: Tensor, valid: Tensor) -> Tensor:
-    """Mean cross-entropy of the kept pixels, times all valid pixels over those kept.
+def reliable_loss(log_p: Tensor, labels: Tensor, reliable: Tensor, valid: Tensor) -> Tensor:
+    """Compute the mean cross-entropy of reliable pixels, times the ratio of valid to reliable pixels.
 
     Args:
         log_p: (N, C, H, W) the student's log-probabilities.
         labels: (N, H, W) int64 the teacher's labels.
-        kept: (N, H, W) bool.
+        reliable: (N, H, W) bool.
         valid: (N, H, W) bool.
+
+    Returns:
+        A scalar.
     """
-    mean = cross_entropy(log_p, labels.masked_fill(~kept, IGNORE))
-    return mean * valid.sum() / kept.sum().clamp_min(1)
+    mean = cross_entropy(log_p, labels.masked_fill(~reliable, IGNORE))
+    return mean * valid.sum() / reliable.sum().clamp_min(1)
 
 
 def _cells(
@@ -155,7 +167,7 @@ def _cells(
     bounds: tuple[Tensor, Tensor],
     log_p: Tensor,
 ) -> Cells:
-    """Labelled and mixed images as cells: what is reliable, what is not."""
+    """Sample labelled and mixed images at the centres of cells and mark reliable and unreliable ones."""
     true, labels, doubt, valid = (_centres(x) for x in (labelled.labels, labels, doubt, valid))
     sure = true != IGNORE
     return Cells(
@@ -163,11 +175,11 @@ def _cells(
         log_p=log_p,
         reliable=torch.cat((sure, valid & (doubt <= bounds[0]))),
         unreliable=torch.cat((torch.zeros_like(sure), valid & (doubt >= bounds[1]))),
-        known=len(true),
+        labelled_images=len(true),
     )
 
 
 def _centres(maps: Tensor) -> Tensor:
-    """Maps (N, H, W) at the centres of the stride-4 cells, (N, h4, w4)."""
+    """Sample maps (N, H, W) at the centres of the stride-4 cells, (N, h4, w4)."""
     stride = Segmenter.LOGIT_STRIDE
     return maps[:, stride // 2 :: stride, stride // 2 :: stride]
