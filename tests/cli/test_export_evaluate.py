@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import evaluate, export
-from tsfal_geo.cli.options import Reporter
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, LabelError, RasterError, UserError, WorkspaceError
 from tsfal_geo.raster.discovery import discover
@@ -215,7 +215,7 @@ def test_files_that_are_not_used_are_told(folder, tmp_path):
 
 
 def test_a_stop_is_heard_at_the_next_step():
-    reporter = Reporter(as_json=False)
+    reporter = CommandReporter(as_json=False)
     progress = scene_progress(reporter, "map", "east", 0, 2)
     progress(0.5)
     reporter.stop.set()

@@ -156,7 +156,11 @@ def test_a_folder_that_is_no_workspace_is_told(tmp_path):
 
 def test_commands_start_without_torch():
     modules = ["cli.labels", "cli.queries", "cli.workspace"]
-    modules += [f"labels.{name}" for name in ("gpkg", "intake", "importing", "exporting", "report", "backup")]
+    modules += [
+        f"labels.{name}"
+        for name in ("gpkg_store", "history", "report", "exchange.importing", "exchange.export")
+    ]
+    modules += ["geopackage.connection"]
     code = (
         f"import sys, {', '.join(f'tsfal_geo.{name}' for name in modules)}; sys.exit('torch' in sys.modules)"
     )

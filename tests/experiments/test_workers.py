@@ -9,7 +9,7 @@ from pathlib import Path
 PARENT = """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from tsfal_geo.bench.running import prepare_worker, work
+from tsfal_geo.experiments.running import prepare_worker, work
 from tsfal_geo.errors import Cancelled
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from tsfal_geo.cli.options import Reporter, config_options, json_option
+from tsfal_geo.cli.options import config_options, json_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import load_config, parse_set
 
 _LABELLED = 0.15
@@ -61,7 +62,7 @@ def command(
     config = load_config(config_path, overrides)
     if config.data.labelled is None and config.data.labelled_list is None:
         config = load_config(None, {"data.labelled": _LABELLED}, config)
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     from tsfal_geo.experiments.ablation import MODES, run_ablation
 
     names = [part.strip() for part in modes.split(",")] if modes else list(MODES)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import Reporter, json_option, workspace_option
+from tsfal_geo.cli.options import json_option, workspace_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def design_command(
 
     opened = WorkspaceFolder.open(workspace)
     scenes = _maps(opened, maps)
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     reference = Reference(opened.root / "reference", opened.classes, scenes)
     if not (reference.design_path.exists() and authors):
         if overlapping(scenes):
@@ -133,7 +134,7 @@ def report_command(
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
     opened = WorkspaceFolder.open(workspace)
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     scenes = _maps(opened, maps)
     values: dict[str, Any] = {"maps": [scene.name for scene in scenes]}
     tables = []
@@ -157,7 +158,7 @@ def report_command(
 
 
 def _sample(
-    opened: WorkspaceFolder, maps: list[Scene], values: dict[str, Any], reporter: Reporter
+    opened: WorkspaceFolder, maps: list[Scene], values: dict[str, Any], reporter: CommandReporter
 ) -> list[Any]:
     from tsfal_geo.assess.reference import Reference
     from tsfal_geo.assess.report import assess_sample, sample_tables
@@ -190,7 +191,7 @@ def _rasters(
     raster: Path,
     tolerance: int,
     values: dict[str, Any],
-    reporter: Reporter,
+    reporter: CommandReporter,
 ) -> Any:
     from tsfal_geo.assess.report import assess_rasters
     from tsfal_geo.project.evaluate import labelled_scenes

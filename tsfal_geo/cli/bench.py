@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import Reporter, config_options, json_option
+from tsfal_geo.cli.options import config_options, json_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import Config, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
@@ -59,7 +60,7 @@ def command(
     table1: semi-supervised systems on Cityscapes; table2: active learning on Cityscapes; table3: the same on
     ISPRS Vaihingen; table4: what each module adds, on Vaihingen. With --data any dataset can stand in.
     """
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     from tsfal_geo.experiments.folder import Source, check, claimed, table_lock
     from tsfal_geo.experiments.jobs import Job, Plan, begun_jobs, jobs_of
     from tsfal_geo.experiments.results import write
@@ -114,7 +115,7 @@ def _some(option: str, chosen: str | None, known: list[str], table: Table) -> li
     return names
 
 
-def _prepared(table: Table, source: Path | None, out: Path, quick: bool, reporter: Reporter) -> Data:
+def _prepared(table: Table, source: Path | None, out: Path, quick: bool, reporter: CommandReporter) -> Data:
     """The folders to train on and to report on; made once, under ``out/data``, of what the owners ship."""
     from tsfal_geo.datasets.adapter import CONFIG, open_prepared
     from tsfal_geo.datasets.registry import DATASETS

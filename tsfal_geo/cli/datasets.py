@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import Reporter, json_option
+from tsfal_geo.cli.options import json_option
+from tsfal_geo.cli.reporter import CommandReporter
 
 if TYPE_CHECKING:
     from tsfal_geo.datasets.adapter import Adapter, Option, Prepared
@@ -54,7 +55,7 @@ def _prepare_command(adapter: Adapter) -> click.Command:
     )
     @json_option
     def run(source: Path, out: Path, as_json: bool, **options: Any) -> None:
-        reporter = Reporter(as_json)
+        reporter = CommandReporter(as_json)
         try:
             prepared = adapter.prepare(source, out, reporter.progress, **options)
         finally:
@@ -81,7 +82,7 @@ def _click_option(option: Option) -> click.Option:
     )
 
 
-def _told(prepared: Prepared, reporter: Reporter) -> dict[str, Any]:
+def _told(prepared: Prepared, reporter: CommandReporter) -> dict[str, Any]:
     """What is there now, for people and as a result."""
     from tsfal_geo.config import load_config
     from tsfal_geo.raster.chips import scene_chips

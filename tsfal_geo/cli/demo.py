@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tsfal_geo.cli.options import Reporter
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import UserError
 
@@ -37,7 +37,7 @@ def command(out: Path) -> None:
     from tsfal_geo.project.open_workspace import create_workspace, open_workspace
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    reporter = Reporter(False)
+    reporter = CommandReporter(False)
     root, validation = out / "workspace", tiles / "val"
     try:
         if WorkspaceFolder.exists(root):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from tsfal_geo.cli.options import Reporter, json_option, workspace_option
+from tsfal_geo.cli.options import json_option, workspace_option
 from tsfal_geo.cli.remote import remote_option
+from tsfal_geo.cli.reporter import CommandReporter
 
 
 @click.command("evaluate")
@@ -25,7 +26,7 @@ def command(workspace: Path, raster: Path, as_json: bool) -> None:
     """Predict wall-to-wall, each pixel once; per-class IoU, mIoU, overall accuracy, confusion matrix."""
     from tsfal_geo.project.open_workspace import open_workspace
 
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     try:
         scores = open_workspace(workspace).evaluate(raster, reporter)
     finally:

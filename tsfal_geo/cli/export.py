@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from tsfal_geo.cli.options import Reporter, json_option, workspace_option
+from tsfal_geo.cli.options import json_option, workspace_option
 from tsfal_geo.cli.remote import RasterFolder, remote_option
+from tsfal_geo.cli.reporter import CommandReporter
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -144,7 +145,7 @@ def command(
     )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     try:
         maps = open_workspace(workspace).export(raster, out=out, options=options, reporter=reporter)
     finally:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import Reporter, config_options, json_option
+from tsfal_geo.cli.options import config_options, json_option
 from tsfal_geo.cli.remote import remote_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.errors import RasterError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def command(
     from tsfal_geo.config import load_config, parse_set
     from tsfal_geo.raster.folder_report import inspect_folder
 
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     config = load_config(config_path, {"data.bands": _numbers(bands), **parse_set(settings)})
     ignored = config.ignore_colours, config.ignore_ids
     classes = ClassMap.from_specs(config.classes, *ignored) if config.classes else None

@@ -7,7 +7,8 @@ from typing import get_args
 
 import click
 
-from tsfal_geo.cli.options import Reporter, config_options, json_option, workspace_option
+from tsfal_geo.cli.options import config_options, json_option, workspace_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import QueryStrategy, load_config, parse_set
 
 
@@ -30,7 +31,7 @@ def command(
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
     config = load_config(config_path, parse_set(settings), WorkspaceFolder.open(workspace).config)
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     try:
         opened = open_workspace(workspace, config=config)
         opened.request_queries(budget, strategy, reporter)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from tsfal_geo.cli.options import Reporter, config_options, json_option, raster_option
+from tsfal_geo.cli.options import config_options, json_option, raster_option
 from tsfal_geo.cli.remote import remote_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import Method, QueryStrategy, load_config, parse_set
 from tsfal_geo.errors import ConfigError, UserError
 
@@ -80,7 +81,7 @@ def command(
     existing = WorkspaceFolder.open(workspace) if WorkspaceFolder.exists(workspace) else None
     base = None if existing is None or fresh or config_path else existing.config
     config = load_config(config_path, overrides, base)
-    reporter = Reporter(as_json)
+    reporter = CommandReporter(as_json)
     try:
         if existing is None or fresh:
             opened = create_workspace(

@@ -18,8 +18,8 @@ from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.config import Config, TrainConfig, load_config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.reporting import Reporter
-from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.loop import query, train
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.copy import copy_workspace
 from tsfal_geo.workspace.folder import WorkspaceFolder
 

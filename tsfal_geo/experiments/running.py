@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from tsfal_geo.errors import Cancelled
@@ -16,9 +15,9 @@ from tsfal_geo.experiments.cost import measured
 from tsfal_geo.experiments.folder import held
 from tsfal_geo.experiments.jobs import Job
 from tsfal_geo.experiments.schedule import Task, run_together
-from tsfal_geo.reporting import Reporter
-from tsfal_geo.rounds.request import Request
+from tsfal_geo.reporting import Reporter, SilentReporter
 from tsfal_geo.rounds.loop import stop_on_signals, train
+from tsfal_geo.rounds.request import Request
 
 _stop = threading.Event()
 """Set in a worker when all are to stop."""
@@ -71,21 +70,6 @@ def _begin(first: Request, reporter: Reporter) -> None:
         begin(first, reporter)
 
 
-class _Quiet:
-    """A reporter for processes whose output nobody reads."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self.stop = stop
-
-    def event(self, event: dict[str, Any]) -> None: ...
-    def progress(self, fraction: float, stage: str) -> None: ...
-    def say(self, text: str) -> None: ...
-    def warning(self, text: str) -> None: ...
-    def artefact(self, kind: str, path: Path) -> None: ...
-    def result(self, values: dict[str, Any]) -> None: ...
-    def log_to(self, runs: Path) -> None: ...
-
-
 def work(task: Task) -> None:
     """Run a task in a worker.
 
@@ -96,9 +80,9 @@ def work(task: Task) -> None:
     if _stop.is_set():
         raise Cancelled
     if isinstance(task, Job):
-        execute(task, _Quiet(_stop))
+        execute(task, SilentReporter(_stop))
     else:
-        _begin(task, _Quiet(_stop))
+        _begin(task, SilentReporter(_stop))
 
 
 def _devices() -> list[str]:
