@@ -34,7 +34,7 @@ def load(path):
 
 
 desktop = load(TESTS / "desktop" / "run.py")
-protocol = load(PLUGIN / "tsfal_qgis" / "protocol.py")
+protocol = load(PLUGIN / "tsfal_qgis" / "engine" / "protocol.py")
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ PLUGIN_AT_WORK = """
 import sys
 from qgis.PyQt.QtCore import QCoreApplication
 sys.path.insert(0, sys.argv[1])
-from tsfal_qgis.engine import EngineJob
+from tsfal_qgis.engine.engine import EngineJob
 application = QCoreApplication([])
 job = EngineJob(command=[sys.argv[2]])
 job.progressed.connect(lambda share, stage: print("at work", flush=True))

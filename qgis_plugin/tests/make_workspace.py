@@ -17,9 +17,10 @@ from tsfal_geo.config import Config
 from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
+from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.workspace.state import State
 from tsfal_geo.workspace.folder import WorkspaceFolder
+from tsfal_geo.workspace.state import State
 
 CLASSES = ClassMap(
     (
@@ -112,7 +113,7 @@ def pixels(folder):
     labels = PolygonLabels(snapshot.labels, workspace.scenes, workspace.classes)
     scenes = {}
     for place, scene in enumerate(workspace.scenes):
-        values = labels.read(place, 0, 0, *scene.grid.shape)
+        values = labels.read(Window(place, 0, 0, *scene.grid.shape))
         rows, columns = np.nonzero(values != 255)
         ids = workspace.classes.ids[values[rows, columns]]
         scenes[scene.name] = [[int(c), int(r), int(i)] for c, r, i in zip(columns, rows, ids, strict=True)]

@@ -9,15 +9,15 @@ from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTranslator
 from qgis.PyQt.QtGui import QIcon
 
-from . import dock as steps
-from . import dressing
+from .answering.answering import Desk
+from .answering.session import Session
 from .compat import QAction, tr
-from .desk import Desk
-from .dock import TsfalDock
-from .runs import Runs
-from .session import Session
-from .shapes import scene_crs
-from .workspace import Workspace, WorkspaceProblem
+from .layers import styling as dressing
+from .panel import dock as steps
+from .panel.dock import TsfalDock
+from .panel.runs import Runs
+from .store.shapes import scene_crs
+from .store.workspace import Workspace, WorkspaceProblem
 
 _AUTHOR = "tsfal/author"
 _HERE = Path(__file__).parent
@@ -45,7 +45,7 @@ class TsfalPlugin(QObject):
 
     def initGui(self) -> None:
         """Add dock, keys, options and algorithms."""
-        from .options import TsfalOptionsFactory
+        from .panel.options import TsfalOptionsFactory
 
         self.initProcessing()
         self.options = TsfalOptionsFactory()

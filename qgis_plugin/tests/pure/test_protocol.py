@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tsfal_qgis.protocol import (
+from tsfal_qgis.engine.protocol import (
     BUG,
     DAMAGED,
     DIED,

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tsfal_qgis.workspace import Scene, Workspace, WorkspaceProblem
+from tsfal_qgis.store.workspace import Scene, Workspace, WorkspaceProblem
 
 INDEX = {
     "schema": 1,

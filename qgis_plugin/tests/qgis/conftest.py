@@ -11,8 +11,8 @@ import pytest
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject
 from qgis.gui import QgsMapCanvas
 
-from tsfal_qgis.session import Session
-from tsfal_qgis.workspace import Workspace
+from tsfal_qgis.answering.session import Session
+from tsfal_qgis.store.workspace import Workspace
 
 TESTS = Path(__file__).parents[1]
 ENGINE_PYTHON = os.environ.get("TSFAL_ENGINE_PYTHON", str(TESTS.parents[1] / ".venv" / "bin" / "python"))
@@ -112,7 +112,7 @@ class Person:
     """A QGIS process that does what it is told."""
 
     def __init__(self, folder, author):
-        words = [sys.executable, str(Path(__file__).with_name("person.py")), str(folder), author]
+        words = [sys.executable, str(Path(__file__).with_name("annotator.py")), str(folder), author]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
         self._hear()

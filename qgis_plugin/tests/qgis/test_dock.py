@@ -6,10 +6,10 @@ import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 
-from tsfal_qgis import dock as steps
-from tsfal_qgis.dock import TsfalDock
-from tsfal_qgis.queue import Query
-from tsfal_qgis.workspace import ClassInfo, Workspace
+from tsfal_qgis.answering.query_queue import Query
+from tsfal_qgis.panel import dock as steps
+from tsfal_qgis.panel.dock import TsfalDock
+from tsfal_qgis.store.workspace import ClassInfo, Workspace
 
 NASTY = "<b>bold</b> <img src=x> &amp;"
 CLASSES = (ClassInfo(3, "water", (0, 0, 255)), ClassInfo(0, NASTY, (255, 0, 0)))

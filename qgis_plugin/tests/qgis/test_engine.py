@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from qgis.core import QgsProcessingFeedback, QgsSettings
 
-from tsfal_qgis import engine
-from tsfal_qgis.engine import (
+from tsfal_qgis.engine import engine
+from tsfal_qgis.engine.engine import (
     EngineConfig,
     EngineError,
     EngineJob,

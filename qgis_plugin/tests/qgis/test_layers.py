@@ -4,9 +4,9 @@ import pytest
 from conftest import go_to_round
 from qgis.core import QgsPointXY, QgsProject, QgsRectangle, QgsRuleBasedRenderer
 
-from tsfal_qgis import dressing
-from tsfal_qgis.layers import TITLES
-from tsfal_qgis.workspace import KINDS, Workspace
+from tsfal_qgis.layers import styling as dressing
+from tsfal_qgis.layers.layers import TITLES
+from tsfal_qgis.store.workspace import KINDS, Workspace
 
 NAMES = ["Labels", "Queries", *TITLES.values(), "Chips"]
 

@@ -6,8 +6,8 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLabel
 
-from tsfal_qgis.engine import INSTALL, SETTING, EngineConfig
-from tsfal_qgis.options import TsfalOptionsFactory
+from tsfal_qgis.engine.engine import INSTALL, SETTING, EngineConfig
+from tsfal_qgis.panel.options import TsfalOptionsFactory
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from qgis.core import (
     QgsProviderRegistry,
 )
 
-from tsfal_qgis.session import Session
-from tsfal_qgis.workspace import Workspace
+from tsfal_qgis.answering.session import Session
+from tsfal_qgis.store.workspace import Workspace
 
 SERVER = "postgresql:///tsfal_test?host=/var/run/postgresql&port=54330"  # scripts/postgis.sh starts it
 

@@ -10,7 +10,7 @@ from qgis.core import (
     QgsSettings,
 )
 
-from tsfal_qgis.engine import SETTING
+from tsfal_qgis.engine.engine import SETTING
 from tsfal_qgis.provider import TsfalProvider
 
 ANSWERS = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tsfal_qgis.dock import TsfalDock
-from tsfal_qgis.engine import EngineConfig
-from tsfal_qgis.runs import Runs
+from tsfal_qgis.engine.engine import EngineConfig
+from tsfal_qgis.panel.dock import TsfalDock
+from tsfal_qgis.panel.runs import Runs
 
 FAKE = f"/usr/bin/python3 {Path(__file__).parents[1] / 'fake_engine.py'}"
 

@@ -7,9 +7,9 @@ from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLineEdit, QMainWindow, QPushButton, QVBoxLayout, QWidget
 
-from tsfal_qgis.keys import Key, Keys, WhileHeld
-from tsfal_qgis.maptools import LARGEST_BRUSH, PickQuery, PixelBrush, disc, line
-from tsfal_qgis.workspace import Scene
+from tsfal_qgis.answering.keys import Key, Keys, WhileHeld
+from tsfal_qgis.answering.maptools import LARGEST_BRUSH, PickQuery, PixelBrush, disc, line
+from tsfal_qgis.store.workspace import Scene
 
 SCENE = Scene("town", None, 40, 60, (1, 0, 500_000, 0, -1, 5_400_040), "EPSG:25832")
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

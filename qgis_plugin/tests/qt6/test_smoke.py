@@ -33,7 +33,7 @@ def wait(condition):
 
 @pytest.mark.parametrize(("how", "code"), [("train", 0), ("mistake", 2), ("crash", -1), ("wait", 4)])
 def test_the_engine_runs_as_a_process(how, code):
-    from tsfal_qgis.engine import EngineJob
+    from tsfal_qgis.engine.engine import EngineJob
 
     job = EngineJob(command=FAKE)
     shares, ends = [], []
@@ -49,8 +49,8 @@ def test_the_engine_runs_as_a_process(how, code):
 
 
 def test_the_options_page_opens_tests_and_keeps():
-    from tsfal_qgis.engine import EngineConfig
-    from tsfal_qgis.options import TsfalOptionsPage
+    from tsfal_qgis.engine.engine import EngineConfig
+    from tsfal_qgis.panel.options import TsfalOptionsPage
 
     page = TsfalOptionsPage()
     page.command.setCurrentText(" ".join(FAKE))
@@ -61,7 +61,7 @@ def test_the_options_page_opens_tests_and_keeps():
 
 
 def test_the_dock_is_built_and_its_buttons_can_be_pressed():
-    from tsfal_qgis.dock import TsfalDock
+    from tsfal_qgis.panel.dock import TsfalDock
 
     window = QMainWindow()
     dock = TsfalDock("anna", window)

@@ -18,7 +18,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..compat import tr
-from ..engine import EngineError, run_engine
+from ..engine.engine import EngineError, run_engine
 
 ICON = str(Path(__file__).parents[1] / "icon.svg")
 WORKSPACE, RASTER = "WORKSPACE", "RASTER"

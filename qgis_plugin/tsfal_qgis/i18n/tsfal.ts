@@ -4,17 +4,17 @@
   <context>
     <name>Tsfal</name>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>A run is going on; wait for it, or stop it.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Accept / done</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../widgets.py" />
+      <location filename="../panel/widgets.py" />
       <source>Add class</source>
       <translation type="unfinished" />
     </message>
@@ -24,12 +24,12 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Answer</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Answer queries</source>
       <translation type="unfinished" />
     </message>
@@ -39,22 +39,22 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>Browse …</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Brush</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Brush of {size} pixels: number keys choose the class; B leaves.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Budget</source>
       <translation type="unfinished" />
     </message>
@@ -64,7 +64,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../session.py" />
+      <location filename="../answering/session.py" />
       <source>Choose a query first: N goes to the next one.</source>
       <translation type="unfinished" />
     </message>
@@ -74,22 +74,22 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Choose the folder of orthophotos and a new folder for the workspace.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../keys.py" />
+      <location filename="../answering/keys.py" />
       <source>Class {number}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Classes are those of the label rasters, if there are any.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Click a query.</source>
       <translation type="unfinished" />
     </message>
@@ -99,7 +99,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Compare</source>
       <translation type="unfinished" />
     </message>
@@ -109,17 +109,17 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Create workspace</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Do again</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Empty: the folder maps/ of the workspace.</source>
       <translation type="unfinished" />
     </message>
@@ -134,7 +134,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Export</source>
       <translation type="unfinished" />
     </message>
@@ -144,7 +144,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Export the map</source>
       <translation type="unfinished" />
     </message>
@@ -159,7 +159,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Folder</source>
       <translation type="unfinished" />
     </message>
@@ -189,7 +189,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Hide overlays while held</source>
       <translation type="unfinished" />
     </message>
@@ -209,12 +209,12 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>Install it with: {install} – or choose it under Settings ▸ Options ▸ TSFAL.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Label store</source>
       <translation type="unfinished" />
     </message>
@@ -235,7 +235,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Larger brush</source>
       <translation type="unfinished" />
     </message>
@@ -245,7 +245,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Layers</source>
       <translation type="unfinished" />
     </message>
@@ -275,62 +275,62 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>N goes to the first query.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Next</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Next: answer the open queries (N), or train with what is there.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Next: export the map.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Next: go on with training.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Next: open or create a workspace.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Next: train the next round.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../session.py" />
+      <location filename="../answering/session.py" />
       <source>No query is left open. Train the next round.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>No workspace is open.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../labels.py" />
+      <location filename="../store/labels.py" />
       <source>Not saved: what QGIS itself drew in {layer} ({why}). Has each polygon a class?</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../session.py" />
+      <location filename="../answering/session.py" />
       <source>Nothing was decided in this round yet.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Number keys give the whole region a class and go on.</source>
       <translation type="unfinished" />
     </message>
@@ -340,17 +340,17 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Open workspace</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Options</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Orthophotos</source>
       <translation type="unfinished" />
     </message>
@@ -365,17 +365,17 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Pick a query</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Polygon</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Polygon: number keys choose the class; right click ends it; D leaves.</source>
       <translation type="unfinished" />
     </message>
@@ -390,7 +390,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Previous</source>
       <translation type="unfinished" />
     </message>
@@ -401,7 +401,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Queries: {open} open · {done} done · {skipped} skipped · {unsure} unsure</source>
       <translation type="unfinished" />
     </message>
@@ -411,19 +411,19 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Query {rank} ({status}) · {scene} {chip} · {pixels} pixels
 {reason}
 Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../widgets.py" />
+      <location filename="../panel/widgets.py" />
       <source>Remove class</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Reopen the last</source>
       <translation type="unfinished" />
     </message>
@@ -459,22 +459,22 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Show all scenes</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Show the round before</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Skip</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Smaller brush</source>
       <translation type="unfinished" />
     </message>
@@ -495,57 +495,57 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Stop</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>Stopped; everything finished is kept.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>Stopped; everything finished is kept. Train again to go on.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Take back</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>Test</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../session.py" />
+      <location filename="../answering/session.py" />
       <source>That was the first query.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>The classes or options cannot be read: {error}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>The engine is at work already; wait for it, or stop it.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>The program tsfal-geo</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>The program tsfal-geo, or the folder of its Python environment</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>The run failed; see the log.</source>
       <translation type="unfinished" />
     </message>
@@ -555,43 +555,43 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../session.py" />
+      <location filename="../answering/session.py" />
       <source>There is no query of yours at that place.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../session.py" />
+      <location filename="../answering/session.py" />
       <source>There is no suggestion for this query; press the number of its class.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>There is one beside the data; choose it there if you trust it: {path}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Tick the groups in the Layers panel. Hold H to see the orthophoto alone.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>To install it: {command}</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../algs/train.py" />
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>Train</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Train the next round</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>Training and mapping run in tsfal-geo, a program beside QGIS:</source>
       <translation type="unfinished" />
     </message>
@@ -601,7 +601,7 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../desk.py" />
+      <location filename="../answering/answering.py" />
       <source>Unsure</source>
       <translation type="unfinished" />
     </message>
@@ -612,18 +612,18 @@ Suggested: {suggested}</source>
     </message>
     <message>
       <location filename="../algs/base.py" />
-      <location filename="../dock.py" />
-      <location filename="../start_page.py" />
+      <location filename="../panel/dock.py" />
+      <location filename="../panel/start_page.py" />
       <source>Workspace</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Write the classes down here</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>Write the confidence too</source>
       <translation type="unfinished" />
     </message>
@@ -633,147 +633,147 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>Your name</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>budget: {spent} spent, {left} left</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../widgets.py" />
+      <location filename="../panel/widgets.py" />
       <source>class {number}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../widgets.py" />
+      <location filename="../panel/widgets.py" />
       <source>colour</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>done</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>failed</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>found by itself</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>further options of tsfal-geo train</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../widgets.py" />
+      <location filename="../panel/widgets.py" />
       <source>id</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>labelled</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>mIoU</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>mIoU: no validation scenes</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../widgets.py" />
+      <location filename="../panel/widgets.py" />
       <source>name</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>no round is complete yet</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>nothing</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>or create it from a folder of orthophotos (dsm/ and labels/ beside them):</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>postgresql://… for a team; else empty</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>queries</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../pages.py" />
+      <location filename="../panel/pages.py" />
       <source>round</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../start_page.py" />
+      <location filename="../panel/start_page.py" />
       <source>share labelled in the end, such as 0.2</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>starting …</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>stopped; everything finished is kept</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>stopping …</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../runs.py" />
+      <location filename="../panel/runs.py" />
       <source>tsfal-geo ended with code {code}.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>tsfal-geo was not found.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../options.py" />
+      <location filename="../panel/options.py" />
       <source>tsfal-geo {version} answers: {command}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>{command} did not answer as tsfal-geo does ({reason}).</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>{command} did not answer within 20 seconds.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>{command} does not start ({reason}).</source>
       <translation type="unfinished" />
     </message>
@@ -783,12 +783,12 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine.py" />
+      <location filename="../engine/engine.py" />
       <source>{program} does not start: {reason}. Choose the engine under Settings ▸ Options ▸ TSFAL.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../dock.py" />
+      <location filename="../panel/dock.py" />
       <source>{scenes} scenes, {classes} classes.</source>
       <translation type="unfinished" />
     </message>

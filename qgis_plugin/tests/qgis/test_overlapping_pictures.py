@@ -17,8 +17,8 @@ from qgis.core import (
     QgsRenderContext,
 )
 
-from tsfal_qgis.maptools import inside, polygon_of
-from tsfal_qgis.workspace import Workspace
+from tsfal_qgis.answering.maptools import inside, polygon_of
+from tsfal_qgis.store.workspace import Workspace
 
 NONE = QgsCoordinateReferenceSystem()
 

@@ -10,10 +10,10 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from .compat import tr
-from .engine import INSTALL, EngineConfig, split_command
+from ..compat import tr
+from ..engine.engine import INSTALL, EngineConfig, split_command
 
-_ICON = str(Path(__file__).parent / "icon.svg")
+_ICON = str(Path(__file__).parents[1] / "icon.svg")
 
 
 class TsfalOptionsFactory(QgsOptionsWidgetFactory):

@@ -7,9 +7,9 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QObject
 
-from .compat import tr
+from ..compat import tr
+from ..engine.engine import EngineError, EngineJob
 from .dock import TsfalDock
-from .engine import EngineError, EngineJob
 
 STOPPED = 4
 

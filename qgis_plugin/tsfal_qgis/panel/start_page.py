@@ -8,7 +8,7 @@ import shlex
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QLineEdit
 
-from .compat import tr
+from ..compat import tr
 from .pages import Page, button, folder_field, form
 from .widgets import ClassTable, plain
 

@@ -15,9 +15,9 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QDateTime, QObject, pyqtSignal
 
-from .compat import create_feature, tr
+from ..answering.query_queue import DONE, OPEN, Query
+from ..compat import create_feature, tr
 from .history import Change, History, Row, SaveProblem, commit, rows
-from .queue import DONE, OPEN, Query
 from .shapes import Refused, footprint, mended, same_crs, scene_crs
 from .workspace import ClassInfo, Scene
 

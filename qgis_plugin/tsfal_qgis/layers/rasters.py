@@ -7,8 +7,8 @@ from pathlib import Path
 
 from qgis.core import QgsDataProvider, QgsProject, QgsRasterLayer
 
-from . import dressing
-from .workspace import KINDS, ClassInfo
+from ..store.workspace import KINDS, ClassInfo
+from . import styling as dressing
 
 
 class Rasters:

@@ -17,7 +17,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .compat import tr
+from ..answering.query_queue import DONE, OPEN, SKIPPED, UNSURE
+from ..compat import tr
+from ..store.workspace import Workspace
 from .pages import (
     AnswerPage,
     ComparePage,
@@ -28,10 +30,8 @@ from .pages import (
     known_miou,
     percent,
 )
-from .queue import DONE, OPEN, SKIPPED, UNSURE
 from .start_page import StartPage
 from .widgets import plain
-from .workspace import Workspace
 
 _WIDTH = 375  # pixels: three step buttons beside each other
 START, LAYERS, ANSWER, TRAIN, COMPARE, EXPORT = range(6)

@@ -23,8 +23,8 @@ from qgis.PyQt.QtCore import (
     pyqtSignal,
 )
 
-from . import places
-from .compat import tr
+from ..compat import tr
+from . import find_engine as places
 from .protocol import DIED, NOT_STARTED, STOPPED, Conversation, Listener
 
 SETTING = "tsfal/engine"

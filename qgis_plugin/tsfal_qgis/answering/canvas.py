@@ -18,9 +18,9 @@ from qgis.core import (
 from qgis.gui import QgsMapTool
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from .compat import AVOID_LAYERS, SNAP_TO_ALL, SNAP_TO_CORNERS
+from ..compat import AVOID_LAYERS, SNAP_TO_ALL, SNAP_TO_CORNERS
+from ..store.workspace import Scene
 from .maptools import PickQuery, PixelBrush, PolygonTool
-from .workspace import Scene
 
 _SNAP_PIXELS = 10
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .workspace import Scene
+from ..store.workspace import Scene
 
 
 class Pile:

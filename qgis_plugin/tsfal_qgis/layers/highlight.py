@@ -16,9 +16,9 @@ from qgis.gui import QgsMapCanvas, QgsRubberBand
 from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QColor
 
-from .compat import POLYGON
-from .shapes import footprint, scene_crs
-from .workspace import Scene
+from ..compat import POLYGON
+from ..store.shapes import footprint, scene_crs
+from ..store.workspace import Scene
 
 _LEAST_PIXELS = 30
 _AROUND = 3.5

@@ -1,6 +1,6 @@
 import pytest
 
-from tsfal_qgis.queue import Query, QueryQueue, mine
+from tsfal_qgis.answering.query_queue import Query, QueryQueue, mine
 
 
 def query(rank, qid=None):

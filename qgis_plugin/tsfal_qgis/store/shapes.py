@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY, QgsWkbTypes
 
-from .compat import POLYGON
+from ..compat import POLYGON
 from .workspace import Scene
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsVectorLayer
 
-from . import dressing
-from .shapes import same_crs, scene_crs
-from .workspace import Scene, Workspace
+from ..store.shapes import same_crs, scene_crs
+from ..store.workspace import Scene, Workspace
+from . import styling as dressing
 
 
 def status_layer() -> QgsVectorLayer:

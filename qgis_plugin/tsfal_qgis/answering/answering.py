@@ -9,12 +9,12 @@ from qgis.core import QgsFeature, QgsGeometry
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtGui import QColor
 
-from . import dock as steps
+from ..compat import QAction, tr
+from ..panel import dock as steps
+from ..panel.dock import TsfalDock
 from .canvas import Canvas
-from .compat import QAction, tr
-from .dock import TsfalDock
 from .keys import Key, Keys, WhileHeld, class_keys
-from .queue import DONE
+from .query_queue import DONE
 from .session import Session
 
 _BUTTONS = "next previous accept skip unsure polygon brush pick reopen undo redo smaller larger"

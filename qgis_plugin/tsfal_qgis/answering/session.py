@@ -9,14 +9,14 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from .compat import tr
-from .labels import Frame, read_statuses
-from .layers import LayerSet
-from .others import Others
-from .queue import DONE, OPEN, SKIPPED, UNSURE, Query, QueryQueue, mine
-from .shapes import Refused, same_crs
-from .stores import open_store
-from .workspace import Scene, Workspace, WorkspaceProblem
+from ..compat import tr
+from ..layers.layers import LayerSet
+from ..store.labels import Frame, read_statuses
+from ..store.other_annotators import Others
+from ..store.shapes import Refused, same_crs
+from ..store.sources import open_store
+from ..store.workspace import Scene, Workspace, WorkspaceProblem
+from .query_queue import DONE, OPEN, SKIPPED, UNSURE, Query, QueryQueue, mine
 
 _LOOK_MS = 5000
 

@@ -8,7 +8,7 @@ from qgis.core import QgsVectorLayer
 from qgis.PyQt import sip
 
 from .labels import read_statuses
-from .stores import Source, geopackage, open_layers
+from .sources import Source, geopackage, open_layers
 from .workspace import Workspace, WorkspaceProblem
 
 

@@ -20,10 +20,10 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .compat import tr
-from .queue import Query
+from ..answering.query_queue import Query
+from ..compat import tr
+from ..store.workspace import ClassInfo, Workspace
 from .widgets import ClassButtons, Curve, plain
-from .workspace import ClassInfo, Workspace
 
 
 def button(text: str, name: str, tip: str = "") -> QPushButton:

@@ -24,14 +24,14 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
-from . import dressing
-from .pile import Pile
-from .queue import Query
+from ..answering.query_queue import Query
+from ..store.sources import query_sources, settle_crs
+from ..store.workspace import KINDS, Scene, Workspace
+from . import styling as dressing
+from .highlight import Spotlight, to_canvas
+from .memory_layers import chips_layer, status_layer
+from .overlapping_pictures import Pile
 from .rasters import Rasters
-from .scratch import chips_layer, status_layer
-from .spotlight import Spotlight, to_canvas
-from .stores import query_sources, settle_crs
-from .workspace import KINDS, Scene, Workspace
 
 MARK = "tsfal/workspace"
 _KIND = "tsfal/kind"

@@ -25,8 +25,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from .queue import DONE, OPEN, SKIPPED, UNSURE
-from .workspace import ClassInfo
+from ..answering.query_queue import DONE, OPEN, SKIPPED, UNSURE
+from ..store.workspace import ClassInfo
 
 STATUS_FIELD = "tsfal_status"
 OPACITY = {"prediction": 0.5, "refined": 0.8, "confidence": 0.7, "error_mask": 0.5}

@@ -1,4 +1,4 @@
-"""A person in a QGIS process of their own, told what to do on stdin: `person.py WORKSPACE AUTHOR`."""
+"""A person in a QGIS process of their own, told what to do on stdin: `annotator.py WORKSPACE AUTHOR`."""
 
 import json
 import sys
@@ -9,9 +9,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from qgis.core import QgsApplication
 from qgis.gui import QgsMapCanvas
 
-from tsfal_qgis.maptools import disc, polygon_of
-from tsfal_qgis.session import Session
-from tsfal_qgis.workspace import Workspace
+from tsfal_qgis.answering.maptools import disc, polygon_of
+from tsfal_qgis.answering.session import Session
+from tsfal_qgis.store.workspace import Workspace
 
 application = QgsApplication([], True)
 application.initQgis()

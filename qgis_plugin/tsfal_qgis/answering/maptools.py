@@ -24,9 +24,9 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QTransform
 
-from .compat import CAPTURE_POLYGON, POLYGON
-from .shapes import scene_crs
-from .workspace import Scene
+from ..compat import CAPTURE_POLYGON, POLYGON
+from ..store.shapes import scene_crs
+from ..store.workspace import Scene
 
 LARGEST_BRUSH = 99
 

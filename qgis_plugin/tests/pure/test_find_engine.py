@@ -1,6 +1,6 @@
 import pytest
 
-from tsfal_qgis.places import beside, executable_in, installed
+from tsfal_qgis.engine.find_engine import beside, executable_in, installed
 
 
 def make(path):

@@ -1,0 +1,1 @@
+"""Answering queries in QGIS: the session, its keys and its map tools."""

@@ -1,0 +1,1 @@
+"""The layers of a workspace in the QGIS project."""

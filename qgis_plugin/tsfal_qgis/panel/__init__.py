@@ -1,0 +1,1 @@
+"""The panel and the options page: widgets and signals."""

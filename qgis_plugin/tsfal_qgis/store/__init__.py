@@ -1,0 +1,1 @@
+"""Workspaces, queries and labels, read and written through QGIS's providers."""
