@@ -4,10 +4,10 @@ The library under the command line. A workspace is made for a folder of orthopho
 queries, takes answers and writes maps:
 
     >>> import tsfal_geo as tg
-    >>> workspace = tg.create_workspace("ws", rasters="dir", validation="val")  # doctest: +SKIP
-    >>> result = workspace.train()  # doctest: +SKIP
-    >>> workspace.label("anna", workspace.queries()[0], "building")  # doctest: +SKIP
-    >>> maps = workspace.export("test")  # doctest: +SKIP
+    >>> workspace = tg.create_workspace("ws", rasters="dir", validation="val", config=config)
+    >>> result = workspace.train()
+    >>> workspace.label("anna", workspace.queries()[0], "building")
+    >>> maps = workspace.export("test")
 
 Names are imported when they are first used, so that ``import tsfal_geo`` is instant.
 """

@@ -68,6 +68,9 @@ def test_predicting_an_array_is_mapping_its_scene(workspace, folder, tmp_path):
         folder, out=tmp_path, options=tg.ExportOptions(network_only=True, layers=("confidence",))
     )
     assert [made.scene for made in maps] == ["s0", "s1"]
+    legend = [text.get_text() for text in maps[0].plot(side=64).get_legend().get_texts()]
+    assert legend == ["dark", "middle", "bright"]
+    assert "s0_confidence.tif" in maps[0]._repr_html_()
     for made in maps:
         with (
             rasterio.open(folder / "images" / f"{made.scene}.tif") as source,

@@ -52,19 +52,19 @@ def score(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -
         reporter: takes the progress.
     """
     from tsfal_geo.assess.metrics import Confusion
-    from tsfal_geo.assess.stitched import confuse_scene
+    from tsfal_geo.assess.prediction import compare_scene
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
-    from tsfal_geo.mapping.scene import settings_of
+    from tsfal_geo.mapping.scene import settings_for
     from tsfal_geo.raster.label_reader import FolderLabels
 
     network = open_network(workspace.current_model())
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
     labels = FolderLabels(scenes, workspace.classes)
-    settings = settings_of(workspace.config, network)
+    settings = settings_for(network, workspace.config.export, workspace.config.plar.confidence)
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):
-        confuse_scene(
+        compare_scene(
             reader,
             index,
             network,

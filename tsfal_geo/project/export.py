@@ -13,14 +13,14 @@ from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
 
 if TYPE_CHECKING:
     from tsfal_geo.inference.network import Network
-    from tsfal_geo.mapping.outputs.blocks import Job
+    from tsfal_geo.mapping.outputs.blocks import MappingJob
     from tsfal_geo.mapping.outputs.rasters import SceneMap
-    from tsfal_geo.mapping.overlay import Known
-    from tsfal_geo.mapping.windowed import Part
+    from tsfal_geo.mapping.overlay import LabelOverlay
+    from tsfal_geo.mapping.windowed import Block
     from tsfal_geo.raster.scene import Scene
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
-    Divide = Callable[[Job, Known | None, Callable[[float], None]], SceneMap | None]
+    Divide = Callable[[MappingJob, LabelOverlay | None, Callable[[float], None]], SceneMap | None]
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,9 @@ def export_maps(
     from tsfal_geo.config import load_config
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
-    from tsfal_geo.mapping.outputs.blocks import Job
+    from tsfal_geo.mapping.outputs.blocks import MappingJob
     from tsfal_geo.mapping.outputs.rasters import check_paths, export_scene
-    from tsfal_geo.mapping.scene import settings_of
+    from tsfal_geo.mapping.scene import settings_for
 
     scenes = find_scenes(raster, reporter)
     check_paths(out, scenes, options.layers, options.pictures)
@@ -208,21 +208,28 @@ def export_maps(
     config = workspace.config
     if options.window is not None:
         config = load_config(base=config, overrides={"export.window": options.window})
-    settings = settings_of(config, network, options.layers)
+    settings = settings_for(network, config.export, config.plar.confidence, options.layers)
     onnx = write_onnx(workspace, folder, out, settings.overlap, reporter) if options.onnx else None
-    jobs = [Job(folder, scene, workspace.scenes[0].dtype, out, settings, options.augment) for scene in scenes]
-    known = {} if options.network_only else _known(workspace, scenes, reporter)
+    jobs = [
+        MappingJob(folder, scene, workspace.scenes[0].dtype, out, settings, options.augment)
+        for scene in scenes
+    ]
+    overlays = {} if options.network_only else _overlays(workspace, scenes, reporter)
     maps = []
     with divided(options) as divide:
         for index, scene in enumerate(scenes):
             progress = scene_progress(reporter, "map", scene.name, index, len(scenes))
-            over = known.get(scene.name)
+            overlay = overlays.get(scene.name)
             if divide is None:
-                files: SceneMap | None = export_scene(reader, index, network, out, settings, progress, over)
+                files: SceneMap | None = export_scene(
+                    reader, index, network, out, settings, progress, overlay
+                )
             else:
-                files = divide(jobs[index], over, progress)
+                files = divide(jobs[index], overlay, progress)
             if files is None:
-                reporter.say(f"{scene.name}: {len(jobs[index].open_parts())} blocks are left to other shards")
+                reporter.say(
+                    f"{scene.name}: {len(jobs[index].open_blocks())} blocks are left to other shards"
+                )
                 continue
             maps.append(files)
             reporter.artefact("map", files.classes)
@@ -234,20 +241,20 @@ def export_maps(
     return maps
 
 
-def _known(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> dict[str, Known]:
+def _overlays(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> dict[str, LabelOverlay]:
     """Return labels and votes that stand in the maps in place of the prediction, by scene."""
-    from tsfal_geo.rounds.label_overlay import elsewhere, known_scenes
+    from tsfal_geo.rounds.label_overlay import same_grid_other_file, scene_overlays
 
     snapshot = workspace.store().snapshot()
     for finding in snapshot.rejected:
         reporter.warning(f"not used: {finding}")
-    known = known_scenes(workspace, scenes, snapshot)
-    if known:
+    overlays = scene_overlays(workspace, scenes, snapshot)
+    if overlays:
         reporter.say(
-            f"{len(known)} of {len(scenes)} scenes were trained on: their labels, and votes that rest on "
+            f"{len(overlays)} of {len(scenes)} scenes were trained on: their labels, and votes that rest on "
             "them, stand in the maps; --network-only leaves them out"
         )
-    others = elsewhere(workspace, scenes)
+    others = same_grid_other_file(workspace, scenes)
     if others:
         more = f" and {len(others) - 1} more" if others[1:] else ""
         reporter.warning(
@@ -256,21 +263,24 @@ def _known(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) 
             f"tell the workspace with `tsfal-geo train --workspace {workspace.root} --raster DIR`, "
             "then export again"
         )
-    return known
+    return overlays
 
 
 @contextmanager
 def divided(options: ExportOptions) -> Iterator[Divide | None]:
     """Give a function that maps a scene in blocks and assembles them; None for one pass over the scene."""
-    from tsfal_geo.mapping.outputs.blocks import assemble, run_here
+    from tsfal_geo.mapping.outputs.blocks import assemble, run_local
 
     def follow(
-        job: Job, known: Known | None, done: Iterator[Part], progress: Callable[[float], None]
+        job: MappingJob,
+        overlay: LabelOverlay | None,
+        done: Iterator[Block],
+        progress: Callable[[float], None],
     ) -> SceneMap | None:
-        total = len(job.parts())
+        total = len(job.blocks())
         for _ in done:
-            progress(1 - len(job.open_parts()) / total)
-        files = assemble(job, known)
+            progress(1 - len(job.open_blocks()) / total)
+        files = assemble(job, overlay)
         progress(1.0)
         return files
 
@@ -278,7 +288,7 @@ def divided(options: ExportOptions) -> Iterator[Divide | None]:
         yield None
     elif options.shard is not None:
         shard, shards = options.shard
-        yield lambda job, known, progress: follow(job, known, run_here(job, shard, shards), progress)
+        yield lambda job, overlay, progress: follow(job, overlay, run_local(job, shard, shards), progress)
     else:
         from tsfal_geo.mapping.outputs.cluster import connect, run_on
 
@@ -286,8 +296,10 @@ def divided(options: ExportOptions) -> Iterator[Divide | None]:
             # Local workers share the machine's cores.
             threads = None if options.workers is None else max(1, (os.cpu_count() or 1) // options.workers)
 
-            def spread(job: Job, known: Known | None, progress: Callable[[float], None]) -> SceneMap | None:
+            def spread(
+                job: MappingJob, overlay: LabelOverlay | None, progress: Callable[[float], None]
+            ) -> SceneMap | None:
                 job = replace(job, threads=threads)
-                return follow(job, known, run_on(client, job), progress)
+                return follow(job, overlay, run_on(client, job), progress)
 
             yield spread

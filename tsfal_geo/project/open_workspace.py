@@ -41,7 +41,9 @@ def create_workspace(
 
     Example:
         >>> import tsfal_geo as tg
-        >>> workspace = tg.create_workspace("ws", rasters="dir", validation="val")  # doctest: +SKIP
+        >>> workspace = tg.create_workspace("new", rasters="dir", validation="val", config=config)
+        >>> workspace.status().round
+        -1
     """
     from tsfal_geo.rounds.loop import create
     from tsfal_geo.rounds.request import Request
@@ -80,7 +82,9 @@ def open_workspace(
 
     Example:
         >>> import tsfal_geo as tg
-        >>> workspace = tg.open_workspace("ws")  # doctest: +SKIP
+        >>> workspace = tg.open_workspace("ws")
+        >>> workspace.status().round >= 0
+        True
     """
     folder = WorkspaceFolder.open(Path(root))
     state = folder.state

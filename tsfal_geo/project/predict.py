@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tsfal_geo.inference.network import Network
     from tsfal_geo.mapping.scene import Settings
-    from tsfal_geo.mapping.windowed import RowBlock
+    from tsfal_geo.mapping.windowed import LayerRows
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _predicted(
     confidence = np.full(shape, np.nan, np.float32)
     probs = np.full((len(network.classes), *shape), np.nan, np.float32) if every else None
 
-    def keep(block: RowBlock) -> None:
+    def keep(block: LayerRows) -> None:
         height, width = block.valid.shape
         rows, columns = slice(block.y, block.y + height), slice(block.x, block.x + width)
         classes[rows, columns] = ids[layers.classes(block)]

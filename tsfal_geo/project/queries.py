@@ -37,8 +37,8 @@ class Queries(list[Query]):
             on scenes of other CRSs are reprojected to it. Without a CRS, x is the column and y the row.
 
         Example:
-            >>> frame = workspace.queries().to_geodataframe()  # doctest: +SKIP
-            >>> frame.to_file("queries.gpkg")  # doctest: +SKIP
+            >>> frame = workspace.queries().to_geodataframe()
+            >>> frame.to_file("queries.gpkg")
         """
         import geopandas
         import pandas as pd

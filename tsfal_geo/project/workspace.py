@@ -75,9 +75,9 @@ class Workspace:
             Cancelled: the reporter was asked to stop; the next call goes on from there.
 
         Example:
-            >>> result = workspace.train()  # doctest: +SKIP
-            >>> result.queries  # doctest: +SKIP
-            120
+            >>> result = workspace.train()
+            >>> result.status
+            'waiting'
         """
         from tsfal_geo.rounds.loop import train
 
@@ -103,7 +103,9 @@ class Workspace:
             UserError: there is no model yet, or a training is half done.
 
         Example:
-            >>> workspace.request_queries(budget=0.2, strategy="entropy")  # doctest: +SKIP
+            >>> queries = workspace.request_queries(budget=0.6, strategy="entropy")
+            >>> queries[0].rank
+            1
         """
         from tsfal_geo.rounds.loop import query
 
@@ -124,7 +126,9 @@ class Workspace:
             WorkspaceError: the round is not complete.
 
         Example:
-            >>> workspace.round(0).plot()  # doctest: +SKIP
+            >>> workspace.round(0).number
+            0
+            >>> axes = workspace.round(0).plot()
         """
         from tsfal_geo.rounds.result import RoundResult
 
@@ -143,7 +147,9 @@ class Workspace:
             The queries, by rank.
 
         Example:
-            >>> workspace.queries().to_geodataframe()  # doctest: +SKIP
+            >>> frame = workspace.queries().to_geodataframe()
+            >>> list(frame.columns[:3])
+            ['qid', 'round', 'scene']
         """
         store = self.folder.store()
         number = self.folder.current_round if number is None else number
@@ -170,8 +176,8 @@ class Workspace:
             LabelError: a class that the workspace does not have, or not a valid polygon.
 
         Example:
-            >>> query = workspace.queries()[0]  # doctest: +SKIP
-            >>> workspace.label("anna", query, "building")  # doctest: +SKIP
+            >>> query = workspace.queries()[0]
+            >>> workspace.label("anna", query, "building")
         """
         label = Label(
             scene=query.scene,
@@ -194,7 +200,7 @@ class Workspace:
             unsure: the author looked and cannot tell.
 
         Example:
-            >>> workspace.skip("anna", workspace.queries()[0])  # doctest: +SKIP
+            >>> workspace.skip("anna", workspace.queries()[0])
         """
         decision = Decision(query.qid, query.round, "unsure" if unsure else "skipped", author)
         self.folder.store().add(author, [], [decision])
@@ -224,18 +230,20 @@ class Workspace:
             WorkspaceError: there is no model yet.
 
         Example:
-            >>> workspace.predict(image).classes.shape  # doctest: +SKIP
-            (2048, 2048)
+            >>> image.shape
+            (2, 160, 200)
+            >>> workspace.predict(image).classes.shape
+            (160, 200)
         """
         from tsfal_geo.inference.network import open_network
-        from tsfal_geo.mapping.scene import settings_of
+        from tsfal_geo.mapping.scene import settings_for
         from tsfal_geo.project.predict import predict_array
 
         network = open_network(self.folder.current_model())
         return predict_array(
             image,
             network,
-            settings_of(self.config, network),
+            settings_for(network, self.config.export, self.config.plar.confidence),
             self.folder.scenes[0].dtype,
             heights=heights,
             nodata=nodata,
@@ -269,9 +277,9 @@ class Workspace:
             UserError: there is no model, or a scene is not as the training scenes.
 
         Example:
-            >>> maps = workspace.export("test", layers=("confidence",))  # doctest: +SKIP
-            >>> maps[0].classes  # doctest: +SKIP
-            PosixPath('ws/maps/town_5.tif')
+            >>> maps = workspace.export("test", layers=("confidence",))
+            >>> maps[0].classes.name
+            's0.tif'
         """
         options = options or ExportOptions()
         wanted = options.with_layers(layers)
@@ -292,8 +300,9 @@ class Workspace:
             LabelError: no scene has labels, or some do not fit the workspace's classes.
 
         Example:
-            >>> workspace.evaluate("test").miou  # doctest: +SKIP
-            0.61
+            >>> scores = workspace.evaluate("test")
+            >>> list(scores.class_iou)
+            ['road', 'building', 'tree']
         """
         from tsfal_geo.project.evaluate import labelled_scenes, score
 

@@ -1,4 +1,4 @@
-"""Windows around chips: a network is unsure where its input ends, so that the input reaches beyond the chip."""
+"""Windows around chips: networks are unsure where their input ends, so that it reaches beyond the chip."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class ChipWindow:
 def padded_window(chip: Chip, scene: Scene, halo: int) -> ChipWindow:
     """Return the window around a chip with ``halo`` pixels on each side.
 
-    At the scene's edge the window is shifted into the scene; in a small scene it shrinks, at most to the chip.
+    At the scene's edge the window is shifted into the scene. In a small scene it shrinks, at most to the
+    chip.
 
     Args:
         chip: of the scene.

@@ -53,7 +53,7 @@ class Votes:
 
 
 class SceneOverlay:
-    """Labels of a scene over votes; see ``mapping.known.LabelOverlay``."""
+    """Labels of a scene over votes; see ``mapping.overlay.LabelOverlay``."""
 
     def __init__(self, labels: LabelReader, scene: int, votes: Votes | None) -> None:
         """Take the readers.

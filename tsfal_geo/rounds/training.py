@@ -10,7 +10,7 @@ from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
-from tsfal_geo.refinement.refiner import ActiveRefiner
+from tsfal_geo.refinement.refiner import PART_NAME, ActiveRefiner
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import Pools, RoundLabels
@@ -218,7 +218,7 @@ def _save(
         round=number,
         metrics=metrics,
     )
-    parts = {} if refiner is None else {"refiner": refiner}
+    parts = {} if refiner is None else {PART_NAME: refiner}
     save_model(context.workspace.round_dir(number), module.predictor, card, parts)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +16,20 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import UserError
 from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.outputs import layers as finish
-from tsfal_geo.mapping.overlay import LABEL, NETWORK, Known, lay_over
+from tsfal_geo.mapping.overlay import LABEL, NETWORK, LabelOverlay, apply_overlay
 from tsfal_geo.mapping.pipeline import TileRows
 from tsfal_geo.mapping.scene import Settings, map_scene
-from tsfal_geo.mapping.windowed import RowBlock
+from tsfal_geo.mapping.windowed import LayerRows
+from tsfal_geo.plots import plot_classes
+from tsfal_geo.raster.files import open_raster, reading
+from tsfal_geo.raster.label_tables import infer_class_map
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.scene import Scene, grid_of
 from tsfal_geo.raster.sidecars import write_grey_style
 from tsfal_geo.raster.write import BLOCK, RasterWriter, class_writer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CLASSES = "classes"
 LAYERS = ("confidence", "entropy", "error_mask", "probabilities", "source")
@@ -37,13 +45,40 @@ class SceneMap:
         classes: uint8 class ids, 255 nodata.
         layers: further rasters, by layer: ``confidence`` and ``entropy`` (of its maximum) 0 to 100;
             ``error_mask`` 0 outside the mask, else the probability of an error, 1 to 100; ``probabilities``
-            a band a class, 0 to 250 for 0 to 1; ``source`` who says it, as in ``mapping.known``. All uint8,
+            a band a class, 0 to 250 for 0 to 1; ``source`` who says it, as in ``mapping.overlay``. All uint8,
             255 nodata.
     """
 
     scene: str
     classes: Path
     layers: dict[str, Path] = field(default_factory=dict)
+
+    def plot(self, ax: Axes | None = None, side: int = 1024) -> Axes:
+        """Draw the classes in their colours, with a legend.
+
+        Args:
+            ax: axes of Matplotlib to draw on; None: new ones.
+            side: pixels of the picture's longer side, at most; a larger map is read at an overview.
+
+        Returns:
+            The axes.
+        """
+        with open_raster(self.classes) as dataset, reading(self.classes):
+            scale = min(1.0, side / max(dataset.shape))
+            shape = tuple(max(1, round(length * scale)) for length in dataset.shape)
+            ids = dataset.read(1, out_shape=shape)
+            scene = Scene(self.scene, self.classes, grid_of(dataset), 1, "uint8", labels=self.classes)
+        # A map carries names and colours of its classes, as label files do.
+        classes = infer_class_map([scene])
+        assert classes is not None
+        return plot_classes(ids, classes, ax)
+
+    def _repr_html_(self) -> str:
+        files = {"classes": self.classes, **self.layers}
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(str(path))}</td></tr>" for name, path in files.items()
+        )
+        return f"<table><caption>{escape(self.scene)}</caption>{rows}</table>"
 
 
 def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
@@ -86,7 +121,7 @@ def export_scene(
     out: Path,
     settings: Settings,
     progress: Callable[[float], None] | None = None,
-    known: Known | None = None,
+    overlay: LabelOverlay | None = None,
 ) -> SceneMap:
     """Predict a scene wall-to-wall and write its maps; each file appears whole or not at all.
 
@@ -97,7 +132,7 @@ def export_scene(
         out: folder, made if need be.
         settings: how, and which layers.
         progress: gets the share that is done.
-        known: what lies over the network's word.
+        overlay: what lies over the network's word.
 
     Raises:
         RasterError: the scene cannot be read.
@@ -109,33 +144,33 @@ def export_scene(
         for layer, path in files.layers.items():
             sinks[layer] = _open(stack, layer_writer(path, scene, layer, network.classes), scene)
 
-        def write(block: RowBlock) -> None:
-            layers = finished(block, tuple(sinks), network, settings)
-            if known is not None:
-                layers = lay_over(layers, known, block.y, block.x)
+        def write(rows: LayerRows) -> None:
+            layers = raster_layers(rows, tuple(sinks), network, settings)
+            if overlay is not None:
+                layers = apply_overlay(layers, overlay, rows.y, rows.x)
             for layer, values in layers.items():
-                sinks[layer].add(block.y, block.x, values)
+                sinks[layer].add(rows.y, rows.x, values)
 
         map_scene(reader, scene_index, network, settings, write, progress=progress)
-    dress(files)
+    write_styles(files)
     return files
 
 
-def finished(
-    block: RowBlock, layers: Sequence[str], network: Network, settings: Settings
+def raster_layers(
+    rows: LayerRows, layers: Sequence[str], network: Network, settings: Settings
 ) -> dict[str, NDArray[np.uint8]]:
-    """What rasters hold of a block: ``classes`` as class indices, and layers, (…, h, w) uint8."""
-    found = {CLASSES: finish.classes(block)}
+    """What rasters hold of finished rows: ``classes`` as class indices, and layers, (…, h, w) uint8."""
+    found = {CLASSES: finish.classes(rows)}
     if "confidence" in layers:
-        found["confidence"] = finish.confidence(block)
+        found["confidence"] = finish.confidence(rows)
     if "entropy" in layers:
-        found["entropy"] = finish.entropy(block)
+        found["entropy"] = finish.entropy(rows)
     if "error_mask" in layers:
-        found["error_mask"] = finish.error_mask(block, settings.doubt, network.error_threshold)
+        found["error_mask"] = finish.error_mask(rows, settings.doubt, network.error_threshold)
     if "probabilities" in layers:
-        found["probabilities"] = finish.probabilities(block, len(network.classes))
+        found["probabilities"] = finish.probabilities(rows, len(network.classes))
     if "source" in layers:
-        found["source"] = np.where(block.valid, np.uint8(NETWORK), np.uint8(IGNORE))
+        found["source"] = np.where(rows.valid, np.uint8(NETWORK), np.uint8(IGNORE))
     return {layer: found[layer] for layer in layers}
 
 
@@ -149,7 +184,7 @@ def layer_writer(path: Path, scene: Scene, layer: str, classes: ClassMap) -> Ras
     return RasterWriter(path, scene.grid, "uint8", 1, IGNORE)
 
 
-def dress(files: SceneMap) -> None:
+def write_styles(files: SceneMap) -> None:
     """Write the styles of the layers that are shown in grey."""
     for layer, path in files.layers.items():
         if layer != "probabilities":
