@@ -52,7 +52,7 @@ from tsfal_geo.inference.network import Network, probabilities
 from tsfal_geo.inference.rows.model import row_model
 from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings, map_scene
-from tsfal_geo.mapping.windowed import RowBlock
+from tsfal_geo.mapping.windowed import LayerRows
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
 from tsfal_geo.models.segmenter import build_segmenter
@@ -149,7 +149,7 @@ def mapped(reader: SceneReader, network: Network, window: int | None, shape: tup
     """The probabilities of a scene's map, (C, h, w)."""
     found = np.zeros(shape, np.float32)
 
-    def collect(block: RowBlock) -> None:
+    def collect(block: LayerRows) -> None:
         values = block.layers["probabilities"].numpy()
         height, width = values.shape[1:]
         found[:, block.y : block.y + height, block.x : block.x + width] = values

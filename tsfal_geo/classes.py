@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.config import ClassSpec
-from tsfal_geo.errors import ConfigError
+from tsfal_geo.errors import ConfigError, LabelError
 
 IGNORE = 255
 """Value of ignored, unlabelled and nodata pixels in every label array and exported class map."""
@@ -91,6 +91,24 @@ class ClassMap:
     def ids(self) -> NDArray[np.uint8]:
         """Ids by class index, (C,) uint8."""
         return np.array([info.id for info in self.classes], np.uint8)
+
+    def id_of(self, name_or_id: str | int) -> int:
+        """Look a class up by its name or its id.
+
+        Args:
+            name_or_id: of the class.
+
+        Returns:
+            The class id.
+
+        Raises:
+            LabelError: the map has no such class.
+        """
+        for info in self.classes:
+            if name_or_id in (info.name, info.id):
+                return info.id
+        expected = ", ".join(f"{info.name} ({info.id})" for info in self.classes)
+        raise LabelError(f"found class {name_or_id!r}, expected one of {expected}")
 
     @cached_property
     def colours(self) -> NDArray[np.uint8]:
@@ -199,6 +217,25 @@ def _check_unique(what: str, values: Sequence[Any]) -> None:
         if value in earlier:
             raise ConfigError(f"the class map holds the {what} {value} twice; give every class its own")
         earlier.add(value)
+
+
+def confusion_matrix(
+    rows: NDArray[np.integer], columns: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """Count pairs of class indices.
+
+    Args:
+        rows: (n,) class indices below ``classes``, as a rule the truth.
+        columns: (n,) class indices of the same places, as a rule the prediction.
+        classes: number of classes C.
+
+    Returns:
+        (C, C) int64; entry (i, j) counts the places with i in ``rows`` and j in ``columns``.
+    """
+    pairs = rows.astype(np.intp)
+    pairs *= classes
+    pairs += columns
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64, copy=False)
 
 
 def distinct_colours(count: int, avoid: Iterable[Colour] = ()) -> list[Colour]:

@@ -15,7 +15,7 @@ from common.networks import BATCH, OVERLAP, WINDOW, save_mobilenet
 
 from tsfal_geo.inference.network import open_network
 from tsfal_geo.mapping.compatibility import open_scenes
-from tsfal_geo.mapping.outputs.blocks import Job, assemble, run_here
+from tsfal_geo.mapping.outputs.blocks import MappingJob, assemble, run_local
 from tsfal_geo.mapping.outputs.cluster import connect, run_on
 from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings
@@ -38,8 +38,8 @@ def divided(options: argparse.Namespace) -> None:
         network = open_network(folder / "model")
         reader = open_scenes([scene], network.card, "uint8")
 
-        def job(out: str) -> Job:
-            return Job(folder / "model", scene, "uint8", folder / out, SETTINGS, threads=1, side=side)
+        def job(out: str) -> MappingJob:
+            return MappingJob(folder / "model", scene, "uint8", folder / out, SETTINGS, threads=1, side=side)
 
         sides = {
             "one process, undivided": lambda: undivided(reader, network, folder / "maps"),
@@ -66,13 +66,13 @@ def undivided(reader: object, network: object, out: Path) -> tuple[float, Path]:
     return 0.0, export_scene(reader, 0, network, out, SETTINGS).classes
 
 
-def in_blocks(job: Job) -> tuple[float, Path]:
-    for _ in run_here(job):
+def in_blocks(job: MappingJob) -> tuple[float, Path]:
+    for _ in run_local(job):
         pass
     return 0.0, assemble(job).classes
 
 
-def on_workers(job: Job, workers: int) -> tuple[float, Path]:
+def on_workers(job: MappingJob, workers: int) -> tuple[float, Path]:
     start = time.perf_counter()
     with connect(None, workers) as client:
         ready = time.perf_counter() - start

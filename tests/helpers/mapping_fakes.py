@@ -54,18 +54,18 @@ class Collect:
     def __init__(self, height, width):
         self.layers = {}
         self.valid = np.zeros((height, width), bool)
-        self.seen = np.zeros((height, width), int)
+        self.counts = np.zeros((height, width), int)
         self.tallest = 0
 
-    def __call__(self, block):
-        height, width = block.valid.shape
-        place = slice(block.y, block.y + height), slice(block.x, block.x + width)
-        self.seen[place] += 1
-        self.valid[place] = block.valid
+    def __call__(self, rows):
+        height, width = rows.valid.shape
+        place = slice(rows.y, rows.y + height), slice(rows.x, rows.x + width)
+        self.counts[place] += 1
+        self.valid[place] = rows.valid
         self.tallest = max(self.tallest, height)
-        for name, values in block.layers.items():
-            assert values.shape[1:] == block.valid.shape and values.dtype == torch.float32
-            layer = self.layers.setdefault(name, np.zeros((len(values), *self.seen.shape), np.float32))
+        for name, values in rows.layers.items():
+            assert values.shape[1:] == rows.valid.shape and values.dtype == torch.float32
+            layer = self.layers.setdefault(name, np.zeros((len(values), *self.counts.shape), np.float32))
             layer[:, *place] = values.numpy()
 
     def classes(self):

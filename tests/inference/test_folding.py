@@ -10,7 +10,7 @@ from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import Compute
 from tsfal_geo.inference.folding import fold_norms
 from tsfal_geo.inference.network import probabilities
-from tsfal_geo.models.layers import halve
+from tsfal_geo.models.layers import to_bfloat16
 from tsfal_geo.raster.stats import Normalisation
 
 STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
@@ -61,7 +61,7 @@ def test_halved_convolutions_keep_their_bias_and_the_hold_of_others():
     held, image = [convolution], torch.randn(1, 8, 16, 16)
     nn.init.constant_(convolution.bias, 100.3)
     with torch.inference_mode():
-        halve(convolution)
+        to_bfloat16(convolution)
         held[0].dilation = held[0].padding = (2, 2)
         found = convolution(image).float()
         weight = convolution.weight.float()

@@ -6,7 +6,7 @@ from torch.nn.functional import interpolate
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.inference.outputs import OutputLayers
 from tsfal_geo.inference.rows.graph import UnstreamableError
-from tsfal_geo.inference.rows.layers import Enlarged, Windowed
+from tsfal_geo.inference.rows.layers import Sliding, Upsample
 from tsfal_geo.inference.rows.network import row_network
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.head import LocalMean
@@ -41,11 +41,11 @@ def streamed(stream, image, step):
     return {name: torch.cat(rows, 2) for name, rows in found.items()}
 
 
-def pushed(line, image, step, height):
+def pushed(layer, image, step, height):
     for y in range(0, height, step):
-        yield line.push([image[:, :, y : y + step]], y + step >= height)
-    while not line.ended:
-        yield line.push([None], True)
+        yield layer.push([image[:, :, y : y + step]], y + step >= height)
+    while not layer.ended:
+        yield layer.push([None], True)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_only_as_many_rows_are_held_as_are_needed_again():
     sizes = []
     for _ in range(24):
         list(stream.push(torch.randn(1, 3, 32, 32), False))
-        held = [getattr(line, "_held", None) for line in stream._lines]
+        held = [getattr(layer, "_held", None) for layer in stream._layers]
         tensors = [t for h in held for t in (h if isinstance(h, list) else [h]) if t is not None]
         sizes.append(sum(t.untyped_storage().nbytes() for t in tensors))
     assert sizes[-1] == sizes[-6] > 0
@@ -152,7 +152,7 @@ def test_windows_over_rows(kernel, stride, padding, step):
                     return nn.functional.max_pool2d(rows, 3, 2, (0, 1))
                 return nn.functional.conv2d(rows, conv.weight, conv.bias, stride, (0, p))
 
-            found = list(pushed(Windowed(beside, k, s, p, fill), image, step, 24))
+            found = list(pushed(Sliding(beside, k, s, p, fill), image, step, 24))
             found = torch.cat([rows for rows in found if rows is not None], 2)
             assert torch.allclose(found, layer(image))
 
@@ -160,11 +160,11 @@ def test_windows_over_rows(kernel, stride, padding, step):
 @pytest.mark.parametrize("factor", [1, 2, 4])
 @pytest.mark.parametrize("step", [1, 3, 12])
 def test_enlarged_rows(factor, step):
-    image, line, found = torch.randn(1, 2, 12, 5), Enlarged(factor), []
+    image, layer, found = torch.randn(1, 2, 12, 5), Upsample(factor), []
     for y in range(0, 12, step):
-        found.append(line.push([image[:, :, y : y + step]], y + step >= 12))
+        found.append(layer.push([image[:, :, y : y + step]], y + step >= 12))
     expected = interpolate(image, scale_factor=factor, mode="bilinear") if factor > 1 else image
     assert torch.allclose(torch.cat(found, 2), expected, atol=1e-6)
-    late = Enlarged(2)
+    late = Upsample(2)
     early = [late.push([image], False), late.push([None], True)]
     assert torch.allclose(torch.cat(early, 2), interpolate(image, scale_factor=2, mode="bilinear"), atol=1e-6)

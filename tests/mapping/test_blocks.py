@@ -14,7 +14,7 @@ from tests.mapping.test_export import write
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.inference.network import open_network
-from tsfal_geo.mapping.outputs.blocks import Job, assemble, do_block, run_here
+from tsfal_geo.mapping.outputs.blocks import MappingJob, assemble, predict_block, run_local
 from tsfal_geo.mapping.outputs.rasters import Settings, export_scene
 from tsfal_geo.models.io import ModelCard, save_model
 from tsfal_geo.models.segmenter import build_segmenter
@@ -49,7 +49,7 @@ def project(tmp_path_factory):
 def job_of(project, out, side=512, **settings):
     (scene,) = discover(project / "town")
     wanted = Settings(**{"window": 128, "layers": LAYERS, **settings})
-    return Job(project / "model", scene, "uint8", out, wanted, threads=1, side=side)
+    return MappingJob(project / "model", scene, "uint8", out, wanted, threads=1, side=side)
 
 
 def rasters(files):
@@ -64,7 +64,7 @@ def contents(files):
 def alone(project, tmp_path_factory):
     """The files of one process that did every block."""
     job = job_of(project, tmp_path_factory.mktemp("alone"))
-    assert len(list(run_here(job))) == 6
+    assert len(list(run_local(job))) == 6
     return contents(assemble(job))
 
 
@@ -74,7 +74,7 @@ def test_blocks_are_the_map_of_one_pass(project, alone, tmp_path):
     reader = SceneReader(discover(project / "town"), None, False)
     files = export_scene(reader, 0, network, tmp_path / "whole", Settings(128, layers=LAYERS))
     job = job_of(project, tmp_path)
-    list(run_here(job))
+    list(run_local(job))
     blocks = assemble(job)
     for path, other in zip(rasters(files), rasters(blocks), strict=True):
         with rasterio.open(path) as whole, rasterio.open(other) as made:
@@ -87,24 +87,24 @@ def test_blocks_are_the_map_of_one_pass(project, alone, tmp_path):
 
 def test_shards_make_the_same_bytes_and_who_is_last_assembles(project, alone, tmp_path):
     job = job_of(project, tmp_path)
-    assert len(list(run_here(job, 1, 2))) == 3
+    assert len(list(run_local(job, 1, 2))) == 3
     assert assemble(job) is None and not (tmp_path / "town.tif").exists()
-    assert len(list(run_here(job, 0, 2))) == 3
+    assert len(list(run_local(job, 0, 2))) == 3
     assert contents(assemble(job)) == alone
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_finished_block_is_done_once_and_another_setting_is_another_job(project, tmp_path, monkeypatch):
     job = job_of(project, tmp_path)
-    part = job.parts()[0]
-    do_block(job, part)
-    before = job.file(part).stat().st_mtime_ns
+    block = job.blocks()[0]
+    predict_block(job, block)
+    before = job.file(block).stat().st_mtime_ns
     monkeypatch.setattr("tsfal_geo.mapping.outputs.blocks._predict", None)
-    do_block(job, part)
-    assert job.file(part).stat().st_mtime_ns == before and len(job.open_parts()) == 5
-    assert len(job_of(project, tmp_path, overlap=0.5).open_parts()) == 6
+    predict_block(job, block)
+    assert job.file(block).stat().st_mtime_ns == before and len(job.open_blocks()) == 5
+    assert len(job_of(project, tmp_path, overlap=0.5).open_blocks()) == 6
     os.utime(project / "town" / "town.tif", (1, 1))
-    assert len(job.open_parts()) == 6
+    assert len(job.open_blocks()) == 6
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ from tsfal_geo.mapping.outputs.blocks import assemble
 if __name__ == "__main__":
     job = job_of(Path(sys.argv[1]), Path(sys.argv[2]))
     with connect(None, 2) as client:
-        for part in run_on(client, job):
+        for block in run_on(client, job):
             pass
     assemble(job)
 """
@@ -155,13 +155,15 @@ def test_a_killed_run_goes_on_where_it_was(project, alone, tmp_path):
     job = job_of(project, tmp_path / "out")
     running = subprocess.Popen(command, env=environment, start_new_session=True)
     deadline = time.monotonic() + 300
-    while len(job.open_parts()) > 4 and time.monotonic() < deadline:
+    while len(job.open_blocks()) > 4 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    finished = {part: job.file(part).stat().st_mtime_ns for part in job.parts() if job.file(part).is_file()}
+    finished = {
+        block: job.file(block).stat().st_mtime_ns for block in job.blocks() if job.file(block).is_file()
+    }
     assert 2 <= len(finished) < 6 and not (tmp_path / "out" / "town.tif").exists()
-    for part in job.parts():
-        do_block(job, part)
-    assert all(job.file(part).stat().st_mtime_ns == then for part, then in finished.items())
+    for block in job.blocks():
+        predict_block(job, block)
+    assert all(job.file(block).stat().st_mtime_ns == then for block, then in finished.items())
     assert contents(assemble(job)) == alone

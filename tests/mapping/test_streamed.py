@@ -15,11 +15,11 @@ from tsfal_geo.inference.compute import Compute
 from tsfal_geo.inference.network import Network, open_network
 from tsfal_geo.inference.rows.model import RowModel, row_model
 from tsfal_geo.mapping import streamed
-from tsfal_geo.mapping.outputs.blocks import Job, assemble, run_here
+from tsfal_geo.mapping.outputs.blocks import MappingJob, assemble, run_local
 from tsfal_geo.mapping.outputs.rasters import export_scene
-from tsfal_geo.mapping.scene import Settings, settings_of
+from tsfal_geo.mapping.scene import Settings, settings_for
 from tsfal_geo.mapping.streamed import stream_scene
-from tsfal_geo.mapping.windowed import Part
+from tsfal_geo.mapping.windowed import Block
 from tsfal_geo.models.head import LocalMean
 from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
@@ -51,11 +51,11 @@ def scene(height, width):
     return MemoryReader(image, np.ones((height, width), bool))
 
 
-def run(reader, model, *parts):
+def run(reader, model, *blocks):
     collect = Collect(*reader.valid.shape)
-    for part in parts or (None,):
-        stream_scene(reader, 0, model, channels={"probabilities": 6}, on_rows=collect, part=part)
-    assert (collect.seen == 1).all() and np.array_equal(collect.valid, reader.valid)
+    for block in blocks or (None,):
+        stream_scene(reader, 0, model, channels={"probabilities": 6}, on_rows=collect, block=block)
+    assert (collect.counts == 1).all() and np.array_equal(collect.valid, reader.valid)
     assert collect.tallest <= 64
     return collect.layers.get("probabilities")
 
@@ -109,8 +109,8 @@ def test_a_scene_of_nodata_alone_costs_nothing(model):
 def test_parts_and_strips_have_what_the_whole_scene_has(model, monkeypatch):
     reader = scene(200, 900)
     whole = run(reader, model)
-    parts = [Part(0, x, 200, min(x + 512, 900)) for x in (0, 512)]
-    assert np.abs(run(reader, model, *parts) - whole).max() < 1e-3
+    blocks = [Block(0, x, 200, min(x + 512, 900)) for x in (0, 512)]
+    assert np.abs(run(reader, model, *blocks) - whole).max() < 1e-3
     monkeypatch.setattr(streamed, "_WIDEST", 512)
     assert np.abs(run(reader, model) - whole).max() < 1e-3
 
@@ -132,7 +132,8 @@ def test_bands_for_which_memory_is_short_are_halved_with_the_same_result(model):
 def test_which_scenes_are_seen_in_one_piece(model):
     def window(chip, rows, **values):
         network = Network(None, card(chip_size=chip), VAIHINGEN, rows=rows)
-        return settings_of(load_config(None, {f"export.{k}": v for k, v in values.items()}), network).window
+        config = load_config(None, {f"export.{k}": v for k, v in values.items()})
+        return settings_for(network, config.export, config.plar.confidence).window
 
     assert window(256, model) == 256 and window(256, model, window="scene") is None
     assert window(512, model, window=128) == 128
@@ -150,13 +151,13 @@ def test_blocks_of_a_scene_in_one_piece_make_the_map_of_one_pass(segmenter, tmp_
     (found,) = discover(tmp_path / "town")
     settings = Settings(None, layers=("probabilities",))
     job, other = (
-        Job(tmp_path / "model", found, "uint8", tmp_path / out, settings, threads=1, side=512)
+        MappingJob(tmp_path / "model", found, "uint8", tmp_path / out, settings, threads=1, side=512)
         for out in ("blocks", "shards")
     )
-    assert len(list(run_here(job))) == 2
+    assert len(list(run_local(job))) == 2
     files = assemble(job)
     for shard in (1, 0):
-        list(run_here(other, shard, 2))
+        list(run_local(other, shard, 2))
     assert assemble(other).classes.read_bytes() == files.classes.read_bytes()
     reader = SceneReader([found], None, False)
     whole = export_scene(reader, 0, open_network(tmp_path / "model"), tmp_path / "whole", settings)

@@ -28,7 +28,7 @@ def run(reader, network, *, window=64, overlap=0.25, batch=4, channels=None):
         channels=channels or {"probabilities": 6},
         on_rows=collect,
     )
-    assert (collect.seen == 1).all()
+    assert (collect.counts == 1).all()
     return collect
 
 

@@ -20,7 +20,7 @@ _ROWS = 512
 
 
 @dataclass(frozen=True)
-class Point:
+class SamplePoint:
     """A sample: one pixel of a map.
 
     Attributes:
@@ -53,7 +53,7 @@ class Design:
         seed: of the drawing.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[SamplePoint, ...]
     pixels: NDArray[np.int64]
     pixel_area: float
     expected: NDArray[np.float64]
@@ -183,7 +183,7 @@ def draw(
     digits = len(str(len(places)))
     points = sorted(
         (
-            Point(f"s{rank + 1:0{digits}d}", int(rank) + 1, scene, row, column, stratum)
+            SamplePoint(f"s{rank + 1:0{digits}d}", int(rank) + 1, scene, row, column, stratum)
             for rank, (scene, row, column, stratum) in zip(ranks, places, strict=True)
         ),
         key=lambda point: point.rank,

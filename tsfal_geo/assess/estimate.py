@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tsfal_geo.classes import confusion_matrix
 from tsfal_geo.errors import LabelError
 
 Z95 = 1.959963984540054
@@ -163,7 +164,7 @@ def estimate(sample: Sample, names: Sequence[str]) -> Estimates:
     pairs = sample.mapped * count + sample.reference
     right = sample.mapped == sample.reference
     return Estimates(
-        counts=np.bincount(pairs, minlength=count**2).reshape(count, count).astype(np.int64),
+        counts=confusion_matrix(sample.mapped, sample.reference, count),
         proportions=np.bincount(pairs, sample.weights / sample.sizes.sum(), minlength=count**2).reshape(
             count, count
         ),

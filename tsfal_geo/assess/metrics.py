@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.classes import IGNORE
+from tsfal_geo.classes import IGNORE, confusion_matrix
 from tsfal_geo.plots import plot_confusion
 
 if TYPE_CHECKING:
@@ -147,12 +147,10 @@ class Confusion:
         if truth.shape != predicted.shape:
             raise ValueError(f"truth is {truth.shape}, prediction {predicted.shape}")
         kept = (truth != IGNORE) & (predicted != IGNORE)
-        rows, columns = truth[kept].astype(np.intp), predicted[kept]
+        rows, columns = truth[kept], predicted[kept]
         if rows.size and max(int(rows.max()), int(columns.max())) >= self.classes:
             raise ValueError(f"class index {max(rows.max(), columns.max())}, expected below {self.classes}")
-        rows *= self.classes
-        rows += columns
-        self.matrix += np.bincount(rows, minlength=self.classes**2).reshape(self.matrix.shape)
+        self.matrix += confusion_matrix(rows, columns, self.classes)
 
     def scores(self, names: Sequence[str]) -> Scores:
         """The scores of everything counted so far.

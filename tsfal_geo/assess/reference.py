@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from tsfal_geo.assess.design import Design, Point
+from tsfal_geo.assess.design import Design, SamplePoint
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.geopackage.connection import (
@@ -33,11 +33,12 @@ from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create, new_file
 from tsfal_geo.geopackage.styles import outline_style
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.agreement import Agreement, agreement
+from tsfal_geo.labels.issues import Issue, Issues
 from tsfal_geo.labels.label_layers import create_label_file, read_label_file
-from tsfal_geo.labels.model import Issue, Label, by_layer, stored_geometries
+from tsfal_geo.labels.model import Label, by_layer, stored_geometries
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.validation import Issues, ValidationContext, in_order
+from tsfal_geo.labels.validation import ValidationContext, in_order
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import layer_crs
 from tsfal_geo.raster.scene import Scene
@@ -75,7 +76,7 @@ class Answers:
 class _Square:
     scene: str
     geometry: Polygon
-    point: Point
+    point: SamplePoint
 
 
 class Reference:
@@ -155,7 +156,7 @@ class Reference:
                 f"{self.design_path}: drawn for other classes; rename the folder and draw anew"
             )
         points = [
-            Point(str(qid), int(rank), str(scene), int(row), int(col), index_of[drawn[str(qid)]])
+            SamplePoint(str(qid), int(rank), str(scene), int(row), int(col), index_of[drawn[str(qid)]])
             for qid, rank, scene, row, col in rows
         ]
         strata.sort(key=lambda row: index_of[int(str(row["class_id"]))])
@@ -230,7 +231,7 @@ class Reference:
             for file, fids in missed.items()
         ]
 
-    def _square(self, point: Point) -> Polygon:
+    def _square(self, point: SamplePoint) -> Polygon:
         scene = self.maps.get(point.scene)
         if scene is None:
             raise WorkspaceError(

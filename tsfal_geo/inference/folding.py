@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tsfal_geo.inference.outputs import OutputLayers
 from tsfal_geo.inference.rows.graph import UnstreamableError, activation_of, norm_after, traced
 from tsfal_geo.models.emd import ErrorMaskDecoder
-from tsfal_geo.models.layers import can_halve, halve
+from tsfal_geo.models.layers import can_be_bfloat16, to_bfloat16
 from tsfal_geo.models.segmenter import Segmenter
 
 
@@ -35,12 +35,12 @@ def fold_norms(network: nn.Module, dtype: torch.dtype | None) -> None:
             continue
         convolution = modules[str(node.target)]
         assert isinstance(convolution, nn.Conv2d)
-        if dtype is not None and not can_halve(convolution):
+        if dtype is not None and not can_be_bfloat16(convolution):
             continue
         fused = fuse_conv_bn_eval(convolution, norm)
         convolution.weight, convolution.bias = fused.weight, fused.bias
         if dtype is not None:
-            halve(convolution)
+            to_bfloat16(convolution)
         instead[norm] = activation_of(norm)
     for parent in list(network.modules()):
         for name, child in parent.named_children():

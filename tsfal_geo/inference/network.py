@@ -16,12 +16,10 @@ from tsfal_geo.inference.folding import folded, folded_decoder
 from tsfal_geo.inference.outputs import ERROR, PROBABILITIES, PredictFn, to_device
 from tsfal_geo.inference.rows.model import RowModel, row_model
 from tsfal_geo.models.emd import ErrorMaskDecoder
-from tsfal_geo.models.io import ModelCard, load_model, part_tensors
+from tsfal_geo.models.io import ModelCard, load_model
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.raster.stats import Normalisation
-
-_READY = 20
-"""Steps of training below which an error mask decoder has no say."""
+from tsfal_geo.refinement.refiner import load_error_decoder
 
 
 def probabilities(
@@ -104,28 +102,13 @@ def open_network(
     """
     compute = compute or choose_compute()
     segmenter, card = load_model(folder)
-    decoder, threshold = load_decoder(folder, len(card.classes)) if errors else (None, None)
+    decoder, threshold = load_error_decoder(folder, len(card.classes)) if errors else (None, None)
     normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
     predict = probabilities(segmenter, normaliser, compute, decoder)
     rows = None if augment else row_model(segmenter, normaliser, compute, card.chip_size, decoder)
     predict = within_memory(mean_of_turns(predict) if augment else predict)
     batch = 16 if compute.device.type == "cuda" else 4
     return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows)
-
-
-def load_decoder(folder: Path, classes: int) -> tuple[ErrorMaskDecoder | None, float | None]:
-    """A model's error mask decoder and the threshold of its probability; None where it has no trained one.
-
-    Raises:
-        WeightsError: missing or damaged.
-    """
-    part = part_tensors(folder, "refiner")
-    if int(part.get("trained", torch.zeros(()))) < _READY:
-        return None, None
-    weights = {key.removeprefix("emd."): value for key, value in part.items() if key.startswith("emd.")}
-    decoder = ErrorMaskDecoder(classes, first_kernel=1 if "coarse.weight" in weights else 3)
-    decoder.load_state_dict(weights)
-    return decoder, float(part["threshold"])
 
 
 def mean_of_turns(predict: PredictFn) -> PredictFn:

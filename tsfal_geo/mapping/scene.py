@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tsfal_geo.config import Config
+from tsfal_geo.config import ExportConfig
 from tsfal_geo.errors import UserError
 from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.streamed import stream_scene
-from tsfal_geo.mapping.windowed import Part, RowSink, predict_scene
+from tsfal_geo.mapping.windowed import Block, RowSink, predict_scene
 from tsfal_geo.raster.reader import PatchReader
 
 
@@ -32,13 +32,21 @@ class Settings:
     doubt: float = 0.7
 
 
-def settings_of(config: Config, network: Network, layers: tuple[str, ...] = ()) -> Settings:
-    """What a configuration says, for a network.
+def settings_for(
+    network: Network, export: ExportConfig, doubt: float, layers: tuple[str, ...] = ()
+) -> Settings:
+    """Resolve the settings that a configuration leaves to the network.
+
+    Args:
+        network: the model.
+        export: the configuration's section.
+        doubt: confidence below which a pixel is in the error mask.
+        layers: of ``LAYERS``.
 
     Raises:
         UserError: the scene is to be one window, which the network does not allow.
     """
-    window = config.export.window
+    window = export.window
     if window is None:
         # Networks expect the padding around a chip: see "Accuracy" in docs/benchmarks.md.
         window = network.card.chip_size
@@ -47,10 +55,8 @@ def settings_of(config: Config, network: Network, layers: tuple[str, ...] = ()) 
             "export.window is scene, expected a number for an encoder that looks at a window as a whole and "
             "with --augment; leave export.window out, or give export --window 512"
         )
-    batch = config.export.batch or network.batch
-    return Settings(
-        None if window == "scene" else window, config.export.overlap, batch, layers, config.plar.confidence
-    )
+    batch = export.batch or network.batch
+    return Settings(None if window == "scene" else window, export.overlap, batch, layers, doubt)
 
 
 def map_scene(
@@ -60,10 +66,10 @@ def map_scene(
     settings: Settings,
     on_rows: RowSink,
     *,
-    part: Part | None = None,
+    block: Block | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Predict every pixel of a scene, or of a part of it, and give each to ``on_rows`` exactly once.
+    """Predict every pixel of a scene, or of a block, and give each to ``on_rows`` exactly once.
 
     Args:
         reader: reads the scenes.
@@ -71,19 +77,19 @@ def map_scene(
         network: the model.
         settings: how; without a window the network must have ``rows``.
         on_rows: takes the finished rows.
-        part: only these pixels.
+        block: only these pixels.
         progress: gets the share that is done.
     """
     if settings.window is not None:
         predict_scene(
             reader, scene_index, network.predict,
             window=settings.window, overlap=settings.overlap, batch=settings.batch,
-            channels=network.channels, on_rows=on_rows, part=part, progress=progress,
+            channels=network.channels, on_rows=on_rows, block=block, progress=progress,
         )  # fmt: skip
         return
     if network.rows is None:
         raise ValueError("found no window, expected one, as the network does not work on rows")
     stream_scene(
         reader, scene_index, network.rows,
-        channels=network.channels, on_rows=on_rows, part=part, progress=progress,
+        channels=network.channels, on_rows=on_rows, block=block, progress=progress,
     )  # fmt: skip

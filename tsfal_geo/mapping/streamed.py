@@ -17,7 +17,7 @@ from tsfal_geo.inference.compute import bound_arenas, out_of_memory
 from tsfal_geo.inference.rows.model import RowModel
 from tsfal_geo.inference.rows.network import RowStream
 from tsfal_geo.mapping.pipeline import prefetch
-from tsfal_geo.mapping.windowed import ROWS_AT_ONCE, Part, RowBlock, RowSink
+from tsfal_geo.mapping.windowed import ROWS_AT_ONCE, Block, LayerRows, RowSink
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import Patch, PatchReader
 from tsfal_geo.raster.write import BLOCK
@@ -34,13 +34,13 @@ def stream_scene(
     *,
     channels: Mapping[str, int],
     on_rows: RowSink,
-    part: Part | None = None,
+    block: Block | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Predict every pixel of a scene as one image and give each to ``on_rows`` exactly once.
 
     Only columns and rows within the network's reach of a valid pixel are computed. Scenes wider than 12288
-    pixels are done in strips, and parts on their own, each with a margin as wide as the network's reach.
+    pixels are done in strips, and blocks on their own, each with a margin as wide as the network's reach.
 
     Args:
         reader: reads the scenes; used by one thread at a time.
@@ -48,12 +48,12 @@ def stream_scene(
         model: the network.
         channels: name and channels of each layer that it gives.
         on_rows: takes the finished rows.
-        part: only these pixels.
+        block: only these pixels.
         progress: gets the share of the scene that is done.
     """
     bound_arenas()
     scene = reader.scenes[scene_index]
-    for area in [part] if part is not None else _strips(scene.height, scene.width):
+    for area in [block] if block is not None else _strips(scene.height, scene.width):
         sink = _Sink(area, on_rows, channels)
         step = _band_rows(model, area, scene.width)
         while True:
@@ -68,20 +68,20 @@ def stream_scene(
             torch.cuda.empty_cache()
 
 
-def _strips(height: int, width: int) -> Iterator[Part]:
+def _strips(height: int, width: int) -> Iterator[Block]:
     count = -(-width // _WIDEST)
     pixels = -(-width // count // BLOCK) * BLOCK
     for x in range(0, width, pixels):
-        yield Part(0, x, height, min(x + pixels, width))
+        yield Block(0, x, height, min(x + pixels, width))
 
 
-def _band_rows(model: RowModel, area: Part, width: int) -> int:
+def _band_rows(model: RowModel, area: Block, width: int) -> int:
     multiple = model.network.multiple
     columns = min(area.x1 - area.x0 + 2 * model.network.reach, width)
     return max(multiple, min(model.pixels // columns, _TALLEST) // multiple * multiple)
 
 
-def _shared(progress: Callable[[float], None] | None, area: Part, width: int) -> Callable[[float], None]:
+def _shared(progress: Callable[[float], None] | None, area: Block, width: int) -> Callable[[float], None]:
     if progress is None:
         return lambda share: None
     return lambda share: progress((area.x0 + share * (area.x1 - area.x0)) / width)
@@ -94,7 +94,7 @@ class _Sink:
         y: the next row to be given out.
     """
 
-    def __init__(self, area: Part, on_rows: RowSink, channels: Mapping[str, int]) -> None:
+    def __init__(self, area: Block, on_rows: RowSink, channels: Mapping[str, int]) -> None:
         self.area, self.y = area, area.y0
         self._on_rows, self._channels = on_rows, channels
 
@@ -114,7 +114,7 @@ class _Sink:
                 found = {name: self._columns(v[0, :, rows], left).float() for name, v in layers.items()}
                 if {name: len(values) for name, values in found.items()} != dict(self._channels):
                     raise ValueError(f"layers are {list(found)}, expected {dict(self._channels)}")
-            self._on_rows(RowBlock(self.y, area.x0, found, valid[rows]))
+            self._on_rows(LayerRows(self.y, area.x0, found, valid[rows]))
             self.y += len(valid[rows])
 
     def _columns(self, values: Tensor, left: int) -> Tensor:

@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class RowBlock:
+class LayerRows:
     """Finished rows of a strip.
 
     Attributes:
@@ -45,7 +45,7 @@ class RowBlock:
 
 
 @dataclass(frozen=True)
-class Part:
+class Block:
     """Pixels of a scene: rows from ``y0`` to before ``y1``, columns from ``x0`` to before ``x1``."""
 
     y0: int
@@ -57,7 +57,7 @@ class Part:
 class RowSink(Protocol):
     """Takes finished rows: strip by strip from the left, each from the top, without gaps."""
 
-    def __call__(self, block: RowBlock) -> None:
+    def __call__(self, rows: LayerRows) -> None:
         """Take rows."""
 
 
@@ -71,7 +71,7 @@ def predict_scene(
     batch: int,
     channels: Mapping[str, int],
     on_rows: RowSink,
-    part: Part | None = None,
+    block: Block | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Predict every pixel of a scene and give each, blended, to ``on_rows`` exactly once.
@@ -90,7 +90,7 @@ def predict_scene(
         batch: windows at a time.
         channels: name and channels of each layer that ``predict_fn`` returns.
         on_rows: takes the finished rows.
-        part: only these pixels; their values are those that they have in the whole scene.
+        block: only these pixels; their values are those that they have in the whole scene.
         progress: gets the share of the scene that is done.
     """
     bound_arenas()
@@ -99,11 +99,11 @@ def predict_scene(
     starts = window_starts(scene.height, window, overlap)
     y0, y1 = 0, scene.height
     cut = list(strips(width, window, overlap, _WIDEST, BLOCK))
-    if part is not None:
-        y0, y1 = part.y0, part.y1
+    if block is not None:
+        y0, y1 = block.y0, block.y1
         starts = touching(starts, window, y0, y1)
-        columns = touching(window_starts(width, window, overlap), window, part.x0, part.x1)
-        cut = [Strip(part.x0, part.x1, columns)]
+        columns = touching(window_starts(width, window, overlap), window, block.x0, block.x1)
+        cut = [Strip(block.x0, block.x1, columns)]
     for strip in cut:
         left = strip.starts[0]
         blender = Blender(
@@ -150,9 +150,9 @@ class _Rows:
             y1 = min(self._y + ROWS_AT_ONCE, end)
             valid, self._valid = np.split(self._valid, [y1 - self._y])
             layers = self._blender.rows(self._y, y1, x0, x1) if valid.any() else {}
-            self._on_rows(RowBlock(self._y, x0, layers, valid))
+            self._on_rows(LayerRows(self._y, x0, layers, valid))
             self._y = y1
-        # Windows above a part's first row are yet to come when no row of it is finished.
+        # Windows above a block's first row are yet to come when no row of it is finished.
         self._blender.forget(min(self._y, end))
 
 

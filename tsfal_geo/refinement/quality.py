@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tsfal_geo.classes import IGNORE
+from tsfal_geo.classes import IGNORE, confusion_matrix
 from tsfal_geo.refinement.plar import PlarResult
 
 
@@ -78,9 +77,8 @@ class VoteCounts:
         }
 
 
-def _confusion(truth: Tensor, said: Tensor, classes: int) -> NDArray[np.int64]:
-    pairs = truth.long() * classes + said.long()
-    return torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes).cpu().numpy()
+def _confusion(truth: Tensor, predicted: Tensor, classes: int) -> NDArray[np.int64]:
+    return confusion_matrix(truth.cpu().numpy(), predicted.cpu().numpy(), classes)
 
 
 def _overall(confusion: NDArray[np.int64], total: np.int64) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import Config
 from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
 from tsfal_geo.models.head import FEATURES
+from tsfal_geo.models.io import part_tensors
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.refinement.class_bank import ClassBank
 from tsfal_geo.refinement.distance_weights import DistanceWeights
@@ -28,6 +30,8 @@ from tsfal_geo.refinement.plar import PlarResult, plar, stack_results
 from tsfal_geo.refinement.refined_labels import LabelSource, RefinedLabels, merge_labels
 from tsfal_geo.refinement.support import label_cells, supported_by_labels
 
+PART_NAME = "refiner"
+"""The name under which a model's folder keeps the refiner."""
 _READY = 20
 _BANK_EVERY = 10  # a covariance costs as much as a tenth of the step, and the bank moves slowly
 
@@ -256,3 +260,25 @@ class ActiveRefiner(nn.Module):
         assert teacher.f2 is not None
         for i in range(len(labels)):
             self.bank.update(teacher.f1[i], teacher.f2[i], labels[i])
+
+
+def load_error_decoder(folder: Path, classes: int) -> tuple[ErrorMaskDecoder | None, float | None]:
+    """Load the error mask decoder of a saved model, and the threshold of its probability.
+
+    Args:
+        folder: of a model that was saved with its refiner as `PART_NAME`.
+        classes: channels of the probabilities.
+
+    Returns:
+        Both None where the model has no decoder, or one that is trained too little to be used.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    state = part_tensors(folder, PART_NAME)
+    if int(state.get("trained", torch.zeros(()))) < _READY:
+        return None, None
+    weights = {key.removeprefix("emd."): value for key, value in state.items() if key.startswith("emd.")}
+    decoder = ErrorMaskDecoder(classes, first_kernel=1 if "coarse.weight" in weights else 3)
+    decoder.load_state_dict(weights)
+    return decoder, float(state["threshold"])

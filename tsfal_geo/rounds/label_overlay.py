@@ -1,4 +1,4 @@
-"""What a workspace knows of its scenes: labels, and PLAR's votes that rest on them."""
+"""Overlays of the training scenes' maps: labels, and those of PLAR's votes that labels support."""
 
 from __future__ import annotations
 
@@ -27,59 +27,72 @@ from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 class Votes:
-    """The votes of a round in one scene, where people had labelled enough of the chip around.
+    """The votes of a round in one scene, in chips that people had labelled enough of.
 
     Args:
         path: ``refined.tif`` of the scene.
         classes: the class map.
         chip: pixels a side of a chip.
-        trusted: (rows, columns) bool, chips whose votes rest on labels.
+        supported: (rows, columns) bool, chips whose votes labels support.
     """
 
-    def __init__(self, path: Path, classes: ClassMap, chip: int, trusted: NDArray[np.bool_]) -> None:
-        self._path, self._chip, self._trusted = path, chip, trusted
+    def __init__(self, path: Path, classes: ClassMap, chip: int, supported: NDArray[np.bool_]) -> None:
+        self._path, self._chip, self._supported = path, chip, supported
         self._handles = FileHandles()
         self._index = np.full(256, IGNORE, np.uint8)
         self._index[np.asarray(classes.ids)] = np.arange(len(classes), dtype=np.uint8)
 
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Class indices of a window inside the scene, (height, width) uint8; 255 without a vote."""
+        """Read a window inside the scene.
+
+        Args:
+            y: first row.
+            x: first column.
+            height: rows.
+            width: columns.
+
+        Returns:
+            Class indices (height, width) uint8; 255 without a vote.
+        """
         rows, columns = (np.arange(at, at + n) // self._chip for at, n in ((y, height), (x, width)))
-        trusted = self._trusted[np.ix_(rows, columns)]
-        if not trusted.any():
+        supported = self._supported[np.ix_(rows, columns)]
+        if not supported.any():
             return np.full((height, width), IGNORE, np.uint8)
         ids = self._handles.get(self._path).read(1, window=windows.Window(x, y, width, height))
-        return np.where(trusted, self._index[ids], np.uint8(IGNORE))
+        return np.where(supported, self._index[ids], np.uint8(IGNORE))
 
 
 class SceneOverlay:
-    """Labels of a scene over votes; see ``mapping.overlay.LabelOverlay``."""
+    """Labels of a scene over votes: a `tsfal_geo.mapping.overlay.LabelOverlay`.
+
+    Args:
+        labels: people's labels over the folder's.
+        scene: the scene's position there.
+        votes: None where PLAR has not voted.
+    """
 
     def __init__(self, labels: LabelReader, scene: int, votes: Votes | None) -> None:
-        """Take the readers.
-
-        Args:
-            labels: people's over the folder's.
-            scene: its position there.
-            votes: None where PLAR has not voted.
-        """
         self._labels, self._scene, self._votes = labels, scene, votes
 
     def read(self, y: int, x: int, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """See ``LabelOverlay``."""
-        said = self._labels.read(Window(self._scene, y, x, height, width))
-        who = np.where(said != IGNORE, np.uint8(LABEL), np.uint8(NETWORK))
-        if self._votes is not None and (said == IGNORE).any():
-            voted = self._votes.read(y, x, height, width)
-            at = (said == IGNORE) & (voted != IGNORE)
-            said, who = np.where(at, voted, said), np.where(at, np.uint8(VOTE), who)
-        return said, who
+        """Read a window, as `LabelOverlay` says."""
+        values = self._labels.read(Window(self._scene, y, x, height, width))
+        source = np.where(values != IGNORE, np.uint8(LABEL), np.uint8(NETWORK))
+        if self._votes is not None and (values == IGNORE).any():
+            votes = self._votes.read(y, x, height, width)
+            at = (values == IGNORE) & (votes != IGNORE)
+            values, source = np.where(at, votes, values), np.where(at, np.uint8(VOTE), source)
+        return values, source
 
 
 def same_grid_other_file(workspace: WorkspaceFolder, scenes: Sequence[Scene]) -> list[Scene]:
-    """Scenes with name and grid of one that the workspace trains on, but another file.
+    """Return scenes with the name and grid of a training scene, but another file.
 
-    Nothing is known of them: they may be the same pictures in another place, or another year's.
+    Their labels are unknown: they may be the same pictures in another place, or another year's.
+
+    Args:
+        workspace: with training scenes.
+        scenes: any scenes.
     """
     trained = {scene.name: scene for scene in workspace.scenes}
     return [
@@ -94,10 +107,10 @@ def same_grid_other_file(workspace: WorkspaceFolder, scenes: Sequence[Scene]) ->
 def scene_overlays(
     workspace: WorkspaceFolder, scenes: Sequence[Scene], snapshot: LabelSnapshot
 ) -> dict[str, LabelOverlay]:
-    """What is known of those scenes that the workspace trains on, by name.
+    """Return the overlays of those scenes that the workspace trains on, by name.
 
-    Labels are those of now, also if nothing has been trained on them yet; votes are the last round's. A
-    scene counts as trained on by its file: another picture of the same name and grid may show another year.
+    Labels are today's, whether or not a round has trained on them; votes are the last round's. The file makes
+    a scene a training scene: another picture of the same name and grid may show another year.
 
     Args:
         workspace: with a complete round.
@@ -118,31 +131,33 @@ def scene_overlays(
     number = workspace.current_round
     paths = {scene.name: workspace.round_dir(number) / scene.name / "refined.tif" for scene in own}
     voted = any(path.is_file() for path in paths.values())
-    then = _stacked(inputs, read_snapshot(workspace.store(), number).labels) if voted else None
+    earlier = _stacked(inputs, read_snapshot(workspace.store(), number).labels) if voted else None
     found: dict[str, LabelOverlay] = {}
     for scene in own:
         index, path = position[scene.path.resolve()], paths[scene.name]
         votes = None
-        if then is not None and path.is_file():
-            trusted = _trusted_chips(inputs, then, index, workspace.config.plar)
-            votes = Votes(path, inputs.classes, workspace.config.data.chip_size, trusted)
+        if earlier is not None and path.is_file():
+            supported = _supported_chips(inputs, earlier, index, workspace.config.plar)
+            votes = Votes(path, inputs.classes, workspace.config.data.chip_size, supported)
         found[scene.name] = SceneOverlay(labels, index, votes)
     return found
 
 
-def trusted_votes(voted: NDArray[np.uint8], said: NDArray[np.uint8], config: PlarConfig) -> NDArray[np.uint8]:
-    """The votes of a chip, if they rest on labels; else 255 everywhere.
+def supported_votes(
+    votes: NDArray[np.uint8], labels: NDArray[np.uint8], config: PlarConfig
+) -> NDArray[np.uint8]:
+    """Return the votes of a chip if its labels support them; else 255 everywhere.
 
     Args:
-        voted: (H, W) uint8 class indices, 255 without a vote.
-        said: (H, W) uint8, its labels.
-        config: how many labelled cells are enough.
+        votes: (H, W) uint8 class indices, 255 without a vote.
+        labels: (H, W) uint8 class indices, 255 without a label.
+        config: says how many labelled cells are enough.
     """
-    return voted if _rests_on_labels(said, config) else np.full_like(voted, IGNORE)
+    return votes if _supports_votes(labels, config) else np.full_like(votes, IGNORE)
 
 
-def _rests_on_labels(said: NDArray[np.uint8], config: PlarConfig) -> bool:
-    cells = label_cells(torch.from_numpy(np.ascontiguousarray(said))[None], config.purity)
+def _supports_votes(labels: NDArray[np.uint8], config: PlarConfig) -> bool:
+    cells = label_cells(torch.from_numpy(np.ascontiguousarray(labels))[None], config.purity)
     return bool(supported_by_labels(cells, config))
 
 
@@ -150,10 +165,12 @@ def _stacked(inputs: Inputs, labels: Iterable[Label]) -> StackedLabels:
     return StackedLabels(PolygonLabels(tuple(labels), inputs.scenes, inputs.classes), inputs.base)
 
 
-def _trusted_chips(inputs: Inputs, labels: LabelReader, index: int, config: PlarConfig) -> NDArray[np.bool_]:
+def _supported_chips(
+    inputs: Inputs, labels: LabelReader, index: int, config: PlarConfig
+) -> NDArray[np.bool_]:
     chips = [chip for chip in inputs.chips if chip.scene == index]
-    trusted = np.zeros((chips[-1].row + 1, chips[-1].col + 1), bool)
+    supported = np.zeros((chips[-1].row + 1, chips[-1].col + 1), bool)
     for chip in chips:
-        said = labels.read(chip.window)
-        trusted[chip.row, chip.col] = (said != IGNORE).any() and _rests_on_labels(said, config)
-    return trusted
+        values = labels.read(chip.window)
+        supported[chip.row, chip.col] = (values != IGNORE).any() and _supports_votes(values, config)
+    return supported

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tsfal_geo.inference.rows.layers import Averaged, Each, Enlarged, Line, Windowed
+from tsfal_geo.inference.rows.layers import LocalAverage, Pointwise, RowLayer, Sliding, Upsample
 from tsfal_geo.models.encoders import LOW_STRIDE
 from tsfal_geo.models.head import ImageMean, LocalMean, alike, spread, upsample, upsample_to
 
@@ -43,7 +43,7 @@ class Step:
         done_with: those of them that no later step needs.
     """
 
-    make: Callable[[], Line]
+    make: Callable[[], RowLayer]
     inputs: tuple[int, ...]
     done_with: tuple[int, ...]
 
@@ -107,7 +107,7 @@ class Compiler:
 
     def __init__(self, modules: Mapping[str, nn.Module], dtype: torch.dtype, cells: int) -> None:
         self._modules, self._dtype, self._cells = modules, dtype, cells
-        self._made: list[tuple[Callable[[], Line], tuple[int, ...]]] = []
+        self._made: list[tuple[Callable[[], RowLayer], tuple[int, ...]]] = []
         self.index: dict[fx.Node, int] = {}
         self.stride: dict[fx.Node, int] = {}
         self.reach: dict[fx.Node, int] = {}
@@ -153,7 +153,7 @@ class Compiler:
             self._pooling(node, module)
         elif isinstance(module, (ImageMean, LocalMean)):
             reach = self.reach[source] + self._cells // 2 * self.stride[source]
-            self._append(node, partial(Averaged, self._cells), self.stride[source], reach)
+            self._append(node, partial(LocalAverage, self._cells), self.stride[source], reach)
         elif isinstance(module, _ROW_MODULES):
             self._each(node, module)
         else:
@@ -167,7 +167,7 @@ class Compiler:
             factor = stride // LOW_STRIDE if target is upsample_to else node.args[1]
             assert isinstance(factor, int)
             reach = self.reach[source] + (stride if factor > 1 else 0)
-            self._append(node, partial(Enlarged, factor), stride // factor, reach)
+            self._append(node, partial(Upsample, factor), stride // factor, reach)
         elif target is spread:
             self._each(node, _same)
         elif target is torch.cat:
@@ -232,7 +232,7 @@ class Compiler:
         if extent == stride == 1 and not padding:
             self._each(node, function)
             return
-        make = partial(Windowed, function, extent, stride, padding, fill)
+        make = partial(Sliding, function, extent, stride, padding, fill)
         self._append(node, make, self.stride[source] * stride, reach)
 
     def _each(self, node: fx.Node, function: Callable[..., Tensor]) -> None:
@@ -249,10 +249,10 @@ class Compiler:
         # A concatenation's rows come as one list, a function's constants with its rows.
         plain = node.op == "call_module" or node.target in (torch.cat, spread)
         reach = max(self.reach[source] for source in sources)
-        make = partial(Each, function if plain else called, len(sources))
+        make = partial(Pointwise, function if plain else called, len(sources))
         self._append(node, make, self.stride[sources[0]], reach)
 
-    def _append(self, node: fx.Node, make: Callable[[], Line], stride: int, reach: int) -> None:
+    def _append(self, node: fx.Node, make: Callable[[], RowLayer], stride: int, reach: int) -> None:
         inputs = tuple(self.index[source] for source in node.all_input_nodes)
         self.index[node], self.stride[node], self.reach[node] = len(self._made), stride, reach
         self._made.append((make, inputs))

@@ -17,7 +17,7 @@ Rows = Tensor | None
 """(1, channels, rows, columns); None: no rows yet."""
 
 
-class Line(Protocol):
+class RowLayer(Protocol):
     """A layer that works on rows as they come.
 
     Attributes:
@@ -35,7 +35,7 @@ class Line(Protocol):
         """Widen (or, below 0, cut) held rows by pixels on either side of ``width``; zeros come in."""
 
 
-class Each:
+class Pointwise:
     """A function of single rows. Inputs that come later than others are waited for."""
 
     below = 0
@@ -46,21 +46,21 @@ class Each:
         self._held: list[Rows] = [None] * inputs
 
     def push(self, new: Sequence[Rows], last: bool) -> Rows:
-        """See `Line`."""
+        """See `RowLayer`."""
         self.ended = last
         if len(new) == 1:
             return None if new[0] is None else self._function(new[0])
-        rows = [joined(held, fresh) for held, fresh in zip(self._held, new, strict=True)]
+        rows = [join_rows(held, fresh) for held, fresh in zip(self._held, new, strict=True)]
         count = min(row_count(r) for r in rows)
-        self._held = [kept(r, count) for r in rows]
+        self._held = [rows_from(r, count) for r in rows]
         return self._function(*(r[:, :, :count] for r in rows if r is not None)) if count else None
 
     def shift(self, left: int, right: int, width: int) -> None:
-        """See `Line`."""
-        self._held = [shifted(held, left, right, width) for held in self._held]
+        """See `RowLayer`."""
+        self._held = [shift_rows(held, left, right, width) for held in self._held]
 
 
-class Windowed:
+class Sliding:
     """A convolution or pooling with a window of several rows, padded by constant rows.
 
     The rows that waited for those below leave at an image's end no faster than rows came before.
@@ -85,12 +85,12 @@ class Windowed:
         self._skip = self._most = 0
 
     def push(self, new: Sequence[Rows], last: bool) -> Rows:
-        """See `Line`."""
+        """See `RowLayer`."""
         rows = new[0]
         self._most = max(self._most, row_count(rows), self._stride)
         if rows is not None and not self._started:
             rows, self._started = _padded(rows, self._padding, 0, self._fill), True
-        rows = joined(self._held, rows)
+        rows = join_rows(self._held, rows)
         if rows is not None and last and not self._closed:
             rows, self._closed = _padded(rows, 0, self._padding, self._fill), True
         if rows is not None and self._skip:
@@ -99,18 +99,18 @@ class Windowed:
         most = self._most // self._stride if last else windows
         self.ended = last and windows <= most
         windows = min(windows, most)
-        self._held = kept(rows, windows * self._stride)
+        self._held = rows_from(rows, windows * self._stride)
         self._skip += max(0, windows * self._stride - row_count(rows))
         if rows is None or not windows:
             return None
         return self._function(rows[:, :, : (windows - 1) * self._stride + self._extent])
 
     def shift(self, left: int, right: int, width: int) -> None:
-        """See `Line`."""
-        self._held = shifted(self._held, left, right, width)
+        """See `RowLayer`."""
+        self._held = shift_rows(self._held, left, right, width)
 
 
-class Enlarged:
+class Upsample:
     """Bilinear enlargement (``align_corners=False``) by a whole, even factor or 1."""
 
     def __init__(self, factor: int) -> None:
@@ -120,26 +120,26 @@ class Enlarged:
         self._above: Rows = None
 
     def push(self, new: Sequence[Rows], last: bool) -> Rows:
-        """See `Line`."""
+        """See `RowLayer`."""
         self.ended = last
         factor, half = self._factor, self._factor // 2
         if factor == 1:
             return new[0]
-        rows = joined(self._above, new[0])
+        rows = join_rows(self._above, new[0])
         if rows is None or (new[0] is None and not last):
             return None
         # The upper half of the row above went out when it came.
         first = 0 if self._above is None else factor - half
         end = rows.shape[2] * factor - (0 if last else half)
-        self._above = kept(rows, rows.shape[2] - 1)
+        self._above = rows_from(rows, rows.shape[2] - 1)
         return F.interpolate(rows, scale_factor=factor, mode="bilinear", align_corners=False)[:, :, first:end]
 
     def shift(self, left: int, right: int, width: int) -> None:
-        """See `Line`."""
-        self._above = shifted(self._above, left, right, width)
+        """See `RowLayer`."""
+        self._above = shift_rows(self._above, left, right, width)
 
 
-class Averaged:
+class LocalAverage:
     """``LocalMean``: the mean over the ``cells`` × ``cells`` around each cell that are in the image."""
 
     def __init__(self, cells: int) -> None:
@@ -147,11 +147,11 @@ class Averaged:
         self.ended = False
         self._cells = cells
         self._dtype = torch.float32
-        self._sums = Windowed(self._sum, cells, 1, cells // 2)
-        self._counts = Windowed(self._sum, cells, 1, cells // 2)
+        self._sums = Sliding(self._sum, cells, 1, cells // 2)
+        self._counts = Sliding(self._sum, cells, 1, cells // 2)
 
     def push(self, new: Sequence[Rows], last: bool) -> Rows:
-        """See `Line`."""
+        """See `RowLayer`."""
         rows, ones = new[0], None
         if rows is not None:
             self._dtype = rows.dtype
@@ -165,7 +165,7 @@ class Averaged:
         return (sums / counts).to(self._dtype)
 
     def shift(self, left: int, right: int, width: int) -> None:
-        """See `Line`."""
+        """See `RowLayer`."""
         self._sums.shift(left, right, width)
 
     def _sum(self, rows: Tensor) -> Tensor:
@@ -177,14 +177,14 @@ def row_count(rows: Rows) -> int:
     return 0 if rows is None else rows.shape[2]
 
 
-def joined(above: Rows, below: Rows) -> Rows:
+def join_rows(above: Rows, below: Rows) -> Rows:
     """One above the other."""
     if above is None or below is None:
         return below if above is None else above
     return torch.cat([above, below], 2)
 
 
-def kept(rows: Rows, first: int) -> Rows:
+def rows_from(rows: Rows, first: int) -> Rows:
     """The rows from ``first`` on, as a copy."""
     # A copy: a view would keep all rows in memory.
     if rows is None or rows.shape[2] <= first:
@@ -196,8 +196,8 @@ def _padded(rows: Tensor, above: int, below: int, fill: float) -> Tensor:
     return F.pad(rows, (0, 0, above, below), value=fill) if above or below else rows
 
 
-def shifted(rows: Rows, left: int, right: int, width: int) -> Rows:
-    """See `Line.shift`."""
+def shift_rows(rows: Rows, left: int, right: int, width: int) -> Rows:
+    """See `RowLayer.shift`."""
     if rows is None:
         return None
     stride = width // rows.shape[3]

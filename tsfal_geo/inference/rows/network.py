@@ -1,7 +1,7 @@
 """A network that sees an image of any height row by row, with the answer that it has for the whole image.
 
-Each layer holds the last rows of its input (see ``lines``), so that memory depends on the image's width alone
-and no pixel is computed twice, as it is where windows overlap.
+Each layer holds the last rows of its input (see ``layers``), so that memory depends on the image's width
+alone and no pixel is computed twice, as it is where windows overlap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.inference.rows.graph import Compiler, Step, traced
-from tsfal_geo.inference.rows.layers import Rows, joined, kept, row_count, shifted
+from tsfal_geo.inference.rows.layers import Rows, join_rows, row_count, rows_from, shift_rows
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RowStream:
 
     def __init__(self, network: RowNetwork) -> None:
         self._network = network
-        self._lines = [step.make() for step in network.steps]
+        self._layers = [step.make() for step in network.steps]
         self._waiting: dict[str, Rows] = dict.fromkeys(network.outputs)
 
     def push(self, rows: Tensor, last: bool) -> Iterator[dict[str, Tensor]]:
@@ -64,32 +64,33 @@ class RowStream:
         while not ended:
             found = self._pass(image, last)
             image = None
-            ended = not last or all(line.ended for line in self._lines)
+            ended = not last or all(layer.ended for layer in self._layers)
             if found:
                 yield found
 
     @torch.inference_mode()
     def _pass(self, image: Rows, last: bool) -> dict[str, Tensor]:
         values: dict[int, Rows] = {-1: image}
-        for index, (line, step) in enumerate(zip(self._lines, self._network.steps, strict=True)):
+        for index, (layer, step) in enumerate(zip(self._layers, self._network.steps, strict=True)):
             # Layers above that still have rows to give end later, and this one with them.
-            over = last and all(i < 0 or self._lines[i].ended for i in step.inputs)
-            values[index] = None if line.ended else line.push([values[i] for i in step.inputs], over)
+            over = last and all(i < 0 or self._layers[i].ended for i in step.inputs)
+            values[index] = None if layer.ended else layer.push([values[i] for i in step.inputs], over)
             for gone in step.done_with:
                 del values[gone]
         found = {
-            name: joined(self._waiting[name], values[index]) for name, index in self._network.outputs.items()
+            name: join_rows(self._waiting[name], values[index])
+            for name, index in self._network.outputs.items()
         }
         # As an image ends, outputs that come later than others fall behind.
         count = min(row_count(rows) for rows in found.values())
-        self._waiting = {name: kept(rows, count) for name, rows in found.items()}
+        self._waiting = {name: rows_from(rows, count) for name, rows in found.items()}
         return {name: rows[:, :, :count] for name, rows in found.items() if rows is not None and count}
 
     def shift(self, left: int, right: int, width: int) -> None:
         """Go on with more (or, below 0, fewer) columns on either side of the ``width`` that there were."""
-        for line in self._lines:
-            line.shift(left, right, width)
-        self._waiting = {name: shifted(rows, left, right, width) for name, rows in self._waiting.items()}
+        for layer in self._layers:
+            layer.shift(left, right, width)
+        self._waiting = {name: shift_rows(rows, left, right, width) for name, rows in self._waiting.items()}
 
 
 def row_network(

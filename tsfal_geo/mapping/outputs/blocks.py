@@ -23,10 +23,17 @@ from numpy.typing import NDArray
 from tsfal_geo.atomic import replace_file
 from tsfal_geo.inference.network import Network, open_network
 from tsfal_geo.mapping.compatibility import open_scenes
-from tsfal_geo.mapping.outputs.rasters import CLASSES, SceneMap, dress, finished, layer_writer, map_paths
-from tsfal_geo.mapping.overlay import Known, lay_over
+from tsfal_geo.mapping.outputs.rasters import (
+    CLASSES,
+    SceneMap,
+    layer_writer,
+    map_paths,
+    raster_layers,
+    write_styles,
+)
+from tsfal_geo.mapping.overlay import LabelOverlay, apply_overlay
 from tsfal_geo.mapping.scene import Settings, map_scene
-from tsfal_geo.mapping.windowed import Part, RowBlock
+from tsfal_geo.mapping.windowed import Block, LayerRows
 from tsfal_geo.models.io import WEIGHTS_NAME
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
@@ -37,7 +44,7 @@ SIDE = 4096
 
 
 @dataclass(frozen=True)
-class Job:
+class MappingJob:
     """Everything that a process needs to do a scene's blocks; small, and can be sent.
 
     Attributes:
@@ -68,76 +75,76 @@ class Job:
     def folder(self) -> Path:
         """Where finished blocks are; another model, scene or setting has another folder."""
         weights, source = (self.model / WEIGHTS_NAME), self.scene.path
-        said = {
+        inputs = {
             "settings": {**asdict(self.settings), "batch": None},
             "augment": self.augment,
             "side": self.side,
             "grid": [self.scene.shape, list(self.scene.grid.affine)],
             "files": [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in (weights, source)],
         }
-        digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=6).hexdigest()
+        digest = hashlib.blake2b(json.dumps(inputs).encode(), digest_size=6).hexdigest()
         return self.out / f".{self.scene.name}-{digest}"
 
-    def parts(self) -> list[Part]:
+    def blocks(self) -> list[Block]:
         """The scene's blocks, by rows."""
         height, width = self.scene.shape
         return [
-            Part(y, x, min(y + self.side, height), min(x + self.side, width))
+            Block(y, x, min(y + self.side, height), min(x + self.side, width))
             for y in range(0, height, self.side)
             for x in range(0, width, self.side)
         ]
 
-    def file(self, part: Part) -> Path:
+    def file(self, block: Block) -> Path:
         """The file of a finished block."""
-        return self.folder / f"{part.y0}-{part.x0}.npz"
+        return self.folder / f"{block.y0}-{block.x0}.npz"
 
-    def open_parts(self) -> list[Part]:
+    def open_blocks(self) -> list[Block]:
         """The blocks that are yet to be done."""
-        return [part for part in self.parts() if not self.file(part).is_file()]
+        return [block for block in self.blocks() if not self.file(block).is_file()]
 
 
-def do_block(job: Job, part: Part) -> int:
+def predict_block(job: MappingJob, block: Block) -> int:
     """Predict a block and write its file, unless that is there already.
 
     Returns:
         Bytes of the file.
     """
-    path = job.file(part)
+    path = job.file(block)
     if not path.is_file():
         network, reader = _opened(job)
-        layers = _predict(job, part, network, reader)
+        layers = _predict(job, block, network, reader)
         with replace_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **layers)
     return path.stat().st_size
 
 
-def run_here(job: Job, shard: int = 0, shards: int = 1) -> Iterator[Part]:
+def run_local(job: MappingJob, shard: int = 0, shards: int = 1) -> Iterator[Block]:
     """Do every ``shards``-th block that is open, from the ``shard``-th on; gives each that is done."""
-    for index, part in enumerate(job.parts()):
+    for index, block in enumerate(job.blocks()):
         if index % shards == shard:
-            do_block(job, part)
-            yield part
+            predict_block(job, block)
+            yield block
 
 
-def assemble(job: Job, known: Known | None = None) -> SceneMap | None:
+def assemble(job: MappingJob, overlay: LabelOverlay | None = None) -> SceneMap | None:
     """Make the scene's rasters of its blocks; None while some are missing.
 
-    Several processes may try: one does it. What is known is laid over here, not in the blocks: labels that
-    people add meanwhile cost no block.
+    Several processes may try; one of them does it. The overlay is applied here, not in the blocks, so that a
+    label which an annotator adds meanwhile costs no block.
     """
     files = map_paths(job.out, job.scene, job.settings.layers)
-    if job.open_parts():
+    if job.open_blocks():
         return None
     lock = job.out / f".{job.scene.name}.lock"
     with FileLock(lock):
         if job.folder.is_dir():
-            _write(job, files, known)
+            _write(job, files, overlay)
             shutil.rmtree(job.folder)
     lock.unlink(missing_ok=True)
     return files
 
 
-def _write(job: Job, files: SceneMap, known: Known | None) -> None:
+def _write(job: MappingJob, files: SceneMap, overlay: LabelOverlay | None) -> None:
     network, _ = _opened(job)
     grid = job.scene.grid
     with ExitStack() as stack:
@@ -145,34 +152,36 @@ def _write(job: Job, files: SceneMap, known: Known | None) -> None:
         for layer, path in files.layers.items():
             writer = layer_writer(path, job.scene, layer, network.classes)
             writers[layer] = stack.enter_context(writer)
-        for part in job.parts():
-            with np.load(job.file(part), allow_pickle=False) as block:
-                layers = {layer: block[layer] for layer in writers}
-            if known is not None:
-                layers = lay_over(layers, known, part.y0, part.x0)
+        for block in job.blocks():
+            with np.load(job.file(block), allow_pickle=False) as stored:
+                layers = {layer: stored[layer] for layer in writers}
+            if overlay is not None:
+                layers = apply_overlay(layers, overlay, block.y0, block.x0)
             for layer, writer in writers.items():
-                writer.write(part.y0, part.x0, layers[layer])
-    dress(files)
+                writer.write(block.y0, block.x0, layers[layer])
+    write_styles(files)
 
 
-def _predict(job: Job, part: Part, network: Network, reader: SceneReader) -> dict[str, NDArray[np.uint8]]:
-    height, width = part.y1 - part.y0, part.x1 - part.x0
+def _predict(
+    job: MappingJob, block: Block, network: Network, reader: SceneReader
+) -> dict[str, NDArray[np.uint8]]:
+    height, width = block.y1 - block.y0, block.x1 - block.x0
     layers: dict[str, NDArray[np.uint8]] = {}
     names = (CLASSES, *job.settings.layers)
 
-    def collect(block: RowBlock) -> None:
-        y = block.y - part.y0
-        for layer, values in finished(block, names, network, job.settings).items():
+    def collect(rows: LayerRows) -> None:
+        y = rows.y - block.y0
+        for layer, values in raster_layers(rows, names, network, job.settings).items():
             if layer not in layers:
                 layers[layer] = np.empty((*values.shape[:-2], height, width), np.uint8)
             layers[layer][..., y : y + values.shape[-2], :] = values
 
-    map_scene(reader, 0, network, job.settings, collect, part=part)
+    map_scene(reader, 0, network, job.settings, collect, block=block)
     return layers
 
 
 @lru_cache(maxsize=1)
-def _opened(job: Job) -> tuple[Network, SceneReader]:
+def _opened(job: MappingJob) -> tuple[Network, SceneReader]:
     import torch
 
     if job.threads is not None:

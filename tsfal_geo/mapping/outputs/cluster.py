@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tsfal_geo.errors import UserError
-from tsfal_geo.mapping.outputs.blocks import Job, do_block
-from tsfal_geo.mapping.windowed import Part
+from tsfal_geo.mapping.outputs.blocks import MappingJob, predict_block
+from tsfal_geo.mapping.windowed import Block
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -54,24 +54,24 @@ def connect(scheduler: str | None, workers: int) -> Iterator[Client]:
         yield client
 
 
-def run_on(client: Client, job: Job) -> Iterator[Part]:
+def run_on(client: Client, job: MappingJob) -> Iterator[Block]:
     """Do the open blocks of a job; gives each that is done.
 
     Raises:
-        UserError: as ``do_block``, on whatever worker.
+        UserError: as ``predict_block``, on whatever worker.
     """
     from distributed import as_completed
 
-    waiting = iter(job.open_parts())
-    part_of = {}
+    waiting = iter(job.open_blocks())
+    block_of = {}
     workers = max(1, sum(client.nthreads().values()))
 
     def submit() -> bool:
-        part = next(waiting, None)
-        if part is None:
+        block = next(waiting, None)
+        if block is None:
             return False
-        future = client.submit(do_block, job, part, pure=False, retries=_RETRIES)
-        part_of[future.key] = part
+        future = client.submit(predict_block, job, block, pure=False, retries=_RETRIES)
+        block_of[future.key] = block
         running.add(future)
         return True
 
@@ -80,5 +80,5 @@ def run_on(client: Client, job: Job) -> Iterator[Part]:
         submit()
     for future in running:
         future.result()
-        yield part_of.pop(future.key)
+        yield block_of.pop(future.key)
         submit()

@@ -8,13 +8,13 @@ from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.outputs.layers import classes
 from tsfal_geo.mapping.scene import Settings, map_scene
-from tsfal_geo.mapping.windowed import RowBlock
+from tsfal_geo.mapping.windowed import LayerRows
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 
 
-def confuse_scene(
+def compare_scene(
     reader: SceneReader,
     scene_index: int,
     network: Network,
@@ -35,8 +35,8 @@ def confuse_scene(
         progress: gets the share that is done.
     """
 
-    def compare(block: RowBlock) -> None:
-        predicted = classes(block)
-        confusion.add(labels.read(Window(scene_index, block.y, block.x, *predicted.shape)), predicted)
+    def compare(rows: LayerRows) -> None:
+        predicted = classes(rows)
+        confusion.add(labels.read(Window(scene_index, rows.y, rows.x, *predicted.shape)), predicted)
 
     map_scene(reader, scene_index, network, settings, compare, progress=progress)

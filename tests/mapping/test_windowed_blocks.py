@@ -4,7 +4,7 @@ import torch
 
 from tests.helpers.mapping_fakes import Collect, Identity, MemoryReader
 from tests.mapping.test_windowed import Stride4, scene
-from tsfal_geo.mapping.windowed import Part, predict_scene
+from tsfal_geo.mapping.windowed import Block, predict_scene
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +16,11 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def run(reader, network, part=None, channels=3):
+def run(reader, network, block=None, channels=3):
     collect = Collect(*reader.valid.shape)
     predict_scene(
         reader, 0, network, window=64, overlap=0.3, batch=3, channels={"probabilities": channels},
-        on_rows=collect, part=part,
+        on_rows=collect, block=block,
     )  # fmt: skip
     return collect
 
@@ -30,26 +30,26 @@ def test_parts_together_are_the_whole_to_the_byte(size):
     reader = scene(*size)
     reader.valid[40:130, 20:90] = False
     whole = run(reader, Stride4()).layers["probabilities"]
-    seen = np.zeros(size, int)
+    counts = np.zeros(size, int)
     for y in range(0, size[0], 80):
         for x in range(0, size[1], 112):
-            part = Part(y, x, min(y + 80, size[0]), min(x + 112, size[1]))
-            found = run(reader, Stride4(), part)
-            place = slice(part.y0, part.y1), slice(part.x0, part.x1)
-            seen += found.seen
-            assert (found.seen[place] == 1).all() and found.seen.sum() == found.seen[place].size
+            block = Block(y, x, min(y + 80, size[0]), min(x + 112, size[1]))
+            found = run(reader, Stride4(), block)
+            place = slice(block.y0, block.y1), slice(block.x0, block.x1)
+            counts += found.counts
+            assert (found.counts[place] == 1).all() and found.counts.sum() == found.counts[place].size
             assert np.array_equal(found.valid[place], reader.valid[place])
             if "probabilities" in found.layers:
                 known = reader.valid[place]
                 assert np.array_equal(
                     found.layers["probabilities"][:, *place][:, known], whole[:, *place][:, known]
                 )
-    assert (seen == 1).all()
+    assert (counts == 1).all()
 
 
 def test_a_part_far_down_reads_and_holds_no_more_than_it_needs():
     reader = scene(4000, 200)
-    run(reader, Identity(), Part(3200, 64, 3264, 128), channels=6)
+    run(reader, Identity(), Block(3200, 64, 3264, 128), channels=6)
     rows, columns = np.nonzero(reader.reads)
     assert rows.min() >= 3200 - 68 and rows.max() < 3264 + 68
     assert columns.min() == 0 and columns.max() < 128 + 68
@@ -58,5 +58,5 @@ def test_a_part_far_down_reads_and_holds_no_more_than_it_needs():
 def test_a_part_without_data_costs_nothing():
     reader = MemoryReader(np.zeros((3, 300, 300), np.uint8), np.zeros((300, 300), bool))
     network = Identity()
-    found = run(reader, network, Part(128, 128, 256, 256), channels=6)
+    found = run(reader, network, Block(128, 128, 256, 256), channels=6)
     assert not network.batches and not found.layers
