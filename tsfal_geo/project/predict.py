@@ -162,16 +162,16 @@ def _predicted(
     confidence = np.full(shape, np.nan, np.float32)
     probs = np.full((len(network.classes), *shape), np.nan, np.float32) if every else None
 
-    def keep(block: LayerRows) -> None:
-        height, width = block.valid.shape
-        rows, columns = slice(block.y, block.y + height), slice(block.x, block.x + width)
-        classes[rows, columns] = ids[layers.classes(block)]
-        if PROBABILITIES not in block.layers:
+    def keep(rows: LayerRows) -> None:
+        height, width = rows.valid.shape
+        place = slice(rows.y, rows.y + height), slice(rows.x, rows.x + width)
+        classes[place] = ids[layers.classes(rows)]
+        if PROBABILITIES not in rows.layers:
             return
-        values = block.layers[PROBABILITIES].float().cpu().numpy()
-        confidence[rows, columns] = np.where(block.valid, values.max(0), np.nan)
+        values = rows.layers[PROBABILITIES].float().cpu().numpy()
+        confidence[place] = np.where(rows.valid, values.max(0), np.nan)
         if probs is not None:
-            probs[:, rows, columns] = np.where(block.valid, values, np.nan)
+            probs[:, *place] = np.where(rows.valid, values, np.nan)
 
     map_scene(reader, 0, network, settings, keep)
     return classes, confidence, probs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ import numpy as np
 from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.config import Config, load_config
-from tsfal_geo.errors import LabelError
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.project.export import ExportOptions, export_maps
 from tsfal_geo.project.queries import Queries
@@ -169,8 +168,8 @@ class Workspace:
             author: who answers; any text.
             query: the query.
             class_: name or id of the class.
-            geometry: the part of the query's scene that has this class, in the scene's CRS; in column and row
-                where it has none. None: the whole query.
+            geometry: polygon with this class, in the scene's CRS (in columns and rows where it has none);
+                None: the query's own.
 
         Raises:
             LabelError: a class that the workspace does not have, or not a valid polygon.
@@ -181,7 +180,7 @@ class Workspace:
         """
         label = Label(
             scene=query.scene,
-            class_id=self._class_id(class_),
+            class_id=self.folder.classes.id_of(class_),
             geometry=query.geometry if geometry is None else geometry,
             qid=query.qid,
             round=query.round,
@@ -317,18 +316,6 @@ class Workspace:
     def _reload(self) -> None:
         self.folder = WorkspaceFolder.open(self.root)
         self._request = replace(self._request, fresh=False)
-
-    def _class_id(self, class_: str | int) -> int:
-        ids: Mapping[str, int] = {info.name: info.id for info in self.folder.classes.classes}
-        if isinstance(class_, str) and class_ in ids:
-            return ids[class_]
-        if not isinstance(class_, str) and int(class_) in ids.values():
-            return int(class_)
-        expected = ", ".join(f"{name} ({number})" for name, number in ids.items())
-        raise LabelError(f"found class {class_!r}, expected one of {expected}")
-
-    def __repr__(self) -> str:
-        return f"Workspace({str(self.root)!r}, round {self.folder.current_round}, {self.folder.state.status})"
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_()

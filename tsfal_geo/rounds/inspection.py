@@ -37,7 +37,7 @@ HALO = 32
 
 @dataclass(frozen=True)
 class ChipBatch:
-    """What the networks make of some chips.
+    """The networks' outputs for some chips.
 
     Attributes:
         positions: of the chips in ``Inputs.chips``.

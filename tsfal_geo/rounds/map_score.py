@@ -10,7 +10,7 @@ from tsfal_geo.config import PlarConfig
 from tsfal_geo.raster.chips import owned_part
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.rounds.inputs import Inputs
-from tsfal_geo.rounds.label_overlay import trusted_votes
+from tsfal_geo.rounds.label_overlay import supported_votes
 from tsfal_geo.rounds.scored_chips import ScoredChip
 
 
@@ -35,7 +35,7 @@ class MapScore:
         chip, predicted = scored.chip, scored.layers["prediction"]
         mapped, labels = predicted, self._labels.read(chip.window)
         if "refined" in scored.layers:
-            votes = trusted_votes(scored.layers["refined"], labels, self._plar)
+            votes = supported_votes(scored.layers["refined"], labels, self._plar)
             mapped = np.where(votes != IGNORE, votes, mapped)
         mapped = np.where(labels != IGNORE, labels, mapped)
         truth = np.where(predicted != IGNORE, self._inputs.truth.read(chip.window), np.uint8(IGNORE))

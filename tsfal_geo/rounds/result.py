@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What a round left behind.
+    """The figures of a complete round.
 
     Attributes:
         workspace: the workspace's folder.

@@ -28,7 +28,7 @@ DEFAULT_GAIN = 0.09
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What a round hands on to the next one of the same run.
+    """Values that a round hands on to the next one of the same run.
 
     Attributes:
         queries: that the round selected, by rank.
