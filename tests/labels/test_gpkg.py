@@ -284,7 +284,7 @@ def test_files_from_elsewhere_are_read_when_put_into_the_folder(store, town):
     assert [(label.class_id, label.author) for label in found.labels] == [(7, "ben")]
     assert {issue.reason for issue in found.notes} == {
         "in another CRS, reprojected",
-        "no time; taken as the oldest",
+        "no time; counts as the oldest",
     }
     assert [(issue.file, "labels import" in issue.reason) for issue in found.rejected] == [
         ("parcels.gpkg", True)

@@ -10,8 +10,9 @@ from affine import Affine
 
 from tests.labels.conftest import CLASSES, make_scene, square
 from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.validation import EPOCH, Issues, ValidationContext, in_order, parse_time, resolve_labels
+from tsfal_geo.labels.validation import EPOCH, ValidationContext, in_order, parse_time, resolve_labels
 from tsfal_geo.raster.layer_crs import flip_y
 
 UTM = pyproj.CRS.from_epsg(25832)
@@ -135,7 +136,7 @@ def test_a_row_without_a_time_is_the_oldest(town):
     times = ["2024-05-01T00:00:00Z", None, "yesterday"]
     labels, issues = resolve([town], shapes, created=times, class_id=[3, 7, 0])
     assert [label.class_id for label in in_order(labels)] == [7, 0, 3]
-    assert reasons(issues.notes) == {"no time; taken as the oldest": (11, 12)}
+    assert reasons(issues.notes) == {"no time; counts as the oldest": (11, 12)}
     assert sorted(label.created for label in labels)[0] == EPOCH
 
 

@@ -15,12 +15,13 @@ from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.geopackage.create import new_file
 from tsfal_geo.labels import schema
+from tsfal_geo.labels.issues import Issue, Issues
 from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
-from tsfal_geo.labels.model import Decision, Issue, Label, LabelSnapshot, Query
+from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, Query
 from tsfal_geo.labels.query_layers import query_scenes, read_query_file, write_query_file
 from tsfal_geo.labels.restorations import is_restoration
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Issues, ValidationContext, check_labels
+from tsfal_geo.labels.validation import ValidationContext, check_labels
 
 
 class GeoPackageStore(LabelStore):

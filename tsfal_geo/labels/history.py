@@ -13,11 +13,12 @@ from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.geopackage.create import new_file
 from tsfal_geo.labels.agreement import Agreement, Conflict, agreement, conflicts
+from tsfal_geo.labels.issues import Issue, Issues
 from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
-from tsfal_geo.labels.model import Issue, Label, LabelSnapshot, label_keys
+from tsfal_geo.labels.model import Label, LabelSnapshot, label_keys
 from tsfal_geo.labels.restorations import WITHDRAWN, next_restoration, not_in
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Issues, ValidationContext, decisions_in_order, in_order
+from tsfal_geo.labels.validation import ValidationContext, decisions_in_order, in_order
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from tsfal_geo.geopackage import styles
 from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, read_table, reading
 from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create
 from tsfal_geo.labels import schema
+from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.model import Decision, Label, Scenes, by_layer, stamp, stored_geometries
-from tsfal_geo.labels.validation import Issues, ValidationContext, resolve_decisions, resolve_labels
+from tsfal_geo.labels.validation import ValidationContext, resolve_decisions, resolve_labels
 from tsfal_geo.raster.layer_crs import layer_crs
 
 _ADD_DECISION = "INSERT INTO decisions (qid, round, status, author, created) VALUES (?, ?, ?, ?, ?)"

@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
+from tsfal_geo.labels.issues import Issue
 from tsfal_geo.raster.layer_crs import flip_y, layer_crs, layer_of, scene_crs, stores_flipped_y
 from tsfal_geo.raster.scene import Scene
 
@@ -164,28 +165,6 @@ class Decision:
         """Fingerprint of content, author and time, as ``Label.key``."""
         parts = ("decision", self.qid, self.round, self.status, self.author, stamp(self.created))
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
-@dataclass(frozen=True)
-class Issue:
-    """A problem that rows of one file share.
-
-    Attributes:
-        file: name of the file (or table).
-        reason: the problem.
-        fids: the rows; empty if the problem is the file's.
-    """
-
-    file: str
-    reason: str
-    fids: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        if not self.fids:
-            return f"{self.file}: {self.reason}"
-        shown = ", ".join(str(fid) for fid in self.fids[:10])
-        more = f" and {len(self.fids) - 10} more" if len(self.fids) > 10 else ""
-        return f"{self.file}: {self.reason} (row{'s' if len(self.fids) > 1 else ''} {shown}{more})"
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.labels.assignment import assign_queries
+from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, OnScene, Query, stored_geometries
 from tsfal_geo.labels.postgis_schema import make_tables, srid_of
 from tsfal_geo.labels.schema import DECISION_COLUMNS, LABEL_COLUMNS, QUERY_COLUMNS, author_slug
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.labels.validation import (
-    Issues,
     ValidationContext,
     check_labels,
     resolve_decisions,

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.geopackage.connection import read_table, reading
+from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.label_layers import read_label_file
 from tsfal_geo.labels.model import Label, LabelSnapshot, Scenes, label_keys
-from tsfal_geo.labels.validation import Issues, ValidationContext, decisions_in_order, in_order
+from tsfal_geo.labels.validation import ValidationContext, decisions_in_order, in_order
 
 _RESTORATION = re.compile(r"restore-(\d+)\.gpkg")
 WITHDRAWN = "CREATE TABLE withdrawn (key TEXT PRIMARY KEY NOT NULL)"

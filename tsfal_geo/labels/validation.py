@@ -1,6 +1,7 @@
-"""From rows as people left them to labels that can train: on a scene, with a class and a valid polygon.
+"""Validation of label rows: a label needs a scene, a class and a valid polygon.
 
-Whatever cannot be used, or is used otherwise than as it stands, is reported with its file and row.
+Annotators and their programs write rows freely. A row that cannot be used, or that is changed before use, is
+an issue, which is reported with its file and row.
 """
 
 from __future__ import annotations
@@ -11,75 +12,54 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.connection import LayerRows
-from tsfal_geo.labels.model import SOURCES, STATUSES, Decision, Issue, Label, Scenes
+from tsfal_geo.labels.issues import Issues
+from tsfal_geo.labels.model import SOURCES, STATUSES, Decision, Label, Scenes
+from tsfal_geo.labels.repair import clean_geometries
 from tsfal_geo.raster.layer_crs import flip_y, reproject, same_crs, scene_crs, stores_flipped_y, to_pixels
 from tsfal_geo.raster.scene import Scene
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def check_labels(labels: Iterable[Label], scenes: Scenes, classes: ClassMap) -> None:
-    """Refuse labels that the engine itself should never write.
+    """Refuse labels that a store must not hold.
+
+    Args:
+        labels: labels that are about to be written.
+        scenes: the training scenes, by name.
+        classes: the class map.
 
     Raises:
-        LabelError: unknown scene or class, or not a valid polygon.
+        LabelError: an unknown scene or class, or a geometry that is not a polygon with an area.
     """
-    known = {int(value) for value in classes.ids}
+    class_ids = {int(value) for value in classes.ids}
     for item in labels:
         if item.scene not in scenes:
             raise LabelError(f"a label is on scene {item.scene!r}, expected one of {', '.join(scenes)}")
-        if item.class_id not in known:
-            raise LabelError(f"a label is of class {item.class_id}, expected one of {sorted(known)}")
+        if item.class_id not in class_ids:
+            raise LabelError(f"a label is of class {item.class_id}, expected one of {sorted(class_ids)}")
         if item.geometry.geom_type not in ("Polygon", "MultiPolygon") or item.geometry.is_empty:
             raise LabelError(f"a label is a {item.geometry.geom_type}, expected a polygon with an area")
 
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7
-
-
-class Issues:
-    """Gathers what is to be reported of one file."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self._rejected: dict[str, list[int]] = {}
-        self._noted: dict[str, list[int]] = {}
-
-    def reject(self, reason: str, *fids: int) -> None:
-        """These rows (or, without rows, the file) cannot be used."""
-        self._rejected.setdefault(reason, []).extend(fids)
-
-    def note(self, reason: str, *fids: int) -> None:
-        """These rows are used, though not as they stand."""
-        self._noted.setdefault(reason, []).extend(fids)
-
-    @property
-    def rejected(self) -> tuple[Issue, ...]:
-        """What was rejected, by reason."""
-        return self._gathered(self._rejected)
-
-    @property
-    def notes(self) -> tuple[Issue, ...]:
-        """What was noted, by reason."""
-        return self._gathered(self._noted)
-
-    def _gathered(self, found: dict[str, list[int]]) -> tuple[Issue, ...]:
-        return tuple(Issue(self.file, reason, tuple(fids)) for reason, fids in found.items())
-
-
 @dataclass(frozen=True)
 class ValidationContext:
-    """What rows are checked against.
+    """Scenes, classes and defaults that rows are validated with.
 
     Attributes:
-        scenes: by name.
+        scenes: the scenes, by name.
         classes: the class map.
-        query_scene: scene of a query, or None; asked only for rows that name a query and no scene.
-        author: for rows without one.
+        query_scene: returns the scene of a query, or None; called only for rows with a query and no scene.
+        author: author of rows that name none.
     """
 
     scenes: Mapping[str, Scene]
@@ -89,64 +69,45 @@ class ValidationContext:
 
 
 def resolve_labels(rows: LayerRows, context: ValidationContext, issues: Issues) -> list[Label]:
-    """Labels of one layer; a row without a scene gives one for each scene that it touches."""
+    """Validate the rows of one layer; a row without a scene gives a label for each scene that it touches.
+
+    Args:
+        rows: all rows of the layer.
+        context: scenes, classes and defaults.
+        issues: takes the issues of the rows.
+
+    Returns:
+        The labels, scene by scene; geometries in their scene's CRS.
+    """
     geometry = clean_geometries(rows, issues)
     class_ids = _classes(rows, context, geometry, issues)
     usable = np.flatnonzero(class_ids >= 0)
-    placed = _places(rows, usable, context, issues)
+    rows_of_scene = _rows_by_scene(rows, usable, context, issues)
     labels: list[Label] = []
-    landed: set[int] = set()
-    for scene_name, wanted in placed.items():
+    inside_any: set[int] = set()
+    for scene_name, candidates in rows_of_scene.items():
         scene = context.scenes[scene_name]
-        indices = np.asarray(wanted)
-        moved, inside = _onto(scene, geometry[indices], rows, indices, issues)
-        landed.update(indices[inside].tolist())
+        indices = np.asarray(candidates)
+        moved, inside = _to_scene(scene, geometry[indices], rows, indices, issues)
+        inside_any.update(indices[inside].tolist())
         labels += [
             _label(rows, int(index), scene_name, int(class_ids[index]), shape, context, issues)
             for index, shape in zip(indices[inside], moved[inside], strict=True)
         ]
-    outside = {int(index) for wanted in placed.values() for index in wanted} - landed
+    outside = {index for candidates in rows_of_scene.values() for index in candidates} - inside_any
     for index in sorted(outside):
         issues.reject("outside every scene", rows.fids[index])
     return labels
 
 
-def clean_geometries(rows: LayerRows, issues: Issues) -> np.ndarray:
-    """Valid polygons and multipolygons; None (and a issue) for the others."""
-    geometry = np.array(rows.geometry, dtype=object)
-    fids = np.asarray(rows.fids, dtype=object)
-    faults = [(geometry == None, "no geometry, or an empty one")]  # noqa: E711
-    kinds = shapely.get_type_id(geometry)
-    odd = ~np.isin(kinds, (_POLYGON, _MULTIPOLYGON, _COLLECTION, -1))
-    faults.append((odd, "not a polygon"))
-    infinite = ~faults[0][0] & ~np.isfinite(shapely.bounds(geometry)).all(axis=1)
-    faults.append((infinite & ~odd, "coordinates that are not numbers"))
-    for which, reason in faults:
-        if which.any():
-            issues.reject(reason, *fids[which])
-            geometry[which] = None
-    wrong = np.flatnonzero((geometry != None) & ~(shapely.is_valid(geometry) & (kinds != _COLLECTION)))  # noqa: E711
-    for index in wrong:
-        reason = shapely.is_valid_reason(geometry[index]).split("[")[0].lower()
-        geometry[index] = repaired(geometry[index])
-        if geometry[index] is None:
-            issues.reject(f"invalid and beyond repair ({reason})", rows.fids[index])
-        else:
-            issues.note(f"invalid, repaired ({reason})", rows.fids[index])
-    return geometry
-
-
-def repaired(geometry: shapely.Geometry) -> Polygon | MultiPolygon | None:
-    """The area that an invalid polygon covers, or None if it covers none."""
-    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(geometry)))
-    areas = [part for part in parts if isinstance(part, Polygon) and part.area > 0]
-    if not areas:
-        return None
-    return areas[0] if len(areas) == 1 else MultiPolygon(areas)
-
-
 def resolve_decisions(rows: Sequence[dict[str, object]], author: str, issues: Issues) -> list[Decision]:
-    """Decisions of one file."""
+    """Validate the rows of one table of decisions.
+
+    Args:
+        rows: the rows by column.
+        author: author of rows that name none.
+        issues: takes the issues of the rows.
+    """
     decisions = []
     for position, row in enumerate(rows, start=1):
         fid = row.get("fid") or position
@@ -158,7 +119,7 @@ def resolve_decisions(rows: Sequence[dict[str, object]], author: str, issues: Is
         decisions.append(
             Decision(
                 qid=str(row["qid"]),
-                round=_whole(row.get("round")) or 0,
+                round=_integer(row.get("round")) or 0,
                 status=str(status),
                 author=str(row.get("author") or author),
                 created=created or EPOCH,
@@ -168,7 +129,14 @@ def resolve_decisions(rows: Sequence[dict[str, object]], author: str, issues: Is
 
 
 def parse_time(value: object) -> datetime | None:
-    """A time in UTC, to the millisecond; None where there is none or it makes no sense."""
+    """Parse a time.
+
+    Args:
+        value: a datetime or ISO 8601 text; UTC where it names no time zone.
+
+    Returns:
+        The time in UTC, to the millisecond; None where the value is no time.
+    """
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
@@ -178,23 +146,33 @@ def parse_time(value: object) -> datetime | None:
 
 
 def in_order(labels: list[Label]) -> tuple[Label, ...]:
-    """Oldest first; the same order whatever the order of reading."""
+    """Sort labels, oldest first; the order does not depend on the order in which files were read.
+
+    Args:
+        labels: any labels.
+    """
     return tuple(sorted(labels, key=lambda label: (label.created, label.file, label.fid, label.scene)))
 
 
 def decisions_in_order(decisions: list[Decision]) -> tuple[Decision, ...]:
-    """Oldest first."""
+    """Sort decisions, oldest first.
+
+    Args:
+        decisions: any decisions.
+    """
     return tuple(sorted(decisions, key=lambda item: (item.created, item.author, item.round, item.qid)))
 
 
-def _classes(rows: LayerRows, context: ValidationContext, geometry: np.ndarray, issues: Issues) -> np.ndarray:
-    known = {int(value) for value in context.classes.ids}
+def _classes(
+    rows: LayerRows, context: ValidationContext, geometry: NDArray[np.object_], issues: Issues
+) -> NDArray[np.int64]:
+    valid_ids = {int(value) for value in context.classes.ids}
     class_ids = np.full(len(rows.fids), -1, dtype=np.int64)
     for index, value in enumerate(rows.column("class_id")):
         if geometry[index] is None:
             continue
-        number = _whole(value)
-        if number in known:
+        number = _integer(value)
+        if number in valid_ids:
             class_ids[index] = number
         else:
             reason = "no class" if value is None else f"unknown class {value!r}"
@@ -202,39 +180,39 @@ def _classes(rows: LayerRows, context: ValidationContext, geometry: np.ndarray, 
     return class_ids
 
 
-def _places(
-    rows: LayerRows, usable: np.ndarray, context: ValidationContext, issues: Issues
+def _rows_by_scene(
+    rows: LayerRows, usable: NDArray[np.intp], context: ValidationContext, issues: Issues
 ) -> dict[str, list[int]]:
-    """Indices of rows by the scene they may be on."""
+    """Group the indices of rows by the scenes on which they may be."""
     named, queries = rows.column("scene"), rows.column("qid")
-    alike = [
+    candidates = [
         name for name, scene in context.scenes.items() if (scene_crs(scene) is None) == (rows.crs is None)
     ]
-    placed: dict[str, list[int]] = {}
+    by_scene: dict[str, list[int]] = {}
     for index in usable.tolist():
         name = named[index] or (context.query_scene(str(queries[index])) if queries[index] else None)
         if name is not None and name not in context.scenes:
             issues.reject(f"unknown scene {name!r}", rows.fids[index])
-        elif name is not None and name not in alike:
+        elif name is not None and name not in candidates:
             issues.reject(f"scene {name!r} and the layer differ in having a CRS", rows.fids[index])
         elif name is not None:
-            placed.setdefault(str(name), []).append(index)
-        elif rows.crs is None and len(alike) > 1:
+            by_scene.setdefault(str(name), []).append(index)
+        elif rows.crs is None and len(candidates) > 1:
             issues.reject("no scene named, and several have no CRS", rows.fids[index])
-        elif not alike:
+        elif not candidates:
             issues.reject(
                 "the layer has no CRS" if rows.crs is None else "no scene has a CRS", rows.fids[index]
             )
         else:
-            for candidate in alike:
-                placed.setdefault(candidate, []).append(index)
-    return placed
+            for candidate in candidates:
+                by_scene.setdefault(candidate, []).append(index)
+    return by_scene
 
 
-def _onto(
-    scene: Scene, geometry: np.ndarray, rows: LayerRows, indices: np.ndarray, issues: Issues
-) -> tuple[np.ndarray, np.ndarray]:
-    """Geometries in the scene's CRS, and which of them touch the scene's pixels."""
+def _to_scene(
+    scene: Scene, geometry: NDArray[np.object_], rows: LayerRows, indices: NDArray[np.intp], issues: Issues
+) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """Return geometries in the scene's CRS, and a mask of those that touch the scene's pixels."""
     crs = scene_crs(scene)
     foreign = not same_crs(rows.crs, crs)
     if foreign and rows.crs is not None and crs is not None:
@@ -245,6 +223,7 @@ def _onto(
     inside = (right > 0) & (left < scene.width) & (bottom > 0) & (top < scene.height)
     if foreign and inside.any():
         issues.note("in another CRS, reprojected", *(rows.fids[index] for index in indices[inside]))
+    # Pixel centres lie at halves: a box without a half on one axis contains none.
     thin = (np.floor(right - 0.5) < np.ceil(left - 0.5)) | (np.floor(bottom - 0.5) < np.ceil(top - 0.5))
     for index in indices[inside & thin]:
         issues.note("covers no pixel's centre", rows.fids[index])
@@ -263,7 +242,7 @@ def _label(
     fid = rows.fids[index]
     created = parse_time(rows.column("created")[index])
     if created is None:
-        issues.note("no time; taken as the oldest", fid)
+        issues.note("no time; counts as the oldest", fid)
     elif created > datetime.now(UTC) + timedelta(days=1):
         issues.note("a time in the future", fid)
     qid, source = rows.column("qid")[index], rows.column("source")[index]
@@ -272,7 +251,7 @@ def _label(
         class_id=class_id,
         geometry=geometry,
         qid=str(qid) if qid else None,
-        round=_whole(rows.column("round")[index]),
+        round=_integer(rows.column("round")[index]),
         author=str(rows.column("author")[index] or context.author),
         created=created or EPOCH,
         source=str(source) if source in SOURCES else "drawn",
@@ -281,7 +260,7 @@ def _label(
     )
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     try:
         number = float(str(value))
     except ValueError:

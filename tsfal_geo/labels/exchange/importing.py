@@ -11,9 +11,10 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.connection import LayerRows
 from tsfal_geo.labels.exchange.vector import PARQUET, RASTER, VECTOR, ImportOptions, _text, read_vector
-from tsfal_geo.labels.model import Issue, Label
+from tsfal_geo.labels.issues import Issue, Issues
+from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.labels.validation import Issues, ValidationContext, resolve_labels
+from tsfal_geo.labels.validation import ValidationContext, resolve_labels
 
 
 @dataclass(frozen=True)
