@@ -10,7 +10,7 @@ from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.cli.ablation import command
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.experiments import ablation
-from tsfal_geo.experiments.ablation import Point, miou_at, mode_config, run_ablation, summary
+from tsfal_geo.experiments.ablation import CurvePoint, miou_at, mode_config, run_ablation, summary
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 MODES = ("TSF+random", "all", "TSF")
@@ -33,10 +33,10 @@ def rounds(out, name):
 def test_rows_with_queries_share_their_first_training_and_ask_for_the_same_share(results):
     _, out, _, _ = results
     for name, strategy in (("tsf-random", "random"), ("all", "plar")):
-        first, asked, *trained = rounds(out, name)
+        first, queried, *trained = rounds(out, name)
         assert first["miou"] == rounds(out, "first")[0]["miou"]
-        assert asked["strategy"] == strategy and "steps" not in asked
-        assert asked["query_pixels"] == pytest.approx(first["query_pixels"], rel=0.25)
+        assert queried["strategy"] == strategy and "steps" not in queried
+        assert queried["query_pixels"] == pytest.approx(first["query_pixels"], rel=0.25)
         assert [values["steps"] for values in trained] == [2, 2]
         # PLAR asks where votes disagree: a network may leave less of that than the budget pays for.
         reached = trained[-1]["labelled_share"]
@@ -67,7 +67,7 @@ def test_curve_and_table_and_a_second_call_only_reads(results):
 
 
 def point(mode, seed, number, share, miou):
-    return Point(mode, seed, number, share, miou, {"roof": miou})
+    return CurvePoint(mode, seed, number, share, miou, {"roof": miou})
 
 
 def test_the_table_says_what_part_of_full_supervision_is_reached_at_which_share():
@@ -110,8 +110,8 @@ def test_nothing_is_said_about_shares_far_from_those_of_a_run():
 def test_shares_of_the_configuration_are_kept_where_no_option_says_otherwise(
     tmp_path, monkeypatch, options, expected
 ):
-    asked = []
-    monkeypatch.setattr(ablation, "run_ablation", lambda *args: asked.append(args[2]) or [])
+    calls = []
+    monkeypatch.setattr(ablation, "run_ablation", lambda *args: calls.append(args[2]) or [])
     folders = ("--raster", tmp_path, "--val", tmp_path, "--out", tmp_path / "out")
     assert CliRunner().invoke(command, [*map(str, folders), *options]).exit_code == 0
-    assert (asked[0].data.labelled, asked[0].active.budget) == expected
+    assert (calls[0].data.labelled, calls[0].active.budget) == expected

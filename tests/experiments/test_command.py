@@ -80,7 +80,7 @@ def test_quick_runs_have_a_folder_of_their_own(tmp_path, monkeypatch):
     assert [str(job.request.root) for job in made] == ["bench-table3-quick/runs/ours-0"]
 
 
-def test_what_is_missing_or_unknown_is_said(data, tmp_path):
+def test_missing_data_and_unknown_names_raise(data, tmp_path):
     with pytest.raises(UserError, match="bench table3: no data given; expected --data FOLDER"):
         bench("table3", "--out", tmp_path)
     with pytest.raises(ConfigError, match="--rows XYZ: expected some of SupOnly, MT"):
@@ -99,7 +99,7 @@ FEW = {
 }
 
 
-def others():
+def remaining_rows():
     """All other rows of each table, half of them at a time: VAAL's own networks take minutes."""
     for name, table in TABLES.items():
         rows = [row.name for row in table.rows if row.name not in FEW[name]]
@@ -110,7 +110,10 @@ def others():
     ("table", "rows", "workers"),
     [
         *((name, rows, 1) for name, rows in FEW.items()),
-        *(pytest.param(*case, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]) for case in others()),
+        *(
+            pytest.param(*case, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])
+            for case in remaining_rows()
+        ),
     ],
 )
 def test_every_row_of_every_table_runs_on_its_fixture(tmp_path, table, rows, workers):

@@ -7,13 +7,13 @@ from filelock import FileLock
 
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import Cancelled, ConfigError, UserError
-from tsfal_geo.experiments.folder import Source, check, claimed, held
+from tsfal_geo.experiments.folder import TableSource, check, claimed, held
 
-REAL = Source("table3", "/data/vaihingen", False)
-QUICK = Source("table3", None, True)
+REAL = TableSource("table3", "/data/vaihingen", False)
+QUICK = TableSource("table3", None, True)
 
 
-class Talk:
+class RecordingReporter:
     def __init__(self):
         self.stop, self.lines = threading.Event(), []
 
@@ -22,7 +22,7 @@ class Talk:
 
 
 def claim(out, source):
-    with claimed(out, source, Talk()):
+    with claimed(out, source, RecordingReporter()):
         pass
 
 
@@ -38,7 +38,7 @@ def test_a_folder_keeps_to_its_source(tmp_path, other):
 
 
 def test_data_that_could_not_be_made_ready_do_not_bind(tmp_path):
-    with pytest.raises(OSError, match="no such data"), claimed(tmp_path, REAL, Talk()):
+    with pytest.raises(OSError, match="no such data"), claimed(tmp_path, REAL, RecordingReporter()):
         raise OSError("no such data")
     claim(tmp_path, QUICK)
 
@@ -56,13 +56,13 @@ def test_a_folder_from_before_sources_were_noted_goes_on(tmp_path):
     claim(quick, QUICK)
 
 
-def test_a_damaged_note_is_told(tmp_path):
+def test_a_damaged_note_raises(tmp_path):
     (tmp_path / "source.json").write_text("{")
     with pytest.raises(UserError, match=r"source\.json: damaged"):
         claim(tmp_path, REAL)
 
 
-def asked(job, **changes):
+def reconfigured(job, **changes):
     config = load_config(
         None, {key.replace("__", "."): value for key, value in changes.items()}, job.request.config
     )
@@ -75,13 +75,13 @@ def test_a_run_of_another_configuration_is_refused_by_the_key(finished):
     with pytest.raises(
         ConfigError, match=r"tsf-1-8-0: train\.steps was 20000 and would be 7 now; .* another --out"
     ):
-        check([asked(job, train__steps=7)])
+        check([reconfigured(job, train__steps=7)])
 
 
 def test_where_a_run_computes_is_no_other_configuration(finished):
     job = finished("TSF", 0, 0.5)
-    check([asked(job, train__num_workers=3, train__accelerator="cpu", export__batch=2)])
-    job = asked(job, data__labelled_list="here/1_8.txt")
+    check([reconfigured(job, train__num_workers=3, train__accelerator="cpu", export__batch=2)])
+    job = reconfigured(job, data__labelled_list="here/1_8.txt")
     kept = replace(job, request=replace(job.request, root=finished("MT", 0, 0.5).request.root))
     with pytest.raises(ConfigError, match=r"data\.labelled_list was None"):
         check([kept])
@@ -92,24 +92,24 @@ def test_a_shared_first_training_of_another_configuration_is_refused_too(finishe
     job = finished("ours", 0, 0.5, steps=(3, 3), first=first.request)
     check([job])
     with pytest.raises(ConfigError, match=r"first-0: train\.lr was"):
-        check([replace(job, first=asked(first, train__lr=0.002).request)])
+        check([replace(job, first=reconfigured(first, train__lr=0.002).request)])
 
 
 def test_a_mere_copy_of_the_first_training_is_no_run_yet(finished):
     first = finished("first", 0, 0.5)
     copied = finished("ours", 0, 0.5, first=first.request)
     assert not copied.begun
-    check([asked(copied, active__oracle=True)])
+    check([reconfigured(copied, active__oracle=True)])
 
 
 def test_a_lock_is_waited_for_until_it_is_free_or_a_stop(tmp_path):
-    path, talk = tmp_path / "lock", Talk()
+    path, reporter = tmp_path / "lock", RecordingReporter()
     other = FileLock(path, thread_local=False)  # another thread lets it go
     other.acquire()
     threading.Timer(1.2, other.release).start()
-    with held(path, talk):
-        assert any(str(path) in line for line in talk.lines)
+    with held(path, reporter):
+        assert any(str(path) in line for line in reporter.lines)
     with FileLock(path):
-        talk.stop.set()
-        with pytest.raises(Cancelled), held(path, talk):
+        reporter.stop.set()
+        with pytest.raises(Cancelled), held(path, reporter):
             raise AssertionError("entered")

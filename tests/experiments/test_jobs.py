@@ -32,16 +32,16 @@ def test_runs_have_folders_of_their_own_and_valid_configurations(name, data, tmp
     assert not firsts & set(roots) and len(firsts) in (0, 2)
 
 
-def test_all_systems_of_table_1_train_alike_but_for_their_rule(data, tmp_path):
+def test_all_methods_of_table_1_train_alike_but_for_their_rule(data, tmp_path):
     found = jobs("table1", data, tmp_path, changes={"train.steps": 7, "train.lr": 0.3})
-    plain = {
+    without_method = {
         job.request.config.model_copy(
             update={"train": job.request.config.train.model_copy(update={"method": "tsf"})}
         ).model_dump_json()
         for job in found
         if job.share == "1/8"
     }
-    assert len(plain) == 1
+    assert len(without_method) == 1
     assert {job.request.config.train.steps for job in found} == {7}
     assert {job.request.config.data.labelled for job in found} == {1 / 16, 1 / 8, 1 / 4, 1 / 2}
 

@@ -75,22 +75,22 @@ def test_a_copied_first_training_has_no_part_in_the_cost(finished):
 
 def test_costs_compare_runs_of_one_machine(finished):
     jobs = [
-        finished("SupOnly", 0, 0.5, seconds=10, place="slow"),
-        finished("SupOnly", 1, 0.5, seconds=1, place="fast"),
-        finished("TSF", 0, 0.5, seconds=30, place="slow"),
-        finished("TSF", 1, 0.5, seconds=5, place="fast"),
-        finished("MT", 0, 0.5, seconds=7, place="elsewhere"),
+        finished("SupOnly", 0, 0.5, seconds=10, host="slow"),
+        finished("SupOnly", 1, 0.5, seconds=1, host="fast"),
+        finished("TSF", 0, 0.5, seconds=30, host="slow"),
+        finished("TSF", 1, 0.5, seconds=5, host="fast"),
+        finished("MT", 0, 0.5, seconds=7, host="elsewhere"),
     ]
     assert relative_costs(jobs, ["SupOnly", "TSF", "MT"])[1] == {"SupOnly": 1.0, "TSF": pytest.approx(4.0)}
 
 
 def test_a_run_that_was_cut_is_noted_with_its_machine_and_without_a_cost(finished):
     job = finished("TSF", 0, 0.5)
-    measured(job.request.root, lambda: None, whole=False)
+    measured(job.request.root, lambda: None, from_start=False)
     assert (
         cost(job) is None and json.loads((job.request.root / "cost.json").read_text())["machine"] == machine()
     )
-    measured(job.request.root, lambda: None, whole=True)
+    measured(job.request.root, lambda: None, from_start=True)
     assert cost(job) >= 0
 
 
@@ -109,12 +109,12 @@ def test_columns_and_rows_keep_the_tables_order_and_no_two_columns_share_a_name(
     assert [row[0] for row in body] == ["SupOnly", "TSF"] and body[0][1] == "–"
 
 
-def test_notes_tell_what_a_run_had_not_what_is_asked_for_now(finished, tmp_path):
-    job = finished("TSF", 0, 0.5, "1/2", seconds=3, place="a machine")
-    asked = replace(job, request=replace(job.request, config=load_config(None, {"train.steps": 7})))
-    write(TABLES["table1"], [asked], tmp_path, published=False)
+def test_notes_record_the_configuration_of_the_run_not_of_the_call(finished, tmp_path):
+    job = finished("TSF", 0, 0.5, "1/2", seconds=3, host="a machine")
+    requested = replace(job, request=replace(job.request, config=load_config(None, {"train.steps": 7})))
+    write(TABLES["table1"], [requested], tmp_path, published=False)
     (note,) = json.loads((tmp_path / "notes.json").read_text())["runs"].values()
-    assert note["config"] == job.request.config.model_dump(mode="json") != asked.request.config
+    assert note["config"] == job.request.config.model_dump(mode="json") != requested.request.config
     assert note["machine"] == "a machine" and {"torch", "lightning", "tsfal-geo"} <= set(note["versions"])
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, RasterError
-from tsfal_geo.experiments.jobs import Job
+from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.experiments.schedule import run_together
 from tsfal_geo.rounds.request import Request
 
 
-class Talk:
+class RecordingReporter:
     def __init__(self):
         self.stop, self.lines = threading.Event(), []
 
@@ -28,28 +28,28 @@ def job(tmp_path):
         return Request(tmp_path / name, tmp_path, None, Config())
 
     def make(row, seed=0, first=None):
-        return Job(row, "", seed, request(f"{row}-{seed}"), request(first) if first else None)
+        return ExperimentJob(row, "", seed, request(f"{row}-{seed}"), request(first) if first else None)
 
     return make
 
 
-def run(jobs, tasks, places=2, talk=None):
+def run(jobs, tasks, workers=2, reporter=None):
     """Run each job as the function that ``tasks`` has for its folder; gives who started and who ended."""
-    talk, halted = talk or Talk(), threading.Event()
+    reporter, halted = reporter or RecordingReporter(), threading.Event()
     started, ended = [], []
 
     def work(name):
         tasks.get(name, lambda _halted: None)(halted)
 
-    with ThreadPoolExecutor(places) as pool:
+    with ThreadPoolExecutor(workers) as pool:
 
         def start(task):
-            name = (task.request if isinstance(task, Job) else task).root.name
+            name = (task.request if isinstance(task, ExperimentJob) else task).root.name
             started.append(name)
             return pool.submit(work, name)
 
         try:
-            run_together(jobs, places, start, halted.set, talk, lambda job: ended.append(job.row))
+            run_together(jobs, workers, start, halted.set, reporter, lambda job: ended.append(job.row))
         except BaseException as error:
             return started, ended, error
     return started, ended, None
@@ -87,21 +87,21 @@ def test_one_failure_stops_the_others_and_keeps_what_ended(job):
     def saved_in_time(halted):
         assert halted.wait(30)
 
-    talk = Talk()
+    reporter = RecordingReporter()
     jobs = [job("bad"), job("last"), job("long"), job("never")]
     tasks = {"bad-0": fail, "last-0": saved_in_time, "long-0": until_halted}
-    started, ended, error = run(jobs, tasks, places=3, talk=talk)
+    started, ended, error = run(jobs, tasks, workers=3, reporter=reporter)
     assert isinstance(error, RasterError) and ended == ["last"] and "never-0" not in started
-    assert "bad, seed 0 failed: a.tif: broken" in talk.lines
+    assert "bad, seed 0 failed: a.tif: broken" in reporter.lines
 
 
 def test_a_stop_is_passed_on_and_keeps_what_ended(job):
-    talk = Talk()
-    tasks = {"a-0": lambda _: talk.stop.set(), "b-0": until_halted}
-    started, ended, error = run([job("a"), job("b"), job("c")], tasks, talk=talk)
+    reporter = RecordingReporter()
+    tasks = {"a-0": lambda _: reporter.stop.set(), "b-0": until_halted}
+    started, ended, error = run([job("a"), job("b"), job("c")], tasks, reporter=reporter)
     assert isinstance(error, Cancelled) and ended == ["a"] and "c-0" not in started
 
 
 def test_a_stop_after_all_ended_is_none(job):
-    talk = Talk()
-    assert run([job("a")], {"a-0": lambda _: talk.stop.set()}, talk=talk)[1:] == (["a"], None)
+    reporter = RecordingReporter()
+    assert run([job("a")], {"a-0": lambda _: reporter.stop.set()}, reporter=reporter)[1:] == (["a"], None)

@@ -14,10 +14,10 @@ from tsfal_geo.errors import Cancelled
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    places = context.Queue()
-    places.put("7")
+    gpu_names = context.Queue()
+    gpu_names.put("7")
     stop = context.Event()
-    with ProcessPoolExecutor(1, context, prepare_worker, (places, stop)) as pool:
+    with ProcessPoolExecutor(1, context, prepare_worker, (gpu_names, stop)) as pool:
         device = pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES")
         print(pool.submit(os.getpid).result(), device.result(), flush=True)
         if sys.argv[1:] == ["stop"]:
@@ -56,7 +56,7 @@ def test_a_worker_has_its_gpu_and_ends_when_its_parent_is_killed(tmp_path):
         time.sleep(0.05)
 
 
-def test_a_worker_that_is_told_to_stop_begins_nothing(tmp_path):
+def test_a_worker_that_is_asked_to_stop_begins_nothing(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     assert subprocess.run([sys.executable, script, "stop"], capture_output=True, timeout=300).returncode == 4

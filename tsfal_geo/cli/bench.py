@@ -61,8 +61,8 @@ def command(
     ISPRS Vaihingen; table4: what each module adds, on Vaihingen. With --data any dataset can stand in.
     """
     reporter = CommandReporter(as_json)
-    from tsfal_geo.experiments.folder import Source, check, claimed, table_lock
-    from tsfal_geo.experiments.jobs import Job, Plan, begun_jobs, jobs_of
+    from tsfal_geo.experiments.folder import TableSource, check, claimed, table_lock
+    from tsfal_geo.experiments.jobs import ExperimentJob, Plan, begun_jobs, jobs_of
     from tsfal_geo.experiments.results import write
     from tsfal_geo.experiments.running import run_jobs
     from tsfal_geo.experiments.tables import QUICK, TABLES
@@ -76,14 +76,14 @@ def command(
     out = out or Path(f"bench-{name}-quick" if quick else f"bench-{name}")
     wanted = range(seeds), _rows(table, rows), _shares(table, shares)
     try:
-        with claimed(out, Source(name, str(source.resolve()) if source else None, quick), reporter):
+        with claimed(out, TableSource(name, str(source.resolve()) if source else None, quick), reporter):
             data = _prepared(table, source, out, quick, reporter)
         changes = {**(QUICK if quick else {}), **_flat(config_path), **parse_set(settings)}
         plan = Plan(table, data, out, changes, most_rounds=1 if quick else None)
         jobs, begun = jobs_of(plan, *wanted), begun_jobs(plan)
         check([*jobs, *begun])
 
-        def write_tables(_ended: Job | None = None) -> None:
+        def write_tables(_ended: ExperimentJob | None = None) -> None:
             # Other calls, also on other machines, may have finished rows of this table.
             with table_lock(out, reporter):
                 finished = [job for job in begun_jobs(plan) if job.done]

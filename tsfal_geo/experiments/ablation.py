@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tsfal_geo.atomic import replace_file, write_text
-from tsfal_geo.config import Config, TrainConfig, load_config
+from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.loop import query, train
@@ -43,7 +43,7 @@ FIRST = "all"
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One round of one run: a point of the curve.
 
     Attributes:
@@ -73,14 +73,14 @@ def run_ablation(
     modes: Sequence[str],
     out: Path,
     reporter: Reporter,
-) -> list[Point]:
+) -> list[CurvePoint]:
     """Run every mode with every seed (finished runs are only read) and write table and curve into ``out``.
 
     Raises:
         ConfigError: an unknown mode.
         UserError: as ``train`` raises.
     """
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     for seed in seeds:
         for mode in modes:
             changed = mode_config(config, mode, seed)
@@ -110,31 +110,33 @@ def mode_config(config: Config, mode: str, seed: int) -> Config:
     if changes.get("active.rounds") == 0:
         steps = config.train.steps
         changes["train.steps"] = steps + active.rounds * max(1, round(steps * active.round_steps))
-    changes |= filled_batch(changes, config.train)
+    changes |= filled_batch(changes, config.train.batch_labelled, config.train.batch_unlabelled)
     return load_config(None, {"active.oracle": True, "train.seed": seed, **changes}, config)
 
 
-def filled_batch(changes: Mapping[str, Any], train: TrainConfig) -> dict[str, int]:
+def filled_batch(changes: Mapping[str, Any], labelled: int, unlabelled: int) -> dict[str, int]:
     """What a row of full supervision changes beside: as many images a step as the other rows have."""
     if changes.get("train.method") != "supervised" or changes.get("data.labelled") != 1.0:
         return {}
-    return {"train.batch_labelled": train.batch_labelled + train.batch_unlabelled}
+    return {"train.batch_labelled": labelled + unlabelled}
 
 
-def read_points(root: Path, mode: str, seed: int) -> list[Point]:
+def read_points(root: Path, mode: str, seed: int) -> list[CurvePoint]:
     """The rounds of a run that trained, counted from 0."""
     workspace = WorkspaceFolder.open(root)
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     for number in range(workspace.current_round + 1):
         values = workspace.metrics(number)
         if "miou" in values:
             trained = len(points)
             share, ious = values["labelled_share"], values["class_iou"]
-            points.append(Point(mode, seed, trained, share, values["miou"], ious, values.get("map_miou")))
+            points.append(
+                CurvePoint(mode, seed, trained, share, values["miou"], ious, values.get("map_miou"))
+            )
     return points
 
 
-def write_results(points: Sequence[Point], out: Path) -> None:
+def write_results(points: Sequence[CurvePoint], out: Path) -> None:
     """Write ``curve.csv``, ``table.csv``, ``table.md`` and ``curve.png``."""
     classes = list(points[0].class_iou)
     rows = [
@@ -150,7 +152,7 @@ def write_results(points: Sequence[Point], out: Path) -> None:
     _plot(points, out / "curve.png")
 
 
-def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def summary(points: Sequence[CurvePoint], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table: the last round of each run, mean ± standard deviation over seeds.
 
     ``map`` is the mIoU of the training scenes' own map. ``of full`` is the mean mIoU in per cent of full
@@ -179,7 +181,7 @@ def summary(points: Sequence[Point], classes: Sequence[str]) -> tuple[list[str],
     return header, rows
 
 
-def miou_at(run: Sequence[Point], share: float) -> float | None:
+def miou_at(run: Sequence[CurvePoint], share: float) -> float | None:
     """One run's mIoU at a labelled share, between its rounds by a straight line.
 
     Args:
@@ -194,21 +196,21 @@ def miou_at(run: Sequence[Point], share: float) -> float | None:
 
 
 def _of_full(values: Sequence[float | None], full: Sequence[float]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{100 * mean(known) / mean(full):.1f} %" if full and len(known) == len(values) else "–"
+    available = [value for value in values if value is not None]
+    return f"{100 * mean(available) / mean(full):.1f} %" if full and len(available) == len(values) else "–"
 
 
-def _of_maps(points: Sequence[Point]) -> str:
-    known = [100 * p.map_miou for p in points if p.map_miou is not None]
-    return spread(known) if len(known) == len(points) else "–"
+def _of_maps(points: Sequence[CurvePoint]) -> str:
+    available = [100 * p.map_miou for p in points if p.map_miou is not None]
+    return spread(available) if len(available) == len(points) else "–"
 
 
 def _six(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _ends(points: Sequence[Point], mode: str) -> list[Point]:
-    last: dict[int, Point] = {p.seed: p for p in points if p.mode == mode}
+def _ends(points: Sequence[CurvePoint], mode: str) -> list[CurvePoint]:
+    last: dict[int, CurvePoint] = {p.seed: p for p in points if p.mode == mode}
     return list(last.values())
 
 
@@ -231,7 +233,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return buffer.getvalue()
 
 
-def _plot(points: Sequence[Point], path: Path) -> None:
+def _plot(points: Sequence[CurvePoint], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -11,23 +11,23 @@ from statistics import mean
 from typing import Any
 
 from tsfal_geo.atomic import write_text
-from tsfal_geo.experiments.jobs import Job
+from tsfal_geo.experiments.jobs import ExperimentJob
 
 _FILE = "cost.json"
 _CPUS = Path("/proc/cpuinfo")
 
 
-def measured(root: Path, run: Callable[[], object], *, whole: bool) -> None:
+def measured(root: Path, run: Callable[[], object], *, from_start: bool) -> None:
     """Run a training and note beside it on which machine it ran and, where it ran in one go, what it cost.
 
     Args:
         root: the run's folder.
         run: the training, to its end.
-        whole: nothing of it was done before.
+        from_start: nothing of it was done before.
     """
     begun = _clock()
     run()
-    seconds = _clock() - begun if whole else None
+    seconds = _clock() - begun if from_start else None
     write_text(root / _FILE, json.dumps({"machine": machine(), "seconds": seconds}))
 
 
@@ -41,12 +41,12 @@ def machine() -> str:
     return f"{name}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else name
 
 
-def machine_of(job: Job) -> str | None:
+def machine_of(job: ExperimentJob) -> str | None:
     """Where a finished job ended; None where that was not noted."""
     return _noted(job).get("machine")
 
 
-def cost(job: Job) -> float | None:
+def cost(job: ExperimentJob) -> float | None:
     """Seconds an optimisation step (reading, one validation and asking included), of one core or of the GPU.
 
     None where the run was stopped in between. Of rows that share their first training the later rounds count.
@@ -60,7 +60,9 @@ def cost(job: Job) -> float | None:
     return seconds / steps if steps else None
 
 
-def relative_costs(jobs: Sequence[Job], order: Sequence[str]) -> tuple[str | None, Mapping[str, float]]:
+def relative_costs(
+    jobs: Sequence[ExperimentJob], order: Sequence[str]
+) -> tuple[str | None, Mapping[str, float]]:
     """Each row's cost of a step in those of the first row that was measured.
 
     Runs are compared with runs on the same machine; a row that shares none with the first row is left out.
@@ -80,15 +82,17 @@ def relative_costs(jobs: Sequence[Job], order: Sequence[str]) -> tuple[str | Non
     reference = next((row for row in order if row in seconds), None)
     if reference is None:
         return None, {}
-    plain = {place: mean(values) for place, values in seconds[reference].items()}
+    baseline = {host: mean(values) for host, values in seconds[reference].items()}
     ratios = {
-        row: [value / plain[place] for place, values in places.items() if place in plain for value in values]
-        for row, places in seconds.items()
+        row: [
+            value / baseline[host] for host, values in hosts.items() if host in baseline for value in values
+        ]
+        for row, hosts in seconds.items()
     }
     return reference, {row: mean(values) for row, values in ratios.items() if values}
 
 
-def _noted(job: Job) -> dict[str, Any]:
+def _noted(job: ExperimentJob) -> dict[str, Any]:
     path = job.request.root / _FILE
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return values

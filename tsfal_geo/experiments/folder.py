@@ -14,13 +14,12 @@ from filelock import FileLock, Timeout
 from tsfal_geo.atomic import write_text
 from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, ConfigError, UserError
-from tsfal_geo.experiments.jobs import Job
+from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 _SOURCE = "source.json"
 _POLL_SECONDS = 0.5
-
 
 # Where a run computes, and how it is watched, not what it computes.
 _TRIVIAL = {
@@ -35,7 +34,7 @@ _TRIVIAL = {
 
 
 @dataclass(frozen=True)
-class Source:
+class TableSource:
     """What a folder's runs were made of.
 
     Attributes:
@@ -54,7 +53,7 @@ class Source:
 
 
 @contextmanager
-def claimed(out: Path, source: Source, reporter: Reporter) -> Iterator[None]:
+def claimed(out: Path, source: TableSource, reporter: Reporter) -> Iterator[None]:
     """Hold a folder while its data are made ready, and note then of what its runs are made, once and for all.
 
     Raises:
@@ -63,11 +62,11 @@ def claimed(out: Path, source: Source, reporter: Reporter) -> Iterator[None]:
     """
     path = out / _SOURCE
     with table_lock(out, reporter):
-        known = _read(path) if path.exists() else _made_before(out, source)
-        if known != source:
+        recorded = _read(path) if path.exists() else _made_before(out, source)
+        if recorded != source:
             raise UserError(
-                f"{out}: holds runs of `{known}`, asked for `{source}`; give another --out, or, if the data "
-                f"moved, remove {path}"
+                f"{out}: holds runs of `{recorded}`, asked for `{source}`; give another --out, or, if the "
+                f"data moved, remove {path}"
             )
         yield
         if not path.exists():
@@ -79,22 +78,22 @@ def table_lock(out: Path, reporter: Reporter) -> AbstractContextManager[None]:
     return held(out / ".lock", reporter)
 
 
-def _read(path: Path) -> Source:
+def _read(path: Path) -> TableSource:
     try:
-        return Source(**json.loads(path.read_text(encoding="utf-8")))
+        return TableSource(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error}); remove it, or give another --out") from None
 
 
-def _made_before(out: Path, source: Source) -> Source:
+def _made_before(out: Path, source: TableSource) -> TableSource:
     """What a folder without a note shows of its source: of made-up data there is a fixture."""
     if (out / "fixture").exists():
         return replace(source, data=None, quick=True)
     used = (out / "runs").exists() or (out / "data").exists()
-    return Source(source.table, "…", False) if used and source.data is None else source
+    return TableSource(source.table, "…", False) if used and source.data is None else source
 
 
-def check(jobs: Iterable[Job]) -> None:
+def check(jobs: Iterable[ExperimentJob]) -> None:
     """Look whether runs, and first trainings that they share, have the configurations that they would get.
 
     Args:
@@ -149,16 +148,16 @@ def held(path: Path, reporter: Reporter) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
-    told = False
+    announced = False
     while not lock.is_locked:
         try:
             lock.acquire(timeout=_POLL_SECONDS)
         except Timeout:
             if reporter.stop.is_set():
                 raise Cancelled from None
-            if not told:
+            if not announced:
                 reporter.say(f"Waiting for another process that holds {path} …")
-            told = True
+            announced = True
     try:
         yield
     finally:

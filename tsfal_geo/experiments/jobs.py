@@ -14,7 +14,7 @@ from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
 @dataclass(frozen=True)
-class Job:
+class ExperimentJob:
     """One training, or a row's rounds.
 
     Attributes:
@@ -91,7 +91,7 @@ class Plan:
 
 def jobs_of(
     plan: Plan, seeds: Sequence[int], rows: Sequence[str], shares: Sequence[str] | None = None
-) -> list[Job]:
+) -> list[ExperimentJob]:
     """The jobs of a table, the seeds one after the other, so that a table can be read before all are done.
 
     Args:
@@ -121,11 +121,11 @@ def jobs_of(
                 if row.shares_first and config.active.rounds:
                     alone = load_config(None, {"train.seed": seed, **MODES[FIRST]}, base)
                     first = replace(request, root=plan.out / "runs" / f"first-{seed}", config=alone)
-                jobs.append(Job(row.name, share, seed, request, first))
+                jobs.append(ExperimentJob(row.name, share, seed, request, first))
     return jobs
 
 
-def begun_jobs(plan: Plan) -> list[Job]:
+def begun_jobs(plan: Plan) -> list[ExperimentJob]:
     """The jobs that have come into use in the plan's folder, whoever began them, in the table's order."""
     table = plan.table
     rows = {_stem(row, share): row.name for row in table.rows for share in table.shares or ("",)}
@@ -149,7 +149,7 @@ def _row_config(base: Config, row: Row, seed: int, most_rounds: int | None) -> C
         # A row without queries trains as long as those that go on after them.
         steps += base.active.rounds * max(1, round(steps * base.active.round_steps))
     changes["train.steps"] = max(1, round(steps * row.steps))
-    changes |= filled_batch(changes, base.train)
+    changes |= filled_batch(changes, base.train.batch_labelled, base.train.batch_unlabelled)
     if most_rounds is not None and changes.get("active.rounds", 0) > most_rounds:
         changes["active.rounds"] = most_rounds
     return load_config(None, {"active.oracle": True, "train.seed": seed, **changes}, base)

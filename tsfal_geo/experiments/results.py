@@ -14,7 +14,7 @@ import yaml
 from tsfal_geo.atomic import write_text
 from tsfal_geo.experiments.ablation import csv_text, markdown, read_points, spread
 from tsfal_geo.experiments.cost import machine_of, relative_costs
-from tsfal_geo.experiments.jobs import Job
+from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.experiments.tables import PAPER, Table
 
 _MISSING = "–"
@@ -37,7 +37,7 @@ class Entry:
     value: float
 
 
-def entries(table: Table, job: Job) -> list[Entry]:
+def entries(table: Table, job: ExperimentJob) -> list[Entry]:
     """What a finished job gives to its table, in per cent: the last training's figures."""
     last = read_points(job.request.root, job.row, job.seed)[-1]
     if table.shares:
@@ -48,7 +48,7 @@ def entries(table: Table, job: Job) -> list[Entry]:
     return [Entry(job.row, column, job.seed, 100 * value) for column, value in values.items()]
 
 
-def write(table: Table, jobs: Sequence[Job], out: Path, *, published: bool) -> None:
+def write(table: Table, jobs: Sequence[ExperimentJob], out: Path, *, published: bool) -> None:
     """Write ``results.csv`` (a run a line), ``table.csv``, ``table.md``, ``table.tex`` and ``notes.json``.
 
     Args:
@@ -88,7 +88,7 @@ def write(table: Table, jobs: Sequence[Job], out: Path, *, published: bool) -> N
     write_text(out / "notes.json", json.dumps({"table": table.name, "runs": runs}, indent=1))
 
 
-def _note(job: Job) -> dict[str, Any]:
+def _note(job: ExperimentJob) -> dict[str, Any]:
     """The machine, the configuration and the package versions that a finished run had."""
     kept = yaml.safe_load((job.request.root / "tsfal.yaml").read_text(encoding="utf-8"))
     return {"machine": machine_of(job), **kept}
@@ -115,11 +115,11 @@ def _cells(values: Sequence[float], paper: float | None, compared: bool) -> list
     ours = spread(values) if values else _MISSING
     if not compared:
         return [ours]
-    known = paper is not None and bool(values)
+    comparable = paper is not None and bool(values)
     return [
         ours,
         _MISSING if paper is None else f"{paper:.2f}",
-        f"{mean(values) - paper:+.2f}" if known and paper is not None else _MISSING,
+        f"{mean(values) - paper:+.2f}" if comparable and paper is not None else _MISSING,
     ]
 
 

@@ -13,7 +13,7 @@ from tsfal_geo.errors import Cancelled
 from tsfal_geo.experiments.ablation import begin, branch_off
 from tsfal_geo.experiments.cost import measured
 from tsfal_geo.experiments.folder import held
-from tsfal_geo.experiments.jobs import Job
+from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.experiments.schedule import Task, run_together
 from tsfal_geo.reporting import Reporter, SilentReporter
 from tsfal_geo.rounds.loop import stop_on_signals, train
@@ -23,7 +23,9 @@ _stop = threading.Event()
 """Set in a worker when all are to stop."""
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, reporter: Reporter, ended: Callable[[Job], None]) -> None:
+def run_jobs(
+    jobs: Sequence[ExperimentJob], workers: int, reporter: Reporter, ended: Callable[[ExperimentJob], None]
+) -> None:
     """Run what is not done yet.
 
     Args:
@@ -44,24 +46,24 @@ def run_jobs(jobs: Sequence[Job], workers: int, reporter: Reporter, ended: Calla
             ended(job)
         return
     context = multiprocessing.get_context("spawn")
-    places, stop = context.Queue(), context.Event()
+    gpu_names, stop = context.Queue(), context.Event()
     devices = _devices()
     for number in range(workers):
-        places.put(devices[number % len(devices)] if devices else None)
+        gpu_names.put(devices[number % len(devices)] if devices else None)
     with (
         stop_on_signals(reporter.stop),
-        ProcessPoolExecutor(workers, context, prepare_worker, (places, stop)) as pool,
+        ProcessPoolExecutor(workers, context, prepare_worker, (gpu_names, stop)) as pool,
     ):
         run_together(waiting, workers, lambda task: pool.submit(work, task), stop.set, reporter, ended)
 
 
-def execute(job: Job, reporter: Reporter) -> None:
+def execute(job: ExperimentJob, reporter: Reporter) -> None:
     """Run a job to its end and note what it cost."""
-    whole = not job.begun
-    if job.first is not None and whole:
+    from_start = not job.begun
+    if job.first is not None and from_start:
         _begin(job.first, reporter)
         branch_off(job.request, job.first, reporter)
-    measured(job.request.root, lambda: train(job.request, reporter), whole=whole)
+    measured(job.request.root, lambda: train(job.request, reporter), from_start=from_start)
 
 
 def _begin(first: Request, reporter: Reporter) -> None:
@@ -79,7 +81,7 @@ def work(task: Task) -> None:
     """
     if _stop.is_set():
         raise Cancelled
-    if isinstance(task, Job):
+    if isinstance(task, ExperimentJob):
         execute(task, SilentReporter(_stop))
     else:
         _begin(task, SilentReporter(_stop))
@@ -93,16 +95,16 @@ def _devices() -> list[str]:
     return visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
 
 
-def prepare_worker(places: Any, stop: Any) -> None:
+def prepare_worker(gpu_names: Any, stop: Any) -> None:
     """Give this process its GPU before anything asks for one, and let it stop and end with its parent.
 
     A pool's worker whose parent was killed would go on training, or wait for ever.
 
     Args:
-        places: queue of the GPUs' names, one a worker; None: no GPU.
+        gpu_names: queue of the GPUs' names, one a worker; None: no GPU.
         stop: event of the parent's that asks all workers to stop.
     """
-    device = places.get()
+    device = gpu_names.get()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     if hasattr(os, "setpgid"):

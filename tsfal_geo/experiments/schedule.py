@@ -7,29 +7,29 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 from tsfal_geo.errors import Cancelled
-from tsfal_geo.experiments.jobs import Job
+from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.request import Request
 
-Task = Job | Request
+Task = ExperimentJob | Request
 """A job, or a first training that jobs share."""
 
 _POLL_SECONDS = 0.5
 
 
 def run_together(
-    jobs: Sequence[Job],
-    places: int,
+    jobs: Sequence[ExperimentJob],
+    workers: int,
     start: Callable[[Task], Future[None]],
     halt: Callable[[], None],
     reporter: Reporter,
-    ended: Callable[[Job], None],
+    ended: Callable[[ExperimentJob], None],
 ) -> None:
     """Run jobs, each after the first training that it shares; one failure, or a stop, ends all.
 
     Args:
         jobs: not done yet, the most wanted first.
-        places: how many run at a time.
+        workers: how many run at a time.
         start: begins one.
         halt: asks those that run to stop.
         reporter: is told of progress, and says when to stop.
@@ -50,8 +50,8 @@ def run_together(
                 failure = Cancelled()
             if failure is not None:
                 halt()
-            while failure is None and len(running) < places and (task := _next(waiting, begun, ready)):
-                if isinstance(task, Job):
+            while failure is None and len(running) < workers and (task := _next(waiting, begun, ready)):
+                if isinstance(task, ExperimentJob):
                     waiting.remove(task)
                 else:
                     begun.add(task.root)
@@ -67,7 +67,7 @@ def run_together(
                     failure = failure or error
                     continue
                 reporter.say(f"done: {_name(task)}")
-                if isinstance(task, Job):
+                if isinstance(task, ExperimentJob):
                     ended(task)
                 else:
                     ready.add(task.root)
@@ -77,7 +77,7 @@ def run_together(
         raise failure
 
 
-def _next(waiting: Sequence[Job], begun: set[Path], ready: set[Path]) -> Task | None:
+def _next(waiting: Sequence[ExperimentJob], begun: set[Path], ready: set[Path]) -> Task | None:
     for job in waiting:
         if job.first is None or job.first.root in ready:
             return job
@@ -87,4 +87,4 @@ def _next(waiting: Sequence[Job], begun: set[Path], ready: set[Path]) -> Task | 
 
 
 def _name(task: Task) -> str:
-    return task.name if isinstance(task, Job) else task.root.name
+    return task.name if isinstance(task, ExperimentJob) else task.root.name
