@@ -1,1 +1,1 @@
-"""Networks."""
+"""Networks: encoders, heads, the error mask decoder, their weights and files."""

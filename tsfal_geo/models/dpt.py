@@ -1,36 +1,38 @@
-"""The head for vision transformers (DPT; Ranftl et al. 2021), on the same grids and with the same taps."""
+"""The DPT head for vision transformers (Ranftl et al. 2021), with the grids and taps of DeepLabv3+."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tsfal_geo.config import ModelConfig
 from tsfal_geo.models.head import FEATURES, conv_norm_relu, initialise, upsample
 from tsfal_geo.models.vit import ViTFeatures
 
 
 class DptHead(nn.Module):
-    """Four maps of one grid are brought to strides 4 to 32 and fused from the coarsest to the finest.
+    """Resample four maps of one grid to strides 4 to 32 and fuse them from the coarsest to the finest.
 
-    F1 is the projection of the last block's map, on the encoder's grid; F2 is the fused map before the
-    classifier. Every cell keeps its place on the ground: maps are refined by transposed convolutions and
-    coarsened by a convolution whose kernel is its stride, and enlarged with half-cell centres. (The original
-    aligns corners, which moves cells by up to half of one, by where in the image they are.)
+    F1 is the projection of the last block's map, on the encoder's grid. F2 is the fused map before the
+    classifier. Every cell keeps its place on the ground: maps are refined by transposed convolutions,
+    coarsened by a convolution whose kernel equals its stride, and upsampled with half-cell centres. The
+    original aligns corners, which moves cells by up to half a cell, depending on their place in the image.
+
+    Attributes:
+        aux: None, as this head has no auxiliary head.
+        classifier: the last 1×1 convolution, whose input is F2.
     """
 
     aux = None
 
-    def __init__(self, cfg: ModelConfig, channels: tuple[int, int, int, int], classes: int) -> None:
-        """Build the head.
+    def __init__(self, channels: tuple[int, int, int, int], classes: int, separable: bool) -> None:
+        """Build the head with random weights.
 
         Args:
-            cfg: separable convolutions or dense ones.
             channels: of the four maps.
-            classes: channels of the logits.
+            classes: channels C of the logits.
+            separable: True for separable convolutions, False for dense ones.
         """
         super().__init__()
         quarter, half, same, last = channels
-        separable = cfg.separable
         self.project = conv_norm_relu(last, FEATURES, 1)
         self.levels = nn.ModuleList(
             nn.Sequential(resize, _conv(width, separable))
@@ -50,10 +52,13 @@ class DptHead(nn.Module):
         initialise(self, self.classifier)
 
     def forward(self, features: ViTFeatures) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (N, C, h4, w4), F1 (N, 256, h, w) on the encoder's grid and F2 (N, 256, h4, w4).
+        """Decode the encoder's features.
 
         Args:
-            features: of an even number of rows h and columns w.
+            features: four maps with an even number of rows h and of columns w.
+
+        Returns:
+            Logits (N, C, h4, w4), F1 (N, 256, h, w) on the encoder's grid and F2 (N, 256, h4, w4).
         """
         f1 = self.project(features[-1])
         maps = [level(x) for level, x in zip(self.levels, (*features[:-1], f1), strict=True)]
@@ -65,12 +70,13 @@ class DptHead(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """A level's map, plus the coarser levels' fused map on its grid, each through residual units."""
+    """Add the coarser levels' fused map to a level's map, with residual units before and after."""
 
     def __init__(self, separable: bool, coarsest: bool) -> None:
         super().__init__()
         self.own = _Residual(separable)
-        # A 1×1 convolution commutes with the enlargement and is four times less work before it.
+        # Upsampling mixes cells of a channel, a 1×1 convolution mixes channels of a cell. The two commute
+        # (with the bias too, as the upsampling's weights sum to 1); the coarse map has 4 times fewer cells.
         self.coarser = None if coarsest else nn.Conv2d(FEATURES, FEATURES, 1)
         self.both = _Residual(separable)
 
@@ -78,7 +84,8 @@ class _Fusion(nn.Module):
         x = self.own(x)
         if self.coarser is not None:
             x = x + upsample(self.coarser(coarser), 2, (x.shape[-2], x.shape[-1]))
-        return self.both(x)
+        fused: Tensor = self.both(x)
+        return fused
 
 
 class _Residual(nn.Module):
@@ -94,7 +101,8 @@ class _Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+        residual: Tensor = self.body(x)
+        return x + residual
 
 
 def _refine(inputs: int, outputs: int, factor: int) -> nn.Sequential:

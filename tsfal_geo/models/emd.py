@@ -1,4 +1,4 @@
-"""Error mask decoder: where is the teacher's pseudo-label wrong? (method, section 3)."""
+"""The error mask decoder (EMD): it predicts the cells where the teacher's pseudo-label is wrong."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tsfal_geo.models.head import FEATURES, alike, upsample_to
-from tsfal_geo.models.layers import halve
+from tsfal_geo.models.layers import to_bfloat16
 
 _HIDDEN = 64
 
 
 class ErrorMaskDecoder(nn.Module):
-    """Three convolutions on [F1↑, F2, P] to one logit a stride-4 cell: k×k → 256, 3×3 → 64, 1×1 → 1.
+    """Three convolutions on [F1↑, F2, P] to one logit a stride-4 cell (Ma, Karakus, Rosin 2025).
 
-    With a 1×1 first layer F1's share is computed on F1's own coarse grid and enlarged afterwards: the two are
-    linear and commute, so the sum is the same at a sixteenth of that work.
+    The paper gives the three convolutions. Their kernels and widths are our choice: k×k to 256, 3×3 to 64 and
+    1×1 to 1 channel.
+
+    With k = 1 the first layer's weights split into W₁ for F1↑ and W₂ for [F2, P]. A 1×1 convolution commutes
+    with bilinear upsampling, so that W₁(F1↑) + W₂[F2, P] = (W₁F1)↑ + W₂[F2, P]. The first term is computed on
+    F1's grid, which has 16 times fewer cells at output stride 16.
+
+    Attributes:
+        coarse: W₁; None with k = 3.
+        first: the first layer, or W₂.
+        rest: the other layers, each with its batch norm.
     """
 
     def __init__(self, classes: int, first_kernel: int = 3) -> None:
@@ -25,7 +34,8 @@ class ErrorMaskDecoder(nn.Module):
 
         Args:
             classes: channels of the probabilities.
-            first_kernel: 3 (most literal), or 1: six times less work, context from the second layer alone.
+            first_kernel: 3, or 1 for six times less work; the context of a cell then comes from the second
+                layer alone.
         """
         super().__init__()
         fine = FEATURES + classes
@@ -43,10 +53,14 @@ class ErrorMaskDecoder(nn.Module):
 
     @torch.no_grad()
     def fold_batch_norms(self, dtype: torch.dtype | None) -> None:
-        """Take the batch norms into the convolutions before them, once, in place: for inference on a CPU.
+        """Fold the batch norms into the convolutions before them, in place, for inference on a CPU.
+
+        In eval mode a batch norm is y = s · (x − μ) + β with s = γ / √(σ² + ε). Its input is a convolution
+        W·z, so y = (sW)·z + (β − sμ). With k = 1 the first norm's input is the sum of two convolutions: both
+        get the factor s and one of them the bias.
 
         Args:
-            dtype: bfloat16: these convolutions compute in it from then on; None: in float32.
+            dtype: bfloat16 if the convolutions are to compute in it; None for float32.
         """
         self.eval()
         norm, second, second_norm = self.rest[0], self.rest[2], self.rest[3]
@@ -60,40 +74,48 @@ class ErrorMaskDecoder(nn.Module):
         self.first = fuse_conv_bn_eval(self.first, norm)
         self.rest[2] = second = fuse_conv_bn_eval(second, second_norm)
         if dtype is not None:
-            halve(self.first)
-            halve(second)
+            to_bfloat16(self.first)
+            to_bfloat16(second)
         self.rest[0] = self.rest[3] = nn.Identity()
 
     def forward(self, f1: Tensor, f2: Tensor, probabilities: Tensor) -> Tensor:
-        """Logits of "the pseudo-label is wrong", (N, 1, h4, w4).
+        """Compute the logit of "the pseudo-label is wrong" for each cell.
 
-        No gradient flows into the inputs: the teacher is an average and could not use it.
+        The inputs are detached, because the teacher is an average and takes no gradients.
 
         Args:
-            f1: (N, 256, h, w) on the teacher's coarse grid.
-            f2: (N, 256, h4, w4).
+            f1: (N, 256, h, w) of the teacher, on its coarse grid.
+            f2: (N, 256, h4, w4) of the teacher.
             probabilities: (N, C, h4, w4), the teacher's softmax.
+
+        Returns:
+            (N, 1, h4, w4).
         """
         fine = [f2.detach(), alike(probabilities.detach(), f2)]
         f1, size = f1.detach(), f2.shape[-2:]
         if self.coarse is None:
-            return self.rest(self.first(torch.cat([upsample_to(f1, size), *fine], dim=1)))
-        first = self.first(torch.cat(fine, dim=1))
-        first += upsample_to(self.coarse(f1), size)
-        return self.rest(first)
+            first = self.first(torch.cat([upsample_to(f1, size), *fine], dim=1))
+        else:
+            first = self.first(torch.cat(fine, dim=1))
+            first += upsample_to(self.coarse(f1), size)
+        logits: Tensor = self.rest(first)
+        return logits
 
 
 def emd_loss(logit: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Class-balanced binary cross-entropy, Σ_k w_k · mean_k over k ∈ {correct, wrong}.
+    """Compute the class-balanced binary cross-entropy Σ_k w_k · mean_k over k ∈ {correct, wrong}.
 
-    w_k ∝ 1/√(n_k + 1), normalised to sum 1 (the weighted variant of DEAL). The paper's eq. 5 lacks the
-    leading minus; this is −[y log x + (1 − y) log(1 − x)]. Finite also where a class, or every cell, is
-    absent.
+    The weights w_k ∝ 1/√(n_k + 1) sum to 1 (the weighted variant of DEAL, Xie et al. 2020). The cross-entropy
+    is −[y log x + (1 − y) log(1 − x)]; Ma, Karakus, Rosin (2025), eq. 5, prints it without the leading minus.
+    The loss is finite also where a class, or every cell, is absent.
 
     Args:
         logit: (N, 1, h, w).
         target: (N, h, w) bool, True where the pseudo-label is wrong.
         valid: (N, h, w) bool, False where the truth is unknown.
+
+    Returns:
+        A scalar float32.
     """
     logit = logit.squeeze(1).float()
     cells = F.binary_cross_entropy_with_logits(logit, target.to(logit.dtype), reduction="none")

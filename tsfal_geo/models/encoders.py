@@ -1,4 +1,4 @@
-"""Encoders by name: three feature stages, the last dilated to output stride 16 or 8."""
+"""Convolutional encoders by name: three feature stages, the last dilated to output stride 16 or 8."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ _PROBE_SIZE = 64
 
 
 class EncoderFeatures(NamedTuple):
-    """Feature maps of one forward pass, float (N, channels, ceil(H/stride), ceil(W/stride))."""
+    """Feature maps of a forward pass, float (N, channels, ⌈H/stride⌉, ⌈W/stride⌉).
+
+    Attributes:
+        low: at stride 4.
+        middle: of the last stage but one.
+        high: of the last stage, at the output stride.
+    """
 
     low: Tensor
     middle: Tensor
@@ -25,16 +31,15 @@ class EncoderFeatures(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A backbone of segmentation_models_pytorch or (``tu-…``) timm with its three stages of use here.
-
-    ``low`` has stride 4, ``middle`` is the last stage but one (for the auxiliary head) and ``high`` the last,
-    at ``stride`` (the output stride that was asked for).
+    """A backbone of segmentation_models_pytorch or, with the prefix ``tu-``, of timm.
 
     Attributes:
-        net: the library's encoder; its state dict is what pretrained weights are matched with.
-        channels: channels of low, middle and high.
-        stride: pixels a cell of ``high``.
-        multiple: what height and width of the input must be multiples of.
+        name: the encoder's name.
+        in_channels: channels of the input.
+        net: the library's encoder; pretrained weights are matched with its state dict.
+        channels: channels of low, middle and high features.
+        stride: pixels a side of a cell of the high features.
+        multiple: divisor of the input's height and width, in pixels.
     """
 
     def __init__(
@@ -48,12 +53,12 @@ class Encoder(nn.Module):
 
         Args:
             name: such as ``mobilenet_v2``, ``resnet101``, ``tu-resnet101c`` (stem of three 3×3 convolutions).
-            in_channels: bands of the input.
+            in_channels: channels of the input.
             output_stride: 16 or 8.
-            multi_grid: factors on the dilations of the last stage's blocks (ResNets only).
+            multi_grid: factors on the dilations of the last stage's blocks, for ResNets.
 
         Raises:
-            ConfigError: unknown name, or a network that cannot give these stages.
+            ConfigError: the name is unknown, or the network has no stages of these strides.
         """
         super().__init__()
         self.name = name
@@ -68,12 +73,16 @@ class Encoder(nn.Module):
         self.channels, self.stride = self._probe(output_stride)
 
     def forward(self, x: Tensor) -> EncoderFeatures:
-        """Features of images (N, bands, H, W), H and W multiples of ``multiple``."""
+        """Compute features.
+
+        Args:
+            x: (N, in_channels, H, W) float, with H and W multiples of ``multiple``.
+        """
         features = self.net(x)
         return EncoderFeatures(features[2], features[-2], features[-1])
 
     def train(self, mode: bool = True) -> Self:
-        """Switch the mode; dilated blocks work on phases where they train: the backward pass gains."""
+        """Switch the mode; in train mode dilated blocks work on phases, for a faster backward pass."""
         super().train(mode)
         for run in self._runs:
             run.switch(mode)
@@ -99,7 +108,7 @@ class Encoder(nn.Module):
 
 def _library_encoder(name: str, in_channels: int, output_stride: int) -> nn.Module:
     try:
-        return smp.encoders.get_encoder(
+        encoder: nn.Module = smp.encoders.get_encoder(
             name, in_channels=in_channels, depth=5, weights=None, output_stride=output_stride
         )
     except KeyError as error:
@@ -107,8 +116,9 @@ def _library_encoder(name: str, in_channels: int, output_stride: int) -> nn.Modu
             f"model.encoder={name}: no such encoder in segmentation_models_pytorch; give one of its names "
             "(mobilenet_v2, resnet101, …) or tu- and a timm name (tu-resnet101c, …)"
         ) from error
-    except Exception as error:  # timm's networks refuse names and strides with errors of any kind
+    except Exception as error:  # timm's networks reject names and strides with errors of any kind
         raise _unusable(name, error) from error
+    return encoder
 
 
 def _unusable(name: str, error: Exception) -> ConfigError:
@@ -120,17 +130,17 @@ def _unusable(name: str, error: Exception) -> ConfigError:
 
 
 def _drop_last_convolution(net: Any) -> None:
-    """Let a MobileNetV2 end with its 320 channels: the 1280-channel convolution serves classification."""
+    """Make a MobileNetV2 end with 320 channels; its last convolution, to 1280, serves classification."""
     del net.features[-1]
     net._out_indexes[-1] = len(net.features) - 1
     net._out_channels[-1] = net.features[-1].out_channels
 
 
 def _set_multi_grid(net: Any, name: str, factors: tuple[int, ...]) -> None:
-    """Multiply the dilations of the last stage, block by block (DeepLabv3, section 3.3).
+    """Multiply the dilations of the last stage's blocks (DeepLabv3, Chen et al. 2017, section 3.3).
 
-    The first block works on the map before the stage's (replaced) stride, so its base is the dilation of the
-    stage before: 4, 8, 16 at output stride 8 and factors 2, 2, 4.
+    The first block works on the map before the stage's stride, which its dilation replaces, so its base is
+    the dilation of the stage before. At output stride 8 the factors 2, 2, 4 give dilations 4, 8, 16.
     """
     backbone = getattr(net, "model", net)
     stages: list[Any] = [getattr(backbone, f"layer{i}", ()) for i in (3, 4)]

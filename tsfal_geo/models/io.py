@@ -1,4 +1,4 @@
-"""Models on disk: ``model.safetensors`` with its ``model.json``, no pickle."""
+"""Models on disk: weights in ``model.safetensors``, their description in ``model.json``, no pickle."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def _versions() -> dict[str, str]:
 
 
 class ModelCard(BaseModel):
-    """Everything that is needed to use a model, and where it came from.
+    """The description of a model: all that its use requires, and its origin.
 
     Attributes:
-        schema_version: of this file.
-        model: the network.
-        in_channels: bands of its input, height included.
-        classes: the class map, in index order.
+        schema_version: version of this file's format.
+        model: configuration of the network.
+        in_channels: channels of its input, height included.
+        classes: the classes in index order.
         normalisation: `tsfal_geo.raster.stats.Normalisation` as a dict.
-        bands: 1-based bands of the scenes, in order; None: all.
-        dsm: whether the last channel is the height above ground.
-        chip_size: pixels a side it was trained on.
+        bands: 1-based bands of the scenes, in the order of the channels; None: all bands.
+        dsm: True if the last channel is the height above ground, in metres before normalisation.
+        chip_size: side of the training chips in pixels.
         seed: of the training.
-        round: of the active loop, from 0.
-        metrics: what was measured when it was saved.
-        versions: of the packages that made it.
+        round: number of the round that trained it, from 0.
+        metrics: results of its last validation.
+        versions: versions of the packages that trained it, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,13 +71,13 @@ class ModelCard(BaseModel):
 def save_model(
     folder: Path, segmenter: Segmenter, card: ModelCard, parts: Mapping[str, nn.Module] | None = None
 ) -> None:
-    """Write a model into a folder; the card comes last, so a folder with a card is complete.
+    """Write a model into a folder; the card is written last, so that a folder with a card is complete.
 
     Args:
-        folder: created if need be.
-        segmenter: the network (the teacher, as a rule).
+        folder: created if it does not exist.
+        segmenter: the network, usually the teacher.
         card: its description.
-        parts: further modules to keep with it, by name, such as the error mask decoder; see `load_part`.
+        parts: further modules to save with it by name, such as the refiner; see `load_part`.
     """
     tensors = dict(segmenter.state_dict())
     for name, module in (parts or {}).items():
@@ -89,13 +89,19 @@ def save_model(
 
 
 def load_model(folder: Path) -> tuple[Segmenter, ModelCard]:
-    """Read a model that `save_model` wrote; on the CPU, in eval mode.
+    """Read a model that `save_model` wrote.
+
+    Args:
+        folder: with ``model.safetensors`` and ``model.json``.
+
+    Returns:
+        The network, on the CPU and in eval mode, and its description.
 
     Raises:
-        WeightsError: a file is missing, damaged, of a newer schema, or the two do not fit together.
+        WeightsError: a file is missing, damaged or of a newer schema, or weights and description disagree.
     """
     card = load_card(folder)
-    # The weights come from the folder: nothing is to be looked for elsewhere.
+    # All weights come from the folder; pretrained ones must not be loaded first.
     cfg = card.model.model_copy(update={"weights": None})
     segmenter = build_segmenter(cfg, card.in_channels, len(card.classes), card.seed)
     path = Path(folder) / WEIGHTS_NAME
@@ -105,10 +111,13 @@ def load_model(folder: Path) -> tuple[Segmenter, ModelCard]:
 
 
 def load_card(folder: Path) -> ModelCard:
-    """Read a model's description alone.
+    """Read a model's description without its weights.
+
+    Args:
+        folder: of the model.
 
     Raises:
-        WeightsError: no model there, a damaged card, or one of a newer schema.
+        WeightsError: the card is missing, damaged or of a newer schema.
     """
     path = Path(folder) / CARD_NAME
     try:
@@ -132,10 +141,18 @@ def load_card(folder: Path) -> ModelCard:
 
 
 def load_part(folder: Path, name: str, module: nn.Module) -> bool:
-    """Fill ``module`` with a part that was saved under ``name``; False if the model has none.
+    """Load a module that was saved with a model.
+
+    Args:
+        folder: of the model.
+        name: of the module among `save_model`'s parts.
+        module: of the same structure; its weights change in place.
+
+    Returns:
+        False if the model has no part of that name; the module is then unchanged.
 
     Raises:
-        WeightsError: the file is missing or damaged, or the part is of another shape.
+        WeightsError: the file is missing or damaged, or the part has other shapes.
     """
     tensors = part_tensors(folder, name)
     if tensors:
@@ -144,7 +161,14 @@ def load_part(folder: Path, name: str, module: nn.Module) -> bool:
 
 
 def part_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of a part that was saved under ``name``; none if the model has no such part.
+    """Read the tensors of a module that was saved with a model.
+
+    Args:
+        folder: of the model.
+        name: of the module among `save_model`'s parts.
+
+    Returns:
+        Tensors by their key in the module's state dict; empty if the model has no part of that name.
 
     Raises:
         WeightsError: the file is missing or damaged.
@@ -164,15 +188,15 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    wanted = module.state_dict()
-    odd = sorted(wanted.keys() ^ tensors.keys())
+    expected = module.state_dict()
+    odd = sorted(expected.keys() ^ tensors.keys())
     if odd:
-        state = "missing" if odd[0] in wanted else "not part of the network"
+        state = "missing" if odd[0] in expected else "not part of the network"
         raise WeightsError(f"{path}: '{odd[0]}' is {state} ({len(odd)} in all); it belongs to another card")
     for key, value in tensors.items():
-        if value.shape != wanted[key].shape:
+        if value.shape != expected[key].shape:
             raise WeightsError(
                 f"{path}: '{key}' has shape {tuple(value.shape)}, the card expects "
-                f"{tuple(wanted[key].shape)}; it belongs to another card"
+                f"{tuple(expected[key].shape)}; it belongs to another card"
             )
     module.load_state_dict(tensors)

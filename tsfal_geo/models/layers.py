@@ -1,4 +1,4 @@
-"""Dropout that draws one random byte an element."""
+"""Layers that do the work of PyTorch's own at a lower cost on a CPU."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ _LEVELS = 256
 
 
 class ByteDropout(nn.Dropout):
-    """``nn.Dropout`` with its probability rounded to 1/256 on a CPU.
+    """``nn.Dropout`` that draws one random byte an element on a CPU; its probability is rounded to 1/256.
 
-    PyTorch draws a full random number for each element, one after another: an eighth of a training step of a
-    small network. Eight elements share one draw here. On other devices it is ``nn.Dropout``.
+    PyTorch draws a full random number for each element, one after another. That takes an eighth of a training
+    step of a small network. Here one 64-bit draw serves eight elements: its bytes are independent and uniform
+    on 0 to 255, so that an element is dropped where its byte is below 256 · p. On other devices the layer is
+    ``nn.Dropout``.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop elements of (N, channels, H, W) in train mode and scale the others up."""
+        """Drop elements in train mode and scale the others by 1 / (1 − p).
+
+        Args:
+            x: (N, channels, H, W).
+
+        Returns:
+            As ``x``.
+        """
         dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
         if not self.training or x.device.type != "cpu" or not dense:
             return super().forward(x)
@@ -26,14 +35,23 @@ class ByteDropout(nn.Dropout):
         return x * kept.to(x.dtype).mul_(_LEVELS / (_LEVELS - dropped))
 
 
-class HalfConv2d(nn.Conv2d):
-    """A convolution for inference: its weight is bfloat16, its bias float32.
+class BFloat16Conv2d(nn.Conv2d):
+    """A convolution for inference with bfloat16 weights and a float32 bias.
 
-    oneDNN adds a float32 bias before it rounds. Autocast would round the bias, which shifts whole channels.
+    oneDNN accumulates in float32, adds the bias there and rounds the sum once. Under autocast the bias itself
+    is rounded to 8 bits first. That error is the same in all cells of a channel, so
+    that it shifts the channel as a whole, where the rounding of sums averages out.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve (N, channels, H, W) of any floating type; the result is bfloat16."""
+        """Convolve.
+
+        Args:
+            x: (N, channels, H, W) of any floating-point type.
+
+        Returns:
+            (N, outputs, H', W') bfloat16.
+        """
         assert not isinstance(self.padding, str)
         convolved: Tensor = torch.mkldnn_convolution(
             x.to(self.weight.dtype),
@@ -47,12 +65,22 @@ class HalfConv2d(nn.Conv2d):
         return convolved
 
 
-def halve(convolution: nn.Conv2d) -> None:
-    """Make a convolution a ``HalfConv2d``, in place: others that hold it (phases, hooks) keep their hold."""
+def to_bfloat16(convolution: nn.Conv2d) -> None:
+    """Turn a convolution into a ``BFloat16Conv2d``, in place.
+
+    The object stays the same, because phased runs and hooks hold references to it.
+
+    Args:
+        convolution: one that ``can_be_bfloat16``.
+    """
     convolution.weight = nn.Parameter(convolution.weight.detach().to(torch.bfloat16), requires_grad=False)
-    convolution.__class__ = HalfConv2d
+    convolution.__class__ = BFloat16Conv2d
 
 
-def can_halve(convolution: nn.Conv2d) -> bool:
-    """Whether its padding is given as numbers, of zeros."""
+def can_be_bfloat16(convolution: nn.Conv2d) -> bool:
+    """Return True if ``to_bfloat16`` applies: the padding is zeros and its width is given in numbers.
+
+    Args:
+        convolution: any.
+    """
     return convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)

@@ -1,4 +1,4 @@
-"""The normalisation that pretrained weights were trained with, in place of the scenes' statistics."""
+"""The normalisation that pretrained weights were trained with, instead of the scenes' statistics."""
 
 from __future__ import annotations
 
@@ -16,32 +16,35 @@ from tsfal_geo.raster.stats import Normalisation
 _EIGHT_BIT = 255.0
 _PROBE_SIZE = 256
 _SPREAD = (0.005, 20.0)
-"""Deviations of the scenes, in those of the weights, beyond which the two cannot mean the same quantity."""
+"""Bounds of the scenes' deviation over the weights' deviation; beyond them the quantities differ."""
 
 
 def own_normalisation(cfg: ModelConfig, scenes: Normalisation, bands: int, dtype: str) -> Normalisation:
-    """The scenes' statistics, with the weights' own mean and deviation in the bands that the weights know.
+    """Replace the scenes' mean and deviation by those that the pretrained weights were trained with.
 
-    The weights' bands are the images' first ones, in order. Further bands and heights keep the scenes'
-    statistics, and every band keeps the scenes' clipping. ``imagenet`` and files stand for what is published
-    under the encoder's name.
+    The weights' bands correspond to the images' first bands, in order. Further bands and heights keep the
+    scenes' statistics, and all bands keep the scenes' clipping. For ``imagenet`` and for files the values are
+    those published under the encoder's name.
 
     Args:
         cfg: encoder and weights.
         scenes: statistics of the training scenes, heights last.
-        bands: image bands among the channels.
+        bands: number of image bands among the channels.
         dtype: of the bands, such as ``uint8``.
 
+    Returns:
+        The statistics for the network's input.
+
     Raises:
-        ConfigError: no weights, or weights for other bands or another range of values.
+        ConfigError: there are no weights, or they are for other bands or another range of values.
         WeightsError: torchgeo has no weights of that name.
     """
     mean, std = _expected(cfg)
-    known = len(mean)
-    if bands < known:
-        raise _unfit(cfg, f"it has {known} bands, the images have {bands}")
+    trained_bands = len(mean)
+    if bands < trained_bands:
+        raise _unfit(cfg, f"it has {trained_bands} bands, the images have {bands}")
     eight_bit = bool((mean + std).max() <= _EIGHT_BIT)
-    spread = float((torch.tensor(scenes.std[:known], dtype=torch.float64) / std).median())
+    spread = float((torch.tensor(scenes.std[:trained_bands], dtype=torch.float64) / std).median())
     if (not dtype.startswith("float") and eight_bit != (dtype == "uint8")) or not (
         _SPREAD[0] <= spread <= _SPREAD[1]
     ):
@@ -52,13 +55,13 @@ def own_normalisation(cfg: ModelConfig, scenes: Normalisation, bands: int, dtype
         )
     return replace(
         scenes,
-        mean=(*mean.tolist(), *scenes.mean[known:]),
-        std=(*std.tolist(), *scenes.std[known:]),
+        mean=(*mean.tolist(), *scenes.mean[trained_bands:]),
+        std=(*std.tolist(), *scenes.std[trained_bands:]),
     )
 
 
 def _expected(cfg: ModelConfig) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each band that the weights know, float64, in the units of the pixels."""
+    """Return mean and deviation of each band of the weights, float64, in units of pixel values."""
     if cfg.weights is None:
         raise _unfit(cfg, "there are no weights")
     if is_torchgeo_name(cfg.weights):
@@ -69,9 +72,9 @@ def _expected(cfg: ModelConfig) -> tuple[Tensor, Tensor]:
     try:
         with cache_only_if_unreachable():
             settings = smp.encoders.get_preprocessing_params(cfg.encoder)
-    except Exception as error:  # no such encoder or weights, no network: each has its own error
+    except Exception as error:  # no such encoder or weights, no network: each raises its own error
         raise _unfit(
-            cfg, f"it cannot be had ({str(error).splitlines()[0]}); tu- encoders need no network for it"
+            cfg, f"it cannot be loaded ({str(error).splitlines()[0]}); tu- encoders need no network for it"
         ) from error
     scale = _EIGHT_BIT / settings["input_range"][1]
     mean, std = (scale * torch.tensor(settings[key], dtype=torch.float64) for key in ("mean", "std"))
@@ -79,7 +82,10 @@ def _expected(cfg: ModelConfig) -> tuple[Tensor, Tensor]:
 
 
 def _of_transform(transforms: nn.Module, bands: int) -> tuple[Tensor, Tensor]:
-    """What a transform subtracts from and divides each band by, asked with two flat images."""
+    """Measure a transform's mean and deviation of each band on two constant images.
+
+    A transform (x − m) / s maps 0 to −m / s and 1 to (1 − m) / s, whose difference is 1 / s.
+    """
     flat = (torch.full((1, bands, _PROBE_SIZE, _PROBE_SIZE), value, dtype=torch.float64) for value in (0, 1))
     zero, one = (transforms(image)[0, :, 0, 0] for image in flat)
     std = 1 / (one - zero)

@@ -1,9 +1,12 @@
-"""Dilated blocks on the phases of their map: the same sums, by the fast kernels for undilated convolutions.
+"""Dilated blocks computed on the phases of their map: the same sums by kernels for undilated convolutions.
 
-A 3×3 convolution with dilation d and padding d never mixes cells of different (row mod d, column mod d). Laid
-side by side in the batch these d² phases take an ordinary 3×3 convolution. oneDNN's backward pass of dilated
-depthwise convolutions is a slow reference kernel (in bf16 thirty times slower than the undilated one), which
-without this takes a quarter of a MobileNetV2 training step on a CPU.
+A 3×3 convolution with dilation d and padding d computes y[i, j] = Σ_kl w[k, l] · x[i + d·k, j + d·l] with k
+and l in {−1, 0, 1}. Write i = d·i' + r and j = d·j' + s. All cells on the right then have the phase (r, s):
+y_rs[i', j'] = Σ_kl w[k, l] · x_rs[i' + k, j' + l]. This is an ordinary 3×3 convolution of the phase x_rs with
+padding 1. The d² phases are stacked in the batch.
+
+oneDNN's backward pass of dilated depthwise convolutions is a slow reference kernel, in bfloat16 thirty times
+slower than the undilated one. It took a quarter of a MobileNetV2 training step on a CPU.
 """
 
 from __future__ import annotations
@@ -18,7 +21,15 @@ from torch import Tensor, nn
 
 
 def split_phases(x: Tensor, dilation: int) -> Tensor:
-    """(N, C, H, W) to (d·d·N, C, H/d, W/d), channels last in memory; H and W must be multiples of d."""
+    """Split a map into its phases.
+
+    Args:
+        x: (N, C, H, W) with H and W multiples of d.
+        dilation: d.
+
+    Returns:
+        (d·d·N, C, H/d, W/d), channels last in memory.
+    """
     n, c, height, width = x.shape
     h, w = height // dilation, width // dilation
     cells = x.permute(0, 2, 3, 1).reshape(n, h, dilation, w, dilation, c).permute(2, 4, 0, 1, 3, 5)
@@ -26,7 +37,15 @@ def split_phases(x: Tensor, dilation: int) -> Tensor:
 
 
 def join_phases(x: Tensor, dilation: int) -> Tensor:
-    """Undo `split_phases`."""
+    """Join phases to the map that `split_phases` split.
+
+    Args:
+        x: (d·d·N, C, H/d, W/d).
+        dilation: d.
+
+    Returns:
+        (N, C, H, W), channels last in memory.
+    """
     n, c, h, w = x.shape
     n //= dilation * dilation
     cells = x.permute(0, 2, 3, 1).reshape(dilation, dilation, n, h, w, c).permute(2, 3, 0, 4, 1, 5)
@@ -34,23 +53,34 @@ def join_phases(x: Tensor, dilation: int) -> Tensor:
 
 
 class PhasedRun:
-    """Equally dilated inverted residual blocks, one after another, that can work on phases.
+    """Consecutive inverted residual blocks of one dilation that can work on phases.
 
-    Everything else in such blocks works cell by cell (1×1 convolutions, activations) or over all cells (batch
-    norm), so a whole run stays on phases, which are made and undone once. Parameters and their names stay.
+    The other layers of such blocks work on single cells (1×1 convolutions, activations) or on all cells alike
+    (batch norm). A run therefore splits its input once and joins its output once. Parameters and their names
+    do not change.
 
     Attributes:
-        dilation: of the blocks; while on phases the sizes of their maps must be multiples of it.
+        dilation: of the blocks; on phases the height and width of their maps must be multiples of it.
     """
 
     def __init__(self, blocks: list[nn.Module], dilation: int) -> None:
+        """Hook into the first and the last block.
+
+        Args:
+            blocks: in the order of the network.
+            dilation: of all of them.
+        """
         self.dilation = dilation
         self._convs = [conv for block in blocks for conv in _wide_convolutions(block)]
         blocks[0].register_forward_pre_hook(self._enter)
         blocks[-1].register_forward_hook(self._leave)
 
     def switch(self, on: bool) -> None:
-        """Work on phases from now on, or on the map with dilated convolutions."""
+        """Switch between phases and dilated convolutions.
+
+        Args:
+            on: True for phases.
+        """
         dilation = 1 if on else self.dilation
         for conv in self._convs:
             conv.dilation = conv.padding = (dilation, dilation)
@@ -66,7 +96,14 @@ class PhasedRun:
 
 
 def phased_runs(net: nn.Module) -> list[PhasedRun]:
-    """Prepare a network's runs of dilated inverted residual blocks; all are switched off at first."""
+    """Find a network's runs of dilated inverted residual blocks and hook into them, switched off.
+
+    Args:
+        net: an encoder of segmentation_models_pytorch.
+
+    Returns:
+        The runs, from the input to the output; empty for networks without such blocks.
+    """
     runs = [(dilation, list(run)) for dilation, run in groupby(_blocks(net), key=_dilation)]
     return [PhasedRun(run, dilation) for dilation, run in runs if dilation > 1]
 
@@ -79,9 +116,9 @@ def _blocks(net: Any) -> Sequence[nn.Module]:
 
 
 def _dilation(block: nn.Module) -> int:
-    """The block's dilation, or 1 where it is not one that works cell by cell otherwise."""
+    """Return the dilation of a block that may work on phases, and 1 for all others."""
     plain = isinstance(block, torchvision_blocks.InvertedResidual)
-    # Squeeze-and-excitation and drop path look at an image as a whole, so they must not see phases.
+    # Squeeze-and-excitation and drop path treat each item of the batch as one image; a phase is no image.
     if type(block) is timm_blocks.InvertedResidual:
         plain = isinstance(block.se, nn.Identity) and isinstance(block.drop_path, nn.Identity)
     wide = _wide_convolutions(block)

@@ -1,4 +1,4 @@
-"""Whether bfloat16 pays on this machine's CPU."""
+"""The choice between bfloat16 and float32 on a CPU."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import torch
 
 
 def cpu_bf16() -> tuple[bool, str]:
-    """Whether the CPU computes a network faster in bfloat16 than in float32, and why in a few words.
+    """Decide if this CPU computes a network faster in bfloat16 than in float32.
 
-    Measured (docs/benchmarks.md): with AVX-512-BF16 an AMD EPYC is faster, an Intel Xeon whose AMX is not
-    there slower, by a fifth to a third. Without either, bfloat16 is emulated.
+    Measurements (docs/benchmarks.md): with AVX-512-BF16 an AMD EPYC is faster, but an Intel Xeon without AMX
+    is slower, by a fifth to a third. CPUs without either instruction set emulate bfloat16.
+
+    Returns:
+        True for bfloat16, and the reason in a few words.
     """
     features = cast(dict[str, Any], torch.cpu.get_capabilities())
     if features.get("amx_bf16"):

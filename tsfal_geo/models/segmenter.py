@@ -1,4 +1,4 @@
-"""The segmentation network: any encoder, its head, features tapped for the error mask and PLAR."""
+"""The segmentation network: an encoder, its head, and features for the error mask decoder and PLAR."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from tsfal_geo.models.weights import load_encoder_weights
 __all__ = ["FEATURES", "Segmenter", "SegmenterOutput", "build_segmenter", "upsample", "upsample_to"]
 
 Perturb = Callable[[EncoderFeatures], EncoderFeatures]
-"""A change of the encoder's features."""
-
+"""Changes the encoder's features; may return more images than it is given."""
 
 _DEEPLAB_KEYS = (
     "freeze_encoder_bn",
@@ -37,13 +36,14 @@ _DEEPLAB_KEYS = (
 
 
 class SegmenterOutput(NamedTuple):
-    """What one forward pass gives; h4 = ceil(H/4), h = ceil(H/stride).
+    """The output of a forward pass; h4 = ⌈H/4⌉ and h = ⌈H/stride⌉.
 
     Attributes:
         logits: (N, C, h4, w4).
-        f1: projection of the deepest features (DeepLabv3+: of the ASPP) after its ReLU, before dropout,
-            (N, 256, h, w); None unless asked for.
-        f2: input of the classifier after its ReLU, before dropout, (N, 256, h4, w4); None unless asked for.
+        f1: (N, 256, h, w) projection of the deepest features (of the ASPP in DeepLabv3+), after its ReLU and
+            before dropout; None if not requested.
+        f2: (N, 256, h4, w4) input of the classifier, after its ReLU and before dropout; None if not
+            requested.
         aux: logits of the auxiliary head on its own grid; None in eval mode or without that head.
     """
 
@@ -54,38 +54,50 @@ class SegmenterOutput(NamedTuple):
 
 
 class Segmenter(nn.Module):
-    """DeepLabv3+ (method, section 1) or DPT: logits and F2 at stride 4, F1 at the output stride.
+    """DeepLabv3+ or DPT: logits and F2 at stride 4, F1 at the output stride.
 
-    Images of any size work: a size that is no multiple of ``encoder.multiple`` (at most 32) is padded with
-    zeros (the normalised mean) at the bottom and right, and the padding is cut off what comes out. Use
-    ``upsample_to`` to bring F1 onto F2's grid and ``upsample`` with ``LOGIT_STRIDE`` to bring logits to pixels.
+    Images may have any size. An image whose size is no multiple of ``encoder.multiple`` (at most 32) is
+    padded with zeros, the normalised mean, at the bottom and right, and the outputs are cropped.
+    ``upsample_to`` takes F1 to F2's grid, and ``upsample`` with ``LOGIT_STRIDE`` takes logits to pixels.
 
     Attributes:
+        cfg: the configuration of the network.
+        classes: number of classes C.
         encoder: its parameters learn at the base rate.
-        head: everything else, auxiliary head included.
+        head: all other parameters, the auxiliary head's included.
     """
 
     LOGIT_STRIDE = LOW_STRIDE
 
     def __init__(self, cfg: ModelConfig, encoder: Encoder | ViTEncoder, classes: int) -> None:
+        """Build the head for an encoder; `build_segmenter` builds both.
+
+        Args:
+            cfg: configuration of the head.
+            encoder: the encoder.
+            classes: number of classes C.
+        """
         super().__init__()
         self.cfg = cfg
         self.classes = classes
         self.encoder = encoder
         self.head: DeepLabHead | DptHead = (
-            DptHead(cfg, encoder.channels, classes)
+            DptHead(encoder.channels, classes, cfg.separable)
             if isinstance(encoder, ViTEncoder)
             else DeepLabHead(cfg, encoder.channels, encoder.stride, LOW_STRIDE, classes)
         )
         self.train()
 
     def forward(self, x: Tensor, features: bool = False, perturb: Perturb | None = None) -> SegmenterOutput:
-        """Segment normalised images (N, bands, H, W).
+        """Segment images.
 
         Args:
-            x: float images.
-            features: also return F1 and F2; the logits do not depend on it.
-            perturb: changes what the head gets of the encoder; it may give more images than it was given.
+            x: (N, channels, H, W) float, normalised.
+            features: True to return F1 and F2 as well; the logits are the same.
+            perturb: changes the features between encoder and head; may append images.
+
+        Returns:
+            Logits, and the other outputs where they are requested.
         """
         height, width = x.shape[-2:]
         multiple = self.encoder.multiple
@@ -104,7 +116,7 @@ class Segmenter(nn.Module):
         )
 
     def train(self, mode: bool = True) -> Self:
-        """Switch the mode; with ``freeze_encoder_bn`` the encoder's batch norms stay in eval mode."""
+        """Switch the mode; with ``cfg.freeze_encoder_bn`` the encoder's batch norms stay in eval mode."""
         super().train(mode)
         if self.cfg.freeze_encoder_bn:
             for module in self.encoder.modules():
@@ -114,14 +126,30 @@ class Segmenter(nn.Module):
 
 
 def build_segmenter(cfg: ModelConfig, in_channels: int, classes: int, seed: int) -> Segmenter:
-    """Build a network: pretrained encoder if ``cfg.weights`` says so, head initialised from ``seed``.
+    """Build a network with the encoder weights of ``cfg.weights`` and a random head.
 
-    Networks of one configuration and different seeds have the same pretrained encoder and different heads (an
-    encoder without weights is drawn from the seed as well). The global random state is left as it was.
+    Networks of one configuration and different seeds have the same pretrained encoder and different heads.
+    Without ``cfg.weights`` the encoder is drawn from the seed as well. PyTorch's global random state does not
+    change.
+
+    Args:
+        cfg: encoder, weights and head.
+        in_channels: channels of the input, heights included.
+        classes: number of classes C.
+        seed: of the random weights.
+
+    Returns:
+        The network, in train mode on the CPU.
 
     Raises:
-        ConfigError: an encoder that does not exist, cannot give the stages, or has no such head.
-        WeightsError: weights that cannot be had or do not fit (unless ``cfg.allow_random_init``).
+        ConfigError: the encoder does not exist, lacks the stages, or has no head of this architecture.
+        WeightsError: the weights cannot be loaded or do not fit (unless ``cfg.allow_random_init``).
+
+    Example:
+        >>> cfg = ModelConfig(encoder="mobilenet_v2", weights=None)
+        >>> network = build_segmenter(cfg, in_channels=3, classes=6, seed=0)
+        >>> tuple(network(torch.zeros(2, 3, 64, 64)).logits.shape)
+        (2, 6, 16, 16)
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

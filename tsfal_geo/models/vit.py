@@ -1,4 +1,4 @@
-"""Vision transformers by name: four maps of features on a grid of 16 pixels."""
+"""Vision transformers by name: four feature maps on a grid of 16 pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ _PREFIX = "tu-"
 
 
 class ViTFeatures(NamedTuple):
-    """Feature maps after each quarter of the blocks, float (N, channels, H/16, W/16)."""
+    """Feature maps after each quarter of the blocks, float (N, channels, H/16, W/16).
+
+    Attributes:
+        first: after the first quarter.
+        second: after half.
+        third: after three quarters.
+        last: after the last block.
+    """
 
     first: Tensor
     second: Tensor
@@ -26,18 +33,21 @@ class ViTFeatures(NamedTuple):
 
 
 class ViTEncoder(nn.Module):
-    """A plain vision transformer of timm (``tu-vit_…``), tapped after each quarter of its blocks.
+    """A plain vision transformer of timm (``tu-vit_…``) with taps after each quarter of its blocks.
 
-    Patches are 16 pixels a side whatever the network was trained with, so that cells of its grid are 4×4
-    cells of the logits' and windows of any size lie on the same grid. Filters of other patches are resampled
-    such that they answer an enlarged patch as they answered the patch itself (FlexiViT, Beyer et al. 2023).
-    Position embeddings keep their own grid and are interpolated to each image's.
+    Patches have 16 pixels a side, also where the network was trained with others: a cell of its grid then
+    covers 4×4 cells of the logits. The filters of other patches are resampled so that their response to an
+    upsampled patch equals that to the patch itself (FlexiViT, Beyer et al. 2023). Position embeddings keep
+    their own grid and are interpolated to each image's.
 
     Attributes:
-        net: timm's network; its state dict is what pretrained weights are matched with.
+        name: the encoder's name.
+        in_channels: channels of the input.
+        net: timm's network; pretrained weights are matched with its state dict.
         channels: channels of the four maps.
-        stride: pixels a cell of every map.
-        multiple: what height and width of the input must be multiples of: the head halves the grid once.
+        stride: pixels a side of a cell of every map.
+        multiple: divisor of the input's height and width, in pixels; twice the stride, because the head
+            halves the grid once.
     """
 
     stride = PATCH
@@ -48,27 +58,31 @@ class ViTEncoder(nn.Module):
 
         Args:
             name: such as ``tu-vit_small_patch14_dinov2``, ``tu-vit_base_patch16_dinov3``.
-            in_channels: bands of the input.
+            in_channels: channels of the input.
 
         Raises:
-            ConfigError: a network that does not give these maps.
+            ConfigError: the network does not exist or lacks these maps.
         """
         super().__init__()
         self.name = name
         self.in_channels = in_channels
         self.net = _library_network(name, in_channels)
         depth = len(self.net.blocks)
-        self._taken = [depth * (i + 1) // _TAPS - 1 for i in range(_TAPS)]
+        self._taps = [depth * (i + 1) // _TAPS - 1 for i in range(_TAPS)]
         width = int(self.net.embed_dim)
         self.channels = (width, width, width, width)
 
     def forward(self, x: Tensor) -> ViTFeatures:
-        """Features, each after the network's last norm, of images (N, bands, H, W); 16 divides H and W."""
-        maps = self.net.forward_intermediates(x, indices=self._taken, norm=True, intermediates_only=True)
+        """Compute features, each normalised by the network's last norm.
+
+        Args:
+            x: (N, in_channels, H, W) float, with H and W multiples of 16.
+        """
+        maps = self.net.forward_intermediates(x, indices=self._taps, norm=True, intermediates_only=True)
         return ViTFeatures(*maps)
 
     def by_depth(self) -> list[list[nn.Parameter]]:
-        """Parameters from the input to the output: the embeddings, then block by block, the norm last."""
+        """Return the parameters in layers: the embeddings, then block by block, the norm last."""
         depths = group_parameters(self.net, self.net.group_matcher(), reverse=True)
         layers: list[list[nn.Parameter]] = [[] for _ in range(max(depths.values()) + 1)]
         for key, parameter in self.net.named_parameters():
@@ -76,10 +90,16 @@ class ViTEncoder(nn.Module):
         return layers
 
     def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Published weights under timm's keys, on this network's patches and grid of positions.
+        """Convert published weights to timm's keys, this network's patches and its grid of positions.
 
-        DINOv2's and DINOv3's own files are read as well. Where the last norm is missing, as in encoders of
-        masked autoencoders, it begins as the identity.
+        The files of DINOv2 and DINOv3 are understood as well. Encoders of masked autoencoders lack the last
+        norm, which then starts as the identity.
+
+        Args:
+            state: a state dict without wrapping prefixes.
+
+        Returns:
+            A state dict of this network.
         """
         library = eva if isinstance(self.net, eva.Eva) else vision_transformer
         converted = library.checkpoint_filter_fn(dict(state), self.net)
@@ -88,12 +108,23 @@ class ViTEncoder(nn.Module):
 
 
 def is_vision_transformer(encoder: str) -> bool:
-    """Whether an encoder's name is that of a plain vision transformer of timm."""
+    """Return True if a name is that of a plain vision transformer of timm.
+
+    Args:
+        encoder: such as ``tu-vit_small_patch14_dinov2``.
+    """
     return encoder.startswith(_PREFIX) and is_model_in_modules(encoder.removeprefix(_PREFIX), _MODULES)
 
 
 def library_state(encoder: str) -> dict[str, Tensor]:
-    """The weights that timm offers under an encoder's name, as they were published; downloaded or cached."""
+    """Load the weights that timm publishes under an encoder's name, from the network or its cache.
+
+    Args:
+        encoder: such as ``tu-vit_small_patch14_dinov2``.
+
+    Returns:
+        The state dict of timm's own configuration of the network.
+    """
     return dict(timm.create_model(encoder.removeprefix(_PREFIX), pretrained=True, num_classes=0).state_dict())
 
 
@@ -108,7 +139,7 @@ def _library_network(name: str, in_channels: int) -> Any:
         )
         rows, columns = net.patch_embed.grid_size
         net.set_input_size(img_size=(rows * PATCH, columns * PATCH), patch_size=(PATCH, PATCH))
-    except Exception as error:  # timm's networks refuse names and options with errors of any kind
+    except Exception as error:  # timm's networks reject names and options with errors of any kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"model.encoder={name}: cannot be built on patches of {PATCH} pixels ({reason}); "

@@ -1,4 +1,4 @@
-"""Pretrained encoder weights: where they come from, how they meet the network's keys and bands."""
+"""Pretrained encoder weights: their sources, and their conversion to the network's keys and bands."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _REMEDY = "give a file with --set model.weights=FILE, or --set model.allow_rando
 
 
 def load_encoder_weights(encoder: Encoder | ViTEncoder, spec: str, allow_random: bool = False) -> None:
-    """Load pretrained weights into an encoder, its first convolution adapted to the encoder's bands.
+    """Load pretrained weights into an encoder and adapt its first convolution to the encoder's bands.
 
     Args:
-        encoder: randomly initialised; left untouched where an error is raised.
-        spec: a file (.safetensors, or a .pth state dict), ``imagenet`` (what the library has under the
-            encoder's name), or a torchgeo weights name such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
-        allow_random: warn and keep the random weights where the weights cannot be had.
+        encoder: randomly initialised; unchanged if an error is raised.
+        spec: a file (.safetensors, or a .pth state dict), ``imagenet`` for the library's weights of the
+            encoder's name, or torchgeo's name of weights, such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
+        allow_random: True to warn and keep the random weights if the weights cannot be loaded.
 
     Raises:
-        WeightsError: they cannot be had (unless ``allow_random``), or they do not fit.
+        WeightsError: the weights cannot be loaded (unless ``allow_random``), or do not fit the encoder.
     """
     try:
         state = read_weights(spec, encoder.name)
     except WeightsError as error:
         if not allow_random:
             raise
-        warnings.warn(f"{error}; going on with random weights", stacklevel=2)
+        warnings.warn(f"{error}; the encoder keeps its random weights", stacklevel=2)
         return
     if isinstance(encoder, ViTEncoder):
         state = _converted(encoder, state, spec)
@@ -64,10 +64,14 @@ def load_encoder_weights(encoder: Encoder | ViTEncoder, spec: str, allow_random:
 
 
 def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
-    """The state dict that ``spec`` names (see `load_encoder_weights`).
+    """Read the state dict that a specification names.
+
+    Args:
+        spec: as in `load_encoder_weights`.
+        encoder_name: for ``imagenet``.
 
     Raises:
-        WeightsError: no such file or name, no network, or not readable.
+        WeightsError: the file or name does not exist, is not readable, or the network is not reachable.
     """
     path = Path(spec).expanduser()
     if path.is_file():
@@ -83,10 +87,16 @@ def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a safetensors file, or from a pickled one without running what it holds.
+    """Read a state dict from a safetensors file, or from a pickled one without executing its code.
+
+    Args:
+        path: of the file; its suffix decides on the format.
+
+    Returns:
+        Tensors by key, unwrapped from a surrounding ``state_dict``.
 
     Raises:
-        WeightsError: naming the file, if it is truncated, of another kind, or holds more than tensors.
+        WeightsError: the file is truncated, of another kind, or holds more than tensors.
     """
     try:
         if path.suffix in _PICKLED:
@@ -108,14 +118,22 @@ def read_file(path: Path) -> dict[str, Tensor]:
 
 
 def match_keys(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """Give each wanted key its tensor: by name, else by order where every shape is the same.
+    """Assign a tensor to each key of a network, by name or, where all shapes agree, by order.
 
-    Names are compared without wrapping prefixes and with dots and underscores as one, because timm flattens
-    ``stages.0`` to ``stages_0`` in feature extractors. Surplus tensors (a classifier) are left out. Order
-    serves networks that two libraries name differently (torchvision's and timm's MobileNetV2).
+    The comparison ignores wrapping prefixes and treats dots and underscores as equal, because timm flattens
+    ``stages.0`` to ``stages_0`` in feature extractors. Surplus tensors, such as a classifier's, are dropped.
+    The order serves networks that two libraries name differently (torchvision's and timm's MobileNetV2).
+
+    Args:
+        wanted: the network's state dict.
+        found: the published state dict.
+        source: named in the error.
+
+    Returns:
+        Published tensors by the network's keys, without counters of batches.
 
     Raises:
-        WeightsError: a wanted tensor is missing.
+        WeightsError: a tensor of the network is missing.
     """
     names = {_canonical(key): key for key in found}
     needed = [key for key in wanted if not key.endswith("num_batches_tracked")]
@@ -132,31 +150,36 @@ def match_keys(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], source
 
 
 def adapt_bands(weight: Tensor, bands: int, source: str) -> Tensor:
-    """Fit the first convolution's filters of a three-band network to any number of bands.
+    """Adapt the filters of a three-band network's first convolution to n bands.
 
-    Every result answers a grey pixel (all bands equal) exactly as the pretrained filters do, so activations
-    keep their scale: bands beyond three get the mean filter and all are scaled by 3/n; with fewer, the
-    missing filters are shared out among those there. Extra bands (near infrared, height) start from the mean
-    filter and not from zero, because the encoder's low learning rate would leave a zero band unused.
+    The sum over bands of each filter stays Σ_b w_b, so that a grey pixel (all bands equal) has the same
+    response as before and activations keep their scale. With n > 3 bands the further ones get the mean filter
+    w̄, and the sum Σ_b w_b + (n − 3) w̄ = n w̄ is scaled by 3/n. With n < 3 each band gets an equal share of the
+    missing filters. Further bands (near infrared, height) start from the mean filter instead of zero, because
+    the encoder's low learning rate would leave a zero band unused.
 
     Args:
         weight: (filters, 3, kernel, kernel).
-        bands: input bands n.
+        bands: number of input bands n.
         source: named in the error.
 
+    Returns:
+        (filters, n, kernel, kernel).
+
     Raises:
-        WeightsError: the weights are not of three bands, so that each filter belongs to one certain band.
+        WeightsError: the weights have another number of bands, so that each filter belongs to one spectral
+            band.
     """
-    known = weight.shape[1]
-    if known != 3:
+    trained_bands = weight.shape[1]
+    if trained_bands != 3:
         raise WeightsError(
-            f"{source}: these weights are for {known} bands, the images have {bands}; choose {known} bands "
-            "(--bands) or three-band weights"
+            f"{source}: these weights are for {trained_bands} bands, the images have {bands}; choose "
+            f"{trained_bands} bands (--bands) or three-band weights"
         )
-    if bands < known:
+    if bands < trained_bands:
         return weight[:, :bands] + weight[:, bands:].sum(1, keepdim=True) / bands
-    extra = weight.mean(1, keepdim=True).expand(-1, bands - known, -1, -1)
-    return torch.cat([weight, extra], dim=1) * (known / bands)
+    extra = weight.mean(1, keepdim=True).expand(-1, bands - trained_bands, -1, -1)
+    return torch.cat([weight, extra], dim=1) * (trained_bands / bands)
 
 
 def _stem_key(net: nn.Module, in_channels: int) -> str | None:
@@ -169,9 +192,9 @@ def _stem_key(net: nn.Module, in_channels: int) -> str | None:
 def _converted(encoder: ViTEncoder, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     try:
         return encoder.converted({_stripped(key): value for key, value in state.items()})
-    except Exception as error:  # timm's converters trust the file
+    except Exception as error:  # timm's converters do not check the file
         raise WeightsError(
-            f"{source}: cannot be brought onto encoder {encoder.name} ({_first_line(error)}); choose the "
+            f"{source}: cannot be converted for encoder {encoder.name} ({_first_line(error)}); choose the "
             "encoder that these weights belong to (model.encoder)"
         ) from error
 
@@ -201,7 +224,7 @@ def _match_by_order(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
             return None
         for tensor, key in slots[slot].items():
             value = found[sources[source][tensor]]
-            # The first convolution's bands are adapted later, so they alone may differ.
+            # Only the bands of the first convolution may differ; they are adapted later.
             shape = wanted[key].shape if matched or value.ndim != 4 else _with_bands(wanted[key], value)
             if value.shape != shape:
                 return None
@@ -214,7 +237,7 @@ def _with_bands(stem: Tensor, value: Tensor) -> torch.Size:
 
 
 def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
-    """Keys of each module's tensors, modules in the state dict's order: {module: {tensor: key}}."""
+    """Group keys by module, in the state dict's order: {module: {tensor: key}}."""
     modules: dict[str, dict[str, str]] = {}
     for key in state:
         module, _, tensor = key.rpartition(".")
@@ -230,13 +253,13 @@ def _library_weights(encoder_name: str) -> dict[str, Tensor]:
             if is_vision_transformer(encoder_name):
                 return library_state(encoder_name)
             return dict(smp.encoders.get_encoder(encoder_name, weights=weights).state_dict())
-    except Exception as error:  # no network, no such weights: each library and transport has its own error
+    except Exception as error:  # no network, no such weights: each library and transport raises its own error
         raise _unavailable(f"pretrained weights of encoder {encoder_name}", error) from error
 
 
 @contextmanager
 def cache_only_if_unreachable() -> Iterator[None]:
-    """Keep the hub's client from half a minute of retries where its host has no address at all."""
+    """Use the hub's cache alone if its host has no address; the client would retry for half a minute."""
     before = hub.HF_HUB_OFFLINE
     try:
         if not getproxies():
@@ -250,15 +273,22 @@ def cache_only_if_unreachable() -> Iterator[None]:
 
 
 def is_torchgeo_name(spec: str) -> bool:
-    """Whether ``model.weights`` names weights of torchgeo."""
+    """Return True if a value of ``model.weights`` has the form of torchgeo's names.
+
+    Args:
+        spec: such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
+    """
     return re.fullmatch(r"\w+_Weights\.\w+", spec) is not None
 
 
 def torchgeo_weights(name: str) -> Any:
-    """The entry of a name in torchgeo: its ``transforms`` and ``meta``; nothing is downloaded.
+    """Return torchgeo's entry of a name, with ``transforms`` and ``meta``, without a download.
+
+    Args:
+        name: such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
 
     Raises:
-        WeightsError: no weights of that name.
+        WeightsError: torchgeo has no weights of that name.
     """
     from torchgeo.models import get_weight
 
@@ -278,8 +308,8 @@ def _torchgeo_state(name: str) -> dict[str, Tensor]:
         raise _unavailable(f"torchgeo weights {name}", error) from error
 
 
-def _unavailable(what: str, error: Exception) -> WeightsError:
-    return WeightsError(f"{what} cannot be had ({_first_line(error)}); no network? {_REMEDY}")
+def _unavailable(source: str, error: Exception) -> WeightsError:
+    return WeightsError(f"{source} cannot be loaded ({_first_line(error)}); no network? {_REMEDY}")
 
 
 def _first_line(error: Exception) -> str:
