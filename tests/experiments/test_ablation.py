@@ -10,7 +10,8 @@ from tests.helpers.loop_case import QuietReporter, tiny_config, write_scenes
 from tsfal_geo.cli.ablation import command
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.experiments import ablation
-from tsfal_geo.experiments.ablation import CurvePoint, miou_at, mode_config, run_ablation, summary
+from tsfal_geo.experiments.ablation import mode_config, run_ablation
+from tsfal_geo.experiments.curves import CurvePoint, miou_at, summary
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 MODES = ("TSF+random", "all", "TSF")

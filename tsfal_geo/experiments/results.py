@@ -1,4 +1,4 @@
-"""A table's results: ours as mean ± standard deviation over the seeds, what was published, the difference."""
+"""Results of a table: mean ± standard deviation over the seeds, the paper's figure, and the difference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from tsfal_geo.atomic import write_text
-from tsfal_geo.experiments.ablation import csv_text, markdown, read_points, spread
 from tsfal_geo.experiments.cost import machine_of, relative_costs
+from tsfal_geo.experiments.curves import read_points
+from tsfal_geo.experiments.formats import csv_text, latex, markdown, spread
 from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.experiments.tables import PAPER, Table
 
@@ -22,13 +23,13 @@ _MISSING = "–"
 
 @dataclass(frozen=True)
 class Entry:
-    """One figure of one run.
+    """A figure of a run.
 
     Attributes:
-        row: the system.
-        column: labelled share, ``mIoU`` or a class.
-        seed: of the run.
-        value: per cent.
+        row: the row's name, which is a method's.
+        column: a labelled share's name, ``labelled``, ``mIoU``, ``map`` or a class name.
+        seed: the run's seed.
+        value: the figure in per cent.
     """
 
     row: str
@@ -38,7 +39,19 @@ class Entry:
 
 
 def entries(table: Table, job: ExperimentJob) -> list[Entry]:
-    """What a finished job gives to its table, in per cent: the last training's figures."""
+    """Read the figures of a finished job's last training.
+
+    Args:
+        table: the job's table.
+        job: a finished job.
+
+    Returns:
+        The mIoU alone in tables with labelled shares; otherwise also the labelled share, the mIoU of the
+        training scenes' map where the run measured it, and the classes' IoU.
+
+    Raises:
+        WorkspaceError: the job's folder is not a readable workspace.
+    """
     last = read_points(job.request.root, job.row, job.seed)[-1]
     if table.shares:
         return [Entry(job.row, job.share, job.seed, 100 * last.miou)]
@@ -49,13 +62,18 @@ def entries(table: Table, job: ExperimentJob) -> list[Entry]:
 
 
 def write(table: Table, jobs: Sequence[ExperimentJob], out: Path, *, published: bool) -> None:
-    """Write ``results.csv`` (a run a line), ``table.csv``, ``table.md``, ``table.tex`` and ``notes.json``.
+    """Write ``results.csv``, ``table.csv``, ``table.md``, ``table.tex`` and ``notes.json``.
+
+    A line of ``results.csv`` is a figure of a run.
 
     Args:
-        table: which; rows and labelled shares keep its order.
-        jobs: finished ones.
+        table: the table, whose order rows and labelled shares keep.
+        jobs: the finished jobs.
         out: folder of the files.
-        published: set the paper's figures beside ours, which have to be of the same data then.
+        published: add the paper's figures and the differences; the jobs' data must be the paper's.
+
+    Raises:
+        WorkspaceError: a job's folder is not a readable workspace.
     """
     paper = {key[1:]: value for key, value in PAPER.items() if published and key[0] == table.name}
     found = [entry for job in jobs for entry in entries(table, job)]
@@ -89,26 +107,9 @@ def write(table: Table, jobs: Sequence[ExperimentJob], out: Path, *, published: 
 
 
 def _note(job: ExperimentJob) -> dict[str, Any]:
-    """The machine, the configuration and the package versions that a finished run had."""
+    """Read a finished run's machine, configuration and package versions, which later calls may not have."""
     kept = yaml.safe_load((job.request.root / "tsfal.yaml").read_text(encoding="utf-8"))
     return {"machine": machine_of(job), **kept}
-
-
-def latex(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table for a paper that uses booktabs."""
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{_escaped(title)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-        r"\toprule",
-        " & ".join(map(_escaped, header)) + r" \\",
-        r"\midrule",
-        *(" & ".join(map(_escaped, row)) + r" \\" for row in body),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _cells(values: Sequence[float], paper: float | None, compared: bool) -> list[str]:
@@ -121,9 +122,3 @@ def _cells(values: Sequence[float], paper: float | None, compared: bool) -> list
         _MISSING if paper is None else f"{paper:.2f}",
         f"{mean(values) - paper:+.2f}" if comparable and paper is not None else _MISSING,
     ]
-
-
-def _escaped(text: str) -> str:
-    for sign in "&%_#$":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("±", r"$\pm$").replace("×", r"$\times$").replace("–", "--")
