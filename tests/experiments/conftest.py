@@ -1,4 +1,4 @@
-"""Runs as they lie on disk after a table's trainings, without the trainings."""
+"""Files of finished runs, written without the trainings."""
 
 import json
 
@@ -20,7 +20,7 @@ CLASSES = ClassMap((ClassInfo(0, "roof", (1, 2, 3)), ClassInfo(1, "tree & grass"
 
 @pytest.fixture
 def finished(tmp_path):
-    """Make a job whose run ended with given figures."""
+    """Make jobs whose runs ended with given figures."""
 
     def make(
         row,

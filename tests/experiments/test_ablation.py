@@ -1,4 +1,4 @@
-"""The ablation's rows begin with one training and part ways with their queries."""
+"""Rows of the ablation share their first training and differ from their first queries on."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def test_rows_with_queries_share_their_first_training_and_ask_for_the_same_share
         assert queried["strategy"] == strategy and "steps" not in queried
         assert queried["query_pixels"] == pytest.approx(first["query_pixels"], rel=0.25)
         assert [values["steps"] for values in trained] == [2, 2]
-        # PLAR asks where votes disagree: a network may leave less of that than the budget pays for.
+        # PLAR selects cells with disagreeing votes, which may be fewer than the budget allows.
         reached = trained[-1]["labelled_share"]
         assert reached == pytest.approx(0.5, abs=0.01 if name == "tsf-random" else 0.05) and reached < 0.501
 

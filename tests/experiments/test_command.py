@@ -1,4 +1,4 @@
-"""``tsfal-geo bench`` as it is typed: on a tiny folder, on the datasets' fixtures."""
+"""The command ``tsfal-geo bench``, on a tiny folder and on the datasets' fixtures."""
 
 import csv
 
@@ -100,7 +100,7 @@ FEW = {
 
 
 def remaining_rows():
-    """All other rows of each table, half of them at a time: VAAL's own networks take minutes."""
+    """Halve the remaining rows of each table into two cases, since VAAL's own networks take minutes."""
     for name, table in TABLES.items():
         rows = [row.name for row in table.rows if row.name not in FEW[name]]
         yield from ((name, rows[: len(rows) // 2], 2), (name, rows[len(rows) // 2 :], 1))

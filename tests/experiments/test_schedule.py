@@ -1,4 +1,4 @@
-"""Which training starts when, and how all end together; the trainings are functions here."""
+"""The order in which trainings start, and their common end; functions stand for the trainings."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ def job(tmp_path):
 
 
 def run(jobs, tasks, workers=2, reporter=None):
-    """Run each job as the function that ``tasks`` has for its folder; gives who started and who ended."""
+    """Run each job as the function of its folder in ``tasks``; return the started, the ended and the error."""
     reporter, halted = reporter or RecordingReporter(), threading.Event()
     started, ended = [], []
 
@@ -56,7 +56,7 @@ def run(jobs, tasks, workers=2, reporter=None):
 
 
 def until_halted(halted):
-    assert halted.wait(30), "nobody asked it to stop"
+    assert halted.wait(30), "the schedule did not ask it to stop"
     raise Cancelled
 
 

@@ -27,7 +27,7 @@ if __name__ == "__main__":
                     pool.submit(work, None).result()
                 except Cancelled:
                     sys.exit(4)
-                except AttributeError:  # begun: None is no task
+                except AttributeError:  # the stop has not arrived yet, and None is no task
                     time.sleep(0.05)
         pool.submit(time.sleep, 600)
         time.sleep(600)

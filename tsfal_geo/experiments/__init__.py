@@ -1,1 +1,1 @@
-"""The tables of the paper, and comparisons of one's own."""
+"""Tables of Ma, Karakus, Rosin 2025, on the paper's data or on any rasters."""

@@ -1,4 +1,4 @@
-"""What a run's steps cost, on which machine, and how the systems of a table compare in it."""
+"""Costs of optimisation steps: measured run by run, and compared between methods on the same machine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ _CPUS = Path("/proc/cpuinfo")
 
 
 def measured(root: Path, run: Callable[[], object], *, from_start: bool) -> None:
-    """Run a training and note beside it on which machine it ran and, where it ran in one go, what it cost.
+    """Run a training and record its machine and, unless an earlier call began it, its seconds.
+
+    Seconds are wall-clock time with a GPU, and processor time of this process without one.
 
     Args:
-        root: the run's folder.
-        run: the training, to its end.
-        from_start: nothing of it was done before.
+        root: the run's folder, which gets ``cost.json``.
+        run: the training, which runs to its end.
+        from_start: True if no earlier call did a part of the training.
     """
     begun = _clock()
     run()
@@ -32,7 +34,11 @@ def measured(root: Path, run: Callable[[], object], *, from_start: bool) -> None
 
 
 def machine() -> str:
-    """The processor and, where there is one, the GPU of this process."""
+    """Name the machine of this process.
+
+    Returns:
+        The processor's model and, if PyTorch sees one, the GPU's.
+    """
     import torch
 
     lines = _CPUS.read_text(encoding="utf-8").splitlines() if _CPUS.is_file() else []
@@ -42,16 +48,27 @@ def machine() -> str:
 
 
 def machine_of(job: ExperimentJob) -> str | None:
-    """Where a finished job ended; None where that was not noted."""
-    return _noted(job).get("machine")
+    """Read the machine on which a job ended.
+
+    Args:
+        job: a finished job.
+
+    Returns:
+        The machine's name; None without a record.
+    """
+    return _recorded(job).get("machine")
 
 
 def cost(job: ExperimentJob) -> float | None:
-    """Seconds an optimisation step (reading, one validation and asking included), of one core or of the GPU.
+    """Compute the seconds of an optimisation step, including reading, validation and query selection.
 
-    None where the run was stopped in between. Of rows that share their first training the later rounds count.
+    Args:
+        job: a finished job. If it shares its first training, only its later rounds count.
+
+    Returns:
+        Seconds per step, as `measured` counts them; None for a run that was stopped in between.
     """
-    seconds: float | None = _noted(job).get("seconds")
+    seconds: float | None = _recorded(job).get("seconds")
     if seconds is None:
         return None
     rounds = sorted((job.request.root / "rounds").glob("*/metrics.json"))
@@ -63,16 +80,17 @@ def cost(job: ExperimentJob) -> float | None:
 def relative_costs(
     jobs: Sequence[ExperimentJob], order: Sequence[str]
 ) -> tuple[str | None, Mapping[str, float]]:
-    """Each row's cost of a step in those of the first row that was measured.
+    """Compare each row's cost of a step with the cost in the reference row, the first row with a measurement.
 
-    Runs are compared with runs on the same machine; a row that shares none with the first row is left out.
+    The comparison is between runs on the same machine. A row without a run on a machine of the reference row
+    has no cost.
 
     Args:
-        jobs: finished ones.
-        order: names of the rows, the one to compare with first.
+        jobs: the finished jobs.
+        order: names of the rows, the preferred reference row first.
 
     Returns:
-        The row compared with, None where nothing was measured, and the costs.
+        The name of the reference row, None without any measurement; and the mean ratio of costs by row.
     """
     seconds: dict[str, dict[str | None, list[float]]] = {}
     for job in jobs:
@@ -92,7 +110,7 @@ def relative_costs(
     return reference, {row: mean(values) for row, values in ratios.items() if values}
 
 
-def _noted(job: ExperimentJob) -> dict[str, Any]:
+def _recorded(job: ExperimentJob) -> dict[str, Any]:
     path = job.request.root / _FILE
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return values

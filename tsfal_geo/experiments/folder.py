@@ -1,4 +1,4 @@
-"""A table's folder: it keeps to one source and one configuration, also where several machines share it."""
+"""The folder of a table: all its runs have one source and one configuration, also on several machines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tsfal_geo.workspace.folder import WorkspaceFolder
 _SOURCE = "source.json"
 _POLL_SECONDS = 0.5
 
-# Where a run computes, and how it is watched, not what it computes.
+# These keys say where a run computes and how it is observed; its results do not depend on them.
 _TRIVIAL = {
     "train.accelerator",
     "train.num_workers",
@@ -35,12 +35,12 @@ _TRIVIAL = {
 
 @dataclass(frozen=True)
 class TableSource:
-    """What a folder's runs were made of.
+    """The source of a folder's runs.
 
     Attributes:
         table: name of the table.
-        data: absolute path of the data; None: made up.
-        quick: with tiny networks.
+        data: absolute path of the data; None: a synthetic fixture.
+        quick: True for tiny networks.
     """
 
     table: str
@@ -54,11 +54,16 @@ class TableSource:
 
 @contextmanager
 def claimed(out: Path, source: TableSource, reporter: Reporter) -> Iterator[None]:
-    """Hold a folder while its data are made ready, and note then of what its runs are made, once and for all.
+    """Lock a folder while the caller prepares its data, and then record the source of its runs for good.
+
+    Args:
+        out: the table's folder.
+        source: the source of the caller's runs.
+        reporter: receives a line if another process holds the lock.
 
     Raises:
-        UserError: they are made of something else.
-        Cancelled: asked to stop while waiting.
+        UserError: the folder's runs have another source, or its record is damaged.
+        Cancelled: the reporter was asked to stop while waiting for the lock.
     """
     path = out / _SOURCE
     with table_lock(out, reporter):
@@ -74,7 +79,15 @@ def claimed(out: Path, source: TableSource, reporter: Reporter) -> Iterator[None
 
 
 def table_lock(out: Path, reporter: Reporter) -> AbstractContextManager[None]:
-    """What is done to a table's folder by one call at a time."""
+    """Make the lock for changes of a table's folder, which one process holds at a time.
+
+    Args:
+        out: the table's folder.
+        reporter: receives a line if another process holds the lock.
+
+    Returns:
+        A context manager, which raises as `held` does.
+    """
     return held(out / ".lock", reporter)
 
 
@@ -86,7 +99,7 @@ def _read(path: Path) -> TableSource:
 
 
 def _made_before(out: Path, source: TableSource) -> TableSource:
-    """What a folder without a note shows of its source: of made-up data there is a fixture."""
+    """Infer the source of a folder without a record: only runs on synthetic data leave a fixture."""
     if (out / "fixture").exists():
         return replace(source, data=None, quick=True)
     used = (out / "runs").exists() or (out / "data").exists()
@@ -94,13 +107,14 @@ def _made_before(out: Path, source: TableSource) -> TableSource:
 
 
 def check(jobs: Iterable[ExperimentJob]) -> None:
-    """Look whether runs, and first trainings that they share, have the configurations that they would get.
+    """Check that runs on disk, and the first trainings that they share, have the jobs' configurations.
 
     Args:
-        jobs: begun or not.
+        jobs: the jobs, with or without a run on disk.
 
     Raises:
-        ConfigError: one has another.
+        ConfigError: a run on disk has another configuration.
+        WorkspaceError: a run's folder is not a readable workspace.
     """
     used: dict[Path, Config] = {}
     for job in jobs:
@@ -122,7 +136,7 @@ def _difference(before: Config, now: Config) -> str | None:
     if key is None:
         return None
     if isinstance(new[key], list):
-        return f"{key} would be others"
+        return f"{key} would be different"
     return f"{key} was {old[key]} and would be {new[key]}"
 
 
@@ -133,7 +147,7 @@ def _flat(config: Config) -> dict[str, Any]:
             flat |= {f"{section}.{key}": value for key, value in content.items()}
         else:
             flat[section] = content
-    # The list is the dataset's own; its path is as --data was typed.
+    # The dataset defines the list's content; its path depends on the spelling of --data.
     if flat["data.labelled_list"] is not None:
         flat["data.labelled_list"] = Path(flat["data.labelled_list"]).name
     return {key: value for key, value in flat.items() if key not in _TRIVIAL}
@@ -141,10 +155,16 @@ def _flat(config: Config) -> dict[str, Any]:
 
 @contextmanager
 def held(path: Path, reporter: Reporter) -> Iterator[None]:
-    """Hold a lock, after those who have it, on whatever machine; the operating system frees a dead one's.
+    """Hold a file lock, after all processes that hold it on any machine.
+
+    The operating system releases the lock of a process that dies.
+
+    Args:
+        path: the lock's file, whose folder is made if needed.
+        reporter: receives a line if another process holds the lock.
 
     Raises:
-        Cancelled: asked to stop while waiting.
+        Cancelled: the reporter was asked to stop while waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)

@@ -1,4 +1,4 @@
-"""The trainings of a table: which there are, where they lie, how far they have come."""
+"""Jobs, the trainings of a table: their configurations, their folders and their progress."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tsfal_geo.workspace.folder import WorkspaceFolder
 
 @dataclass(frozen=True)
 class ExperimentJob:
-    """One training, or a row's rounds.
+    """A run of a row: a training, or rounds of training and queries.
 
     Attributes:
-        row: the system's name.
-        share: name of the labelled share; empty in tables without.
-        seed: of everything random.
-        request: what is trained, and where.
-        first: the training that it begins with a copy of; None: it begins by itself.
+        row: the row's name, which is a method's.
+        share: name of the labelled share; empty in tables without labelled shares.
+        seed: seed of all random numbers.
+        request: the run's folder, scenes and configuration.
+        first: the first training that the run copies; None: the run trains from its own start.
     """
 
     row: str
@@ -33,30 +33,30 @@ class ExperimentJob:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for messages: row, labelled share and seed."""
         return ", ".join(part for part in (self.row, self.share, f"seed {self.seed}") if part)
 
     @property
     def begun(self) -> bool:
-        """Whether its configuration has come into use; a mere copy of its first training has not its own."""
+        """Presence of a run with the job's own configuration; a copy of the first training is none yet."""
         root = self.request.root
         return WorkspaceFolder.exists(root) and (self.first is None or WorkspaceFolder.standing(root)[0] > 0)
 
     @property
     def done(self) -> bool:
-        """Whether it came to its end."""
+        """Completion of the run."""
         root = self.request.root
         return WorkspaceFolder.exists(root) and WorkspaceFolder.standing(root)[1] == "done"
 
 
 @dataclass(frozen=True)
 class Data:
-    """Where a table's pictures are.
+    """The scenes of a table.
 
     Attributes:
-        raster: training scenes.
-        report: the scenes whose mIoU is reported.
-        lists: folder of the dataset's own lists of labelled scenes (``1_16.txt`` …); None without.
+        raster: folder of the training scenes.
+        report: folder of the scenes whose mIoU the table reports.
+        lists: folder of the dataset's own lists of labelled scenes (``1_16.txt`` …); None without lists.
         base: the dataset's configuration.
     """
 
@@ -66,20 +66,27 @@ class Data:
     base: Config
 
     def is_of(self, table: Table) -> bool:
-        """Whether they have the classes of the dataset that the paper's table is about."""
+        """Compare the classes with those of the paper's dataset.
+
+        Args:
+            table: the table, which knows the paper's classes.
+
+        Returns:
+            True if names and order are equal.
+        """
         return tuple(spec.name for spec in self.base.classes or ()) == table.classes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A table as it is run.
+    """The settings of a table's runs.
 
     Attributes:
-        table: which.
-        data: where its pictures are.
-        out: runs are in its ``runs/``.
-        changes: what the user sets; they win over the table's, the rows' own win over them.
-        most_rounds: of rows that have a number of their own; None: as many as they have.
+        table: the table.
+        data: the scenes.
+        out: the table's folder; the runs are in its ``runs/``.
+        changes: the user's configuration changes; they override the table's, and the rows' override them.
+        most_rounds: upper limit of the rounds of rows that set their number; None: no limit.
     """
 
     table: Table
@@ -92,16 +99,19 @@ class Plan:
 def jobs_of(
     plan: Plan, seeds: Sequence[int], rows: Sequence[str], shares: Sequence[str] | None = None
 ) -> list[ExperimentJob]:
-    """The jobs of a table, the seeds one after the other, so that a table can be read before all are done.
+    """List the jobs of a table seed by seed, so that the first seed completes a table early.
 
     Args:
-        plan: the table, its data and folder.
-        seeds: of the runs.
-        rows: names of the rows wanted.
-        shares: names of the labelled shares wanted; None: all of them.
+        plan: the table, its scenes and its folder.
+        seeds: the runs' seeds.
+        rows: names of the selected rows.
+        shares: names of the selected labelled shares; None: all of them.
+
+    Returns:
+        The jobs, by seed, then in the table's order.
 
     Raises:
-        ConfigError: keys or values that no configuration has.
+        ConfigError: a key or a value that the configuration does not have.
     """
     table, data = plan.table, plan.data
     base = load_config(None, {**table.base, **plan.changes}, data.base)
@@ -126,7 +136,17 @@ def jobs_of(
 
 
 def begun_jobs(plan: Plan) -> list[ExperimentJob]:
-    """The jobs that have come into use in the plan's folder, whoever began them, in the table's order."""
+    """List the jobs with a run in the plan's folder, including runs of other calls and machines.
+
+    Args:
+        plan: the table, its scenes and its folder.
+
+    Returns:
+        The jobs, by seed, then in the table's order.
+
+    Raises:
+        ConfigError: a key or a value that the configuration does not have.
+    """
     table = plan.table
     rows = {_stem(row, share): row.name for row in table.rows for share in table.shares or ("",)}
     seeds, found = set(), set()
@@ -146,7 +166,7 @@ def _row_config(base: Config, row: Row, seed: int, most_rounds: int | None) -> C
     changes = dict(row.changes)
     steps = base.train.steps
     if changes.get("active.rounds", base.active.rounds) == 0 and row.shares_first:
-        # A row without queries trains as long as those that go on after them.
+        # A row without queries gets the steps of all rounds, so that no row trains longer than another.
         steps += base.active.rounds * max(1, round(steps * base.active.round_steps))
     changes["train.steps"] = max(1, round(steps * row.steps))
     changes |= filled_batch(changes, base.train.batch_labelled, base.train.batch_unlabelled)

@@ -1,4 +1,4 @@
-"""Running a table's trainings, one after another here or several at a time in processes of their own."""
+"""Trainings of a table, in sequence in this process or in parallel in worker processes."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from tsfal_geo.rounds.loop import stop_on_signals, train
 from tsfal_geo.rounds.request import Request
 
 _stop = threading.Event()
-"""Set in a worker when all are to stop."""
+"""Set in a worker process when the parent process asks all workers to stop."""
 
 
 def run_jobs(
     jobs: Sequence[ExperimentJob], workers: int, reporter: Reporter, ended: Callable[[ExperimentJob], None]
 ) -> None:
-    """Run what is not done yet.
+    """Run the jobs that are not done.
 
     Args:
-        jobs: of one table.
-        workers: processes; with several GPUs each has one of them to itself.
-        reporter: is told of progress.
-        ended: called with each job that comes to its end.
+        jobs: the jobs of a table.
+        workers: the number of processes, which share the GPUs evenly; 1: this process.
+        reporter: receives progress.
+        ended: called with each job that reaches its end.
 
     Raises:
-        UserError: as training raises; the others are stopped first.
-        Cancelled: asked to stop; the next call goes on from there.
+        UserError: the errors of `tsfal_geo.rounds.loop.train`; the other jobs stop first.
+        Cancelled: the reporter was asked to stop; the next call resumes the trainings.
     """
     waiting = [job for job in jobs if not job.done]
     if workers == 1:
@@ -58,7 +58,16 @@ def run_jobs(
 
 
 def execute(job: ExperimentJob, reporter: Reporter) -> None:
-    """Run a job to its end and note what it cost."""
+    """Run a job to its end and record its cost.
+
+    Args:
+        job: the job; a job that an earlier call began resumes.
+        reporter: receives progress.
+
+    Raises:
+        UserError: the errors of `tsfal_geo.rounds.loop.train`.
+        Cancelled: the reporter was asked to stop.
+    """
     from_start = not job.begun
     if job.first is not None and from_start:
         _begin(job.first, reporter)
@@ -67,17 +76,20 @@ def execute(job: ExperimentJob, reporter: Reporter) -> None:
 
 
 def _begin(first: Request, reporter: Reporter) -> None:
-    """Run a first training, or wait for who is at it: rows on other machines begin with the same one."""
+    """Run a first training, or wait for the process that runs it: rows on other machines share it too."""
     with held(first.root.parent / f".{first.root.name}.lock", reporter):
         begin(first, reporter)
 
 
 def work(task: Task) -> None:
-    """Run a task in a worker.
+    """Run a task in a worker process.
+
+    Args:
+        task: the job, or the request of a first training.
 
     Raises:
-        Cancelled: all are to stop.
-        UserError: as training raises.
+        Cancelled: the parent process asked all workers to stop.
+        UserError: the errors of `tsfal_geo.rounds.loop.train`.
     """
     if _stop.is_set():
         raise Cancelled
@@ -88,7 +100,7 @@ def work(task: Task) -> None:
 
 
 def _devices() -> list[str]:
-    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
+    """List the visible GPUs, by their names in CUDA_VISIBLE_DEVICES."""
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -96,19 +108,20 @@ def _devices() -> list[str]:
 
 
 def prepare_worker(gpu_names: Any, stop: Any) -> None:
-    """Give this process its GPU before anything asks for one, and let it stop and end with its parent.
+    """Assign a GPU to this worker process before CUDA starts, and tie its stop and end to its parent's.
 
-    A pool's worker whose parent was killed would go on training, or wait for ever.
+    Without the tie, a worker whose parent was killed would go on training, or wait for ever.
 
     Args:
-        gpu_names: queue of the GPUs' names, one a worker; None: no GPU.
-        stop: event of the parent's that asks all workers to stop.
+        gpu_names: queue with an item for each worker: the name of its GPU, or None for no GPU.
+        stop: the parent's event that asks all workers to stop.
     """
     device = gpu_names.get()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     if hasattr(os, "setpgid"):
-        # Ctrl-C would come from the terminal and from the parent, and a second one means: at once.
+        # In the parent's group, the worker would get Ctrl-C from the terminal and a stop from the parent.
+        # A second request to stop ends a training at once.
         os.setpgid(0, 0)
     threading.Thread(target=_pass_on, args=(stop,), daemon=True).start()
     parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""In which order the trainings of a table start where several run at a time, and how they end together."""
+"""The order in which parallel trainings of a table start, and their common end after a failure or a stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.request import Request
 
 Task = ExperimentJob | Request
-"""A job, or a first training that jobs share."""
+"""A job, or the request of a first training that jobs share."""
 
 _POLL_SECONDS = 0.5
 
@@ -25,19 +25,19 @@ def run_together(
     reporter: Reporter,
     ended: Callable[[ExperimentJob], None],
 ) -> None:
-    """Run jobs, each after the first training that it shares; one failure, or a stop, ends all.
+    """Run jobs in parallel, each after the first training that it shares; a failure or a stop ends all jobs.
 
     Args:
-        jobs: not done yet, the most wanted first.
-        workers: how many run at a time.
-        start: begins one.
-        halt: asks those that run to stop.
-        reporter: is told of progress, and says when to stop.
-        ended: called with each job that came to its end, also while the others stop.
+        jobs: the jobs that are not done, by priority.
+        workers: the number of tasks that run at a time.
+        start: starts a task.
+        halt: asks all running tasks to stop.
+        reporter: receives progress and failures; its ``stop`` event ends all jobs.
+        ended: called with each job that reaches its end, also while other jobs stop.
 
     Raises:
-        Cancelled: asked to stop.
-        UserError: what the first one that failed raised, after all have ended.
+        Cancelled: the reporter was asked to stop.
+        UserError: the error of the first task that failed, after all tasks have ended.
     """
     waiting = list(jobs)
     begun: set[Path] = set()

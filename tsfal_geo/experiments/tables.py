@@ -1,4 +1,8 @@
-"""What each table runs: its dataset, its network, its rows (method, sections 5 and 6)."""
+"""Definitions of the tables of Ma, Karakus, Rosin 2025: dataset, network and rows.
+
+The rows of other methods follow their papers, as `tsfal_geo.training.methods` and
+`tsfal_geo.queries.strategies` cite them.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,20 @@ from tsfal_geo.datasets.cityscapes import CLASSES as CITYSCAPES
 from tsfal_geo.experiments.ablation import MODES
 
 Changes = Mapping[str, Any]
-"""Dotted configuration keys to values."""
+"""Configuration values by dotted key."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One system.
+    """A row of a table: a method with its configuration.
 
     Attributes:
-        name: as printed.
-        changes: what distinguishes it from the table's configuration.
-        steps: its optimisation steps (a round's, where it starts from scratch), in those of the table.
-        shares_first: its first training is that of ``ours``, so that the rows differ by their queries alone;
-            without queries it trains as long as ``ours`` does in all its rounds.
+        name: the name in the printed table.
+        changes: configuration changes to the table's configuration.
+        steps: the row's optimisation steps, as a multiple of the table's; in a round, if rounds start from
+            scratch.
+        shares_first: True if the row shares the first training of ``ours``, so that rows differ by their
+            queries alone. A row without queries gets the steps of all rounds of ``ours``.
     """
 
     name: str
@@ -34,19 +39,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table.
+    """A table of the paper.
 
     Attributes:
-        name: as typed.
-        title: one line.
-        dataset: the adapter that the paper's data need.
+        name: the name on the command line.
+        title: the caption, in one line.
+        dataset: name of the adapter of the paper's data.
         classes: names of that dataset's classes.
-        options: the adapter's.
-        report_on: the split whose mIoU is reported; nothing is selected on it.
-        base: the configuration, over the dataset's own.
-        rows: the systems.
-        shares: columns of a table whose rows are trained at several labelled shares; where empty the columns
-            are labelled share, mIoU and the classes.
+        options: the adapter's options.
+        report_on: the split whose mIoU the table reports; no checkpoint is selected on it.
+        base: configuration changes to the dataset's configuration.
+        rows: the rows.
+        shares: labelled shares, 0 to 1, by the names of the columns. If empty, the columns are labelled
+            share, mIoU and the classes.
     """
 
     name: str
@@ -81,8 +86,18 @@ _AERIAL = {
     "active.granularity": "pixels",
 }
 
+# SGD as in DEAL (Xie et al. 2020) and S4AL (Rangnekar et al. 2023), without the later adaptive augmentation.
+_OWN_TRAINING = {
+    "train.optimiser": "sgd",
+    "train.lr": 0.01,
+    "train.head_lr_mult": 10.0,
+    "train.weight_decay": 5e-4,
+    "train.ohem": False,
+    "train.class_weights": "none",
+    "tsf.copy_paste": False,
+}
 
-# 200 epochs over the unlabelled pictures of the 1/16 split, two a step; every system and share has as many.
+# 200 epochs over the unlabelled images of the 1/16 split, two a step; all methods and shares have as many.
 _SSL_STEPS = 278_900
 _SSL_ROWS = tuple(
     Row(name, {"train.method": method})
@@ -103,20 +118,8 @@ _SSL_ROWS = tuple(
 )
 
 
-# SGD of DEAL and S4AL, without the adaptive augmentation that came later.
-_OWN_TRAINING = {
-    "train.optimiser": "sgd",
-    "train.lr": 0.01,
-    "train.head_lr_mult": 10.0,
-    "train.weight_decay": 5e-4,
-    "train.ohem": False,
-    "train.class_weights": "none",
-    "tsf.copy_paste": False,
-}
-
-
 def _image_level(name: str, strategy: str, steps: float, method: str = "supervised") -> Row:
-    """A system under the protocol of DEAL: 10 % of the images, 5 % more six times, from scratch each time."""
+    """Make a row with DEAL's protocol (Xie et al. 2020): 10 % of the images, then six rounds from scratch."""
     changes = {
         "train.method": method,
         **_OWN_TRAINING,
@@ -134,15 +137,15 @@ def _image_level(name: str, strategy: str, steps: float, method: str = "supervis
 
 
 def _same_trainer(name: str, strategy: str) -> Row:
-    """A strategy with our trainer, budget and first training, without refinement."""
+    """Make a row with TSF's training, our budget and our first training, and without refinement."""
     changes = {"active.strategy": strategy, "emd.enabled": False, "plar.enabled": False}
     return Row(name, changes, shares_first=True)
 
 
 def _active_rows(image_steps: float, s4al_steps: float) -> tuple[Row, ...]:
-    """All rows of a table of active learning; lengths in those of the table's own first training.
+    """Make all rows of an active-learning table; steps are multiples of the table's.
 
-    ``image_steps`` make the authors' 100 epochs over the last round's 40 % of the images, eight a step.
+    ``image_steps`` amount to DEAL's 100 epochs over the last round's 40 % of the images, eight a step.
     """
     own = [
         _image_level("Random", "random", image_steps),
@@ -173,7 +176,7 @@ def _active_rows(image_steps: float, s4al_steps: float) -> tuple[Row, ...]:
         _same_trainer("TSF + core-set", "coreset"),
         _same_trainer("TSF + VAAL", "vaal"),
         _same_trainer("TSF + QBC", "qbc"),
-        # With TSF the error mask decoder's probability is DEAL's difficulty.
+        # With TSF, the error mask decoder's probability stands for DEAL's difficulty.
         Row("TSF + DEAL", {"active.strategy": "deal_ds", "plar.enabled": False}, shares_first=True),
         _same_trainer("TSF + S4AL's cells", "s4al"),
         Row("ours", {}, shares_first=True),
@@ -187,7 +190,7 @@ TABLES: dict[str, Table] = {
     for table in (
         Table(
             "table1",
-            "Semi-supervised systems at several labelled shares, mIoU",
+            "Semi-supervised methods at several labelled shares, mIoU",
             "cityscapes",
             CITYSCAPES.names,
             {"protocol": "ssl", "chip_size": 768},
@@ -204,7 +207,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "table2",
-            "Active-learning systems on street pictures, IoU",
+            "Active-learning methods on street images, IoU",
             "cityscapes",
             CITYSCAPES.names,
             {"protocol": "al"},
@@ -223,7 +226,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "table3",
-            "Active-learning systems on aerial pictures, IoU",
+            "Active-learning methods on aerial images, IoU",
             "vaihingen",
             VAIHINGEN.names,
             {},
@@ -233,7 +236,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "table4",
-            "What each module adds, IoU",
+            "Contribution of each module, IoU",
             "vaihingen",
             VAIHINGEN.names,
             {},
@@ -243,6 +246,7 @@ TABLES: dict[str, Table] = {
         ),
     )
 }
+
 QUICK: Changes = {
     "data.chip_size": 64,
     "model.encoder": "tu-mobilenetv2_035",
@@ -262,7 +266,7 @@ QUICK: Changes = {
     "active.min_region": 16,
     "active.max_region": 256,
 }
-"""Seconds a run: shows that every row runs to its end, not what it is worth."""
+"""Changes for runs of a few seconds, which show that every row runs to its end, not its accuracy."""
 
 PAPER: Mapping[tuple[str, str, str], float] = {
     ("table1", "TSF", "1/16"): 75.59,
@@ -271,11 +275,11 @@ PAPER: Mapping[tuple[str, str, str], float] = {
     ("table1", "TSF", "1/2"): 80.32,
     ("table2", "S4AL", "mIoU"): 64.80,
     ("table2", "ours", "mIoU"): 65.90,
-    # With 40 % of the labels; "ours" with 24 %.
+    # "Random" has 40 % of the labels, "ours" 24 %.
     ("table3", "Random", "mIoU"): 54.22,
     ("table3", "ours", "mIoU"): 61.47,
-    # With the first 15 % alone.
+    # "TSF" has the initial 15 % of the labels alone.
     ("table4", "TSF", "mIoU"): 53.91,
     ("table4", "all", "mIoU"): 61.47,
 }
-"""(table, row, column) to per cent."""
+"""Figures of Ma, Karakus, Rosin 2025, Tables 1 to 4, in per cent, by (table, row, column)."""
