@@ -1,1 +1,1 @@
-"""Queries: budget, regions, ranking, strategies."""
+"""Queries for annotators: budget, regions, ranking and strategies."""

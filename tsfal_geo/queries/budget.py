@@ -1,7 +1,7 @@
-"""The budget is counted in unique valid pixels: every pixel belongs to one chip, and queries never overlap.
+"""Budget of a round, in unique valid pixels: every pixel belongs to one chip, and queries never overlap.
 
-Nothing is ever added up over time: what is spent is counted anew from the labels that are there. So a round
-that is interrupted and run again cannot be charged twice.
+No running total is kept: each round counts the spent pixels from the labels on disk. A round that is
+interrupted and run again is therefore charged once.
 """
 
 from __future__ import annotations
@@ -20,44 +20,57 @@ def askable_pixels(
     aside: NDArray[np.uint8],
     part: tuple[slice, slice],
 ) -> NDArray[np.bool_]:
-    """Pixels of a chip that may be asked: valid, unlabelled, not put aside and its own, (H, W)."""
+    """Find the pixels of a chip that a query may contain.
+
+    Args:
+        valid: (H, W) bool, pixels with image data.
+        labels: (H, W) uint8 class indices, 255 without a label.
+        aside: (H, W) uint8, 255 except where an annotator skipped a query.
+        part: rows and columns of the chip that no other chip owns.
+
+    Returns:
+        (H, W) bool: valid, unlabelled, not skipped and owned by the chip.
+    """
     askable = np.zeros_like(valid)
     askable[part] = valid[part] & (labels[part] == IGNORE) & (aside[part] == IGNORE)
     return askable
 
 
 def affordable(pixels: NDArray[np.int64], allowance: int) -> NDArray[np.int64]:
-    """Positions, in order, of the queries that the allowance pays for.
+    """Choose queries greedily, best first, within an allowance.
 
-    The first that no longer fits is passed over and the next one tried, so that little is left unspent; the
-    sum never exceeds the allowance. Queries without pixels are never taken.
+    A query that no longer fits is passed over and the next one tried, so that little is left unspent. Queries
+    without pixels are never chosen.
 
     Args:
-        pixels: of each query, best first.
-        allowance: pixels.
+        pixels: (n,) int64, size of each query, best first.
+        allowance: pixels that the chosen queries may have together.
+
+    Returns:
+        (k,) int64 positions in ``pixels``, ascending; their sizes add up to ``allowance`` at most.
     """
     waiting = np.flatnonzero((pixels > 0) & (pixels <= allowance))
-    taken = []
+    chosen = []
     while len(waiting):
         total = np.cumsum(pixels[waiting])
         count = int(np.searchsorted(total, allowance, side="right"))
-        taken.append(waiting[:count])
+        chosen.append(waiting[:count])
         allowance -= int(total[count - 1])
         rest = waiting[count:]
         waiting = rest[pixels[rest] <= allowance]
-    return np.concatenate(taken) if taken else np.zeros(0, np.int64)
+    return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much may be asked in a round.
+    """Pixels that a round may query.
 
     Attributes:
         total: valid pixels of the training scenes.
-        spent: labelled ones among them, each counted once.
-        goal: labelled share at the end.
-        remaining: pixels that this round's queries may have.
-        last: whether no later round will ask for more.
+        spent: labelled pixels among them, each counted once.
+        goal: labelled share after the last round, in 0..1.
+        remaining: pixels that this round's queries may have together.
+        last: True where no later round selects queries.
     """
 
     total: int

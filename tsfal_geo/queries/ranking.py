@@ -1,15 +1,18 @@
-"""From scores on cells to one order of queries over all chips (method, section 4.7).
+"""Ranking of queries: from scores on cells to one order of regions over all chips.
 
-Two steps, so that memory stays bounded whatever the number of chips: ``propose`` turns one chip's output into
-a few numbered regions and forgets the rest; ``select`` orders the regions of all chips and spends the
-allowance.
+Two steps bound memory independently of the number of chips. ``propose`` turns one chip's outputs into a few
+numbered regions and drops the rest. ``select`` orders the regions of all chips and spends the allowance.
+
+The paper (Ma, Karakus, Rosin 2025) queries pixels; connected regions are ours, because an annotator answers a
+region with one click. The order of queries is our reading. Ranking ``paper`` visits chips at random until the
+budget is spent; ``strong`` sorts by score and caps each chip, so that answers support PLAR in many chips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -35,13 +38,13 @@ _ORDER_SALT = 0x7F5A
 
 @dataclass(frozen=True)
 class ChipProposal:
-    """One chip's proposals.
+    """The regions that one chip proposes as queries.
 
     Attributes:
-        key: (scene, row, col).
-        regions: numbered from 1.
-        within_cap: regions within the chip's cap, (R,) bool; the others are asked only if budget is left over.
-        vector: the strategy's description of the chip; None where it needs none.
+        key: (scene, row, col) of the chip.
+        regions: R regions, numbered from 1.
+        within_cap: (R,) bool, regions within the chip's cap; the others come after those of all chips.
+        vector: (D,) float32, the strategy's description of the chip; None for strategies without one.
     """
 
     key: ChipKey
@@ -52,12 +55,12 @@ class ChipProposal:
 
 @dataclass(frozen=True)
 class Pick:
-    """One chosen region.
+    """A region selected as a query.
 
     Attributes:
-        chip: position in the sequence given to ``select``.
-        region: its number in that chip.
-        pixels: what it costs.
+        chip: position of its proposal in the sequence given to ``select``.
+        region: its number in that chip, from 1.
+        pixels: its cost, in pixels of the allowance.
     """
 
     chip: int
@@ -66,18 +69,33 @@ class Pick:
 
 
 def chip_cap(allowance: int, chips: int, config: ActiveConfig) -> int:
-    """Pixels that one chip may give before others had their turn: ``image_cap`` even shares."""
+    """Compute the pixels that ``select`` takes from one chip before it turns to the remaining regions.
+
+    Args:
+        allowance: pixels of the round.
+        chips: number of chips that share it.
+        config: ``image_cap`` is the cap in even shares of the allowance.
+
+    Returns:
+        Pixels, at least 1.
+    """
     return max(int(config.image_cap * allowance / max(chips, 1)), 1)
 
 
 def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap: int) -> ChipProposal:
     """Cut one chip into regions, score them and mark those within the chip's cap.
 
+    With granularity ``pixels`` and ranking ``strong``, farthest points spread single cells over the features.
+    The best cells alone are often alike, and PLAR gains little from the labels of similar cells.
+
     Args:
-        outputs: of the chip.
-        strategy: scores and candidates.
-        config: granularity, sizes, ranking.
-        cap: from ``chip_cap``.
+        outputs: the networks' outputs on the chip.
+        strategy: gives scores and candidate cells.
+        config: granularity, region sizes and ranking.
+        cap: pixels, from ``chip_cap``.
+
+    Returns:
+        The chip's regions. Where a cap applies, only the best are kept, up to ``POOL`` caps of pixels.
     """
     scores = strategy.score(outputs)
     candidate = _array(scores.candidate)
@@ -89,10 +107,10 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
     elif config.granularity == "pixels":
         labels = cell_regions(candidate, askable)
     else:
-        whole = scores.joinable if config.ranking == "strong" else None
-        cells = candidate if whole is None else _array(whole)
+        joinable = scores.joinable if config.ranking == "strong" else None
+        cells = candidate if joinable is None else _array(joinable)
         labels = connected_regions(cells, predicted, askable, config.min_region, config.max_region)
-        if whole is not None:
+        if joinable is not None:
             labels = regions_with_candidates(labels, candidate)
     regions = measure_regions(
         labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key))
@@ -126,17 +144,23 @@ def select(
     ranking: Literal["paper", "strong"] | None,
     labelled: Sequence[NDArray[np.float32]] = (),
 ) -> list[Pick]:
-    """Order the regions of all chips and pick those that the allowance pays for; best first.
+    """Order the regions of all chips and pick queries within the allowance.
 
-    ``paper``: chips in random order, all candidates of one before the next. ``strong``: by mean entropy,
-    regions within their chip's cap first; a chip's single cells are spread over its features.
+    Ranking ``paper`` visits the chips in random order and lists all candidates of one chip, shuffled, before
+    those of the next. Ranking ``strong`` sorts by mean score, with the regions within their chip's cap first.
 
     Args:
         proposals: of all chips, in a fixed order.
         allowance: pixels; never exceeded.
-        strategy: its kind of order and its seed.
-        ranking: for strategies with a mask of candidates.
-        labelled: vectors of the labelled chips, for strategies that rank chips.
+        strategy: gives the kind of order and the seed.
+        ranking: the order for strategies whose ``order`` is ``ranking``; others ignore it.
+        labelled: (D,) vectors of the labelled chips, for strategies whose ``order`` is ``chips``.
+
+    Returns:
+        The picked regions, best first.
+
+    Raises:
+        ValueError: the strategy ranks chips, but a proposal has no vector.
     """
     if not proposals:
         return []
@@ -160,14 +184,15 @@ def select(
 
 
 def farthest_points(points: Tensor) -> NDArray[np.int64]:
-    """Order points so that each is the farthest (Euclid) from all before it; begins with the first.
+    """Order points so that each has the largest Euclidean distance to all before it.
 
     Args:
-        points: (n, D).
+        points: (n, D) float; the order begins with the first.
 
     Returns:
-        (n,) positions; ties go to the lower position.
+        (n,) int64 positions; ties go to the lower position.
     """
+    # |a − b|² = |a|² + |b|² − 2ab needs no (n, n, D) differences; centring keeps the cancellation small.
     centred = points.float() - points.float().mean(0)
     squares = centred.square().sum(1)
     distances = _array(squares[:, None] + squares - 2 * (centred @ centred.T))
@@ -186,12 +211,13 @@ def _score(
 ) -> NDArray[np.float32]:
     if scores.score is not None:
         return _array(scores.score.float())
-    # One draw a region: the mean of draws a cell would put small regions first and last.
+    # One draw for each region: the mean of one draw for each cell varies more in small regions, which would
+    # therefore stand first and last.
     return generator.random(int(labels.max(initial=0)) + 1, np.float32)[labels]
 
 
 def _within(pixels: NDArray[np.int64], order: NDArray[np.int64], cap: int) -> NDArray[np.int64]:
-    """The first of ``order`` until the cap is reached; the last may pass it, so that one always fits."""
+    """Return the head of ``order`` up to the cap; the last region may exceed it, so that one always fits."""
     before = np.cumsum(pixels[order]) - pixels[order]
     return order[before < cap]
 
@@ -219,5 +245,5 @@ def _vector(proposal: ChipProposal) -> NDArray[np.float32]:
     return proposal.vector
 
 
-def _array(tensor: Tensor) -> NDArray:
+def _array(tensor: Tensor) -> NDArray[Any]:
     return tensor.cpu().numpy()

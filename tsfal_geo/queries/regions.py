@@ -1,4 +1,7 @@
-"""From candidate cells to queries: connected regions that one click can answer (method, section 4.7)."""
+"""Regions of candidate cells: connected, of one class, of a size that an annotator answers with one click.
+
+The paper (Ma, Karakus, Rosin 2025) queries single pixels; regions are our reading, for annotators at a map.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ IntArray = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Regions:
-    """Regions of one chip, numbered from 1 in the order of their first cells.
+    """The R regions of one chip, numbered from 1 in the order of their first cells.
 
     Attributes:
-        labels: (h, w) int32 on the grid of cells; 0 where no region is.
-        pixels: pixels that a person would be asked for, (R,) int64.
-        predicted: class that most of those pixels are predicted as, (R,) uint8.
-        score: mean score of those pixels, (R,) float32.
+        labels: (h, w) int32, number of each cell's region; 0 outside regions.
+        pixels: (R,) int64, pixels that the annotator would label.
+        predicted: (R,) uint8, the class predicted for most of those pixels.
+        score: (R,) float32, mean score of those pixels.
     """
 
     labels: IntArray
@@ -36,7 +39,15 @@ class Regions:
 
 
 def cell_regions(candidate: NDArray[np.bool_], askable: NDArray[np.integer]) -> IntArray:
-    """Every candidate cell with something to ask is a region of its own (granularity ``pixels``)."""
+    """Make every candidate cell a region of its own (granularity ``pixels``).
+
+    Args:
+        candidate: (h, w) bool.
+        askable: (h, w) integer, pixels of each cell that a query may contain; cells without any are left out.
+
+    Returns:
+        (h, w) int32, numbered from 1 row by row; 0 outside regions.
+    """
     labels = np.zeros(candidate.shape, np.int32)
     chosen = candidate & (askable > 0)
     labels[chosen] = np.arange(1, np.count_nonzero(chosen) + 1)
@@ -50,17 +61,20 @@ def connected_regions(
     smallest: int,
     largest: int,
 ) -> IntArray:
-    """Connected candidate cells, split along predicted classes, cut where large (granularity ``regions``).
+    """Connect candidate cells of one predicted class, and cut large regions (granularity ``regions``).
 
-    Regions below ``smallest`` pixels join the neighbour of their own class, else the one with the longest
-    common border, unless that would pass ``largest``; those that find none are dropped.
+    Regions below ``smallest`` pixels join a neighbour of their own class, else the neighbour with the longest
+    common border, if the sum does not exceed ``largest``. Small regions without such a neighbour are dropped.
 
     Args:
         candidate: (h, w) bool.
-        predicted: (h, w) class.
-        askable: pixels of each cell that may be asked, (h, w).
-        smallest: pixels.
-        largest: pixels, at least one cell's 16.
+        predicted: (h, w) uint8 class indices.
+        askable: (h, w) integer, pixels of each cell that a query may contain.
+        smallest: least pixels of a region.
+        largest: most pixels of a region, at least the 16 of one cell.
+
+    Returns:
+        (h, w) int32, numbered from 1 in the order of their first cells; 0 outside regions.
     """
     chosen = candidate & (askable > 0)
     labels = _split(chosen, predicted)
@@ -70,11 +84,14 @@ def connected_regions(
 
 
 def regions_with_candidates(labels: IntArray, candidate: NDArray[np.bool_]) -> IntArray:
-    """The regions that hold a candidate cell, numbered anew.
+    """Keep the regions that contain a candidate cell, and renumber them.
 
     Args:
-        labels: (h, w), numbered from 1.
+        labels: (h, w) int32, numbered from 1; 0 outside regions.
         candidate: (h, w) bool.
+
+    Returns:
+        (h, w) int32, likewise.
     """
     held = np.zeros(int(labels.max(initial=0)) + 1, bool)
     held[labels[candidate]] = True
@@ -88,7 +105,17 @@ def measure_regions(
     askable: NDArray[np.integer],
     score: NDArray[np.float32],
 ) -> Regions:
-    """Count pixels, predicted class and mean score of regions numbered 1..R."""
+    """Measure size, predicted class and mean score of regions; cells count by their askable pixels.
+
+    Args:
+        labels: (h, w) int32, numbered 1..R; 0 outside regions.
+        predicted: (h, w) uint8 class indices.
+        askable: (h, w) integer, pixels of each cell that a query may contain.
+        score: (h, w) float32.
+
+    Returns:
+        The R regions.
+    """
     count = int(labels.max(initial=0))
     chosen = labels > 0
     index, weight = labels[chosen] - 1, askable[chosen].astype(np.float64)
@@ -105,13 +132,28 @@ def measure_regions(
 
 
 def region_pixels(labels: IntArray, askable: NDArray[np.bool_]) -> IntArray:
-    """Regions at full resolution, (H, W): cells enlarged by 4, kept only where a pixel may be asked."""
+    """Upsample regions from cells to pixels.
+
+    Args:
+        labels: (h, w) int32 on the cells.
+        askable: (H, W) bool, pixels that a query may contain.
+
+    Returns:
+        (H, W) int32 region numbers by nearest neighbour; 0 at pixels that are not askable.
+    """
     large = labels.repeat(CELL, 0).repeat(CELL, 1)[: askable.shape[0], : askable.shape[1]]
     return np.where(askable, large, np.int32(0))
 
 
 def renumber(labels: IntArray) -> IntArray:
-    """Number regions 1..R in the order in which a scan row by row meets them; 0 stays."""
+    """Renumber regions 1..R in the order of their first cells, row by row.
+
+    Args:
+        labels: (h, w) integer; 0 outside regions.
+
+    Returns:
+        (h, w) int32; 0 stays.
+    """
     values, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.zeros(len(values), np.int32)
     met = np.argsort(np.where(values == 0, -1, first))
@@ -120,7 +162,7 @@ def renumber(labels: IntArray) -> IntArray:
 
 
 def _split(chosen: NDArray[np.bool_], predicted: NDArray[np.uint8]) -> IntArray:
-    """Connected cells (sharing a side) of one predicted class."""
+    """Number connected cells (sharing a side) of one predicted class."""
     return _components(np.where(chosen, predicted.astype(np.int64) + 1, 0))
 
 
@@ -139,14 +181,15 @@ def _cut(labels: IntArray, askable: NDArray[np.integer], largest: int) -> IntArr
 
 
 def _components(values: NDArray[np.int64]) -> IntArray:
-    """Connected cells (sharing a side) of one value, numbered from 1; 0 stays where the value is 0."""
+    """Number connected cells (sharing a side) of one value from 1; cells of value 0 stay 0."""
     inside = values > 0
-    # Cells on a grid twice as fine, with a bridge between two neighbours of one value.
+    # One call labels all values: cells lie on a grid twice as fine, with a bridge between equal neighbours.
     fine = np.zeros([2 * length - 1 for length in values.shape], bool)
     fine[::2, ::2] = inside
     fine[1::2, ::2] = inside[1:] & (values[1:] == values[:-1])
     fine[::2, 1::2] = inside[:, 1:] & (values[:, 1:] == values[:, :-1])
-    return ndimage.label(fine)[0][::2, ::2].astype(np.int32)
+    numbered: IntArray = ndimage.label(fine)[0][::2, ::2].astype(np.int32)
+    return numbered
 
 
 def _merge(
@@ -164,7 +207,7 @@ def _merge(
     target = np.arange(len(sizes))
     tiny = np.flatnonzero((sizes > 0) & (sizes < smallest))
     for region in tiny[np.lexsort((tiny, sizes[tiny]))]:
-        # A region that others have joined in the meantime may have grown, or gone.
+        # Earlier joins may have merged this region into another one, or made it large enough.
         if target[region] != region or sizes[region] >= smallest:
             continue
         fitting = [n for n in borders[region] if sizes[n] + sizes[region] <= largest]
@@ -187,7 +230,7 @@ def _join(region: int, into: int, borders: dict[int, Counter[int]], sizes: NDArr
 
 
 def _borders(labels: IntArray) -> dict[int, Counter[int]]:
-    """Length of the common border of every two neighbouring regions, both ways."""
+    """Count the cell sides that every two neighbouring regions share, in both directions."""
     count = int(labels.max(initial=0)) + 1
     found: list[NDArray[np.int64]] = []
     for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):

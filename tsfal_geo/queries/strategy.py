@@ -1,4 +1,4 @@
-"""The one interface of query strategies, and their register."""
+"""Interface of query strategies, and the registry of strategies by name."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tsfal_geo.queries.chip_outputs import ChipKey, ChipOutputs
 
 @dataclass(frozen=True)
 class CellScores:
-    """A strategy's view of one chip.
+    """Scores and candidate cells of one chip.
 
     Attributes:
-        score: (h, w) float32, higher: ask first; None: no preference, regions are drawn at random.
-        candidate: (h, w) bool: cells that may become queries at all.
-        joinable: (h, w) bool: cells that a region takes along with the candidates among them, in ``strong``;
-            None: a region is of candidates alone.
+        score: (h, w) float32, higher values are queried first; None: regions are drawn at random.
+        candidate: (h, w) bool, cells that may become queries.
+        joinable: (h, w) bool, cells that ranking ``strong`` joins to regions, which must contain a candidate;
+            None: regions consist of candidates alone.
     """
 
     score: Tensor | None
@@ -34,17 +34,17 @@ class CellScores:
 
 @dataclass(frozen=True)
 class TrainingPool:
-    """What a strategy may learn from; chips are named by their positions.
+    """Training data and schedule of strategies that learn; integers are positions of chips.
 
     Attributes:
-        pictures: normalised chips at the given positions, at most 128 pixels a side, (n, channels, s, s).
-        keys: (scene, row, col) by position.
-        labelled: chips that are labelled.
-        unlabelled: chips that are not.
-        steps: of the segmenter's training in this round.
-        batch: labelled chips, and unlabelled ones, in each of its steps.
-        device: where to train.
-        progress: to be told the share done; raises where the run shall stop.
+        pictures: returns the normalised chips at n positions, (n, channels, s, s) float32, s ≤ 128 pixels.
+        keys: (scene, row, col) of the chips, by position.
+        labelled: positions of the labelled chips.
+        unlabelled: positions of the other chips.
+        steps: training steps of the segmenter in this round.
+        batch: labelled chips in each step, and as many unlabelled ones.
+        device: of the training.
+        progress: receives the completed share in 0..1; raises where the run must stop.
     """
 
     pictures: Callable[[Sequence[int]], Tensor]
@@ -58,18 +58,19 @@ class TrainingPool:
 
 
 class Strategy(ABC):
-    """Chooses what a person is asked.
+    """Base class of query strategies: they score the cells that the annotator may be asked to label.
 
     Attributes:
-        name: as in ``active.strategy``.
-        reason: why it asks, in a word or two for the person who is asked.
-        order: how candidates of all chips are brought into one order: by ``ranking`` as configured
-            (strategies that have a mask of candidates), by ``score``, or chip by chip as ``rank_chips`` says.
-        passes: forward passes with dropout that it wants as ``ChipOutputs.votes``.
-        needs_pooled: whether it wants ``ChipOutputs.pooled``.
-        learns: whether ``learn`` must come before anything is scored.
-        pool_share: share of the chips, drawn at random, among which it chooses whole chips.
-        per_chip: regions that it asks of each chip before a further one of any; 0: no such number.
+        name: value of ``active.strategy``.
+        reason: reason of its queries, in a word or two for the annotator.
+        order: order of the candidates of all chips: ``ranking`` follows ``active.ranking`` (strategies with a
+            mask of candidates), ``score`` sorts by score, ``chips`` follows ``rank_chips``.
+        needs_pooled: True if it uses ``ChipOutputs.pooled``.
+        learns: True if ``learn`` must run before ``score``.
+        pool_share: share of the chips, drawn at random, from which whole chips are chosen.
+        per_chip: regions of each chip that come before all others; 0: no such number.
+        passes: forward passes with dropout for ``ChipOutputs.votes``; 0: no votes.
+        seed: of its random numbers.
     """
 
     name: ClassVar[str]
@@ -86,38 +87,77 @@ class Strategy(ABC):
         """Build a strategy.
 
         Args:
-            seed: of what is random in it.
-            passes: for strategies that ask a committee.
+            seed: of its random numbers.
+            passes: members of the committee, for strategies with one; others ignore it.
         """
         self.seed = seed
 
     def learn(self, material: TrainingPool) -> None:  # noqa: B027  # most have nothing to learn
-        """Train what the strategy itself learns, before it scores; nothing by default."""
-
-    def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32] | None:
-        """Its own regions of a chip, (h, w) numbered from 1; None: as ``active.granularity`` says.
+        """Train the strategy's own networks before it scores; does nothing by default.
 
         Args:
-            askable: pixels of each cell that may be asked, (h, w).
+            material: chips, their labelled and unlabelled positions, and the schedule.
+        """
+
+    def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32] | None:
+        """Divide a chip into the strategy's own regions.
+
+        Args:
+            askable: (h, w) integer, pixels of each cell that a query may contain.
+
+        Returns:
+            (h, w) int32, numbered from 1; None by default: ``active.granularity`` decides.
         """
         return None
 
     @abstractmethod
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """Score the cells of one chip; the result depends on this chip, the seed, and nothing else."""
+        """Score the cells of one chip, from this chip and the seed alone.
+
+        Args:
+            outputs: the networks' outputs on the chip.
+
+        Returns:
+            Scores and candidates on the chip's (h, w) cells.
+        """
 
     def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32] | None:
-        """A vector for the whole chip, kept for ``rank_chips``; None if not needed."""
+        """Describe the chip by a vector for ``rank_chips``.
+
+        Args:
+            outputs: the networks' outputs on the chip.
+
+        Returns:
+            (D,) float32; None by default, for strategies that do not rank chips.
+        """
         return None
 
     def rank_chips(
         self, chips: Sequence[NDArray[np.float32]], labelled: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.int64]:
-        """Order of chips (positions) by their vectors, given those of labelled chips; for order ``chips``."""
+        """Order chips by their vectors, for strategies whose ``order`` is ``chips``.
+
+        Args:
+            chips: n vectors (D,) from ``chip_vector``.
+            labelled: vectors (D,) of the labelled chips.
+
+        Returns:
+            (n,) int64 positions in ``chips``, first query first.
+
+        Raises:
+            NotImplementedError: the strategy does not rank chips.
+        """
         raise NotImplementedError(f"{self.name} does not rank chips")
 
     def generator(self, key: ChipKey) -> np.random.Generator:
-        """Random numbers for one chip: the same whatever chips were looked at before."""
+        """Make the random generator of one chip, independent of the order in which chips are scored.
+
+        Args:
+            key: (scene, row, col) of the chip.
+
+        Returns:
+            A generator seeded by the strategy's seed and the key.
+        """
         return np.random.default_rng((self.seed, *key))
 
 
@@ -125,7 +165,26 @@ STRATEGIES: dict[str, type[Strategy]] = {}
 
 
 def register[S: type[Strategy]](strategy: S) -> S:
-    """Class decorator: make a strategy known by its name."""
+    """Register a strategy by its name; a class decorator.
+
+    Args:
+        strategy: a subclass with a ``name``.
+
+    Returns:
+        The same class.
+
+    Example:
+        >>> @register
+        ... class Lowest(Strategy):
+        ...     name = "lowest_probability"
+        ...     reason = "improbable"
+        ...
+        ...     def score(self, outputs: ChipOutputs) -> CellScores:
+        ...         return CellScores(1 - outputs.probs.amax(0), outputs.askable > 0)
+        >>> type(build_strategy("lowest_probability", seed=0, passes=0)).__name__
+        'Lowest'
+        >>> del STRATEGIES["lowest_probability"]
+    """
     STRATEGIES[strategy.name] = strategy
     return strategy
 
@@ -133,16 +192,32 @@ def register[S: type[Strategy]](strategy: S) -> S:
 def build_strategy(name: str, seed: int, passes: int) -> Strategy:
     """Build a strategy by name.
 
+    Args:
+        name: value of ``active.strategy``.
+        seed: of the strategy's random numbers.
+        passes: members of the committee, for strategies with one.
+
+    Returns:
+        The strategy, not trained yet.
+
     Raises:
-        ConfigError: no strategy of that name.
+        ConfigError: no strategy has that name.
     """
     factory: Callable[..., Strategy] | None = STRATEGIES.get(name)
     if factory is None:
-        known = ", ".join(sorted(STRATEGIES))
-        raise ConfigError(f"active.strategy: found '{name}', expected one of {known}")
+        names = ", ".join(sorted(STRATEGIES))
+        raise ConfigError(f"active.strategy: found '{name}', expected one of {names}")
     return factory(seed=seed, passes=passes)
 
 
 def entropy(probs: Tensor) -> Tensor:
-    """Shannon entropy over classes in 0..1: (C, h, w) to (h, w)."""
-    return -(probs * probs.clamp_min(1e-12).log()).sum(0) / np.log(len(probs))
+    """Compute the Shannon entropy over classes, divided by its maximum ln C.
+
+    Args:
+        probs: (C, h, w) float, class probabilities.
+
+    Returns:
+        (h, w) float in 0..1.
+    """
+    nats: Tensor = -(probs * probs.clamp_min(1e-12).log()).sum(0)
+    return nats / float(np.log(len(probs)))

@@ -1,4 +1,4 @@
-"""What a strategy learns from at the end of a round: small pictures of the chips, each read once."""
+"""Thumbnails of chips for strategies that learn at the end of a round, each chip read once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 class Thumbnails:
-    """Pictures by position, made when first asked for; memory holds none of them."""
+    """Cache of thumbnails in a file: each is made at its first use, and memory holds none of them."""
 
     def __init__(self, folder: Path, count: int, make: Callable[[int], Tensor]) -> None:
-        """Keep them in ``folder``.
+        """Create an empty cache.
 
         Args:
-            folder: of a file of ``count`` pictures in half precision.
-            count: pictures.
-            make: (channels, s, s) of a position; the same shape for all.
+            folder: receives the file ``thumbnails.npy``, (count, channels, s, s) float16.
+            count: number of chips.
+            make: returns the thumbnail at a position, (channels, s, s) float; the same shape for all.
         """
         self._path = folder / "thumbnails.npy"
         self._made = np.zeros(count, bool)
@@ -27,7 +27,14 @@ class Thumbnails:
         self._file: np.memmap | None = None
 
     def __call__(self, positions: Sequence[int]) -> Tensor:
-        """Pictures at the given positions, (n, channels, s, s) float32 on the CPU."""
+        """Return the thumbnails at n positions.
+
+        Args:
+            positions: of the chips; may repeat.
+
+        Returns:
+            (n, channels, s, s) float32 on the CPU, rounded to half precision.
+        """
         return torch.stack([self._one(position) for position in positions])
 
     def _one(self, position: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Queries that are whole chips: the image-level protocol of VAAL and DEAL (method, section 5)."""
+"""Queries of whole chips: the image-level protocol of DEAL (Xie et al. 2020)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ _POOL_SALT = 0x3C1B
 
 
 def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipProposal:
-    """All that may be asked of a chip as one region; its score is the mean over those pixels.
+    """Make one region of all askable pixels of a chip; its score is the mean over those pixels.
 
-    Cells that are no candidates of the strategy's score 0; without a score the chip gets a random one.
+    Cells that are not the strategy's candidates count with score 0. Without scores the chip gets a random one.
+
+    Args:
+        outputs: the networks' outputs on the chip.
+        strategy: gives scores, candidates and the chip's vector.
+
+    Returns:
+        One region, or none where no pixel is askable.
     """
     scores = strategy.score(outputs)
     askable = outputs.askable.cpu().numpy()
@@ -37,16 +44,16 @@ def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipProposal:
 
 
 def draw_pool(pixels: NDArray[np.int64], share: float, allowance: int, seed: int) -> NDArray[np.int64]:
-    """Chips among which a strategy chooses: a random share, more only if those can't use up the budget.
+    """Draw the chips from which a strategy chooses: a random share, or more if they cannot use up the budget.
 
     Args:
-        pixels: of each chip.
-        share: of the chips.
-        allowance: pixels.
+        pixels: (n,) int64, askable pixels of each chip.
+        share: of the chips, in (0, 1].
+        allowance: pixels of the round.
         seed: of the draw.
 
     Returns:
-        Positions, ascending.
+        (k,) int64 positions in ``pixels``, ascending.
     """
     order = np.random.default_rng((seed, _POOL_SALT)).permutation(len(pixels))
     enough = int(np.searchsorted(np.cumsum(pixels[order]), allowance)) + 1
@@ -59,13 +66,16 @@ def select_chips(
     strategy: Strategy,
     labelled: Sequence[NDArray[np.float32]] = (),
 ) -> list[Pick]:
-    """Order the chips of the strategy's pool and pick those that the allowance pays for; best first.
+    """Order the chips of the strategy's pool and pick whole chips within the allowance.
 
     Args:
         proposals: of all chips, in a fixed order, one region each.
         allowance: pixels; never exceeded.
-        strategy: its kind of order, its pool and its seed.
-        labelled: vectors of the labelled chips, for strategies that rank chips.
+        strategy: gives the kind of order, the share of the pool and the seed.
+        labelled: (D,) vectors of the labelled chips, for strategies whose ``order`` is ``chips``.
+
+    Returns:
+        The picked chips, best first.
     """
     if not proposals:
         return []
