@@ -34,7 +34,7 @@ def job(tmp_path):
 
 
 def run(jobs, tasks, workers=2, reporter=None):
-    """Run each job as the function of its folder in ``tasks``; return the started, the ended and the error."""
+    """Run each job as the function of its folder in ``tasks``; return started, ended and error."""
     reporter, halted = reporter or RecordingReporter(), threading.Event()
     started, ended = [], []
 
