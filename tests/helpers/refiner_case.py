@@ -1,4 +1,4 @@
-"""A refiner, and teachers whose word, doubt and features are known."""
+"""A refiner, and teachers whose classes, confidence and features are known."""
 
 import torch
 from torch import nn
@@ -12,16 +12,24 @@ SURE, DOUBTFUL = 0.95, 0.5
 
 
 def make_refiner(refining=True, preset="strong", **sections):
-    """Votes are by F2 unless said otherwise, since F1 is blurred where classes meet."""
+    """Build a refiner; its votes are by F2 unless the caller says otherwise, since F1 blurs class borders."""
     sections["plar"] = {"lambda_init": 0.001, "min_margin": 0.0, **sections.get("plar", {})}
     config = Config.model_validate({"preset": preset, **sections})
-    return ActiveRefiner(config, CLASSES, refining=refining)
+    return ActiveRefiner(
+        config.emd,
+        config.plar,
+        CLASSES,
+        refining=refining,
+        first_kernel=3 if preset == "paper" else 1,
+        squared_weights=config.tsf.teacher_weighting == "ael",
+        seed=config.train.seed,
+    )
 
 
-def teacher_of(towns, said, sure):
-    """The output of a teacher that gives the classes ``said`` the probability ``sure``, on cells."""
-    probs = ((1 - sure) / (CLASSES - 1))[:, None].repeat(1, CLASSES, 1, 1)
-    probs.scatter_(1, said[:, None].long(), sure[:, None])
+def teacher_of(towns, predicted, confidence):
+    """Build the output of a teacher that gives the cells' ``predicted`` classes this probability."""
+    probs = ((1 - confidence) / (CLASSES - 1))[:, None].repeat(1, CLASSES, 1, 1)
+    probs.scatter_(1, predicted[:, None].long(), confidence[:, None])
     return SegmenterOutput(
         probs.log(), torch.stack([town.f1 for town in towns]), torch.stack([town.f2 for town in towns])
     )
@@ -35,8 +43,8 @@ def draw(share, *shape, seed):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < share
 
 
-class Says(nn.Module):
-    """A decoder that says the same of every image."""
+class FixedDecoder(nn.Module):
+    """A decoder that gives every image the same logits."""
 
     def __init__(self, logit):
         super().__init__()

@@ -32,11 +32,11 @@ def data():
     )
     labels = np.repeat(np.arange(CLASSES, dtype=np.uint8), COUNTS)
     residuals = [values[labels == c] - values[labels == c].mean(0) for c in range(CLASSES)]
-    level, members = DenseLevel(torch.from_numpy(values)), ClassCells(torch.from_numpy(labels), CLASSES)
+    level, cells = DenseLevel(torch.from_numpy(values)), ClassCells(torch.from_numpy(labels), CLASSES)
     return (
         residuals,
-        level.moments(members, per_class=False),
-        level.moments(members, per_class=True),
+        level.moments(cells, per_class=False),
+        level.moments(cells, per_class=True),
     )
 
 
@@ -57,11 +57,8 @@ def test_shrinkage_is_scikit_learns(data, ours, theirs):
 def test_single_precision_is_near_enough(data):
     residuals, _, _ = data
     own = np.concatenate(residuals).astype(np.float32)
-    level, members = (
-        DenseLevel(torch.from_numpy(own)),
-        ClassCells(torch.zeros(len(own), dtype=torch.uint8), 1),
-    )
-    moments = level.moments(members, per_class=False)
+    cells = ClassCells(torch.zeros(len(own), dtype=torch.uint8), 1)
+    moments = DenseLevel(torch.from_numpy(own)).moments(cells, per_class=False)
     expected = LedoitWolf(assume_centered=True).fit(own - own.mean(0, dtype=np.float64)).covariance_
     np.testing.assert_allclose(ledoit_wolf(moments)[0][0], expected, rtol=1e-4, atol=1e-4)
 
@@ -137,8 +134,8 @@ def test_features_of_a_network_that_diverged_are_an_error_and_no_endless_repair(
 def test_a_class_of_one_cell_takes_the_spread_of_all(option):
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(size=(51, 4)))
-    level, members = DenseLevel(values), ClassCells(torch.tensor([0] * 50 + [1], dtype=torch.uint8), 2)
-    moments = level.moments(members, per_class=True)
+    level, cells = DenseLevel(values), ClassCells(torch.tensor([0] * 50 + [1], dtype=torch.uint8), 2)
+    moments = level.moments(cells, per_class=True)
     factor = whitening(option, moments)
     own = values[:50] - values[:50].mean(0)
     pooled = torch.cat([own, torch.zeros(1, 4, dtype=own.dtype)])

@@ -9,7 +9,7 @@ from tsfal_geo.refinement.upsampled_level import UpsampledCellFeatures, feature_
 
 
 def bilinear(coarse, factor, height, width):
-    """Half-pixel bilinear enlargement, written out: value between the two nearest coarse cells."""
+    """Half-pixel bilinear upsampling, written out: value between the two nearest coarse cells."""
 
     def axis(n, length):
         at = np.clip((np.arange(length) + 0.5) / factor - 0.5, 0, n - 1)
@@ -34,22 +34,22 @@ CASES = {
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
 def level(request):
-    """A level's map, the cells that have a class, their features and labels."""
+    """A level, the cells that have a class, their features and labels."""
     coarse_size, size, factor = request.param
     rng = np.random.default_rng(3)
     coarse = rng.normal(2.0, 1.0, (5, *coarse_size))
     values = bilinear(coarse, factor, *size).reshape(5, -1).T
-    cells = np.flatnonzero(rng.random(len(values)) < 0.7)
-    labels = rng.integers(0, 3, len(cells))
+    chosen = np.flatnonzero(rng.random(len(values)) < 0.7)
+    labels = rng.integers(0, 3, len(chosen))
     grid = np.full(len(values), 255, np.uint8)
-    grid[cells] = labels
-    members = ClassCells(torch.from_numpy(grid), CLASSES)
-    return feature_level(torch.from_numpy(coarse), size), members, values[cells], labels
+    grid[chosen] = labels
+    cells = ClassCells(torch.from_numpy(grid), CLASSES)
+    return feature_level(torch.from_numpy(coarse), size), cells, values[chosen], labels
 
 
 def test_means(level):
-    built, members, values, labels = level
-    means = built.means(members).numpy()
+    built, cells, values, labels = level
+    means = built.means(cells).numpy()
     for c in range(CLASSES):
         own = values[labels == c]
         expected = own.mean(0) if len(own) else np.zeros(values.shape[1])
@@ -57,9 +57,9 @@ def test_means(level):
 
 
 def test_pooled_moments(level):
-    built, members, values, labels = level
-    moments = built.moments(members, per_class=False)
-    assert torch.equal(moments.means, built.means(members))
+    built, cells, values, labels = level
+    moments = built.moments(cells, per_class=False)
+    assert torch.equal(moments.means, built.means(cells))
     residuals = values - moments.means.numpy()[labels]
     assert moments.counts.tolist() == [len(values)]
     np.testing.assert_allclose(moments.scatter[0], residuals.T @ residuals, atol=1e-10)
@@ -67,8 +67,8 @@ def test_pooled_moments(level):
 
 
 def test_moments_of_classes(level):
-    built, members, values, labels = level
-    moments = built.moments(members, per_class=True)
+    built, cells, values, labels = level
+    moments = built.moments(cells, per_class=True)
     residuals = values - moments.means.numpy()[labels]
     for c in range(CLASSES):
         own = residuals[labels == c]
@@ -83,8 +83,8 @@ def test_many_cells_of_many_channels():
     values = rng.normal(1.0, 1.0, (150, 50 * 50))
     grid = np.where(rng.random(2500) < 0.9, rng.integers(0, 3, 2500), 255).astype(np.uint8)
     built = feature_level(torch.from_numpy(values.reshape(150, 50, 50)), (50, 50))
-    members = ClassCells(torch.from_numpy(grid), CLASSES)
-    moments = built.moments(members, per_class=False)
+    cells = ClassCells(torch.from_numpy(grid), CLASSES)
+    moments = built.moments(cells, per_class=False)
     own = values.T[grid < 255]
     expected = np.stack([own[grid[grid < 255] == c].mean(0) for c in range(3)])
     np.testing.assert_allclose(moments.means[:3], expected, atol=1e-12)
@@ -94,8 +94,8 @@ def test_many_cells_of_many_channels():
 
 
 def test_squared_distances_also_after_a_map(level):
-    whole, members, values, _ = level
-    built = whole.at((members.grid != 255).nonzero()[:, 0])
+    every, cells, values, _ = level
+    built = every.at((cells.labels != 255).nonzero()[:, 0])
     rng = np.random.default_rng(4)
     points, matrix = rng.normal(2, 1, (3, 5)), rng.normal(size=(5, 5))
     expected = ((values[:, None] - points) ** 2).sum(2)
@@ -117,22 +117,22 @@ def test_single_precision_with_a_large_common_offset():
         np.testing.assert_allclose(found, expected, atol=0.01)
 
 
-def test_coarse_maps_are_not_enlarged():
+def test_coarse_maps_are_not_upsampled():
     built = feature_level(torch.zeros(3, 4, 4), (16, 16)).at(torch.arange(256))
     assert isinstance(built, UpsampledCellFeatures)
-    assert built.map.coarse.shape == (16, 3)
+    assert built.level.coarse.shape == (16, 3)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("side", [4, 16])
-def test_looking_leaves_the_features_as_they_are(layout, side):
+def test_statistics_and_distances_leave_the_features_as_they_are(layout, side):
     features = torch.randn(1, 3, side, side).to(memory_format=layout)[0]
     before = features.clone()
-    looked = feature_level(features, (16, 16))
+    level = feature_level(features, (16, 16))
     for count in (256, 7):
         grid = torch.full((256,), 255, dtype=torch.uint8)
         grid[:count] = 0
-        members = ClassCells(grid, 1)
-        looked.moments(members, per_class=False)
-        looked.at(members.cells).squared_distances(torch.zeros(1, 3))
+        cells = ClassCells(grid, 1)
+        level.moments(cells, per_class=False)
+        level.at(cells.positions).squared_distances(torch.zeros(1, 3))
     assert torch.equal(features, before)

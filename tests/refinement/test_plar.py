@@ -17,7 +17,7 @@ LAMBDAS = torch.tensor([0.4, 0.2])
 
 
 def refine(town, mask, manual=None, pseudo=None, conf=None, lambdas=LAMBDAS, bank=None, **config):
-    """PLAR on a town; unless said otherwise the teacher is right and sure everywhere."""
+    """PLAR on a town; unless a test says otherwise, the teacher is right and sure everywhere."""
     return plar(
         town.f1,
         town.f2,
@@ -46,7 +46,7 @@ def sample(town, mask, per_class, seed=0):
     return manual, mask & (manual == 255)
 
 
-def enlarged(features, size):
+def upsampled(features, size):
     """F1 on the grid of F2, float64."""
     factor = size // features.shape[1]
     at = np.clip((np.arange(size) + 0.5) / factor - 0.5, 0, features.shape[1] - 1)
@@ -81,7 +81,7 @@ def by_hand(town, mask, support, option, logdet=False):
     mixed = {"e": 0, "m": 0}
     for features, share_e, share_m in ((town.f1, 0.4, 0.2), (town.f2, 0.6, 0.8)):
         features = features.numpy().astype(np.float64)
-        x = enlarged(features, size).reshape(len(features), -1).T
+        x = upsampled(features, size).reshape(len(features), -1).T
         labels = support.numpy().ravel()
         means = np.stack([x[labels == c].mean(0) for c in range(town.classes)])
         groups = [x[labels == c] - means[c] for c in range(town.classes)]
@@ -277,13 +277,13 @@ def test_pooled_mahalanobis_is_invariant_to_linear_maps():
     """With neither jitter nor shrinkage; Euclid is not."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 8)) + np.repeat(rng.normal(size=(3, 8)), 100, 0)
-    members = ClassCells(torch.arange(3, dtype=torch.uint8).repeat_interleave(100), 3)
+    cells = ClassCells(torch.arange(3, dtype=torch.uint8).repeat_interleave(100), 3)
     found = []
     for matrix in (np.eye(8), rng.normal(size=(8, 8))):
         level = DenseLevel(torch.from_numpy(values @ matrix.T + rng.normal(size=8)))
-        moments = level.moments(members, per_class=False)
+        moments = level.moments(cells, per_class=False)
         factor = factorise(empirical(moments), jitter=0.0)
-        found.append(mahalanobis(level.at(members.cells), moments.means, factor, logdet=False))
+        found.append(mahalanobis(level.at(cells.positions), moments.means, factor, logdet=False))
     torch.testing.assert_close(found[0], found[1], rtol=1e-7, atol=1e-8)
 
 

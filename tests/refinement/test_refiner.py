@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.refiner_case import CLASSES, DOUBTFUL, SURE, Says, draw, make_refiner, pixels, teacher_of
+from tests.helpers.refiner_case import (
+    CLASSES,
+    DOUBTFUL,
+    SURE,
+    FixedDecoder,
+    draw,
+    make_refiner,
+    pixels,
+    teacher_of,
+)
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.training.losses import teacher_loss
 
@@ -47,9 +56,9 @@ class Scene:
 def scene(towns):
     cells = torch.stack([town.truth for town in towns]).long()
     doubted = draw(0.3, *cells.shape, seed=0)
-    said = torch.where(doubted, (cells + 1) % CLASSES, cells)
+    predicted = torch.where(doubted, (cells + 1) % CLASSES, cells)
     truth = pixels(cells)
-    pseudo = torch.where(draw(0.1, *truth.shape, seed=1), (truth + 2) % CLASSES, pixels(said))
+    pseudo = torch.where(draw(0.1, *truth.shape, seed=1), (truth + 2) % CLASSES, pixels(predicted))
     doubt = draw(0.5, *truth.shape, seed=2)
     conf = torch.where(doubt, 0.6, 0.8)
     spoken = draw(0.01, *truth.shape, seed=3)
@@ -59,7 +68,7 @@ def scene(towns):
     asked = pixels(doubted & ~holds(spoken)) & image
     doubt &= image & ~spoken
     return Scene(
-        teacher_of(towns, said, torch.where(doubted, DOUBTFUL, SURE)),
+        teacher_of(towns, predicted, torch.where(doubted, DOUBTFUL, SURE)),
         truth,
         pseudo,
         conf,
@@ -184,14 +193,14 @@ def test_a_trained_decoder_adds_to_the_mask_what_it_finds_likelier_wrong_than_it
     strip, doubted = torch.zeros_like(truth).bool(), draw(0.1, *truth.shape, seed=0)
     strip[..., :8] = True
     doubted &= ~strip
-    said = torch.where(strip | doubted, (truth + 1) % CLASSES, truth)
+    predicted = torch.where(strip | doubted, (truth + 1) % CLASSES, truth)
     sure = torch.where(doubted, DOUBTFUL, SURE)
     refiner = make_refiner(emd=emd)
-    refiner.emd = Says(torch.where(strip[:1, None], 0.4, -0.4))  # 0.6 and 0.4
+    refiner.emd = FixedDecoder(torch.where(strip[:1, None], 0.4, -0.4))  # 0.6 and 0.4
     refiner.trained.fill_(trained)
     nothing = torch.full_like(pixels(truth), 255, dtype=torch.uint8)
-    teacher = teacher_of(towns, said, sure)
-    labels, weight, _ = refiner.refine(teacher, pixels(said), pixels(sure), nothing, 0.5)
+    teacher = teacher_of(towns, predicted, sure)
+    labels, weight, _ = refiner.refine(teacher, pixels(predicted), pixels(sure), nothing, 0.5)
     mended = pixels(doubted | strip if adds else doubted)
-    assert torch.equal(labels, pixels(torch.where(strip & ~mended[..., ::4, ::4], said, truth)))
+    assert torch.equal(labels, pixels(torch.where(strip & ~mended[..., ::4, ::4], predicted, truth)))
     assert torch.equal(weight[~mended], pixels(sure)[~mended])

@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from tests.helpers.refiner_case import CLASSES, DOUBTFUL, SURE, Says, draw, make_refiner, pixels, teacher_of
+from tests.helpers.refiner_case import (
+    CLASSES,
+    DOUBTFUL,
+    SURE,
+    FixedDecoder,
+    draw,
+    make_refiner,
+    pixels,
+    teacher_of,
+)
 
 
 def pupil(**options):
@@ -21,8 +30,8 @@ def teach(refiner, optimiser, teacher, target, steps):
         optimiser.step()
 
 
-def seen_by(refiner, teacher):
-    """Look at images of which no person said anything."""
+def without_labels(refiner, teacher):
+    """Error masks and votes of images without manual labels."""
     nothing = torch.full_like(pixels(teacher.logits[:, 0]), 255).to(torch.uint8)
     conf = pixels(teacher.logits.softmax(1).amax(1))
     return refiner.mask_and_vote(teacher, nothing == 255, nothing, conf, refiner.decode(teacher))
@@ -39,9 +48,9 @@ def test_the_decoder_learns_from_known_labels_where_the_teacher_errs(make_town):
     learner = pupil(plar={"lambda_mode": "fixed"})
     teach(*learner, teacher, target, 19)
     refiner, _ = learner
-    assert not seen_by(refiner, teacher).mask.any()
+    assert not without_labels(refiner, teacher).mask.any()
     teach(*learner, teacher, target, 1)
-    output = seen_by(refiner, teacher)
+    output = without_labels(refiner, teacher)
     right = output.mask == unlike
     assert right[..., :16].float().mean() > 0.95 and right[..., 16:].float().mean() > 0.95
     assert (output.pixel_mask == pixels(unlike)).float().mean() > 0.95
@@ -57,9 +66,9 @@ def test_what_is_not_known_teaches_the_decoder_nothing(make_town):
     refiner = make_refiner(plar={"lambda_mode": "fixed"})
     finds = torch.where(wrong, 20.0, -20.0)
     finds[..., 16:] = 20.0
-    refiner.emd = Says(finds[:, None])
-    said = torch.where(wrong, (truth + 1) % CLASSES, truth)
-    teacher = teacher_of([town], said, torch.full(said.shape, SURE))
+    refiner.emd = FixedDecoder(finds[:, None])
+    predicted = torch.where(wrong, (truth + 1) % CLASSES, truth)
+    teacher = teacher_of([town], predicted, torch.full(predicted.shape, SURE))
     assert float(refiner.training_loss(teacher, target, 0.5)) < 1e-6
 
 
@@ -120,8 +129,8 @@ def doubting(*towns):
     """A teacher that doubts a third of its cells, where it is wrong."""
     cells = torch.stack([town.truth for town in towns]).long()
     doubted = draw(0.3, *cells.shape, seed=0)
-    said = torch.where(doubted, (cells + 1) % CLASSES, cells)
-    return teacher_of(towns, said, torch.where(doubted, DOUBTFUL, SURE))
+    predicted = torch.where(doubted, (cells + 1) % CLASSES, cells)
+    return teacher_of(towns, predicted, torch.where(doubted, DOUBTFUL, SURE))
 
 
 class Weighs(nn.Module):
@@ -135,7 +144,7 @@ def test_votes_are_cast_with_each_image_s_weights(make_town):
     town = noisy(make_town(CLASSES, channels=256), "f2")
     refiner = make_refiner()
     refiner.weighting = Weighs()
-    output = seen_by(refiner, doubting(town, town))
+    output = without_labels(refiner, doubting(town, town))
     right = output.votes.refined == town.truth
     assert right[0][output.mask[0]].float().mean() < 0.4 and right[1][output.mask[1]].float().mean() > 0.8
 

@@ -8,7 +8,7 @@ from tsfal_geo.config import PlarConfig
 from tsfal_geo.raster.chips import Chip, Window
 from tsfal_geo.refinement.error_mask import TeacherPrediction
 from tsfal_geo.refinement.plar import PlarResult
-from tsfal_geo.refinement.refiner import RefinerOutput
+from tsfal_geo.refinement.refined_labels import RefinerOutput
 from tsfal_geo.rounds.quality_counter import QualityCounter
 
 CHIP = Chip(scene=1, row=0, col=2, y=4, x=32, size=16)

@@ -271,7 +271,7 @@ def test_warm_start_leaves_the_refiner_s_configuration(make_config, make_module,
     modules = []
     for threshold in (0.5, 0.7):
         config = make_config(emd={"threshold": threshold})
-        modules.append(make_module(config, refiner=ActiveRefiner(config, 3, refining=True)))
+        modules.append(make_module(config, refiner=ActiveRefiner(config.emd, config.plar, 3, refining=True)))
     first, second = modules
     first.refiner.trained.fill_(43)
     state = first.state_dict()

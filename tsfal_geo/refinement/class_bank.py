@@ -1,4 +1,9 @@
-"""Global class statistics: what PLAR falls back on in an image that offers no support at all (reading R4)."""
+"""Global class statistics over labelled images.
+
+The paper takes means and covariances from the same image (arXiv 2501.19227, equations 6 to 9). An image in
+which the teacher is unsure throughout has neither labels nor reliable pseudo-labels to take them from; our
+reading is that running statistics of labelled images stand in for them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ class ClassBank(nn.Module):
     """Running class means and pooled covariances of F1 and F2 over labelled images; buffers, no parameters.
 
     Attributes:
-        seen: classes met so far, (C,) bool.
+        seen: classes that have a mean, (C,) bool.
     """
 
     seen: Tensor
@@ -25,7 +30,7 @@ class ClassBank(nn.Module):
         Args:
             classes: C.
             channels: D₁ and D₂.
-            momentum: share of the old value at each update; the first value of a class is taken whole.
+            momentum: share of the old value at each update. A class's first value is taken as it is.
         """
         super().__init__()
         self.momentum = momentum
@@ -41,31 +46,35 @@ class ClassBank(nn.Module):
 
     @torch.no_grad()
     def update(self, f1: Tensor, f2: Tensor, labels: Tensor) -> None:
-        """Take in one labelled image.
+        """Add the statistics of one labelled image.
 
         Args:
             f1: (D₁, h₁, w₁) float32.
             f2: (D₂, h, w) float32.
             labels: (h, w) uint8 from ``label_cells``; 255 where unlabelled.
         """
-        members = ClassCells(labels.flatten(), len(self.seen))
-        if not len(members.cells):
+        cells = ClassCells(labels.flatten(), len(self.seen))
+        if not len(cells.positions):
             return
-        present = members.counts > 0
+        present = cells.counts > 0
         first_ever = not bool(self.seen.any())
-        for level, features in enumerate((f1, f2), start=1):
-            whole = feature_level(features.float(), (f2.shape[1], f2.shape[2]))
-            moments = whole.moments(members, per_class=False)
+        for number, features in enumerate((f1, f2), start=1):
+            level = feature_level(features.float(), (f2.shape[1], f2.shape[2]))
+            moments = level.moments(cells, per_class=False)
             means, covariance = moments.means, ledoit_wolf(moments)[0][0]
-            old = self.get_buffer(f"mean{level}")
+            old = self.get_buffer(f"mean{number}")
             blended = torch.where(self.seen[:, None], torch.lerp(means, old, self.momentum), means)
             old.copy_(torch.where(present[:, None], blended, old))
-            kept = self.get_buffer(f"covariance{level}")
+            kept = self.get_buffer(f"covariance{number}")
             kept.copy_(covariance if first_ever else torch.lerp(covariance, kept, self.momentum))
         self.seen |= present
 
     def whitenings(self) -> tuple[Whitening, Whitening]:
-        """Whitening of the pooled covariance of both levels."""
+        """Factorise the pooled covariance of both levels.
+
+        Raises:
+            ConfigError: a covariance is not finite.
+        """
         return (
             factorise(self.get_buffer("covariance1")[None]),
             factorise(self.get_buffer("covariance2")[None]),

@@ -1,6 +1,23 @@
 """Covariances of class features, repaired so that they can be inverted, as whitening matrices.
 
-A distance √((x−μ)ᵀ Σ⁻¹ (x−μ)) is Euclidean after x ↦ W·x with WᵀW = Σ⁻¹; one factorisation serves all cells.
+Whitening. The Mahalanobis distance √((x−μ)ᵀ Σ⁻¹ (x−μ)) (arXiv 2501.19227, equation 8) is ‖W x − W μ‖ for
+any W with WᵀW = Σ⁻¹. With the Cholesky factor Σ = L Lᵀ, W = L⁻¹ is such a matrix. One factorisation serves
+all cells, and no inverse is ever formed.
+
+Repairs. Equation 8 inverts a class's own D × D covariance, D = 256. Its rank is below the number of the
+class's cells, and neighbouring cells are correlated, so Σ is singular for rare classes. A pseudo-inverse
+drops the null space, and distances along it count as zero: the class with the fewest cells looks nearest
+to everything and wins. The options repair this in different ways:
+
+- ``per_class_lw``, ``per_class_oas``: shrink each class's covariance towards its mean variance,
+  (1 − s) Σ + s (tr Σ / D) I, with the intensity s of Ledoit and Wolf or of Chen et al. This is equation 8
+  with the least repair. A class of large spread still wins, since its distances are short;
+  ``distances.mahalanobis`` can add log|Σ|, which makes the rule a Gaussian classifier.
+- ``pooled_lw``: one covariance of the residuals of all classes, shrunk likewise. It has far more cells, no
+  class is at an advantage, and log|Σ| cancels. Its distance costs one factorisation a level.
+- ``rda``: half of each, after Friedman.
+- ``diag``: variances of the channels alone, pooled.
+- ``pinv``: equation 8 as it stands, with the pseudo-inverse, for comparison.
 """
 
 from __future__ import annotations
@@ -23,7 +40,7 @@ _PER_CLASS = frozenset({"pinv", "per_class_lw", "per_class_oas", "rda"})
 
 @dataclass(frozen=True)
 class Whitening:
-    """W with WᵀW = Σ⁻¹ of each group.
+    """Matrices W with WᵀW = Σ⁻¹, for G groups of cells.
 
     Attributes:
         matrix: (G, D, D); G is 1 for a covariance that all classes share.
@@ -35,16 +52,23 @@ class Whitening:
 
 
 def is_per_class(option: Option) -> bool:
-    """Whether each class has a covariance of its own."""
+    """Tell whether each class has a covariance of its own.
+
+    Args:
+        option: the estimate.
+    """
     return option in _PER_CLASS
 
 
 def whitening(option: Option, moments: Moments) -> Whitening:
-    """Estimate the covariances and factorise them.
+    """Estimate covariances and factorise them.
 
     Args:
-        option: which estimate (method, section 4.3).
-        moments: pooled (G = 1) for ``pooled_lw`` and ``diag``, of each class otherwise.
+        option: the estimate.
+        moments: pooled (G = 1) for ``pooled_lw`` and ``diag``, of each class (G = C) otherwise.
+
+    Raises:
+        ConfigError: the features are not finite.
     """
     if option == "pinv":
         return pseudo_inverse(empirical(moments))
@@ -60,15 +84,29 @@ def whitening(option: Option, moments: Moments) -> Whitening:
 
 
 def empirical(moments: Moments) -> Tensor:
-    """Maximum-likelihood covariances Σ r rᵀ / n, (G, D, D)."""
+    """Compute maximum-likelihood covariances Σ r rᵀ / n.
+
+    Args:
+        moments: of G groups.
+
+    Returns:
+        (G, D, D).
+    """
     return moments.scatter / moments.counts.clamp_min(1)[:, None, None]
 
 
 def ledoit_wolf(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Shrink towards the mean variance by the Ledoit–Wolf intensity (Ledoit & Wolf 2004).
+    """Shrink towards the mean variance by the Ledoit–Wolf intensity.
+
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004. With S
+    the empirical covariance and m its mean variance, the intensity is the estimated error of S over its
+    distance to m I: (Σ ‖r‖⁴ / n − ‖S‖²) / n, over ‖S‖² − D m². Both need the moments alone.
+
+    Args:
+        moments: of G groups.
 
     Returns:
-        covariances (G, D, D) and shrinkage intensities (G,).
+        Covariances (G, D, D) and shrinkage intensities (G,) in [0, 1].
     """
     covariance = empirical(moments)
     size = covariance.shape[-1]
@@ -83,10 +121,15 @@ def ledoit_wolf(moments: Moments) -> tuple[Tensor, Tensor]:
 
 
 def oas(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Shrink towards the mean variance by the oracle-approximating intensity (Chen et al. 2010).
+    """Shrink towards the mean variance by the oracle-approximating intensity.
+
+    Chen, Wiesel, Eldar, Hero, "Shrinkage algorithms for MMSE covariance estimation", 2010.
+
+    Args:
+        moments: of G groups.
 
     Returns:
-        covariances (G, D, D) and shrinkage intensities (G,).
+        Covariances (G, D, D) and shrinkage intensities (G,) in [0, 1].
     """
     covariance = empirical(moments)
     size = covariance.shape[-1]
@@ -99,10 +142,17 @@ def oas(moments: Moments) -> tuple[Tensor, Tensor]:
 
 
 def regularised(moments: Moments, pooling: float, shrinkage: float) -> Tensor:
-    """Regularised discriminant analysis (Friedman 1989): towards the pooled one, then the mean variance.
+    """Blend each class's covariance with the pooled one, then shrink it towards the mean variance.
+
+    Friedman, "Regularized discriminant analysis", 1989.
+
+    Args:
+        moments: of each class.
+        pooling: share of the pooled scatter, in [0, 1].
+        shrinkage: intensity, in [0, 1].
 
     Returns:
-        covariances (G, D, D).
+        Covariances, (C, D, D).
     """
     scatter = (1 - pooling) * moments.scatter + pooling * moments.scatter.sum(0)
     counts = (1 - pooling) * moments.counts + pooling * moments.counts.sum()
@@ -111,7 +161,12 @@ def regularised(moments: Moments, pooling: float, shrinkage: float) -> Tensor:
 
 
 def shrink(covariance: Tensor, shrinkage: Tensor) -> Tensor:
-    """(1 − s)·Σ + s·(tr Σ / d)·I for (G, D, D) and intensities (G,)."""
+    """Return (1 − s) Σ + s (tr Σ / D) I.
+
+    Args:
+        covariance: Σ, (G, D, D).
+        shrinkage: intensities s, (G,).
+    """
     mean = _mean_variance(covariance)
     result = covariance * (1 - shrinkage)[:, None, None]
     result.diagonal(dim1=1, dim2=2).add_((shrinkage * mean)[:, None])
@@ -119,15 +174,17 @@ def shrink(covariance: Tensor, shrinkage: Tensor) -> Tensor:
 
 
 def factorise(covariance: Tensor, jitter: float = JITTER) -> Whitening:
-    """Whiten by the Cholesky factor: W = L⁻¹.
+    """Whiten by the inverse Cholesky factor, W = L⁻¹.
+
+    Then log|Σ| = 2 Σ_i log L_ii. A matrix of zeros (no spread at all) counts as the identity.
 
     Args:
         covariance: (G, D, D), symmetric, positive semi-definite.
-        jitter: added to the diagonal in mean variances; ten times more, again and again, where rounding has
-            left the matrix indefinite. A matrix of zeros (no spread at all) counts as the identity.
+        jitter: share of the mean variance that is added to the diagonal. Where rounding has left a matrix
+            indefinite, it grows tenfold until the factorisation succeeds.
 
     Raises:
-        ConfigError: NaN or infinity, which no jitter repairs: the network has diverged.
+        ConfigError: the covariance holds NaN or infinity, which no jitter repairs: the network has diverged.
     """
     mean = _mean_variance(covariance)
     flat = mean <= torch.finfo(covariance.dtype).tiny
@@ -146,9 +203,13 @@ def factorise(covariance: Tensor, jitter: float = JITTER) -> Whitening:
 
 
 def pseudo_inverse(covariance: Tensor) -> Whitening:
-    """Whiten the range of each covariance and drop its null space (eq. 8 as it stands).
+    """Whiten the range of each covariance and drop its null space (equation 8 as it stands).
 
-    Kept for comparison: a class with few cells has a large null space, looks near to everything and wins.
+    With the eigenvalues λ and eigenvectors V of Σ, W = diag(λ^−½) Vᵀ, where λ^−½ is 0 for λ below the
+    rounding error of the largest. The module's text says why this option is for comparison only.
+
+    Args:
+        covariance: (G, D, D), symmetric, positive semi-definite.
     """
     values, vectors = torch.linalg.eigh(covariance)
     cut = values.amax(1, keepdim=True) * covariance.shape[-1] * torch.finfo(covariance.dtype).eps
@@ -169,7 +230,7 @@ def _mean_variance(covariance: Tensor) -> Tensor:
 
 
 def _lend_spread(moments: Moments) -> Moments:
-    """A class of one cell has no spread of its own: it takes that of all classes together."""
+    """Give a class of one cell, which has no spread of its own, the moments of all classes together."""
     poor = moments.counts < 2
     return Moments(
         moments.means,

@@ -1,4 +1,9 @@
-"""How much each feature level counts in PLAR's distances, learned per image (method, section 4.5)."""
+"""The weight module: each image's weights λ₁ and λ₂ of the feature levels in PLAR's distances.
+
+The paper mixes the levels by learned weights (arXiv 2501.19227, equations 6 to 9) without saying how they
+learn: the vote takes an argmin, which passes no gradient. Our reading is a small network on the globally
+averaged features, trained by ``episodes.episodic_loss``.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +19,18 @@ _HIDDEN = 64
 
 
 class DistanceWeights(nn.Module):
-    """(GAP(F1), GAP(F2)) → 512 → 64 → (λ1, λ2) in 0..1, with the temperatures of the episodic training.
+    """Two linear layers from the averages of F1 and F2, 512 channels, to λ₁ and λ₂ in (0, 1).
 
-    λ1 weighs level 1 against level 2 in the Euclidean, λ2 in the Mahalanobis distance. The last layer starts
-    at zero, so that every image begins with the initial λ.
+    λ₁ weights level 1 against level 2 in the Euclidean distance, λ₂ in the Mahalanobis distance.
+    The last layer's weights start at zero, so that every image begins with the initial λ. The
+    module also holds the temperatures of the episodic training.
     """
 
     def __init__(self, initial: float = 0.3) -> None:
         """Build the module.
 
         Args:
-            initial: λ1 and λ2 before training, in (0, 1).
+            initial: λ₁ and λ₂ before training, in (0, 1).
         """
         super().__init__()
         last = nn.Linear(_HIDDEN, 2)
@@ -35,12 +41,15 @@ class DistanceWeights(nn.Module):
         self.raw_temperatures = nn.Parameter(torch.full((2,), math.log(math.e - 1)))
 
     def forward(self, pooled1: Tensor, pooled2: Tensor) -> Tensor:
-        """λ per image, (N, 2) float32: column 0 is λ1 (Euclidean), column 1 is λ2 (Mahalanobis).
+        """Compute λ of each image. Gradients do not reach the features.
 
         Args:
-            pooled1: mean of F1 over its cells, (N, 256). F1's own grid serves: enlarging by a whole factor
-                leaves the mean as it is.
+            pooled1: mean of F1 over its cells, (N, 256). F1's own grid serves: upsampling by an integer
+                factor does not change the mean.
             pooled2: mean of F2 over its cells, (N, 256).
+
+        Returns:
+            (N, 2) float32: λ₁ (Euclidean) and λ₂ (Mahalanobis).
         """
         with torch.autocast(pooled1.device.type, enabled=False):
             pooled = torch.cat([pooled1, pooled2], dim=1).detach().float()
@@ -48,5 +57,5 @@ class DistanceWeights(nn.Module):
 
     @property
     def temperatures(self) -> Tensor:
-        """(τ_E, τ_M), positive."""
+        """Temperatures (τ_E, τ_M) of the episodic training, (2,), positive."""
         return F.softplus(self.raw_temperatures)

@@ -1,4 +1,10 @@
-"""A level whose features are given cell by cell."""
+"""Feature levels of one image: class means, scatters and distances of its cells.
+
+The paper takes features at two levels, F1 and F2 (Ma, Karakus, Rosin, arXiv 2501.19227, equations 6 to 9).
+PLAR needs the same three things of both: the class means, the moments of the cells around them, and squared
+distances of cells to points. ``DenseLevel`` computes them for features given cell by cell,
+``upsampled_level.UpsampledLevel`` for a coarser map.
+"""
 
 from __future__ import annotations
 
@@ -12,36 +18,138 @@ from torch import Tensor
 _STRIP = 64
 
 
+class Level(Protocol):
+    """Features of one level over all h·w cells of one image."""
+
+    def means(self, cells: ClassCells) -> Tensor:
+        """Average the features of each class.
+
+        Args:
+            cells: cells with a class.
+
+        Returns:
+            (C, D); zero for a class without cells.
+        """
+
+    def moments(self, cells: ClassCells, per_class: bool) -> Moments:
+        """Compute class means, and moments of the residuals from them.
+
+        Args:
+            cells: cells with a class.
+            per_class: one group of residuals for each class; otherwise one group of all cells.
+        """
+
+    def at(self, cells: Tensor) -> CellFeatures:
+        """Select cells.
+
+        Args:
+            cells: (n,) int64, distinct positions on the grid, row by row.
+        """
+
+
+class CellFeatures(Protocol):
+    """Features of one level at n cells of one image."""
+
+    def mapped(self, matrix: Tensor) -> CellFeatures:
+        """Return the features ``matrix @ x``.
+
+        Args:
+            matrix: (D', D).
+        """
+
+    def squared_distances(self, points: Tensor) -> Tensor:
+        """Compute ‖x_j − p_k‖² of every cell and point.
+
+        Args:
+            points: (K, D).
+
+        Returns:
+            (n, K).
+        """
+
+
+@dataclass(frozen=True)
+class ClassCells:
+    """The n cells of one image's grid that have a class.
+
+    Attributes:
+        labels: class of every cell, row by row, (h·w,) uint8; 255 where a cell has none.
+        classes: C.
+    """
+
+    labels: Tensor
+    classes: int
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """Positions on the grid, class by class, (n,) int64."""
+        return self.planes.nonzero()[:, 1]
+
+    @cached_property
+    def planes(self) -> Tensor:
+        """Membership of every cell in every class, (C, h·w) bool."""
+        classes = torch.arange(self.classes, dtype=self.labels.dtype, device=self.labels.device)
+        return self.labels == classes[:, None]
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """Cells of each class, (C,) int64."""
+        return self.planes.sum(1)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of cells around their class means, for G groups of cells.
+
+    One group holds the cells of all classes (G = 1, pooled), or each class is a group (G = C).
+
+    Attributes:
+        means: class means, (C, D); zero for a class without cells.
+        counts: cells of each group, (G,) float.
+        scatter: Σ r rᵀ of the residuals r, (G, D, D).
+        fourth: Σ ‖r‖⁴, (G,). With ``scatter`` it is all that the Ledoit–Wolf estimate needs.
+    """
+
+    means: Tensor
+    counts: Tensor
+    scatter: Tensor
+    fourth: Tensor
+
+
 @dataclass(frozen=True)
 class DenseLevel:
-    """Features of every cell, (h·w, D)."""
+    """Features of every cell of an image.
+
+    Attributes:
+        rows: one row of features a cell, (h·w, D).
+    """
 
     rows: Tensor
 
-    def means(self, members: ClassCells) -> Tensor:
+    def means(self, cells: ClassCells) -> Tensor:
         """See ``Level``."""
-        return self._residuals(members)[1]
+        return self._residuals(cells)[1]
 
-    def moments(self, members: ClassCells, per_class: bool) -> Moments:
+    def moments(self, cells: ClassCells, per_class: bool) -> Moments:
         """See ``Level``."""
-        residuals, means = self._residuals(members)
+        residuals, means = self._residuals(cells)
         fourths = torch.linalg.vector_norm(residuals, dim=1).square().square()
-        counts, groups = members.counts, [residuals]
+        counts, groups = cells.counts, [residuals]
         if per_class:
-            groups = list(residuals.split(counts.tolist()))
+            groups = list(torch.split(residuals, counts.tolist()))
         scatter = torch.stack([_gram(group) for group in groups])
-        sums = torch.stack([part.sum() for part in fourths.split([len(group) for group in groups])])
+        sums = torch.stack([part.sum() for part in torch.split(fourths, [len(group) for group in groups])])
         return Moments(means, (counts if per_class else counts.sum()[None]).to(means.dtype), scatter, sums)
 
     def at(self, cells: Tensor) -> DenseCellFeatures:
         """See ``Level``."""
         return DenseCellFeatures.centred(self.rows.index_select(0, cells))
 
-    def _residuals(self, members: ClassCells) -> tuple[Tensor, Tensor]:
-        """The members' features minus their class means, class by class, and these means."""
-        values = self.rows.index_select(0, members.cells)
-        means = self.rows.new_zeros(members.classes, self.rows.shape[1])
-        for mean, part in zip(means, values.split(members.counts.tolist()), strict=True):
+    def _residuals(self, cells: ClassCells) -> tuple[Tensor, Tensor]:
+        """Return features minus class means (n, D), class by class, and the means (C, D)."""
+        values = self.rows.index_select(0, cells.positions)
+        means = self.rows.new_zeros(cells.classes, self.rows.shape[1])
+        for mean, part in zip(means, torch.split(values, cells.counts.tolist()), strict=True):
             if len(part):
                 part.sub_(mean.copy_(part.mean(0)))
         return values, means
@@ -49,10 +157,13 @@ class DenseLevel:
 
 @dataclass(frozen=True)
 class DenseCellFeatures:
-    """Features given cell by cell.
+    """Features of some cells, each given.
+
+    ``squared_distances`` expands ‖x − p‖² to ‖x‖² − 2 x·p + ‖p‖². The terms are as large as the features'
+    common offset, the result is not, so the subtraction would lose digits; the features are centred first.
 
     Attributes:
-        values: features minus ``origin``, (n, D): large common offsets would cost digits.
+        values: features minus ``origin``, (n, D).
         origin: (D,).
     """
 
@@ -61,7 +172,11 @@ class DenseCellFeatures:
 
     @classmethod
     def centred(cls, values: Tensor) -> DenseCellFeatures:
-        """Take (n, D) features over; they are centred in place."""
+        """Centre features in place and keep them.
+
+        Args:
+            values: (n, D); overwritten.
+        """
         # Any point among them will do; the mean of a few hundred costs next to nothing.
         some = values[:: max(len(values) // 256, 1)]
         origin = some.mean(0) if len(values) else values.new_zeros(values.shape[1])
@@ -80,7 +195,11 @@ class DenseCellFeatures:
 
 
 def _gram(values: Tensor) -> Tensor:
-    """VᵀV of (n, D), by strips of its upper triangle: not all of it twice."""
+    """Return VᵀV of (n, D).
+
+    The product is symmetric: each strip of columns is multiplied with itself and the columns after it, and
+    the part before it is the mirror image of earlier strips. That is half of the work.
+    """
     width = values.shape[1]
     gram = values.new_empty(width, width)
     for start in range(0, width, _STRIP):
@@ -88,73 +207,3 @@ def _gram(values: Tensor) -> Tensor:
         gram[strip, start:] = values[:, strip].T @ values[:, start:]
         gram[strip, :start] = gram[:start, strip].T
     return gram
-
-
-class CellFeatures(Protocol):
-    """Features of one level at n cells of one image."""
-
-    def mapped(self, matrix: Tensor) -> CellFeatures:
-        """The level whose features are ``matrix @ x``; ``matrix`` (D', D)."""
-
-    def squared_distances(self, points: Tensor) -> Tensor:
-        """‖x_j − p_k‖², (n, K) for ``points`` (K, D)."""
-
-
-class Level(Protocol):
-    """Features of one level all over one image."""
-
-    def means(self, members: ClassCells) -> Tensor:
-        """Mean of each class (C, D); zero for a class without cells."""
-
-    def moments(self, members: ClassCells, per_class: bool) -> Moments:
-        """Class means, and moments of the residuals from them: of each class, or of all cells together."""
-
-    def at(self, cells: Tensor) -> CellFeatures:
-        """Look at distinct cells, (n,) int64 positions on the grid."""
-
-
-@dataclass(frozen=True)
-class ClassCells:
-    """Cells of one image's grid that have a class; n of them.
-
-    Attributes:
-        grid: class of every cell, row by row, (h·w,) uint8; 255 where a cell has none.
-        classes: C.
-    """
-
-    grid: Tensor
-    classes: int
-
-    @cached_property
-    def cells(self) -> Tensor:
-        """Positions on the grid, those of one class after those of the class before, (n,) int64."""
-        return self.planes.nonzero()[:, 1]
-
-    @cached_property
-    def planes(self) -> Tensor:
-        """Where a cell of a class is, (C, h·w) bool."""
-        return (
-            self.grid == torch.arange(self.classes, dtype=self.grid.dtype, device=self.grid.device)[:, None]
-        )
-
-    @cached_property
-    def counts(self) -> Tensor:
-        """Cells of each class, (C,) int64."""
-        return self.planes.sum(1)
-
-
-@dataclass(frozen=True)
-class Moments:
-    """First, second and fourth moments of cells; G, the groups of them, is 1 (all classes pooled) or C.
-
-    Attributes:
-        means: of each class, (C, D); zero for a class without cells.
-        counts: cells of each group, (G,) float.
-        scatter: Σ r rᵀ of the residuals r from the class means, (G, D, D).
-        fourth: Σ ‖r‖⁴, (G,): with ``scatter`` all that Ledoit–Wolf needs.
-    """
-
-    means: Tensor
-    counts: Tensor
-    scatter: Tensor
-    fourth: Tensor

@@ -1,4 +1,9 @@
-"""Pseudo-label auto-refinement: the two-distance vote on the cells of the error mask (method, section 4)."""
+"""Pseudo-label auto-refinement (PLAR): a vote of two distances on the cells of the error mask.
+
+Ma, Karakus, Rosin, arXiv 2501.19227, equations 6 to 9. Each cell's nearest class by Euclidean and by
+Mahalanobis distance is found. Where both are the same class, it becomes the cell's label; where they
+differ, the cell goes to the query pool.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +22,16 @@ from tsfal_geo.refinement.support import Support, choose_support
 
 @dataclass(frozen=True)
 class PlarResult:
-    """What PLAR says about the cells of one image, all (h, w), or (N, h, w) from ``stack_results``.
+    """PLAR's votes on the cells of one image, (h, w), or of N images, (N, h, w), from ``stack_results``.
 
     Attributes:
-        refined: the class both distances clearly agree on, uint8; 255 where they do not and outside the mask.
+        refined: the class that both distances agree on, uint8; 255 without a vote and outside the mask.
         disagree: cells of the mask without a vote, bool: the query pool.
-        margin: how clear the agreed vote is, float32 in 0..1, by the weaker of the two votes; 0 elsewhere.
-        euclid: nearest class by Euclid, uint8; 255 outside the mask and where there is no support.
-        mahalanobis: nearest class by Mahalanobis, likewise.
+        margin: clearness of the vote, float32 in [0, 1], by the weaker of the two distances; 0 without a
+            vote.
+        euclid: nearest class by Euclidean distance, uint8; 255 outside the mask and where there is no
+            support.
+        mahalanobis: nearest class by Mahalanobis distance, likewise.
         available: classes that had support, (C,) bool.
     """
 
@@ -51,21 +58,25 @@ def plar(
 ) -> PlarResult:
     """Refine the pseudo-labels of one image inside its error mask.
 
-    A class without support is infinitely far. With fewer than two available classes a vote would be trivially
-    unanimous, and a vote against a pseudo-label whose class cannot win says nothing: there is none, and such
-    cells go to the query pool. So do cells whose vote is less clear than ``config.min_margin``.
+    Three rules are our reading, where the paper is silent. A class without support is infinitely far.
+    There is no vote where fewer than two classes are available, since it would always be unanimous, and
+    none against a pseudo-label whose class is not available, since that class could not win. Votes below
+    ``config.min_margin`` do not count. Cells without a vote go to the query pool.
 
     Args:
-        f1: (D₁, h₁, w₁); taken as enlarged bilinearly to F2's grid.
+        f1: (D₁, h₁, w₁); counts as upsampled bilinearly to F2's grid.
         f2: (D₂, h, w).
-        pseudo: (h, w) uint8, the teacher's class; 255 on padding.
+        pseudo: (h, w) uint8, the teacher's classes; 255 on padding.
         conf: (h, w), the teacher's largest probability.
         error_mask: (h, w) bool, without manual cells and padding.
-        manual: (h, w) uint8 from ``label_cells``; 255 where no person labelled.
-        lambdas: (2,), share of level 1 in the Euclidean and the Mahalanobis mixture.
-        config: support and covariance.
+        manual: (h, w) uint8 from ``label_cells``; 255 where no annotator labelled.
+        lambdas: (2,), share of level 1 in the Euclidean and in the Mahalanobis mixture.
+        config: support, covariance and least margin.
         classes: C.
-        bank: global statistics for an image that offers no support; None: such an image gets no vote.
+        bank: global statistics for an image without support; None: such an image gets no vote.
+
+    Raises:
+        ConfigError: the features are not finite.
     """
     with torch.autocast(f2.device.type, enabled=False):
         support = choose_support(manual, pseudo, conf, error_mask, config, classes)
@@ -87,7 +98,11 @@ def plar(
 
 
 def stack_results(results: Sequence[PlarResult]) -> PlarResult:
-    """Results of images of one size as one, with a leading image axis."""
+    """Stack the results of images of one size along a leading image axis.
+
+    Args:
+        results: one an image, at least one.
+    """
     return PlarResult(
         *(
             torch.stack([getattr(result, name) for result in results])
@@ -107,7 +122,7 @@ def _distances(
         return None
     available = int(support.available.sum())
     if available >= 2:
-        return class_distances(features, support, queries, config)
+        return class_distances(features, support, queries, config.covariance, logdet=config.logdet)
     if available == 0 and bank is not None and int(bank.seen.sum()) >= 2:
         return bank_distances(features, bank, queries)
     return None
@@ -154,14 +169,14 @@ def _vote(
 
 
 def _ballot(distances: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest column and relative gap to the second, (second − best) / second in 0..1."""
+    """Return the nearest column and its relative gap to the second, (second − best) / second in [0, 1]."""
     two, order = distances.topk(2, dim=1, largest=False)
     tiny = torch.finfo(two.dtype).tiny
     return order[:, 0], (two[:, 1] - two[:, 0]) / two[:, 1].clamp_min(tiny)
 
 
 def _weight(gap: Tensor, agreed: Tensor) -> Tensor:
-    """Gaps as weights: ½ at the median of the agreed cells, since the gaps' scale depends on dimension."""
+    """Scale gaps to weights: ½ at the median of the agreed cells, whatever the features' dimension."""
     if not bool(agreed.any()):
         return torch.zeros_like(gap)
     typical = gap[agreed].median()

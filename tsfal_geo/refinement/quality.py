@@ -1,4 +1,4 @@
-"""What the votes are worth, measured against the truth (simulations only: nobody has it otherwise)."""
+"""Quality of votes and error masks, counted against the truth where a simulation has it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tsfal_geo.refinement.plar import PlarResult
 
 @dataclass(frozen=True)
 class VoteCounts:
-    """Confusion counts on cells of the error mask whose truth is known; they add up over images.
+    """Confusion counts on the cells of error masks that have a true class; they add up over images.
 
-    Rows are the truth, columns what is said, (C, C) int64 each.
+    Rows are true classes, columns assigned ones, (C, C) int64 each.
 
     Attributes:
-        before: pseudo-labels, all cells of the mask.
-        pseudo_voted: pseudo-labels, cells with a vote.
-        voted: refined labels, cells with a vote.
+        before: pseudo-labels of all cells of the mask.
+        pseudo_voted: pseudo-labels of cells with a vote.
+        voted: refined labels of cells with a vote.
     """
 
     before: NDArray[np.int64]
@@ -31,17 +31,29 @@ class VoteCounts:
 
     @classmethod
     def empty(cls, classes: int) -> VoteCounts:
-        """Nothing counted yet."""
+        """Return counts of zero.
+
+        Args:
+            classes: C.
+        """
         zero = np.zeros((classes, classes), np.int64)
         return cls(zero, zero, zero)
 
     @classmethod
     def of(cls, result: PlarResult, pseudo: Tensor, truth: Tensor, mask: Tensor, classes: int) -> VoteCounts:
-        """Count one image or batch; all of one shape, ``truth`` uint8 cells with 255 unknown."""
-        known = mask & (truth != IGNORE) & (pseudo != IGNORE)
-        voted = known & (result.refined != IGNORE)
+        """Count one image or batch.
+
+        Args:
+            result: PLAR's votes.
+            pseudo: uint8 pseudo-labels, 255 outside the image; all arguments have one shape.
+            truth: uint8 true classes, 255 where unknown.
+            mask: bool, the error mask.
+            classes: C.
+        """
+        counted = mask & (truth != IGNORE) & (pseudo != IGNORE)
+        voted = counted & (result.refined != IGNORE)
         return cls(
-            _confusion(truth[known], pseudo[known], classes),
+            _confusion(truth[counted], pseudo[counted], classes),
             _confusion(truth[voted], pseudo[voted], classes),
             _confusion(truth[voted], result.refined[voted], classes),
         )
@@ -54,11 +66,15 @@ class VoteCounts:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures for a round's metrics; lists are per class, None where a class has no cell.
+        """Compute the figures of a round's metrics.
 
-        ``precision``: correct among votes (per class: by the class voted for); ``precision_before``: of the
-        pseudo-labels at the same cells; ``coverage``: share of the mask with a vote (per class: by truth);
-        ``accuracy_before`` and ``accuracy_after``: of the whole mask, votes written over pseudo-labels.
+        Lists are per class, with None where a class has no cell.
+
+        - ``precision``: correct share of the votes (per class: by assigned class).
+        - ``precision_before``: correct share of the pseudo-labels of the same cells.
+        - ``coverage``: share of the mask with a vote (per class: by true class).
+        - ``accuracy_before``, ``accuracy_after``: correct share of all cells of the mask, before and after
+          votes replace pseudo-labels.
         """
         after = self.before - self.pseudo_voted + self.voted
         voted, mask = self.voted.sum(1), self.before.sum(1)
@@ -85,17 +101,23 @@ def _overall(confusion: NDArray[np.int64], total: np.int64) -> float | None:
     return _ratio(confusion.trace(), total)
 
 
-def _ratio(part: np.int64, whole: np.int64) -> float | None:
-    return float(part / whole) if whole else None
+def _ratio(part: np.int64, total: np.int64) -> float | None:
+    return float(part / total) if total else None
 
 
-def _ratios(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> list[float | None]:
-    return [_ratio(part, whole) for part, whole in zip(parts, wholes, strict=True)]
+def _ratios(parts: NDArray[np.int64], totals: NDArray[np.int64]) -> list[float | None]:
+    return [_ratio(part, total) for part, total in zip(parts, totals, strict=True)]
 
 
 @dataclass(frozen=True)
 class MaskCounts:
-    """How well a mask finds errors, as pixel counts that add up over images."""
+    """Counts of cells or pixels by error mask and error; they add up over images.
+
+    Attributes:
+        hits: wrong and in the mask.
+        false_alarms: right and in the mask.
+        misses: wrong and not in the mask.
+    """
 
     hits: int = 0
     false_alarms: int = 0
@@ -103,7 +125,13 @@ class MaskCounts:
 
     @classmethod
     def of(cls, mask: Tensor, wrong: Tensor, valid: Tensor) -> MaskCounts:
-        """Count over valid pixels; all bool of one shape, ``wrong`` as of ``emd_target``."""
+        """Count one image or batch.
+
+        Args:
+            mask: bool, the error mask; all arguments have one shape.
+            wrong: bool, from ``emd_target``.
+            valid: bool, the positions that count.
+        """
         mask, wrong = mask & valid, wrong & valid
         hits, flagged, errors = (int(m.sum()) for m in (mask & wrong, mask, wrong))
         return cls(hits, flagged - hits, errors - hits)
@@ -117,12 +145,12 @@ class MaskCounts:
 
     @property
     def precision(self) -> float:
-        """Share of flagged pixels that are wrong; nan if none is flagged."""
+        """Share of the mask that is wrong; NaN for an empty mask."""
         flagged = self.hits + self.false_alarms
         return self.hits / flagged if flagged else float("nan")
 
     @property
     def recall(self) -> float:
-        """Share of wrong pixels that are flagged; nan if none is wrong."""
+        """Share of the errors that are in the mask; NaN without errors."""
         wrong = self.hits + self.misses
         return self.hits / wrong if wrong else float("nan")

@@ -1,4 +1,9 @@
-"""From votes on cells to labels of pixels: manual, agreed vote, pseudo-label (method, section 4.6)."""
+"""Training labels of pixels, merged from manual labels, PLAR's votes and pseudo-labels.
+
+A manual label overrides a vote, and a vote overrides the pseudo-label. Pixels whose cell has no vote keep the
+pseudo-label in the paper (arXiv 2501.19227); the configuration can leave them out or weight them by
+confidence.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,29 @@ from tsfal_geo.refinement.plar import PlarResult
 from tsfal_geo.refinement.support import CELL
 
 
+@dataclass(frozen=True)
+class RefinerOutput:
+    """Error masks and votes of a batch of images, from which labels are merged.
+
+    Attributes:
+        probs: (N, C, h, w) float32, the teacher's probabilities on cells.
+        cells: the teacher's classes and confidence on cells.
+        emd: (N, 1, h, w) logits; None while the decoder is untrained or off.
+        mask: (N, h, w) bool, the error mask on cells.
+        pixel_mask: (N, H, W) bool, the error mask on pixels.
+        votes: PLAR's result on cells.
+    """
+
+    probs: Tensor
+    cells: TeacherPrediction
+    emd: Tensor | None
+    mask: Tensor
+    pixel_mask: Tensor
+    votes: PlarResult
+
+
 class LabelSource(IntEnum):
-    """Where a pixel's label is from."""
+    """Source of a pixel's label; ``UNRESOLVED`` is a pseudo-label inside the error mask."""
 
     PSEUDO = 0
     REFINED = 1
@@ -29,10 +55,10 @@ class RefinedLabels:
     """Training labels of unlabelled images, all (N, H, W).
 
     Attributes:
-        labels: uint8 class; 255 where the pixel teaches nothing.
-        weight: float32 factor in 0..1: 1 for manual labels and plain pseudo-labels, 1 or the margin for
-            votes, as configured for what stays unresolved.
-        conf: float32 confidence to weight by: the teacher's, but 1 where a person or PLAR spoke.
+        labels: uint8 class; 255 where the loss ignores the pixel.
+        weight: float32 factor in [0, 1]: 1 for manual labels and for pseudo-labels outside the mask, 1 or the
+            margin for votes, and as configured for unresolved pixels.
+        conf: float32 confidence, which the loss weights by: the teacher's, but 1 for manual labels and votes.
         source: uint8, of ``LabelSource``.
     """
 
@@ -45,13 +71,13 @@ class RefinedLabels:
 def merge_labels(
     pixels: TeacherPrediction, mask: Tensor, result: PlarResult, manual: Tensor, config: PlarConfig
 ) -> RefinedLabels:
-    """Write votes into pixels, only where the full-resolution mask holds.
+    """Merge the labels of pixels. Votes count only inside the full-resolution mask.
 
     Args:
-        pixels: the teacher's word at full resolution.
+        pixels: the teacher's prediction at full resolution.
         mask: (N, H, W) bool, the error mask at full resolution, without manual pixels and padding.
         result: votes on cells, (N, h, w).
-        manual: (N, H, W) uint8, people's labels; 255 where there are none.
+        manual: (N, H, W) uint8, annotators' labels; 255 where there are none.
         config: ``refined_weight`` and ``unresolved``.
     """
     size = (mask.shape[1], mask.shape[2])
@@ -78,6 +104,6 @@ def merge_labels(
 
 
 def _to_pixels(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest enlargement by 4 of (N, h, w), any dtype, cut to ``size``."""
+    """Upsample (N, h, w) of any dtype to pixels (nearest neighbour), cut to ``size``."""
     large = cells.repeat_interleave(CELL, 1).repeat_interleave(CELL, 2)
     return large[:, : size[0], : size[1]]

@@ -1,8 +1,11 @@
-"""Error mask decoder, distance weights and PLAR as one module: in TSF's step and over all chips."""
+"""The refiner: error mask decoder, weight module, class bank and PLAR as one module.
+
+The trainer calls it in each step of TSF, and the inspector of chips at the end of a round (Ma, Karakus,
+Rosin, arXiv 2501.19227).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.config import Config
+from tsfal_geo.config import EmdConfig, PlarConfig
 from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
 from tsfal_geo.models.head import FEATURES
 from tsfal_geo.models.io import part_tensors
@@ -27,121 +30,127 @@ from tsfal_geo.refinement.error_mask import (
     error_mask,
 )
 from tsfal_geo.refinement.plar import PlarResult, plar, stack_results
-from tsfal_geo.refinement.refined_labels import LabelSource, RefinedLabels, merge_labels
+from tsfal_geo.refinement.refined_labels import LabelSource, RefinedLabels, RefinerOutput, merge_labels
 from tsfal_geo.refinement.support import label_cells, supported_by_labels
 
 PART_NAME = "refiner"
 """The name under which a model's folder keeps the refiner."""
 _READY = 20
-_BANK_EVERY = 10  # a covariance costs as much as a tenth of the step, and the bank moves slowly
-
-
-@dataclass(frozen=True)
-class RefinerOutput:
-    """What is known of a batch of images before labels are written.
-
-    Attributes:
-        probs: (N, C, h, w) float32, the teacher's probabilities on cells.
-        cells: the teacher's word on cells.
-        emd: (N, 1, h, w) logits; None while the decoder is untrained or off.
-        mask: (N, h, w) bool, the error mask on cells.
-        pixel_mask: (N, H, W) bool, the error mask on pixels.
-        votes: PLAR's result on cells.
-    """
-
-    probs: Tensor
-    cells: TeacherPrediction
-    emd: Tensor | None
-    mask: Tensor
-    pixel_mask: Tensor
-    votes: PlarResult
+# A covariance costs as much as a tenth of a step, and the bank changes slowly.
+_BANK_EVERY = 10
 
 
 class ActiveRefiner(nn.Module):
-    """Finds errors of the teacher and mends what the feature space can decide (method, sections 3 and 4).
+    """Find the teacher's errors, and correct those that the feature space decides.
+
+    Checkpoints hold its parameters and buffers by their names, so these names are part of the file format.
 
     Attributes:
-        trained: steps that the decoder has been trained; below 20 it has no say.
-        without_decoder: steps of training without one.
-        threshold: of the decoder's error probability; kept with the model, yet always the configured one.
+        trained: steps that the decoder has been trained for, int64 scalar; below 20 it is not used.
+        without_decoder: steps of training without the decoder, int64 scalar.
+        threshold: of the decoder's error probability, float32 scalar. It is saved with the model, but the
+            configured value always holds.
     """
 
     trained: Tensor
     without_decoder: Tensor
     threshold: Tensor
 
-    def __init__(self, config: Config, classes: int, *, refining: bool) -> None:
+    def __init__(
+        self,
+        emd: EmdConfig,
+        plar: PlarConfig,
+        classes: int,
+        *,
+        refining: bool,
+        first_kernel: int = 1,
+        squared_weights: bool = False,
+        seed: int = 0,
+    ) -> None:
         """Build decoder, weight module and class bank.
 
         Args:
-            config: the whole configuration.
+            emd: settings of the error mask decoder.
+            plar: settings of PLAR.
             classes: C.
-            refining: whether ``refine`` mends pseudo-labels in training; else it only lets manual labels
+            refining: whether ``refine`` corrects pseudo-labels in training. Otherwise only manual labels
                 override them.
+            first_kernel: of the decoder's first convolution, 3 or 1.
+            squared_weights: whether the teacher's loss squares the weights that ``refine`` returns.
+            seed: of the parameters. The global random state stays as it is.
         """
         super().__init__()
-        self.config = config
+        self.emd_config = emd
+        self.plar_config = plar
         self.classes = classes
         self.refining = refining
-        kernel = 3 if config.preset == "paper" else 1
+        self.squared_weights = squared_weights
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.train.seed)
-            self.emd = ErrorMaskDecoder(classes, first_kernel=kernel)
-            self.weighting = DistanceWeights(config.plar.lambda_init)
+            torch.manual_seed(seed)
+            self.emd = ErrorMaskDecoder(classes, first_kernel=first_kernel)
+            self.weighting = DistanceWeights(plar.lambda_init)
         self.bank = ClassBank(classes, (FEATURES, FEATURES))
         self.register_buffer("trained", torch.zeros((), dtype=torch.int64))
         self.register_buffer("without_decoder", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("threshold", torch.tensor(config.emd.threshold or 0.5))
+        self.register_buffer("threshold", torch.tensor(emd.threshold or 0.5))
 
     def parameters_to_train(self) -> list[dict[str, Any]]:
-        """AdamW's groups: decoder, and the weight module where λ is learned."""
-        emd, plar_config = self.config.emd, self.config.plar
+        """Return AdamW's parameter groups: the decoder, and the weight module where λ is learned."""
+        emd = self.emd_config
         groups = []
         if emd.enabled:
             groups.append({"params": self.emd.parameters(), "lr": emd.lr, "weight_decay": emd.weight_decay})
         if self._learns_weights:
             parameters = self.weighting.parameters()
-            groups.append({"params": parameters, "lr": plar_config.weight_lr, "weight_decay": 0.0})
+            groups.append({"params": parameters, "lr": self.plar_config.weight_lr, "weight_decay": 0.0})
         return groups
 
     def training_loss(self, teacher: SegmenterOutput, target: Tensor, step_fraction: float) -> Tensor | None:
-        """Decoder's and weight module's loss on images with known labels; None before their start.
+        """Compute the loss of decoder (equation 5) and weight module on labelled images.
+
+        Every tenth step also adds the images to the class bank.
 
         Args:
             teacher: output with features, float32.
-            target: (B, H, W) uint8, 255 unknown.
-            step_fraction: share of the training that is done.
+            target: (B, H, W) uint8 true classes, 255 where unknown.
+            step_fraction: share of the training that is done, in [0, 1].
+
+        Returns:
+            A scalar; None before the decoder's start, and where neither module trains.
+
+        Raises:
+            ConfigError: the features are not finite.
         """
-        if step_fraction < self.config.emd.start:
+        if step_fraction < self.emd_config.start:
             return None
-        assert teacher.f1 is not None
-        assert teacher.f2 is not None
-        labels = label_cells(target, self.config.plar.purity)
+        f1, f2 = _features(teacher)
+        labels = label_cells(target, self.plar_config.purity)
         if int(self.trained + self.without_decoder) % _BANK_EVERY == 0:
-            self._update_bank(teacher, labels)
+            for i in range(len(labels)):
+                self.bank.update(f1[i], f2[i], labels[i])
         probs = teacher.logits.softmax(1)
         pseudo = probs.argmax(1).to(torch.uint8)
-        wrong, known = emd_target(pseudo, labels)
+        wrong, valid = emd_target(pseudo, labels)
         losses = []
         logit = None
-        if self.config.emd.enabled:
-            logit = self.emd(teacher.f1, teacher.f2, probs)
-            losses.append(emd_loss(logit, wrong.bool(), known))
+        if self.emd_config.enabled:
+            logit = self.emd(f1, f2, probs)
+            losses.append(emd_loss(logit, wrong.bool(), valid))
             self.trained += 1
         else:
             self.without_decoder += 1
         if self._learns_weights:
             score = None if logit is None else logit.detach()[:, 0].sigmoid()
-            mask = self._mask(probs.amax(1), score, known)
+            mask = self._mask(probs.amax(1), score, valid)
             losses.append(
                 episodic_loss(
-                    teacher.f1,
-                    teacher.f2,
+                    f1,
+                    f2,
                     labels,
                     mask,
                     self._lambdas(teacher),
                     self.weighting.temperatures,
-                    self.config.plar,
+                    self.plar_config,
                     self.classes,
                 )
             )
@@ -156,25 +165,36 @@ class ActiveRefiner(nn.Module):
         manual: Tensor,
         step_fraction: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Labels and weights for L_t; see ``ssl.refiner.Refiner``."""
+        """Compute labels and weights for L_t (equation 2); see ``training.refiner_protocol.Refiner``.
+
+        Raises:
+            ConfigError: the features are not finite.
+        """
         if not self.refining:
-            said = manual != IGNORE
-            labels, nowhere = torch.where(said, manual.long(), pseudo), torch.zeros_like(said)
-            return labels, conf.masked_fill(said, 1.0), nowhere
+            by_hand = manual != IGNORE
+            labels, nowhere = torch.where(by_hand, manual.long(), pseudo), torch.zeros_like(by_hand)
+            return labels, conf.masked_fill(by_hand, 1.0), nowhere
         output = self.mask_and_vote(teacher, pseudo != IGNORE, manual, conf, self.decode(teacher))
-        written = self.merge(output, TeacherPrediction(pseudo.to(torch.uint8), conf), manual)
-        weight = written.weight * written.conf
-        refined = written.source == int(LabelSource.REFINED)
-        if self.config.tsf.teacher_weighting == "ael":
-            # It squares what it is given: confidences are meant so, a vote's margin is meant as it is.
+        merged = self.merge(output, TeacherPrediction(pseudo.to(torch.uint8), conf), manual)
+        weight = merged.weight * merged.conf
+        refined = merged.source == int(LabelSource.REFINED)
+        if self.squared_weights:
+            # The loss squares confidences; a vote's margin has to count as it is.
             weight = torch.where(refined, weight.sqrt(), weight)
-        counted = supported_by_labels(label_cells(manual, self.config.plar.purity), self.config.plar)
-        return written.labels.long(), weight, refined & counted[:, None, None]
+        supported = supported_by_labels(label_cells(manual, self.plar_config.purity), self.plar_config)
+        return merged.labels.long(), weight, refined & supported[:, None, None]
 
     @torch.no_grad()
     def decode(self, teacher: SegmenterOutput) -> Tensor | None:
-        """The decoder's logits (N, 1, h, w) float32; None while it is untrained or off."""
-        if not self.config.emd.enabled or int(self.trained) < _READY:
+        """Run the error mask decoder, in evaluation mode.
+
+        Args:
+            teacher: output with features, float32.
+
+        Returns:
+            Logits (N, 1, h, w) float32; None while the decoder is untrained or off.
+        """
+        if not self.emd_config.enabled or int(self.trained) < _READY:
             return None
         training = self.emd.training
         self.emd.eval()
@@ -186,17 +206,18 @@ class ActiveRefiner(nn.Module):
     def mask_and_vote(
         self, teacher: SegmenterOutput, valid: Tensor, manual: Tensor, conf: Tensor, logit: Tensor | None
     ) -> RefinerOutput:
-        """Error mask and votes of images.
+        """Compute the error masks of images, and PLAR's votes inside them.
 
         Args:
             teacher: output with features, float32.
-            valid: (N, H, W) bool.
-            manual: (N, H, W) uint8, 255 where no person labelled.
-            conf: (N, H, W) the teacher's confidence on pixels.
+            valid: (N, H, W) bool, pixels of the image.
+            manual: (N, H, W) uint8, annotators' labels; 255 where there are none.
+            conf: (N, H, W) float32, the teacher's confidence on pixels.
             logit: from ``decode``.
+
+        Raises:
+            ConfigError: the features are not finite.
         """
-        assert teacher.f1 is not None
-        assert teacher.f2 is not None
         probs = teacher.logits.softmax(1)
         cell_valid = cell_share(valid) >= 0.5
         cells = classify(probs, cell_valid)
@@ -206,40 +227,45 @@ class ActiveRefiner(nn.Module):
         size = (valid.shape[1], valid.shape[2])
         pixel_score = None if logit is None else emd_pixels(logit, size)
         pixel_mask = self._mask(conf, pixel_score, valid & ~by_hand)
-        votes = self._votes(teacher, cells, mask, label_cells(manual, self.config.plar.purity))
+        votes = self._votes(teacher, cells, mask, label_cells(manual, self.plar_config.purity))
         return RefinerOutput(probs, cells, logit, mask, pixel_mask, votes)
 
     def merge(self, output: RefinerOutput, pixels: TeacherPrediction, manual: Tensor) -> RefinedLabels:
-        """Manual over agreed votes over pseudo-labels."""
-        return merge_labels(pixels, output.pixel_mask, output.votes, manual, self.config.plar)
+        """Merge manual labels, votes and pseudo-labels.
+
+        Args:
+            output: from ``mask_and_vote``.
+            pixels: the teacher's prediction at full resolution.
+            manual: (N, H, W) uint8, annotators' labels; 255 where there are none.
+        """
+        return merge_labels(pixels, output.pixel_mask, output.votes, manual, self.plar_config)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Load, but for the threshold; a state of before steps without the decoder were counted has none."""
+        """Load all but the threshold; states of older versions have no count of steps without the decoder."""
         count = f"{prefix}without_decoder"
         own = {count: state_dict.get(count, self.without_decoder), f"{prefix}threshold": self.threshold}
         super()._load_from_state_dict({**state_dict, **own}, prefix, *rest)
 
     @property
     def _learns_weights(self) -> bool:
-        return self.config.plar.enabled and self.config.plar.lambda_mode == "learned"
+        return self.plar_config.enabled and self.plar_config.lambda_mode == "learned"
 
     def _votes(
         self, teacher: SegmenterOutput, cells: TeacherPrediction, mask: Tensor, manual: Tensor
     ) -> PlarResult:
-        assert teacher.f1 is not None
-        assert teacher.f2 is not None
-        asked = mask if self.config.plar.enabled else torch.zeros_like(mask)
+        f1, f2 = _features(teacher)
+        voting = mask if self.plar_config.enabled else torch.zeros_like(mask)
         lambdas = self._lambdas(teacher)
         results = [
             plar(
-                teacher.f1[i],
-                teacher.f2[i],
+                f1[i],
+                f2[i],
                 cells.pseudo[i],
                 cells.conf[i],
-                asked[i],
+                voting[i],
                 manual[i],
                 lambdas[i],
-                self.config.plar,
+                self.plar_config,
                 self.classes,
                 self.bank,
             )
@@ -248,18 +274,18 @@ class ActiveRefiner(nn.Module):
         return stack_results(results)
 
     def _lambdas(self, teacher: SegmenterOutput) -> Tensor:
-        assert teacher.f1 is not None
-        assert teacher.f2 is not None
-        return self.weighting(teacher.f1.mean((2, 3)), teacher.f2.mean((2, 3)))
+        f1, f2 = _features(teacher)
+        lambdas: Tensor = self.weighting(f1.mean((2, 3)), f2.mean((2, 3)))
+        return lambdas
 
     def _mask(self, conf: Tensor, score: Tensor | None, keep: Tensor) -> Tensor:
-        return error_mask(conf, score, keep, self.config.plar.confidence, float(self.threshold))
+        return error_mask(conf, score, keep, self.plar_config.confidence, float(self.threshold))
 
-    def _update_bank(self, teacher: SegmenterOutput, labels: Tensor) -> None:
-        assert teacher.f1 is not None
-        assert teacher.f2 is not None
-        for i in range(len(labels)):
-            self.bank.update(teacher.f1[i], teacher.f2[i], labels[i])
+
+def _features(teacher: SegmenterOutput) -> tuple[Tensor, Tensor]:
+    assert teacher.f1 is not None
+    assert teacher.f2 is not None
+    return teacher.f1, teacher.f2
 
 
 def load_error_decoder(folder: Path, classes: int) -> tuple[ErrorMaskDecoder | None, float | None]:

@@ -1,4 +1,9 @@
-"""Which cells of an image speak for which class (method, sections 4.2 and 4.3)."""
+"""Support of PLAR's statistics: the cells of an image that represent each class.
+
+The paper takes the statistics from labelled pixels of the same image (Ma, Karakus, Rosin, arXiv 2501.19227,
+equations 6 to 9). An unlabelled image has none at first. Our reading: reliable pseudo-labels, confident and
+outside the error mask, are support until the annotator has labelled enough of the image.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +24,8 @@ class Support:
     """Support of one image; cells row by row, 255 where a cell is not used.
 
     Attributes:
-        for_means: class of the cells that the class means are taken of, (h·w,) uint8.
-        for_covariance: class of the cells that the covariance is estimated from, (h·w,) uint8.
+        for_means: class of the cells that enter the class means, (h·w,) uint8.
+        for_covariance: class of the cells that enter the covariance, (h·w,) uint8.
         available: classes with enough support, (C,) bool.
     """
 
@@ -30,11 +35,11 @@ class Support:
 
 
 def label_cells(labels: Tensor, purity: float) -> Tensor:
-    """Bring full-resolution labels to cells: the class that fills at least ``purity`` of a cell, else 255.
+    """Bring full-resolution labels to cells: the class that fills enough of a cell, else 255.
 
     Args:
         labels: (..., H, W) uint8, 255 where unlabelled; H and W are multiples of 4.
-        purity: share of the cell's 16 pixels; ignored pixels count against it.
+        purity: share of the cell's 16 pixels that one class has to fill; unlabelled pixels count against it.
 
     Returns:
         (..., H/4, W/4) uint8.
@@ -49,10 +54,17 @@ def label_cells(labels: Tensor, purity: float) -> Tensor:
 
 
 def pixels_by_cell(pixels: Tensor) -> Tensor:
-    """The 16 pixels of each cell: (..., H, W) to (..., H/4, W/4, 16)."""
+    """Group the 16 pixels of each cell.
+
+    Args:
+        pixels: (..., H, W); H and W are multiples of 4.
+
+    Returns:
+        (..., H/4, W/4, 16), row by row.
+    """
     height, width = pixels.shape[-2:]
-    blocks = pixels.unflatten(-1, (width // CELL, CELL)).unflatten(-3, (height // CELL, CELL))
-    return blocks.movedim(-3, -2).flatten(-2)
+    columns = torch.unflatten(pixels, -1, (width // CELL, CELL))
+    return torch.unflatten(columns, -3, (height // CELL, CELL)).movedim(-3, -2).flatten(-2)
 
 
 def choose_support(
@@ -60,21 +72,22 @@ def choose_support(
 ) -> Support:
     """Choose support within one image.
 
-    With ``auto``, 16 manual cells (bought inside the mask, so typical of it) suffice; below that the reliable
-    pseudo-labels join them. Reliable cells come from easy interiors: they never mix into the means where
-    manual cells suffice, only into the covariance while the manual cells are too few to estimate one.
+    With ``auto``, 16 manual cells suffice: annotators label inside the mask, so these cells are typical of
+    it. With fewer, reliable pseudo-labels join them. Reliable cells lie in easy interiors and would pull
+    the means away from the mask. So they never enter the means where manual cells suffice, and enter the
+    covariance only while the manual cells are too few to estimate one.
 
     Args:
-        manual: (h, w) uint8 from ``label_cells``; 255 where no person labelled.
-        pseudo: (h, w) uint8, the teacher's class; 255 on padding.
+        manual: (h, w) uint8 from ``label_cells``; 255 where no annotator labelled.
+        pseudo: (h, w) uint8, the teacher's classes; 255 on padding.
         conf: (h, w) float, the teacher's largest probability.
         mask: (h, w) bool, the error mask.
         config: rule and thresholds.
         classes: C.
     """
     manual, pseudo = manual.flatten(), pseudo.flatten()
-    sure = (conf.flatten() >= config.reliable_confidence) & ~mask.flatten() & (manual == IGNORE)
-    reliable = torch.where(sure, pseudo, IGNORE).to(torch.uint8)
+    confident = (conf.flatten() >= config.reliable_confidence) & ~mask.flatten() & (manual == IGNORE)
+    reliable = torch.where(confident, pseudo, IGNORE).to(torch.uint8)
     by_hand = cells_per_class(manual, classes)
     if config.support == "manual" or (
         config.support == "auto" and int(by_hand.sum()) >= config.min_manual_cells
@@ -93,11 +106,11 @@ def choose_support(
 
 
 def supported_by_labels(cells: Tensor, config: PlarConfig) -> Tensor:
-    """Images whose votes rest on people's labels; others repeat the network.
+    """Select the images whose votes rest on annotators' labels; other votes rest on pseudo-labels.
 
     Args:
         cells: (N, h, w) uint8 from ``label_cells``.
-        config: the support's rule, and how many labelled cells are enough.
+        config: the support's rule, and the number of labelled cells that suffice.
 
     Returns:
         (N,) bool.
@@ -107,7 +120,15 @@ def supported_by_labels(cells: Tensor, config: PlarConfig) -> Tensor:
 
 
 def cells_per_class(cells: Tensor, classes: int) -> Tensor:
-    """Cells of each class, (C,) int64."""
+    """Count the cells of each class.
+
+    Args:
+        cells: uint8 classes of any shape; 255 counts for none.
+        classes: C.
+
+    Returns:
+        (C,) int64.
+    """
     return torch.bincount(cells.flatten().long(), minlength=256)[:classes]
 
 

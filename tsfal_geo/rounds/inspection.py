@@ -17,14 +17,15 @@ from torch.utils.data import default_collate
 from tsfal_geo.config import TrainConfig
 from tsfal_geo.data.dataset import OrthoDataset, Sample
 from tsfal_geo.inference.compute import choose_compute
-from tsfal_geo.inference.folding import folded
+from tsfal_geo.inference.folding import fold_segmenter
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.queries.budget import askable_pixels
 from tsfal_geo.queries.strategies.coreset import decoder_input
 from tsfal_geo.queries.strategies.qbc import committee_votes
 from tsfal_geo.raster.chips import Chip, Window, owned_part
 from tsfal_geo.refinement.error_mask import TeacherPrediction, classify_pixels
-from tsfal_geo.refinement.refiner import ActiveRefiner, RefinerOutput
+from tsfal_geo.refinement.refined_labels import RefinerOutput
+from tsfal_geo.refinement.refiner import ActiveRefiner
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.halo import ChipWindow, own_parts, padded_window
 from tsfal_geo.rounds.inputs import Inputs
@@ -107,9 +108,9 @@ class ChipInspector:
         layout = torch.channels_last if train.channels_last else torch.contiguous_format
         self._module = trained.module.to(self._compute.device, memory_format=layout).eval()
         self._predictor, self.refiner = self._module.predictor, trained.refiner
-        if self._compute.folds:
-            self._predictor = folded(self._predictor, self._compute.dtype)
-        if self._compute.folds and self.refiner is not None:
+        if self._compute.folds_norms:
+            self._predictor = fold_segmenter(self._predictor, self._compute.dtype)
+        if self._compute.folds_norms and self.refiner is not None:
             # A copy: rounds to come go on with the decoder as it was trained.
             self.refiner = copy.deepcopy(self.refiner)
             self.refiner.emd.fold_batch_norms(self._compute.dtype)

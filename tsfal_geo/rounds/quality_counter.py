@@ -14,7 +14,7 @@ from tsfal_geo.raster.chips import Chip
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.refinement.error_mask import emd_target
 from tsfal_geo.refinement.quality import MaskCounts, VoteCounts
-from tsfal_geo.refinement.refiner import RefinerOutput
+from tsfal_geo.refinement.refined_labels import RefinerOutput
 from tsfal_geo.refinement.support import label_cells
 from tsfal_geo.rounds.inspection import ChipBatch
 from tsfal_geo.rounds.scored_chips import votes_of

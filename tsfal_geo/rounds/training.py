@@ -181,7 +181,15 @@ def _build(
     refiner = None
     learns = config.emd.enabled or config.plar.enabled
     if config.train.method == "tsf" and config.active.rounds and learns:
-        refiner = ActiveRefiner(config, len(inputs.classes), refining=_generation(context, number) > 0)
+        refiner = ActiveRefiner(
+            config.emd,
+            config.plar,
+            len(inputs.classes),
+            refining=_generation(context, number) > 0,
+            first_kernel=3 if config.preset == "paper" else 1,
+            squared_weights=config.tsf.teacher_weighting == "ael",
+            seed=config.train.seed,
+        )
     module = build_module(
         config,
         datamodule,
