@@ -1,4 +1,4 @@
-"""The budget: each pixel once, never more than allowed."""
+"""Budget: each pixel counts once, and the allowance is never exceeded."""
 
 from pathlib import Path
 
@@ -29,31 +29,31 @@ def test_chips_own_every_pixel_once(height, width, edge):
 
 
 def test_overlapping_chips_ask_a_pixel_once():
-    """What the chips may ask adds up to all valid pixels without a label that nobody put aside, each once."""
+    """Askable pixels of all chips are the valid, unlabelled pixels that no annotator skipped, each once."""
     rng = np.random.default_rng(0)
     valid = rng.random((150, 200)) < 0.9
     labels = np.where(rng.random((150, 200)) < 0.3, rng.integers(0, 6, (150, 200)), 255).astype(np.uint8)
-    aside = np.where(rng.random((150, 200)) < 0.1, 0, 255).astype(np.uint8)
-    asked = np.zeros((150, 200), int)
+    skipped = np.where(rng.random((150, 200)) < 0.1, 0, 255).astype(np.uint8)
+    askable = np.zeros((150, 200), int)
     for chip in chips(150, 200, "shift"):
         window = np.s_[chip.y : chip.y + 64, chip.x : chip.x + 64]
         own = owned_part(chip, 150, 200)
-        asked[window] += askable_pixels(valid[window], labels[window], aside[window], own)
-    assert np.array_equal(asked, valid & (labels == 255) & (aside == 255))
+        askable[window] += askable_pixels(valid[window], labels[window], skipped[window], own)
+    assert np.array_equal(askable, valid & (labels == 255) & (skipped == 255))
 
 
 def greedy(pixels, allowance):
-    """The rule as one would say it."""
-    taken = []
+    """Choose each query in turn if it still fits."""
+    chosen = []
     for i, count in enumerate(pixels):
         if 0 < count <= allowance:
-            taken.append(i)
+            chosen.append(i)
             allowance -= count
-    return taken
+    return chosen
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_taking_is_greedy_and_never_exceeds(seed):
+def test_the_choice_is_greedy_and_never_exceeds_the_allowance(seed):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 100, rng.integers(0, 200))
     for allowance in (0, 5, 333, 10**6):

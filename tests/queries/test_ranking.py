@@ -1,4 +1,4 @@
-"""From chips to one order of queries."""
+"""Ranking: regions of each chip, and one order of queries over all chips."""
 
 import dataclasses
 from functools import cache
@@ -55,7 +55,7 @@ EVERY = [
 
 @pytest.mark.parametrize(("name", "granularity", "ranking"), EVERY)
 def test_every_strategy_keeps_the_rules(name, granularity, ranking):
-    """Never over the allowance, nearly all of it spent, nothing twice, only what may be asked."""
+    """Queries spend nearly all of the allowance and no more, never overlap, and have only askable cells."""
     config = ActiveConfig(granularity=granularity, ranking=ranking, min_region=32, max_region=256)
     allowance = 3000
     proposals, queries = run(name, config, allowance)
@@ -76,7 +76,7 @@ def test_every_strategy_keeps_the_rules(name, granularity, ranking):
 
 
 @pytest.mark.parametrize(("name", "granularity", "ranking"), EVERY)
-def test_same_seed_same_queries_whatever_was_looked_at_before(name, granularity, ranking):
+def test_same_seed_same_queries_in_any_order_of_scoring(name, granularity, ranking):
     config = ActiveConfig(granularity=granularity, ranking=ranking, min_region=32)
     _, first = run(name, config, 2000)
     _, again = run(name, config, 2000, order=range(7, -1, -1))
@@ -113,7 +113,7 @@ def test_strong_caps_a_chip_and_goes_by_score():
         assert sum(q.pixels for q in queries if q.chip == number) < cap + 16
 
 
-def test_what_the_cap_left_is_used_when_budget_is_over():
+def test_regions_over_the_cap_are_used_when_budget_is_left():
     config = ActiveConfig(granularity="pixels", ranking="strong", image_cap=0.5)
     proposals, queries = run("emd", config, 4000)
     spent = sum(q.pixels for q in queries)
@@ -129,7 +129,7 @@ def test_a_region_larger_than_the_cap_can_still_be_asked():
     assert proposal.within_cap.sum() == 1
 
 
-def test_strong_asks_whole_segments_but_what_was_mended_and_none_without_a_candidate():
+def test_strong_asks_full_segments_without_refined_cells_and_none_without_a_candidate():
     size = 12
     probs = torch.zeros(2, size, size)
     probs[0, :, :5], probs[0, :, 5:] = 0.8, 0.1
@@ -145,19 +145,19 @@ def test_strong_asks_whole_segments_but_what_was_mended_and_none_without_a_candi
     left = np.zeros((size, size), bool)
     left[:, :5] = True
 
-    def asked(name, ranking):
+    def queried(name, ranking):
         config = ActiveConfig(granularity="regions", ranking=ranking, min_region=16)
         return propose(outputs, build_strategy(name, 0, 0), config, cap=10_000).regions.labels > 0
 
-    mended = (mask & ~disagree).numpy()
-    assert (asked("plar", "strong") == (left & ~mended)).all()
-    assert (asked("emd", "strong") == left).all()
-    assert (asked("plar", "paper") == disagree.numpy()).all()
-    assert (asked("emd", "paper") == mask.numpy()).all()
+    refined = (mask & ~disagree).numpy()
+    assert (queried("plar", "strong") == (left & ~refined)).all()
+    assert (queried("emd", "strong") == left).all()
+    assert (queried("plar", "paper") == disagree.numpy()).all()
+    assert (queried("emd", "paper") == mask.numpy()).all()
 
 
 def test_strong_spreads_over_features():
-    """Two groups of cells, one a little more in doubt: going by doubt alone would ask only that one."""
+    """Of two groups of cells, one is slightly less certain; order by score alone would query only that one."""
     size, cells = 16, torch.arange(256).view(16, 16)
     left = cells % size < 8
     probs = torch.zeros(2, size, size)

@@ -20,7 +20,7 @@ def full(shape):
 
 
 def noisy(seed, size=48, classes=4):
-    """Smooth class map and candidates, with speckle, and cells of which only a part may be asked."""
+    """Make a smooth class map and candidates, with speckle and partly askable cells."""
     rng = np.random.default_rng(seed)
     fields = ndimage.gaussian_filter(rng.normal(size=(classes + 1, size, size)), (0, 3, 3))
     predicted = fields[:classes].argmax(0).astype(np.uint8)
@@ -96,7 +96,7 @@ def test_cells_as_regions():
     assert cell_regions(candidate, askable).tolist() == [[1, 0], [0, 2]]
 
 
-def test_description_weighs_by_pixels():
+def test_measures_are_weighted_by_pixels():
     labels = np.array([[1, 1, 2], [1, 0, 2]], np.int32)
     predicted = np.array([[4, 4, 3], [5, 5, 3]], np.uint8)
     askable = np.array([[3, 4, 16], [16, 16, 0]])
@@ -107,12 +107,12 @@ def test_description_weighs_by_pixels():
     np.testing.assert_allclose(found.score, [(0.3 + 0.8 + 6.4) / 23, 0.3], rtol=1e-6)
 
 
-def test_description_of_nothing():
+def test_measures_of_no_region():
     empty = np.zeros((2, 2), np.int32)
     assert len(measure_regions(empty, empty.astype(np.uint8), empty, empty.astype(np.float32))) == 0
 
 
-def test_pixels_are_those_that_may_be_asked():
+def test_upsampled_regions_have_askable_pixels_only():
     askable = np.ones((8, 8), bool)
     askable[0] = False
     found = region_pixels(np.array([[1, 2], [0, 3]], np.int32), askable)

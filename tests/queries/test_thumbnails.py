@@ -1,4 +1,4 @@
-"""Small pictures for what learns at the end of a round."""
+"""Thumbnails: made once, kept on disk."""
 
 import numpy as np
 import torch

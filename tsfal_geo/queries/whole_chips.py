@@ -20,7 +20,7 @@ _POOL_SALT = 0x3C1B
 def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipProposal:
     """Make one region of all askable pixels of a chip; its score is the mean over those pixels.
 
-    Cells that are not the strategy's candidates count with score 0. Without scores the chip gets a random one.
+    Cells that are no candidates of the strategy count as 0. Without scores the chip gets a random one.
 
     Args:
         outputs: the networks' outputs on the chip.
@@ -44,7 +44,7 @@ def propose_chip(outputs: ChipOutputs, strategy: Strategy) -> ChipProposal:
 
 
 def draw_pool(pixels: NDArray[np.int64], share: float, allowance: int, seed: int) -> NDArray[np.int64]:
-    """Draw the chips from which a strategy chooses: a random share, or more if they cannot use up the budget.
+    """Draw the chips that a strategy chooses from: a random share, or more if it cannot use up the budget.
 
     Args:
         pixels: (n,) int64, askable pixels of each chip.

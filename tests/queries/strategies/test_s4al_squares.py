@@ -40,7 +40,7 @@ def test_at_688_pixels_squares_are_43_pixels_to_a_cell():
     assert sides.tolist() == [10, 11]
 
 
-def test_what_was_asked_is_in_no_square_and_empty_squares_have_no_number():
+def test_labelled_cells_are_in_no_square_and_empty_squares_have_no_number():
     askable = np.full((32, 32), 16)
     askable[:2, :2] = 0
     askable[5, 7] = 0

@@ -1,4 +1,4 @@
-"""What each strategy finds worth asking."""
+"""Scores and candidates of each strategy."""
 
 import dataclasses
 
@@ -42,12 +42,12 @@ def score(name, outputs):
     return build_strategy(name, seed=0, passes=10).score(outputs)
 
 
-def test_configuration_and_register_know_the_same_names():
+def test_configuration_and_registry_have_the_same_names():
     annotation = ActiveConfig.model_fields["strategy"].annotation
     assert set(annotation.__args__) == set(STRATEGIES)
 
 
-def test_an_unknown_name_is_told_with_the_known_ones():
+def test_the_error_of_an_unregistered_name_lists_the_registered_ones():
     with pytest.raises(ConfigError, match=r"found 'best', expected one of coreset, .*random"):
         build_strategy("best", 0, 0)
 
@@ -65,7 +65,7 @@ def test_one_can_add_a_strategy():
 
 
 @pytest.mark.parametrize("name", ["random", "entropy", "margin", "qbc", "coreset"])
-def test_baselines_may_ask_all_that_is_askable(name, outputs):
+def test_candidates_of_baselines_are_all_askable_cells(name, outputs):
     assert torch.equal(score(name, outputs).candidate, outputs.askable > 0)
 
 
@@ -105,9 +105,9 @@ def test_plar_asks_where_votes_disagree(outputs):
     found = score("plar", outputs)
     assert torch.equal(found.candidate, outputs.plar.disagree & (outputs.askable > 0))
     assert torch.equal(found.score, score("emd", outputs).score)
-    mended = outputs.mask & ~outputs.plar.disagree
-    assert mended.any()
-    assert torch.equal(found.joinable, (outputs.askable > 0) & ~mended)
+    refined = outputs.mask & ~outputs.plar.disagree
+    assert refined.any()
+    assert torch.equal(found.joinable, (outputs.askable > 0) & ~refined)
     off = score("plar", dataclasses.replace(outputs, plar=None))
     assert torch.equal(off.candidate, outputs.mask & (outputs.askable > 0))
 
@@ -145,7 +145,7 @@ def test_core_set_describes_both_levels(outputs):
 
 
 def test_committee_drops_at_its_own_rate(monkeypatch):
-    """At rate 0 the members agree, whatever rates the network was trained with."""
+    """At rate 0 the members agree, for any rates of the network's training."""
     monkeypatch.setattr(qbc, "DROPOUT", 0.0)
     segmenter = build_segmenter(ModelConfig(encoder="mobilenet_v2", weights=None), 3, 4, seed=0)
     votes = committee_votes(segmenter, torch.randn(1, 3, 64, 64), passes=3, seed=1)
@@ -173,7 +173,7 @@ def test_committee_votes_are_counts_and_leave_no_trace():
         assert torch.equal(value, state[key])
 
 
-def test_core_set_takes_what_enters_the_decoder_where_there_is_such_a_place(outputs):
+def test_core_set_describes_chips_by_the_decoders_input_where_the_head_has_one(outputs):
     segmenter = build_segmenter(ModelConfig(encoder="mobilenet_v2", weights=None), 3, 4, seed=0).eval()
     with torch.no_grad(), decoder_input(segmenter) as entering:
         segmenter(torch.randn(2, 3, 64, 64))

@@ -10,21 +10,21 @@ from tsfal_geo.queries.strategy import TrainingPool
 
 
 class Pictures:
-    """Random pictures by position; keeps what was asked for."""
+    """Random pictures by position, and the positions of every call."""
 
     def __init__(self, count=8, side=16):
         self.values = torch.randn(count, 2, side, side, generator=torch.Generator().manual_seed(0))
-        self.asked = []
+        self.calls = []
 
     def __call__(self, positions):
-        self.asked.append(list(positions))
+        self.calls.append(list(positions))
         return self.values[list(positions)]
 
 
-def material(pictures, steps=3, labelled=(0, 1, 2), told=lambda share: None):
+def pool(pictures, steps=3, labelled=(0, 1, 2), progress=lambda share: None):
     others = [i for i in range(len(pictures.values)) if i not in labelled]
     keys = [(0, 0, i) for i in range(len(pictures.values))]
-    return TrainingPool(pictures, keys, labelled, others, steps, 2, torch.device("cpu"), told)
+    return TrainingPool(pictures, keys, labelled, others, steps, 2, torch.device("cpu"), progress)
 
 
 def test_vae_loss_by_hand():
@@ -63,21 +63,21 @@ def test_two_steps_of_the_vae_and_one_of_the_discriminator(monkeypatch):
         vaal, "_descend", lambda optimiser, loss: (steps.append(optimiser), descend(optimiser, loss))
     )
     pictures, shares = Pictures(), []
-    vaal.train(material(pictures, steps=2, told=shares.append), seed=0, width=4)
+    vaal.train(pool(pictures, steps=2, progress=shares.append), seed=0, width=4)
     by_vae, by_discriminator = steps[0], steps[2]
     assert steps == [by_vae, by_vae, by_discriminator] * 2 and by_vae is not by_discriminator
     assert {group["lr"] for optimiser in steps for group in optimiser.param_groups} == {5e-4}
     assert shares == [0.5, 1.0]
-    known, others = pictures.asked[1::2], pictures.asked[2::2]
-    assert all(set(batch) <= {0, 1, 2} for batch in known)
-    assert len({i for batch in others for i in batch}) == 5, "every chip before any comes again"
+    labelled, others = pictures.calls[1::2], pictures.calls[2::2]
+    assert all(set(batch) <= {0, 1, 2} for batch in labelled)
+    assert len({i for batch in others for i in batch}) == 5, "every chip comes once before any is repeated"
 
 
 def test_the_same_seed_gives_the_same_networks_and_leaves_the_random_state():
     before = torch.random.get_rng_state()
-    first = vaal.train(material(Pictures()), seed=3, width=4)
-    again = vaal.train(material(Pictures()), seed=3, width=4)
-    other = vaal.train(material(Pictures()), seed=4, width=4)
+    first = vaal.train(pool(Pictures()), seed=3, width=4)
+    again = vaal.train(pool(Pictures()), seed=3, width=4)
+    other = vaal.train(pool(Pictures()), seed=4, width=4)
     assert torch.equal(before, torch.random.get_rng_state())
     picture = Pictures().values[5:6]
     values = [vaal.probability(networks, picture) for networks in (first, again, other)]
@@ -85,12 +85,12 @@ def test_the_same_seed_gives_the_same_networks_and_leaves_the_random_state():
 
 
 def test_the_discriminator_learns_which_codes_are_labelled(monkeypatch):
-    """With a VAE that does not fight back, what looks labelled gets a higher probability."""
+    """Pictures like labelled ones get a higher probability when the VAE does not train against it."""
     monkeypatch.setattr(vaal, "ADVERSARY", 0.0)
     monkeypatch.setattr(vaal, "BETA", 0.0)
     pictures, new = Pictures(), Pictures(count=4).values.flip(3)
     pictures.values[:3] += 3
-    networks = vaal.train(material(pictures, steps=60), seed=0, width=4)
+    networks = vaal.train(pool(pictures, steps=60), seed=0, width=4)
     like_labelled, unlike = ([vaal.probability(networks, p[None] + shift) for p in new] for shift in (3, 0))
     assert min(like_labelled) > max(unlike)
 
@@ -101,6 +101,6 @@ def test_least_likely_labelled_comes_first(monkeypatch):
     pictures = Pictures(4)
     pictures.values = torch.tensor([0.9, 0.6, 0.1, 0.4])[:, None, None, None].expand(4, 2, 16, 16)
     strategy = build_strategy("vaal", 0, 0)
-    strategy.learn(material(pictures, labelled=(0,)))
+    strategy.learn(pool(pictures, labelled=(0,)))
     vectors = [np.array([strategy._labelled[0, 0, i]], np.float32) for i in (1, 2, 3)]
     assert strategy.rank_chips(vectors, []).tolist() == [1, 2, 0]

@@ -1,4 +1,4 @@
-"""Query strategies; importing this package enters them all in the register."""
+"""Query strategies, registered by name when this package is imported."""
 
 from tsfal_geo.queries.strategies import coreset, deal, error_mask, qbc, s4al, uncertainty, vaal
 from tsfal_geo.queries.strategy import STRATEGIES, CellScores, Strategy, build_strategy, register

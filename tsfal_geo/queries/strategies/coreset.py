@@ -1,4 +1,4 @@
-"""Core-set: chips that cover the space of features (Sener & Savarese 2018, greedy k-centre)."""
+"""Queries of Core-set: chips that cover the feature space (Sener and Savarese 2018, greedy k-centre)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tsfal_geo.queries.strategy import CellScores, Strategy, register
 
 @register
 class CoreSet(Strategy):
-    """Whole chips, farthest first from all that is labelled; the budget ends inside the last one."""
+    """Chips farthest from all labelled chips in the feature space; the budget may end inside a chip."""
 
     name = "coreset"
     reason = "unlike what is labelled"
@@ -26,11 +26,20 @@ class CoreSet(Strategy):
     pool_share = 0.4
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """All cells of a chip alike."""
+        """Return no scores, because all cells of a chip rank alike; all askable cells are candidates."""
         return CellScores(None, outputs.askable > 0)
 
     def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32]:
-        """Mean of what enters the decoder; where a head has no such place, of F1 and F2, each of length 1."""
+        """Describe the chip by the mean of the decoder's input.
+
+        Heads without that input give the means of F1 and F2 instead, each scaled to length 1.
+
+        Args:
+            outputs: the networks' outputs on the chip.
+
+        Returns:
+            (D,) float32, or (D₁ + D₂,) without the decoder's input.
+        """
         if outputs.pooled is not None:
             return outputs.pooled.cpu().numpy()
         means = [level.float().mean((1, 2)) for level in (outputs.f1, outputs.f2)]
@@ -40,15 +49,20 @@ class CoreSet(Strategy):
     def rank_chips(
         self, chips: Sequence[NDArray[np.float32]], labelled: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.int64]:
-        """Greedy k-centre order over all chips."""
+        """Order chips by greedy k-centre, with the labelled chips as first centres, (n,) int64."""
         return greedy_k_centre(np.array(chips), np.array(labelled) if len(labelled) else None)
 
 
 @contextmanager
 def decoder_input(segmenter: Segmenter) -> Iterator[list[Tensor]]:
-    """Collect what enters the decoder in each forward pass, (N, 304, h4, w4) with 48 low-level channels.
+    """Collect the input of the decoder in each forward pass inside the context.
 
-    Nothing is collected where the head has no such place.
+    Args:
+        segmenter: the network; a hook on its decoder is removed at the end.
+
+    Yields:
+        A list that receives (N, 304, h, w) at each pass, with 48 low-level channels; it stays empty for heads
+        without such a decoder.
     """
     collected: list[Tensor] = []
     decoder = getattr(segmenter.head, "fuse", None)
@@ -65,15 +79,15 @@ def decoder_input(segmenter: Segmenter) -> Iterator[list[Tensor]]:
 def greedy_k_centre(
     points: NDArray[np.float32], centres: NDArray[np.float32] | None, count: int | None = None
 ) -> NDArray[np.int64]:
-    """Order points so that each is the one farthest (cosine distance) from all before it and the centres.
+    """Order points so that each has the largest cosine distance to the centres and all points before it.
 
     Args:
-        points: (n, D), not zero.
-        centres: (m, D) already covered; None: begin with the point nearest to the mean direction.
-        count: how many; None: all.
+        points: (n, D) float32, none of length 0.
+        centres: (m, D) float32, covered already; None: the point nearest to the mean direction is the first.
+        count: number of points to order; None: all.
 
     Returns:
-        positions, (count,); ties go to the lower position.
+        (min(count, n),) int64 positions; ties go to the lower position.
     """
     unit = points / np.linalg.norm(points, axis=1, keepdims=True)
     if centres is None:

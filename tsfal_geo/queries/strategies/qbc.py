@@ -1,4 +1,4 @@
-"""Query by committee: the committee is one network under Monte-Carlo dropout (as in DEAL's comparison)."""
+"""Query by committee, with one network under Monte-Carlo dropout, as DEAL compares it (Xie et al. 2020)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,34 @@ DROPOUT = 0.2
 
 @register
 class Committee(Strategy):
-    """Cells of the highest entropy of the committee's hard votes."""
+    """Cells where the hard votes of the committee have the highest entropy."""
 
     name = "qbc"
     reason = "committee disagrees"
     pool_share = 0.4
 
     def __init__(self, seed: int = 0, passes: int = 10) -> None:
-        """Ask a committee of ``passes`` members."""
+        """Build the strategy.
+
+        Args:
+            seed: of its random numbers.
+            passes: members of the committee, each a forward pass with dropout.
+        """
         super().__init__(seed)
         self.passes = passes
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """Vote entropy in 0..1."""
+        """Score cells by the entropy of the votes, in 0..1; all askable cells are candidates.
+
+        Args:
+            outputs: the networks' outputs on the chip, with ``votes``.
+
+        Returns:
+            Scores on (h, w) cells.
+
+        Raises:
+            ValueError: the outputs have no votes.
+        """
         if outputs.votes is None:
             raise ValueError("query by committee needs ChipOutputs.votes")
         votes = outputs.votes.float()
@@ -40,13 +55,18 @@ class Committee(Strategy):
 
 @torch.no_grad()
 def committee_votes(segmenter: Segmenter, images: Tensor, passes: int, seed: int) -> Tensor:
-    """Hard votes of ``passes`` forward passes with dropout 0.2, (N, C, h4, w4) uint8; batch norm stays fixed.
+    """Count the hard votes of forward passes with dropout 0.2; batch norm uses its running statistics.
+
+    The mode of the network, its dropout rates and the global random state are restored afterwards.
 
     Args:
-        segmenter: its mode and its dropout rates are left as they were.
-        images: normalised, (N, bands, H, W).
-        passes: up to 255.
-        seed: of the dropout; the global random state is left as it was.
+        segmenter: C classes.
+        images: (N, bands, H, W) float, normalised.
+        passes: number of votes, at most 255.
+        seed: of the dropout.
+
+    Returns:
+        (N, C, h, w) uint8, votes of each class on the cells; they add up to ``passes``.
     """
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices=devices), _dropout(segmenter, DROPOUT):

@@ -1,4 +1,4 @@
-"""S4AL's regions: the most uncertain squares of each chip (Rangnekar et al. 2023)."""
+"""Queries of S4AL: the most uncertain squares of each chip (Rangnekar, Kanan, Hoffman 2023)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ GRID = 16
 
 @register
 class S4alRegions(Strategy):
-    """Squares of a 16 × 16 grid over the chip (43 pixels at 688, 32 at 512) of the highest mean entropy.
+    """Squares of the highest mean entropy, from a grid of 16 × 16 over the chip.
 
-    Of each chip the best four come before any other square, whatever the granularity.
+    A square has 43 pixels a side in chips of 688, as in the authors' code. The best four of each chip come
+    before all other squares. The setting ``active.granularity`` has no effect.
     """
 
     name = "s4al"
@@ -23,19 +24,25 @@ class S4alRegions(Strategy):
     per_chip = 4
 
     def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32]:
-        """Squares with something to ask."""
+        """Return the squares with askable pixels, (h, w) int32 numbered from 1."""
         return grid_squares(askable)
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """Entropy in 0..1."""
+        """Score cells by entropy, in 0..1; all askable cells are candidates."""
         return CellScores(entropy(outputs.probs), outputs.askable > 0)
 
 
 def grid_squares(askable: NDArray[np.integer], grid: int = GRID) -> NDArray[np.int32]:
-    """Squares of a grid over (h, w) cells, numbered from 1 row by row; 0 where nothing may be asked.
+    """Divide the cells of a chip into the squares of a grid.
 
-    Squares without anything to ask get no number. Borders follow the cells: where the grid does not divide
-    them, squares differ by a cell a side.
+    Borders follow the cells: where the grid does not divide their number, sides of squares differ by a cell.
+
+    Args:
+        askable: (h, w) integer, pixels of each cell that a query may contain.
+        grid: squares in each row and each column of the grid.
+
+    Returns:
+        (h, w) int32, numbered from 1 row by row without empty squares; 0 at cells without askable pixels.
     """
     rows, columns = (np.arange(length) * grid // length for length in askable.shape)
     squares = rows[:, None] * grid + columns

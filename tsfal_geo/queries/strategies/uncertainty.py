@@ -1,4 +1,4 @@
-"""Entropy sampling: ask where the classes' probabilities are most even."""
+"""Baselines from class probabilities alone: entropy, margin, and random queries."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from tsfal_geo.queries.strategy import CellScores, Strategy, entropy, register
 
 @register
 class Entropy(Strategy):
-    """Cells of the highest Shannon entropy of the teacher's probabilities."""
+    """Cells where the teacher's class probabilities have the highest Shannon entropy."""
 
     name = "entropy"
     reason = "uncertain"
     pool_share = 0.5
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """Entropy in 0..1."""
+        """Score cells by entropy, in 0..1; all askable cells are candidates."""
         return CellScores(entropy(outputs.probs), outputs.askable > 0)
 
 
 @register
 class Margin(Strategy):
-    """Cells of the smallest difference between the two largest probabilities."""
+    """Cells with the smallest difference between the two largest probabilities, as in PixelPick."""
 
     name = "margin"
     reason = "two classes close"
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """1 minus the margin."""
+        """Score cells by 1 − margin, in 0..1; all askable cells are candidates."""
         first, second = outputs.probs.topk(2, dim=0).values
         return CellScores(1 - (first - second), outputs.askable > 0)
 
 
 @register
 class Random(Strategy):
-    """Regions of all chips, each as likely as any other."""
+    """Regions of all chips with equal probability, the baseline of every other strategy."""
 
     name = "random"
     reason = "drawn at random"
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """No preference."""
+        """Return no scores, so that regions are drawn at random; all askable cells are candidates."""
         return CellScores(None, outputs.askable > 0)

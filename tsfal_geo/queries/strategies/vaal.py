@@ -1,4 +1,4 @@
-"""VAAL: chips that a discriminator takes for unlabelled (Sinha et al. 2019)."""
+"""Queries of VAAL: chips that a discriminator rates as unlabelled (Sinha, Ebrahimi, Darrell 2019)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tsfal_geo.queries.strategy import CellScores, Strategy, TrainingPool, regis
 
 @register
 class Vaal(Strategy):
-    """Whole chips, least likely labelled first; it never looks at the segmenter."""
+    """Chips by rising P(labelled), from networks of its own; the segmenter's outputs are not used."""
 
     name = "vaal"
     reason = "looks unlabelled"
@@ -23,12 +23,21 @@ class Vaal(Strategy):
     learns = True
 
     def __init__(self, seed: int = 0, passes: int = 0) -> None:
-        """Know nothing until ``learn``."""
+        """Build the strategy; before ``learn`` every chip has P(labelled) = 1.
+
+        Args:
+            seed: of the networks and their training.
+            passes: ignored, there is no committee.
+        """
         super().__init__(seed)
         self._labelled: dict[ChipKey, float] = {}
 
     def learn(self, material: TrainingPool) -> None:
-        """Train VAE and discriminator on both pools, then look at every unlabelled chip."""
+        """Train VAE and discriminator on both pools, then compute P(labelled) of every unlabelled chip.
+
+        Args:
+            material: thumbnails, pools and schedule; without unlabelled chips nothing is trained.
+        """
         if not material.unlabelled:
             return
         networks = vaal_networks.train(material, self.seed)
@@ -38,16 +47,16 @@ class Vaal(Strategy):
         }
 
     def score(self, outputs: ChipOutputs) -> CellScores:
-        """1 − P(labelled), the same for all cells."""
+        """Score all cells of a chip by its 1 − P(labelled); all askable cells are candidates."""
         unlike = torch.full(outputs.askable.shape, 1 - self._labelled.get(outputs.key, 1.0))
         return CellScores(unlike, outputs.askable > 0)
 
     def chip_vector(self, outputs: ChipOutputs) -> NDArray[np.float32]:
-        """P(labelled); labelled chips count as 1."""
+        """Return the chip's P(labelled), (1,) float32; 1 where `learn` computed none."""
         return np.array([self._labelled.get(outputs.key, 1.0)], np.float32)
 
     def rank_chips(
         self, chips: Sequence[NDArray[np.float32]], labelled: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.int64]:
-        """Lowest P(labelled) first."""
+        """Order chips by rising P(labelled), (n,) int64; labelled chips are not used."""
         return np.argsort(np.concatenate(chips), kind="stable")

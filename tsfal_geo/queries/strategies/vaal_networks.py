@@ -1,8 +1,8 @@
-"""VAAL's networks and losses (Sinha, Ebrahimi, Darrell 2019): a β-VAE and a discriminator of its codes.
+"""Networks and losses of VAAL (Sinha, Ebrahimi, Darrell 2019): a β-VAE and a discriminator of its codes.
 
-The VAE learns to make codes of labelled and unlabelled pictures alike, the discriminator to tell them apart;
-what it takes for unlabelled to the end is unlike what is labelled. Neither sees the segmenter, nor the
-segmenter them: trained after it, they are what they would be beside it.
+The VAE learns to give labelled and unlabelled pictures similar codes; the discriminator learns to tell the
+codes apart. Pictures that the discriminator still rates as unlabelled differ from the labelled ones. The
+authors train both beside the segmenter. Nothing flows between them, so that training after it is equivalent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ _LEVELS = 4
 
 
 class Vae(nn.Module):
-    """Four stride-2 convolutions to a code of 32 and back."""
+    """Variational autoencoder: four convolutions of stride 2 to a code of 32 values, and a mirrored decoder.
+
+    Attributes:
+        encoder: pictures to (N, inner) features.
+        mean: features to the means of the codes, (N, 32).
+        log_variance: features to their log-variances, (N, 32).
+        decoder: codes to pictures.
+    """
 
     def __init__(self, channels: int, side: int, width: int = WIDTH) -> None:
         """Build the network.
@@ -36,7 +43,7 @@ class Vae(nn.Module):
         Args:
             channels: of the pictures.
             side: pixels a side, a multiple of 16.
-            width: channels of the first layer; each further one has twice as many.
+            width: channels of the first layer; each further layer has twice as many.
         """
         super().__init__()
         widths = [width << level for level in range(_LEVELS)]
@@ -60,21 +67,36 @@ class Vae(nn.Module):
         )
 
     def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the codes of (N, channels, side, side), (N, 32) each."""
+        """Encode pictures.
+
+        Args:
+            pictures: (N, channels, side, side) float.
+
+        Returns:
+            Mean and log-variance of the codes, (N, 32) each.
+        """
         inner = self.encoder(pictures)
         return self.mean(inner), self.log_variance(inner)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures back from drawn codes; mean and log-variance of the codes."""
+        """Draw codes of pictures and decode them.
+
+        Args:
+            pictures: (N, channels, side, side) float.
+
+        Returns:
+            Reconstructed pictures, and mean and log-variance of their codes, (N, 32) each.
+        """
         mean, log_variance = self.encode(pictures)
         code = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         return self.decoder(code), mean, log_variance
 
 
 class Discriminator(nn.Sequential):
-    """Logit of "this code is of a labelled picture", (N, 32) to (N,): three layers."""
+    """Three linear layers from codes (N, 32) to logits (N,) of "the picture is labelled"."""
 
     def __init__(self) -> None:
+        """Build the network."""
         super().__init__(
             nn.Linear(LATENT, _HIDDEN),
             nn.ReLU(),
@@ -86,21 +108,33 @@ class Discriminator(nn.Sequential):
 
 
 def vae_loss(pictures: Tensor, again: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Mean squared error plus β times the codes' divergence from N(0, I), summed over codes and pictures.
+    """Compute the loss of the VAE: the reconstruction error plus β times the divergence from N(0, I).
 
-    That the one is a mean and the other a sum is the authors' code.
+    As in the authors' code, the squared error is a mean and the divergence a sum over codes and pictures.
+
+    Args:
+        pictures: (N, channels, side, side) float.
+        again: their reconstructions, likewise.
+        mean: (N, 32), of the codes.
+        log_variance: (N, 32), of the codes.
+
+    Returns:
+        Scalar.
     """
     divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum()
     return F.mse_loss(again, pictures) + BETA * divergence
 
 
 def adversary_loss(labelled: Tensor, unlabelled: Tensor, *, fooling: bool) -> Tensor:
-    """Binary cross-entropy of the discriminator's logits, a mean for each pool, both added.
+    """Compute the binary cross-entropy of the discriminator's logits: the sum of the means of both pools.
 
     Args:
-        labelled: logits of labelled pictures, (N,); their target is 1.
-        unlabelled: of unlabelled ones; their target is 0, or 1 for the VAE that wants to fool.
-        fooling: whose loss it is, the VAE's or the discriminator's.
+        labelled: (N,) logits of labelled pictures; their target is 1.
+        unlabelled: (M,) logits of unlabelled pictures; their target is 1 with ``fooling``, else 0.
+        fooling: True for the loss of the VAE, False for that of the discriminator.
+
+    Returns:
+        Scalar.
     """
     target = torch.full_like(unlabelled, float(fooling))
     return F.binary_cross_entropy_with_logits(
@@ -109,14 +143,30 @@ def adversary_loss(labelled: Tensor, unlabelled: Tensor, *, fooling: bool) -> Te
 
 
 def shrink(pictures: Tensor) -> Tensor:
-    """Average (N, channels, S, S) down to at most 128 pixels a side."""
+    """Downsample pictures to at most 128 pixels a side by averages.
+
+    Args:
+        pictures: (N, channels, S, S) float.
+
+    Returns:
+        (N, channels, s, s) with s = min(S, 128).
+    """
     return F.adaptive_avg_pool2d(pictures, min(SIDE, pictures.shape[-1]))
 
 
 def train(material: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, Discriminator]:
-    """Train both from scratch: for each of the segmenter's steps two of the VAE and one of the discriminator.
+    """Train VAE and discriminator from scratch.
 
-    The same seed gives the same networks; the global random state is left as it was.
+    For each training step of the segmenter, the VAE takes two steps and the discriminator one, as in the
+    authors' code. The same seed gives the same networks; the global random state is restored afterwards.
+
+    Args:
+        material: thumbnails, pools and schedule; neither pool is empty.
+        seed: of initial weights, batches and drawn codes.
+        width: channels of the first layer of the VAE.
+
+    Returns:
+        Both networks, in evaluation mode on the pool's device.
     """
     rng = np.random.default_rng(seed)
     streams = [_stream(pool, material.batch, rng) for pool in (material.labelled, material.unlabelled)]
@@ -130,34 +180,45 @@ def train(material: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, D
         by_discriminator = torch.optim.Adam(discriminator.parameters(), RATE)
         for step in range(material.steps):
             for _ in range(VAE_STEPS):
-                known, other = (material.pictures(next(stream)).to(material.device) for stream in streams)
-                (back, mean, spread), (back_u, mean_u, spread_u) = vae(known), vae(other)
+                labelled, unlabelled = (
+                    material.pictures(next(stream)).to(material.device) for stream in streams
+                )
+                (back, mean, spread), (back_u, mean_u, spread_u) = vae(labelled), vae(unlabelled)
                 fooled = adversary_loss(discriminator(mean), discriminator(mean_u), fooling=True)
-                loss = vae_loss(known, back, mean, spread) + vae_loss(other, back_u, mean_u, spread_u)
+                loss = vae_loss(labelled, back, mean, spread)
+                loss = loss + vae_loss(unlabelled, back_u, mean_u, spread_u)
                 _descend(by_vae, loss + ADVERSARY * fooled)
             with torch.no_grad():
-                mean, mean_u = vae.encode(known)[0], vae.encode(other)[0]
-            told = adversary_loss(discriminator(mean), discriminator(mean_u), fooling=False)
-            _descend(by_discriminator, told)
+                mean, mean_u = vae.encode(labelled)[0], vae.encode(unlabelled)[0]
+            loss = adversary_loss(discriminator(mean), discriminator(mean_u), fooling=False)
+            _descend(by_discriminator, loss)
             material.progress((step + 1) / material.steps)
     return vae.eval(), discriminator.eval()
 
 
 @torch.no_grad()
 def probability(networks: tuple[Vae, Discriminator], picture: Tensor) -> float:
-    """P(labelled) of one picture, (1, channels, s, s), from the mean of its code."""
+    """Compute P(labelled) of a picture from the mean of its code.
+
+    Args:
+        networks: VAE and discriminator, in evaluation mode.
+        picture: (1, channels, s, s) float, on their device.
+
+    Returns:
+        Probability in 0..1.
+    """
     vae, discriminator = networks
     return float(discriminator(vae.encode(picture)[0]).sigmoid())
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 
 
 def _stream(pool: Sequence[int], batch: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Batches without end; every chip of the pool once before any comes again."""
+    """Yield batches without end; every chip of the pool comes once before any chip is repeated."""
     waiting: list[int] = []
     while True:
         while len(waiting) < batch:
