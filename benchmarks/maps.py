@@ -48,7 +48,7 @@ from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import Compute, choose_compute
-from tsfal_geo.inference.network import Network, probabilities
+from tsfal_geo.inference.network import Network, make_predict_fn
 from tsfal_geo.inference.rows.model import row_model
 from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings, map_scene
@@ -136,7 +136,7 @@ def seams(options: argparse.Namespace) -> None:
         local = LocalMean(chip // segmenter.encoder.stride // 2 * 2 + 1)
         for window, mean in ((None, local), (512, ImageMean())):
             segmenter.head.aspp.mean = mean
-            predict = probabilities(segmenter, Normaliser(statistics), float32)
+            predict = make_predict_fn(segmenter, Normaliser(statistics), float32)
             single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
             streamed = mapped(reader, Network(predict, None, classes, rows=rows), window, single.shape)
             gap = np.abs(streamed - single)
@@ -162,7 +162,7 @@ def network(options: argparse.Namespace) -> None:
     """CPU time of exports beside that of the network on the same number of pixels in memory, each once."""
     torch.set_num_threads(1)
     segmenter, normaliser, compute = mobilenet(), Normaliser(STATISTICS), choose_compute()
-    predict = probabilities(segmenter, normaliser, compute)
+    predict = make_predict_fn(segmenter, normaliser, compute)
     rows = row_model(segmenter, normaliser, compute, WINDOW)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -10,7 +10,7 @@ from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import Compute
-from tsfal_geo.inference.network import Network, probabilities
+from tsfal_geo.inference.network import Network, make_predict_fn
 from tsfal_geo.inference.rows.model import RowModel, row_model
 from tsfal_geo.inference.rows.network import row_network
 from tsfal_geo.models.io import ModelCard, save_model
@@ -66,7 +66,7 @@ def mobilenet() -> Segmenter:
 def mobilenet_both_ways(compute: Compute) -> Network:
     """`mobilenet` as a network for exports, by windows and in one piece."""
     segmenter, normaliser = mobilenet(), Normaliser(STATISTICS)
-    predict = probabilities(segmenter, normaliser, compute)
+    predict = make_predict_fn(segmenter, normaliser, compute)
     return Network(predict, None, VAIHINGEN, rows=row_model(segmenter, normaliser, compute, WINDOW))
 
 

@@ -9,7 +9,7 @@ from tests.inference.test_rows import segmenter_of
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import Compute
 from tsfal_geo.inference.folding import fold_norms
-from tsfal_geo.inference.network import probabilities
+from tsfal_geo.inference.network import make_predict_fn
 from tsfal_geo.models.layers import to_bfloat16
 from tsfal_geo.raster.stats import Normalisation
 
@@ -29,7 +29,7 @@ def test_windows_get_the_classes_of_the_network_with_its_norms(encoder):
     before = copy.deepcopy(segmenter.state_dict())
     image = torch.randint(0, 255, (2, 3, 128, 128), generator=torch.Generator().manual_seed(0)).byte()
     batch = {"image": image, "valid": torch.ones(2, 128, 128, dtype=torch.bool)}
-    predict = probabilities(segmenter, Normaliser(STATISTICS), Compute(torch.device("cpu"), None))
+    predict = make_predict_fn(segmenter, Normaliser(STATISTICS), Compute(torch.device("cpu"), None))
     found = predict(batch)["probabilities"]
     with torch.inference_mode():
         expected = segmenter(Normaliser(STATISTICS)(batch)).logits.softmax(1)
@@ -46,7 +46,7 @@ def test_folding_in_half_precision_costs_next_to_no_digits(encoder):
     image = torch.randint(0, 255, (2, 3, 128, 128), generator=torch.Generator().manual_seed(0)).byte()
     batch = {"image": image, "valid": torch.ones(2, 128, 128, dtype=torch.bool)}
     normaliser, cpu = Normaliser(STATISTICS), torch.device("cpu")
-    found = probabilities(segmenter, normaliser, Compute(cpu, torch.bfloat16))(batch)["probabilities"]
+    found = make_predict_fn(segmenter, normaliser, Compute(cpu, torch.bfloat16))(batch)["probabilities"]
     with torch.inference_mode():
         expected = segmenter(normaliser(batch)).logits.softmax(1)
         with torch.autocast("cpu", torch.bfloat16):

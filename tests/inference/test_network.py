@@ -9,7 +9,7 @@ from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.errors import RasterError
 from tsfal_geo.inference.compute import Compute, choose_compute
-from tsfal_geo.inference.network import open_network, probabilities
+from tsfal_geo.inference.network import make_predict_fn, open_network
 from tsfal_geo.mapping.compatibility import open_scenes
 from tsfal_geo.mapping.windowed import predict_scene
 from tsfal_geo.models.emd import ErrorMaskDecoder
@@ -83,9 +83,9 @@ def test_half_precision_changes_little(tmp_path, segmenter):
     write(tmp_path / "town.tif", picture(128, 128))
     reader = open_scenes(discover(tmp_path), card(), "uint8")
     normaliser = Normaliser(STATISTICS)
-    exact = predicted(reader, probabilities(segmenter, normaliser, FLOAT32), 128)
+    exact = predicted(reader, make_predict_fn(segmenter, normaliser, FLOAT32), 128)
     half = Compute(torch.device("cpu"), torch.bfloat16)
-    assert np.abs(predicted(reader, probabilities(segmenter, normaliser, half), 128) - exact).max() < 0.05
+    assert np.abs(predicted(reader, make_predict_fn(segmenter, normaliser, half), 128) - exact).max() < 0.05
 
 
 @pytest.mark.parametrize(("trained", "kernel"), [(40, 1), (40, 3), (5, 1)])

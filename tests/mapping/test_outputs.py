@@ -21,7 +21,7 @@ from tests.mapping.test_export import NORTH_UP, picture, write
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import RasterError, UserError
-from tsfal_geo.inference.network import Network, mean_of_turns, within_memory
+from tsfal_geo.inference.network import Network, average_orientations, halve_on_memory_error
 from tsfal_geo.mapping.outputs.mosaic import write_mosaic
 from tsfal_geo.mapping.outputs.onnx import export_onnx, onnx_network
 from tsfal_geo.mapping.outputs.polygons import write_polygons
@@ -247,9 +247,9 @@ def test_onnx_gives_the_same_classes(tmp_path, model):
 def test_turns_leave_a_symmetric_network_alone_and_mend_a_lopsided_one():
     image = torch.rand(2, 3, 64, 64)
     batch = {"image": image, "valid": torch.ones(2, 64, 64, dtype=torch.bool)}
-    pooled = mean_of_turns(lambda b: {"p": torch.nn.functional.avg_pool2d(b["image"], 4)})(batch)["p"]
+    pooled = average_orientations(lambda b: {"p": torch.nn.functional.avg_pool2d(b["image"], 4)})(batch)["p"]
     assert torch.allclose(pooled, torch.nn.functional.avg_pool2d(image, 4), atol=1e-6)
-    shifted = mean_of_turns(lambda b: {"p": b["image"].roll(1, -1)})(batch)["p"]
+    shifted = average_orientations(lambda b: {"p": b["image"].roll(1, -1)})(batch)["p"]
     around = sum(image.roll(s, d) for s in (1, -1) for d in (-1, -2)) / 4
     assert torch.allclose(shifted, around, atol=1e-6)
 
@@ -263,7 +263,7 @@ def test_batches_are_halved_until_they_fit_and_the_result_stays():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return {"p": batch["image"] * 2}
 
-    predict = within_memory(hungry)
+    predict = halve_on_memory_error(hungry)
     image = torch.arange(13.0).view(13, 1, 1, 1)
     assert torch.equal(predict({"image": image})["p"], image * 2)
     assert sizes[:4] == [13, 7, 4, 2]
@@ -275,4 +275,4 @@ def test_batches_are_halved_until_they_fit_and_the_result_stays():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        within_memory(broken)({"image": image})
+        halve_on_memory_error(broken)({"image": image})

@@ -1,4 +1,4 @@
-"""A trained model as a function from batches to probabilities, on the fastest device that is there."""
+"""A trained model as a function from batches to probabilities, on the fastest device of the machine."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.inference.compute import Compute, choose_compute, out_of_memory
-from tsfal_geo.inference.folding import folded, folded_decoder
+from tsfal_geo.inference.compute import Compute, choose_compute, is_out_of_memory
+from tsfal_geo.inference.folding import fold_decoder, fold_segmenter
 from tsfal_geo.inference.outputs import ERROR, PROBABILITIES, PredictFn, to_device
 from tsfal_geo.inference.rows.model import RowModel, row_model
 from tsfal_geo.models.emd import ErrorMaskDecoder
@@ -21,22 +21,83 @@ from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.raster.stats import Normalisation
 from tsfal_geo.refinement.refiner import load_error_decoder
 
+_BATCH_CPU, _BATCH_GPU = 4, 16
 
-def probabilities(
+
+@dataclass(frozen=True)
+class Network:
+    """A model, ready to predict.
+
+    Attributes:
+        predict: gives the layer ``probabilities`` and, with a decoder, ``error``.
+        card: the model's description.
+        classes: its class map.
+        batch: windows at a time that suit the device.
+        error_threshold: of the decoder's probability; None without a decoder.
+        rows: the same network on a scene as one image; None where it only works on windows.
+    """
+
+    predict: PredictFn
+    card: ModelCard
+    classes: ClassMap
+    batch: int = _BATCH_CPU
+    error_threshold: float | None = None
+    rows: RowModel | None = None
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Number of channels of each layer that ``predict`` gives, by name."""
+        layers = {PROBABILITIES: len(self.classes)}
+        return layers if self.error_threshold is None else {**layers, ERROR: 1}
+
+
+def open_network(
+    folder: Path, compute: Compute | None = None, *, errors: bool = False, augment: bool = False
+) -> Network:
+    """Load the model of a folder.
+
+    Args:
+        folder: holds ``model.safetensors`` and ``model.json``.
+        compute: device and number type; None: chosen by `choose_compute`.
+        errors: whether to load the error mask decoder too, if the model has a trained one.
+        augment: whether to average over the eight flips and quarter turns of each window, which takes eight
+            times as long; such a network has no ``rows``.
+
+    Returns:
+        The network, in eval mode on the device.
+
+    Raises:
+        WeightsError: a file is missing or damaged.
+    """
+    compute = compute or choose_compute()
+    segmenter, card = load_model(folder)
+    decoder, threshold = load_error_decoder(folder, len(card.classes)) if errors else (None, None)
+    normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
+    predict = make_predict_fn(segmenter, normaliser, compute, decoder)
+    rows = None if augment else row_model(segmenter, normaliser, compute, card.chip_size, decoder)
+    predict = halve_on_memory_error(average_orientations(predict) if augment else predict)
+    batch = _BATCH_GPU if compute.device.type == "cuda" else _BATCH_CPU
+    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows)
+
+
+def make_predict_fn(
     segmenter: Segmenter, normaliser: Normaliser, compute: Compute, decoder: ErrorMaskDecoder | None = None
 ) -> PredictFn:
-    """The class probabilities of a network as a ``predict_fn``: layer ``probabilities`` at stride 4.
+    """Make a ``predict_fn`` of a network: layer ``probabilities`` at stride 4.
 
     Args:
         segmenter: put into eval mode and moved to the device; on a CPU a copy of it is used.
-        normaliser: of the training; moved to the device.
-        compute: where to run.
+        normaliser: the training's; moved to the device.
+        compute: device and number type.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
+
+    Returns:
+        The function; its layers are float32.
     """
     segmenter = segmenter.eval()
-    if compute.folds:
-        segmenter = folded(segmenter, compute.dtype)
-        decoder = None if decoder is None else folded_decoder(decoder, compute.dtype)
+    if compute.folds_norms:
+        segmenter = fold_segmenter(segmenter, compute.dtype)
+        decoder = None if decoder is None else fold_decoder(decoder, compute.dtype)
     network: nn.Module = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normaliser = normaliser.to(compute.device)
     if decoder is not None:
@@ -59,60 +120,15 @@ def probabilities(
     return predict
 
 
-@dataclass(frozen=True)
-class Network:
-    """A model, ready to predict.
-
-    Attributes:
-        predict: gives the layer ``probabilities`` and, where there is a decoder, ``error``.
-        card: what it was trained on.
-        classes: its class map.
-        batch: windows at a time that suit the device.
-        error_threshold: of the decoder's probability; None where there is no decoder.
-        rows: the same network on a scene as one image; None where it sees windows alone.
-    """
-
-    predict: PredictFn
-    card: ModelCard
-    classes: ClassMap
-    batch: int = 4
-    error_threshold: float | None = None
-    rows: RowModel | None = None
-
-    @property
-    def channels(self) -> dict[str, int]:
-        """Channels of each layer that ``predict`` gives."""
-        layers = {PROBABILITIES: len(self.classes)}
-        return layers if self.error_threshold is None else {**layers, ERROR: 1}
-
-
-def open_network(
-    folder: Path, compute: Compute | None = None, *, errors: bool = False, augment: bool = False
-) -> Network:
-    """Load the model of a folder.
+def average_orientations(predict: PredictFn) -> PredictFn:
+    """Average a ``predict_fn`` over the eight flips and quarter turns of square windows.
 
     Args:
-        folder: holds ``model.safetensors`` and ``model.json``.
-        compute: where it runs; None: chosen.
-        errors: with its error mask decoder, where it has a trained one.
-        augment: the mean over the eight flips and quarter turns of each window, at eight times the work.
+        predict: the network.
 
-    Raises:
-        WeightsError: missing or damaged.
+    Returns:
+        A function of the same layers; each result is turned back before it is added.
     """
-    compute = compute or choose_compute()
-    segmenter, card = load_model(folder)
-    decoder, threshold = load_error_decoder(folder, len(card.classes)) if errors else (None, None)
-    normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
-    predict = probabilities(segmenter, normaliser, compute, decoder)
-    rows = None if augment else row_model(segmenter, normaliser, compute, card.chip_size, decoder)
-    predict = within_memory(mean_of_turns(predict) if augment else predict)
-    batch = 16 if compute.device.type == "cuda" else 4
-    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows)
-
-
-def mean_of_turns(predict: PredictFn) -> PredictFn:
-    """A ``predict_fn`` that averages over the eight flips and quarter turns of square windows."""
 
     def averaged(batch: dict[str, Tensor]) -> Mapping[str, Tensor]:
         total: dict[str, Tensor] = {}
@@ -127,23 +143,31 @@ def mean_of_turns(predict: PredictFn) -> PredictFn:
     return averaged
 
 
-def within_memory(predict: PredictFn) -> PredictFn:
-    """A ``predict_fn`` that halves batches for which the device has not enough memory, from then on."""
-    most = 0
+def halve_on_memory_error(predict: PredictFn) -> PredictFn:
+    """Halve the batches of a ``predict_fn`` where the device's memory does not suffice, and keep that size.
+
+    Args:
+        predict: the network.
+
+    Returns:
+        A function of the same layers for batches of any size. It raises the device's error where one window
+        is too large already.
+    """
+    limit = 0
 
     def halving(batch: dict[str, Tensor]) -> Mapping[str, Tensor]:
-        nonlocal most
+        nonlocal limit
         count = len(batch["image"])
-        if not 0 < most < count:
+        if not 0 < limit < count:
             try:
                 return predict(batch)
             except RuntimeError as error:
-                if count == 1 or not out_of_memory(error):
+                if count == 1 or not is_out_of_memory(error):
                     raise
-                most = -(-count // 2)
+                limit = -(-count // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        size = most
+        size = limit
         parts = [halving({k: v[i : i + size] for k, v in batch.items()}) for i in range(0, count, size)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -1,4 +1,4 @@
-"""The output layers of a trained model at the image's resolution."""
+"""The output layers of a trained model: their names, and the module that computes them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,44 @@ from tsfal_geo.models.head import upsample
 from tsfal_geo.models.segmenter import Segmenter
 
 PROBABILITIES = "probabilities"
+"""Name of the layer of class probabilities, (N, C, …)."""
 ERROR = "error"
+"""Name of the layer of the error mask decoder's probabilities, (N, 1, …)."""
+
 PredictFn = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
-"""A batch as in training (``image`` (N, B, h, w) of the raster's dtype, ``valid`` bool (N, h, w), ``height``
-float32 (N, 1, h, w) with a DSM) to named layers (N, channels, h / s, w / s), s one of 1, 2, 4."""
+"""A function from a batch as in training to named layers (N, channels, h / s, w / s), with s 1, 2 or 4.
+
+The batch holds ``image`` (N, B, h, w) of the raster's dtype, ``valid`` bool (N, h, w), and ``height`` float32
+(N, 1, h, w) in metres if the model uses a DSM.
+"""
 
 
 class OutputLayers(nn.Module):
-    """Normalised images to probabilities (and errors) at the image's resolution."""
+    """A segmenter with its error mask decoder, as one module from images to output layers.
+
+    Batch norms are folded and rows are streamed through this module, because a single trace of it meets every
+    layer that inference runs.
+    """
 
     def __init__(self, segmenter: Segmenter, decoder: ErrorMaskDecoder | None) -> None:
+        """Take the networks; their weights are shared, not copied.
+
+        Args:
+            segmenter: gives probabilities and the two taps of features.
+            decoder: gives errors from these; None: no such layer.
+        """
         super().__init__()
         self.encoder, self.head, self.decoder = segmenter.encoder, segmenter.head, decoder
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return probabilities (N, C, h, w) and, with a decoder, errors (N, 1, h, w)."""
+        """Compute the layers.
+
+        Args:
+            x: (N, B, h, w) normalised images.
+
+        Returns:
+            Probabilities (N, C, h, w) and, with a decoder, errors (N, 1, h, w), upsampled from stride 4.
+        """
         size = (x.shape[-2], x.shape[-1])
         logits, f1, f2 = self.head(self.encoder(x))
         layers = [logits.float().softmax(1)]
@@ -36,5 +59,10 @@ class OutputLayers(nn.Module):
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to a device, without waiting for a GPU."""
+    """Copy a tensor to a device, without waiting for a GPU.
+
+    Args:
+        tensor: in the memory of the CPU.
+        device: CPU or GPU; for the CPU, the tensor itself is returned.
+    """
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tsfal_geo.inference.compute import bound_arenas, out_of_memory
+from tsfal_geo.inference.compute import limit_arenas, is_out_of_memory
 from tsfal_geo.inference.rows.model import RowModel
 from tsfal_geo.inference.rows.network import RowStream
 from tsfal_geo.mapping.pipeline import prefetch
@@ -51,7 +51,7 @@ def stream_scene(
         block: only these pixels.
         progress: gets the share of the scene that is done.
     """
-    bound_arenas()
+    limit_arenas()
     scene = reader.scenes[scene_index]
     for area in [block] if block is not None else _strips(scene.height, scene.width):
         sink = _Sink(area, on_rows, channels)
@@ -61,7 +61,7 @@ def stream_scene(
                 _run(reader, scene_index, model, sink, step, _shared(progress, area, scene.width))
                 break
             except RuntimeError as error:
-                if step == model.network.multiple or not out_of_memory(error):
+                if step == model.network.multiple or not is_out_of_memory(error):
                     raise
             # Rows that were given out stay; the network sees those within its reach again.
             step = max(model.network.multiple, step // 2 // model.network.multiple * model.network.multiple)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tsfal_geo.inference.compute import bound_arenas
+from tsfal_geo.inference.compute import limit_arenas
 from tsfal_geo.inference.outputs import PredictFn
 from tsfal_geo.mapping.blend import Blender
 from tsfal_geo.mapping.pipeline import prefetch
@@ -93,7 +93,7 @@ def predict_scene(
         block: only these pixels; their values are those that they have in the whole scene.
         progress: gets the share of the scene that is done.
     """
-    bound_arenas()
+    limit_arenas()
     scene = reader.scenes[scene_index]
     width = scene.width
     starts = window_starts(scene.height, window, overlap)

@@ -1,1 +1,1 @@
-"""Networks that see an image row by row."""
+"""Networks that process an image row by row, in memory that does not grow with its height."""

@@ -1,4 +1,8 @@
-"""From a network to layers on rows: it is traced once (torch.fx); convolutions take their batch norms in."""
+"""The compilation of a network to layers on rows.
+
+The network is traced once (torch.fx). Each node of the graph becomes a layer on rows, whose reach follows
+from those of its inputs; convolutions take in the batch norms behind them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ _ROW_METHODS = ("float", "sigmoid", "detach", "contiguous", "relu", "add", "mul"
 
 
 class UnstreamableError(Exception):
-    """A layer that looks at more than some rows, or one that is not known."""
+    """A network that cannot work on rows: a layer reads the image at once, or is unknown to the compiler."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,19 @@ class Step:
     """A layer of a compiled network.
 
     Attributes:
-        make: makes it anew, for another image.
+        make: creates the layer, once an image.
         inputs: the steps whose rows it takes; -1 is the image.
-        done_with: those of them that no later step needs.
+        last_used: those of them that no later step reads.
     """
 
     make: Callable[[], RowLayer]
     inputs: tuple[int, ...]
-    done_with: tuple[int, ...]
+    last_used: tuple[int, ...]
 
 
 class _Tracer(fx.Tracer):
+    """A tracer that keeps the head's resizing functions and row modules as single nodes."""
+
     def __init__(self) -> None:
         super().__init__(autowrap_functions=(alike, upsample, upsample_to, spread))
 
@@ -58,14 +64,20 @@ class _Tracer(fx.Tracer):
 
 
 def traced(network: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
-    """The graph of a network in eval mode, and its modules by name.
+    """Trace a network.
+
+    Args:
+        network: in eval mode; takes one image.
+
+    Returns:
+        Its graph, and its modules by name.
 
     Raises:
-        UnstreamableError: what it does depends on its input's values or sizes.
+        UnstreamableError: its computation depends on the values or sizes of its input.
     """
     try:
         module = fx.GraphModule(network, _Tracer().trace(network))
-    except Exception as error:  # whatever a network does that depends on its input's values or sizes
+    except Exception as error:  # a network that reads its input's values may raise anything under a trace
         raise UnstreamableError(f"cannot be traced: {error}") from error
     for node in module.graph.nodes:
         # Sizes fit by construction, as the input's are multiples of all strides.
@@ -76,7 +88,15 @@ def traced(network: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
 
 
 def norm_after(node: fx.Node, modules: Mapping[str, nn.Module]) -> _BatchNorm | None:
-    """The batch norm that alone takes a convolution's output; None where there is none."""
+    """Find the batch norm that alone reads a convolution's output.
+
+    Args:
+        node: any node of a traced graph.
+        modules: of the graph, by name.
+
+    Returns:
+        The norm; None where the node is no plain convolution, or something else reads its output.
+    """
     users = list(node.users)
     if node.op != "call_module" or type(modules[str(node.target)]) is not nn.Conv2d:
         return None
@@ -87,25 +107,37 @@ def norm_after(node: fx.Node, modules: Mapping[str, nn.Module]) -> _BatchNorm | 
 
 
 def activation_of(norm: _BatchNorm) -> nn.Module:
-    """What a batch norm does beside normalising: those of timm bring an activation."""
+    """Give the rest of a batch norm that does more than normalise: timm's norms hold dropout and activation.
+
+    Args:
+        norm: any batch norm.
+
+    Returns:
+        The rest as a module; an empty sequence, which is the identity, for PyTorch's own norms.
+    """
     return nn.Sequential(*(getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)))
 
 
 class Compiler:
-    """Collects the steps of a graph, node by node.
+    """A compiler from the nodes of a graph to steps.
 
-    Args:
-        modules: of the graph, by name.
-        dtype: floating type to compute in.
-        cells: a side of the neighbourhood over which image pooling averages, odd.
+    A layer that reads r of its input's rows above or below a row adds r rows of that input to the reach, each
+    as high as the input's stride. A node with several inputs has the greatest of their reaches.
 
     Attributes:
-        index: of each node's step.
-        stride: rows of the image to one of a node's.
-        reach: rows of the image above and below that a node's row depends on.
+        index: the step of each node.
+        stride: rows of the image to one row of a node.
+        reach: rows of the image, above and below, that a node's row depends on.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module], dtype: torch.dtype, cells: int) -> None:
+        """Start without steps.
+
+        Args:
+            modules: of the graph, by name.
+            dtype: floating-point type to compute in.
+            cells: a side of the neighbourhood over which image pooling averages, odd.
+        """
         self._modules, self._dtype, self._cells = modules, dtype, cells
         self._made: list[tuple[Callable[[], RowLayer], tuple[int, ...]]] = []
         self.index: dict[fx.Node, int] = {}
@@ -114,10 +146,13 @@ class Compiler:
         self._folded: dict[fx.Node, _BatchNorm] = {}
 
     def add(self, node: fx.Node) -> None:
-        """Take the next node of the graph.
+        """Compile the next node of the graph.
+
+        Args:
+            node: the nodes that it reads were compiled before.
 
         Raises:
-            UnstreamableError: it cannot work on rows.
+            UnstreamableError: the node cannot work on rows.
         """
         if node.op == "placeholder":
             self.index[node], self.stride[node], self.reach[node] = -1, 1, 0
@@ -128,12 +163,16 @@ class Compiler:
         elif node.op == "call_method" and (
             node.target in _ROW_METHODS or (node.target == "softmax" and node.args[1:] == (1,))
         ):
-            self._each(node, getattr(Tensor, str(node.target)))
+            self._pointwise(node, getattr(Tensor, str(node.target)))
         elif node.op != "output":
             raise UnstreamableError(f"{node.op} {node.target}")
 
     def steps(self, outputs: set[int]) -> tuple[Step, ...]:
-        """All steps, of which ``outputs`` are kept to the end."""
+        """Give all steps, with the last use of each.
+
+        Args:
+            outputs: steps whose rows are kept to the end.
+        """
         last_use = {i: step for step, (_, inputs) in enumerate(self._made) for i in inputs}
         return tuple(
             Step(make, inputs, tuple(i for i in set(inputs) if last_use[i] == step and i not in outputs))
@@ -144,8 +183,8 @@ class Compiler:
         source = node.args[0]
         assert isinstance(source, fx.Node)
         if source in self._folded and self._folded[source] is module:
-            # The convolution before has it.
-            self._each(node, activation_of(self._folded[source]))
+            # The convolution before it has taken it in.
+            self._pointwise(node, activation_of(self._folded[source]))
         elif type(module) is nn.Conv2d:
             norm = norm_after(node, self._modules) if self._folds(module.weight) else None
             self._convolution(node, module, norm)
@@ -155,7 +194,7 @@ class Compiler:
             reach = self.reach[source] + self._cells // 2 * self.stride[source]
             self._append(node, partial(LocalAverage, self._cells), self.stride[source], reach)
         elif isinstance(module, _ROW_MODULES):
-            self._each(node, module)
+            self._pointwise(node, module)
         else:
             raise UnstreamableError(f"{node.target}: {type(module).__name__}")
 
@@ -169,14 +208,14 @@ class Compiler:
             reach = self.reach[source] + (stride if factor > 1 else 0)
             self._append(node, partial(Upsample, factor), stride // factor, reach)
         elif target is spread:
-            self._each(node, _same)
+            self._pointwise(node, _identity)
         elif target is torch.cat:
             dimension = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
             if dimension != 1:
                 raise UnstreamableError(f"cat along dimension {dimension}")
-            self._each(node, lambda *rows: torch.cat(rows, 1))
+            self._pointwise(node, lambda *rows: torch.cat(rows, 1))
         elif target in _ROW_FUNCTIONS:
-            self._each(node, target)
+            self._pointwise(node, target)
         else:
             raise UnstreamableError(str(target))
 
@@ -200,7 +239,7 @@ class Compiler:
             "groups": module.groups,
         }
         if self._half_on_cpu(weight):
-            # oneDNN adds a float32 bias before it rounds; a rounded one would shift whole channels.
+            # oneDNN adds a float32 bias before it rounds; a rounded bias would shift whole channels.
             return partial(torch.mkldnn_convolution, weight=weight, bias=bias, padding=padding, **shape)
         bias = None if bias is None else bias.to(self._dtype)
         return partial(F.conv2d, weight=weight, bias=bias, padding=padding, **shape)
@@ -230,20 +269,20 @@ class Compiler:
         source = node.all_input_nodes[0]
         reach = self.reach[source] + max(extent - 1 - padding, padding) * self.stride[source]
         if extent == stride == 1 and not padding:
-            self._each(node, function)
+            self._pointwise(node, function)
             return
         make = partial(Sliding, function, extent, stride, padding, fill)
         self._append(node, make, self.stride[source] * stride, reach)
 
-    def _each(self, node: fx.Node, function: Callable[..., Tensor]) -> None:
+    def _pointwise(self, node: fx.Node, function: Callable[..., Tensor]) -> None:
         sources = node.all_input_nodes
         if len({self.stride[source] for source in sources}) != 1:
-            raise UnstreamableError(f"{node.target}: of rows of several strides")
+            raise UnstreamableError(f"{node.target}: its inputs have rows of several strides")
         nodes, kwargs = node.args, node.kwargs
 
         def called(*rows: Tensor) -> Tensor:
-            given = dict(zip(sources, rows, strict=True))
-            args = fx.node.map_arg(nodes, lambda n: given[n])
+            values = dict(zip(sources, rows, strict=True))
+            args = fx.node.map_arg(nodes, lambda n: values[n])
             return function(*args, **kwargs)
 
         # A concatenation's rows come as one list, a function's constants with its rows.
@@ -258,7 +297,7 @@ class Compiler:
         self._made.append((make, inputs))
 
 
-def _same(rows: Tensor) -> Tensor:
+def _identity(rows: Tensor) -> Tensor:
     return rows
 
 

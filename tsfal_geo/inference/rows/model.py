@@ -1,4 +1,4 @@
-"""A trained model as a function from batches to probabilities, on the fastest device that is there."""
+"""A trained model on rows, with the preparation of its input."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ from tsfal_geo.inference.rows.network import RowNetwork, row_network
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.segmenter import Segmenter
 
+_PIXELS_CPU = 2**18
+_PIXELS_GPU = 2**23
+
+
+@dataclass(frozen=True)
+class RowModel:
+    """A network on rows and the preparation of its input.
+
+    Attributes:
+        network: gives the output layers at the raster's resolution.
+        prepare: from a batch as in training to the network's input (1, B, h, w), on its device.
+        pixels: pixels at a time that suit the device.
+    """
+
+    network: RowNetwork
+    prepare: Callable[[dict[str, Tensor]], Tensor]
+    pixels: int = _PIXELS_CPU
+
 
 def row_model(
     segmenter: Segmenter,
@@ -24,16 +42,20 @@ def row_model(
     chip_size: int,
     decoder: ErrorMaskDecoder | None = None,
 ) -> RowModel | None:
-    """A network that sees a scene as one image, row by row; None where its layers do not allow that.
+    """Compile a network that processes a scene as one image, row by row.
 
-    Its image pooling averages over as many pixels around each place as a chip has, as in training.
+    In training, the network's image pooling averages over a chip. Here it averages over as many pixels around
+    each place, because training never showed the mean over a scene.
 
     Args:
-        segmenter: the network.
-        normaliser: of the training.
-        compute: where to run.
-        chip_size: pixels a side of the images of the training.
+        segmenter: in eval mode; moved to the device.
+        normaliser: the training's; moved to the device.
+        compute: device and number type.
+        chip_size: pixels a side of the training's images.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
+
+    Returns:
+        The model; None where one of the network's layers reads the image at once.
     """
     layers: nn.Module = OutputLayers(segmenter, decoder).eval()
     layers = layers.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -48,22 +70,8 @@ def row_model(
     normaliser = normaliser.to(compute.device)
 
     def prepare(batch: dict[str, Tensor]) -> Tensor:
-        image = normaliser({name: to_device(tensor, compute.device) for name, tensor in batch.items()})
+        moved = {name: to_device(values, compute.device) for name, values in batch.items()}
+        image: Tensor = normaliser(moved)
         return image.to(network.dtype, memory_format=torch.channels_last)
 
-    return RowModel(network, prepare, 2**23 if compute.device.type == "cuda" else 2**18)
-
-
-@dataclass(frozen=True)
-class RowModel:
-    """A network on rows, with what comes before it.
-
-    Attributes:
-        network: gives the layers at the raster's resolution.
-        prepare: from a batch as in training to the network's input, on its device.
-        pixels: at a time that suit the device.
-    """
-
-    network: RowNetwork
-    prepare: Callable[[dict[str, Tensor]], Tensor]
-    pixels: int = 2**18
+    return RowModel(network, prepare, _PIXELS_GPU if compute.device.type == "cuda" else _PIXELS_CPU)

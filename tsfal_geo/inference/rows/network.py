@@ -1,7 +1,7 @@
-"""A network that sees an image of any height row by row, with the answer that it has for the whole image.
+"""A network that processes an image of any height row by row, with the result for the image at once.
 
-Each layer holds the last rows of its input (see ``layers``), so that memory depends on the image's width
-alone and no pixel is computed twice, as it is where windows overlap.
+Each layer holds the last rows of its input (see ``layers``). Memory thus depends on the image's width alone,
+and no pixel is computed twice, as it is where windows overlap.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from tsfal_geo.inference.rows.layers import Rows, join_rows, row_count, rows_fro
 
 @dataclass(frozen=True)
 class RowNetwork:
-    """A network ready to work on rows; of one device and type.
+    """A compiled network, of one device and number type.
 
     Attributes:
-        outputs: names and step of what it gives.
-        reach: rows of the input above and below that an output row depends on.
-        multiple: what the input's width and height must be multiples of.
+        steps: its layers, each after those that it reads.
+        outputs: name and step of each output.
+        reach: rows of the input above and below an output row that this row depends on.
+        multiple: a divisor that the input's width and height must have.
         dtype: of its weights and input.
     """
 
@@ -34,30 +35,37 @@ class RowNetwork:
     dtype: torch.dtype
 
     def start(self) -> RowStream:
-        """A run over one image."""
+        """Start a run over one image."""
         return RowStream(self)
 
 
 class RowStream:
-    """One image going through a network."""
+    """The run of a network over one image."""
 
     def __init__(self, network: RowNetwork) -> None:
+        """Take the network.
+
+        Args:
+            network: shared by all runs; the run's own layers hold the rows.
+        """
         self._network = network
         self._layers = [step.make() for step in network.steps]
         self._waiting: dict[str, Rows] = dict.fromkeys(network.outputs)
 
     def push(self, rows: Tensor, last: bool) -> Iterator[dict[str, Tensor]]:
-        """Take the next rows, as what this gives is iterated over.
+        """Take the next rows; computes as the result is iterated over.
+
+        After an image's last rows, those that the layers hold come in several items: together they would be
+        far more than a push returns before.
 
         Args:
-            rows: (1, bands, h, width), normalised; width, and h but for an image's last rows, multiples of
-                the network's ``multiple``. Fastest in the memory format that suits the network.
-            last: they end the image.
+            rows: (1, bands, h, width), normalised. ``width`` is a multiple of the network's ``multiple``, and
+                so is h but for an image's last rows. Fastest in the memory format that suits the network.
+            last: whether they end the image.
 
         Yields:
-            The next rows of each output, (1, channels, h', width) at the input's resolution; all outputs have
-            the same number of rows. Nothing where there are none yet; after the last rows those that the
-            layers held, bit by bit, as all of them at once would be far more than a push gives elsewhere.
+            The next rows of each output, (1, channels, h', width) at the input's resolution; h' is the same
+            for all outputs. Nothing where no row is complete.
         """
         image: Rows = rows.to(self._network.dtype)
         ended = False
@@ -68,42 +76,51 @@ class RowStream:
             if found:
                 yield found
 
+    def shift(self, left: int, right: int, width: int) -> None:
+        """Continue with more or fewer columns; new ones hold zeros above the next row.
+
+        Args:
+            left: pixels that are added on the left; removed below 0.
+            right: likewise on the right.
+            width: pixels that there were.
+        """
+        for layer in self._layers:
+            layer.shift(left, right, width)
+        self._waiting = {name: shift_rows(rows, left, right, width) for name, rows in self._waiting.items()}
+
     @torch.inference_mode()
     def _pass(self, image: Rows, last: bool) -> dict[str, Tensor]:
         values: dict[int, Rows] = {-1: image}
         for index, (layer, step) in enumerate(zip(self._layers, self._network.steps, strict=True)):
-            # Layers above that still have rows to give end later, and this one with them.
+            # A layer ends after those that it reads, which may hold rows still.
             over = last and all(i < 0 or self._layers[i].ended for i in step.inputs)
             values[index] = None if layer.ended else layer.push([values[i] for i in step.inputs], over)
-            for gone in step.done_with:
-                del values[gone]
+            for spent in step.last_used:
+                del values[spent]
         found = {
             name: join_rows(self._waiting[name], values[index])
             for name, index in self._network.outputs.items()
         }
-        # As an image ends, outputs that come later than others fall behind.
+        # Outputs differ in their reach, so that at an image's end one may be ahead of another.
         count = min(row_count(rows) for rows in found.values())
         self._waiting = {name: rows_from(rows, count) for name, rows in found.items()}
         return {name: rows[:, :, :count] for name, rows in found.items() if rows is not None and count}
-
-    def shift(self, left: int, right: int, width: int) -> None:
-        """Go on with more (or, below 0, fewer) columns on either side of the ``width`` that there were."""
-        for layer in self._layers:
-            layer.shift(left, right, width)
-        self._waiting = {name: shift_rows(rows, left, right, width) for name, rows in self._waiting.items()}
 
 
 def row_network(
     network: nn.Module, outputs: Sequence[str], multiple: int, dtype: torch.dtype, cells: int
 ) -> RowNetwork:
-    """Trace a network in eval mode.
+    """Compile a network for rows.
 
     Args:
-        network: from an image (1, bands, h, w) to a tuple of outputs, each at the image's resolution.
+        network: in eval mode, from an image (1, bands, h, w) to a tuple of outputs at the image's resolution.
         outputs: their names.
-        multiple: what the image's sides must be multiples of.
-        dtype: floating type to compute in.
+        multiple: a divisor that the image's sides must have.
+        dtype: floating-point type to compute in.
         cells: a side of the neighbourhood over which image pooling averages, odd.
+
+    Returns:
+        The compiled network; its weights are shared, but for folded norms and another ``dtype``.
 
     Raises:
         UnstreamableError: the network has layers that cannot work on rows.
@@ -112,7 +129,7 @@ def row_network(
     compiler = Compiler(modules, dtype, cells)
     for node in graph.nodes:
         compiler.add(node)
-    (found,) = next(node for node in graph.nodes if node.op == "output").args
-    indices = {name: compiler.index[node] for name, node in zip(outputs, found, strict=True)}
-    reach = max(compiler.reach[node] for node in found)
+    (results,) = next(node for node in graph.nodes if node.op == "output").args
+    indices = {name: compiler.index[node] for name, node in zip(outputs, results, strict=True)}
+    reach = max(compiler.reach[node] for node in results)
     return RowNetwork(compiler.steps(set(indices.values())), indices, reach, multiple, dtype)
