@@ -157,7 +157,7 @@ def test_strong_asks_full_segments_without_refined_cells_and_none_without_a_cand
 
 
 def test_strong_spreads_over_features():
-    """Of two groups of cells, one is slightly less certain; order by score alone would query only that one."""
+    """Of two groups of cells, one is less certain; order by score alone would query only that one."""
     size, cells = 16, torch.arange(256).view(16, 16)
     left = cells % size < 8
     probs = torch.zeros(2, size, size)
