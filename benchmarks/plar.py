@@ -1,25 +1,23 @@
-"""PLAR on one 512 x 512 chip: tsfal-geo beside a per-pixel loop and beside vectorised NumPy and SciPy.
+"""PLAR on one chip of 512 x 512 pixels: tsfal-geo beside a loop over cells, and beside NumPy and SciPy.
 
-Run ``python benchmarks/plar.py`` (a minute or two on one thread). One chip has 128 x 128 cells, F1 and F2
-with 256 channels each (F1 at stride 16), 6 classes and an error mask of 20 %. Each side does the whole job:
-F1 on F2's grid, class means and pooled Ledoit-Wolf covariance from the support, Euclidean and Mahalanobis
-distances at both levels, medians, mixture, vote. Once the support is all cells outside the mask (an image
-that nobody has labelled yet), once manual cells alone (``--manual``, 3 % of the image).
+Run ``python benchmarks/plar.py`` (a minute or two on one thread). The chip has 128 x 128 cells, 6 classes and
+an error mask of 20 %. F1 (at stride 16) and F2 have 256 channels each. Each side does the complete job: F1 on
+F2's grid, class means and pooled Ledoit-Wolf covariance from the support, Euclidean and Mahalanobis
+distances at both levels, medians, mixture, vote. In the first run all cells outside the mask are support
+(an image without labels), in the second manual cells alone (``--manual``, 3 % of the image).
 
-- loop: what one writes down first. Per level, once and vectorised: class means by ``mean``, pooled
-  ``sklearn.covariance.LedoitWolf``, one ``inv``; then for each cell of the mask and each class a call of
-  ``scipy.spatial.distance.euclidean`` and one of ``mahalanobis``. Nothing in it is slowed down; statistics in
-  Python loops would make it slower still;
-- cdist: the same statistics, all cells at once with ``cdist`` (``mahalanobis`` with ``VI``);
-- whitened: as cdist, but whitened by NumPy first, so that ``cdist`` is Euclidean: the best we could do in
-  NumPy;
-- tsfal-geo: ``tsfal_geo.refinement.plar.plar``, votes, margins and masks included.
+- loop: the first version that one writes. Once a level, vectorised: class means by ``mean``, pooled
+  ``sklearn.covariance.LedoitWolf``, one ``inv``. Then, for each cell of the mask and each class, a call of
+  ``scipy.spatial.distance.euclidean`` and one of ``mahalanobis``. Statistics in Python loops would be slower.
+- cdist: the same statistics, and all cells at once with ``cdist`` (``mahalanobis`` with ``VI``).
+- whitened: as cdist, but NumPy whitens first, so that ``cdist`` is Euclidean. We know no faster way in NumPy.
+- tsfal-geo: ``tsfal_geo.refinement.plar.plar``, with votes, margins and masks.
 
-NumPy's sides work in float64, which is what ``cdist`` and the loop compute in whatever they are given.
-The sides must vote alike (cells whose two nearest classes are as far within rounding may differ). Then they
-run in turns (A B C A B C …) in one process, each after two runs that do not count. The table gives medians.
-With one thread the ratios are of CPU time, since wall time suffers from whatever else the machine does; with
-``--threads`` they are of wall time, and mean something only on a machine that has these cores to itself.
+NumPy's sides compute in float64, as ``cdist`` and the loop do for any input. All sides must vote alike; cells
+whose two nearest classes are equally far, up to rounding, may differ. Then the sides run in turns (A B C A
+B C) in one process, each after two runs that do not count. The table gives medians. With one thread the
+ratios are of CPU time, since other processes disturb wall time. With ``--threads`` they are of wall time,
+and valid only on a machine that runs nothing else.
 """
 
 from __future__ import annotations
@@ -30,9 +28,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial.distance import cdist, euclidean, mahalanobis
 from sklearn.covariance import LedoitWolf
 
@@ -41,15 +41,19 @@ from tsfal_geo.refinement.plar import plar
 
 CLASSES, CHANNELS, CELLS, COARSE = 6, 256, 128, 32
 LAMBDAS = (0.3, 0.3)
+Chip = dict[str, torch.Tensor]
+Floats = NDArray[np.floating[Any]]
+Votes = tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]
+Side = Callable[[Chip], Votes]
 WARM_UPS = 2
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def make_chip(share: float, manual: float, layout: str) -> dict[str, torch.Tensor]:
-    """Features as a decoder gives them: rectified, correlated, classes in patches."""
+def make_chip(share: float, manual: float, layout: str) -> Chip:
+    """Draw features like those of a decoder: rectified, correlated, classes in patches."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, CLASSES, (CELLS // 8, CELLS // 8)).repeat(8, 0).repeat(8, 1)
-    chip = {"pseudo": torch.from_numpy(truth).to(torch.uint8)}
+    chip: Chip = {"pseudo": torch.from_numpy(truth).to(torch.uint8)}
     for name, side in (("f1", COARSE), ("f2", CELLS)):
         step = CELLS // side
         means, mix = rng.normal(size=(CLASSES, CHANNELS)), rng.normal(size=(24, CHANNELS)) / 3
@@ -58,15 +62,15 @@ def make_chip(share: float, manual: float, layout: str) -> dict[str, torch.Tenso
         features = torch.from_numpy(values).permute(2, 0, 1)
         chip[name] = features if layout == "channels_last" else features.contiguous()
     mask = torch.from_numpy(rng.random((CELLS, CELLS)) < share)
-    asked = torch.from_numpy(rng.random((CELLS, CELLS)) < manual)
-    chip["manual"] = torch.where(asked, chip["pseudo"], 255).to(torch.uint8)
-    chip["mask"] = mask & ~asked
-    chip["support"] = asked if manual else ~mask
+    labelled = torch.from_numpy(rng.random((CELLS, CELLS)) < manual)
+    chip["manual"] = torch.where(labelled, chip["pseudo"], 255).to(torch.uint8)
+    chip["mask"] = mask & ~labelled
+    chip["support"] = labelled if manual else ~mask
     return chip
 
 
-def ours(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """tsfal-geo: nearest class by Euclid and by Mahalanobis of the mask's cells."""
+def ours(chip: Chip) -> Votes:
+    """Run tsfal-geo: nearest classes of the mask's cells by Euclidean and by Mahalanobis distance."""
     result = plar(
         chip["f1"],
         chip["f2"],
@@ -81,23 +85,24 @@ def ours(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
     return result.euclid[chip["mask"]].numpy(), result.mahalanobis[chip["mask"]].numpy()
 
 
-def enlarge(features: np.ndarray) -> np.ndarray:
-    """F1 (D, 32, 32) on the grid of cells, bilinear with half-pixel centres."""
+def upsample(features: Floats) -> Floats:
+    """Upsample F1 (D, 32, 32) to the grid of cells, bilinear with half-pixel centres."""
     at = np.clip((np.arange(CELLS) + 0.5) * COARSE / CELLS - 0.5, 0, COARSE - 1)
     low = at.astype(int)
     high, part = np.minimum(low + 1, COARSE - 1), (at - low).astype(features.dtype)
     rows = features[:, low] * (1 - part)[:, None] + features[:, high] * part[:, None]
-    return rows[:, :, low] * (1 - part) + rows[:, :, high] * part
+    upsampled: Floats = rows[:, :, low] * (1 - part) + rows[:, :, high] * part
+    return upsampled
 
 
-def statistics_of(chip: dict[str, torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Query cells (n, D), class means (C, D) and pooled covariance (D, D) of both levels, float64."""
-    mask, known = chip["mask"].numpy().ravel(), chip["support"].numpy().ravel()
-    own = chip["pseudo"].numpy().ravel()[known]
+def statistics_of(chip: Chip) -> list[tuple[Floats, Floats, Floats]]:
+    """Compute query cells (n, D), class means (C, D) and pooled covariance (D, D) of both levels, float64."""
+    mask, supporting = chip["mask"].numpy().ravel(), chip["support"].numpy().ravel()
+    own = chip["pseudo"].numpy().ravel()[supporting]
     found = []
-    for level in (enlarge(chip["f1"].numpy()), chip["f2"].numpy()):
+    for level in (upsample(chip["f1"].numpy()), chip["f2"].numpy()):
         x = level.reshape(CHANNELS, -1).T.astype(np.float64)
-        support = x[known]
+        support = x[supporting]
         means = np.stack([support[own == c].mean(0) for c in range(CLASSES)])
         covariance = LedoitWolf(assume_centered=True).fit(support - means[own]).covariance_
         covariance += 1e-6 * np.trace(covariance) / CHANNELS * np.eye(CHANNELS)
@@ -105,8 +110,8 @@ def statistics_of(chip: dict[str, torch.Tensor]) -> list[tuple[np.ndarray, np.nd
     return found
 
 
-def vote(euclids: list[np.ndarray], mahals: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Levels divided by their medians, mixed; nearest classes."""
+def vote(euclids: list[Floats], mahals: list[Floats]) -> Votes:
+    """Divide levels by their medians, mix them, and return the nearest classes."""
     nearest = []
     for (first, second), share in zip((euclids, mahals), LAMBDAS, strict=True):
         mixed = share * first / np.median(first) + (1 - share) * second / np.median(second)
@@ -114,8 +119,8 @@ def vote(euclids: list[np.ndarray], mahals: list[np.ndarray]) -> tuple[np.ndarra
     return nearest[0], nearest[1]
 
 
-def loop(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """A cell and a class at a time."""
+def loop(chip: Chip) -> Votes:
+    """Compute one distance a call, for each cell and class."""
     euclids, mahals = [], []
     for x, means, covariance in statistics_of(chip):
         inverse = np.linalg.inv(covariance)
@@ -124,8 +129,8 @@ def loop(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
     return vote(euclids, mahals)
 
 
-def vectorised(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """All cells at once."""
+def vectorised(chip: Chip) -> Votes:
+    """Compute all cells at once."""
     levels = statistics_of(chip)
     return vote(
         [cdist(x, means) for x, means, _ in levels],
@@ -133,8 +138,8 @@ def vectorised(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def whitened(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """All cells at once, whitened by the Cholesky factor."""
+def whitened(chip: Chip) -> Votes:
+    """Compute all cells at once, whitened by the Cholesky factor."""
     levels = statistics_of(chip)
     mahals = []
     for x, means, covariance in levels:
@@ -143,25 +148,23 @@ def whitened(chip: dict[str, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
     return vote([cdist(x, means) for x, means, _ in levels], mahals)
 
 
-def check_alike(sides: dict[str, Callable], chip: dict[str, torch.Tensor]) -> None:
-    """All sides vote as the loop does; more than one cell in a thousand that differs ends the run."""
+def check_alike(sides: dict[str, Side], chip: Chip) -> None:
+    """Compare the sides' votes with the loop's; end the run if one cell in a thousand differs."""
     expected = loop(chip)
     for name, side in sides.items():
-        for kind, found, wanted in zip(("Euclid", "Mahalanobis"), side(chip), expected, strict=True):
-            alike = float((found == wanted).mean())
+        for kind, found, by_loop in zip(("Euclid", "Mahalanobis"), side(chip), expected, strict=True):
+            alike = float((found == by_loop).mean())
             print(f"{name}: {alike:.2%} of {len(found)} cells as the loop ({kind})")
             if alike < 0.999:
                 raise SystemExit(f"{name} differs from the loop")
 
 
-def measure(
-    sides: dict[str, Callable], chip: dict[str, torch.Tensor], rounds: int
-) -> dict[str, tuple[float, float]]:
-    """Median CPU and wall seconds of each side, in turns."""
+def measure(sides: dict[str, Side], chip: Chip, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return the median CPU and wall seconds of each side, run in turns."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            # Caches, and the threads of the side before: those of NumPy's BLAS spin for a while after it.
+            # These fill the caches, and let the BLAS threads of the side before stop spinning.
             for _ in range(WARM_UPS):
                 side(chip)
             cpu, wall = time.process_time(), time.perf_counter()
@@ -184,7 +187,7 @@ def main() -> None:
     options = parser.parse_args()
     _use_threads(options.threads)
     kind = 0 if options.threads == 1 else 1
-    sides = {"loop": loop, "cdist": vectorised, "whitened": whitened, "tsfal-geo": ours}
+    sides: dict[str, Side] = {"loop": loop, "cdist": vectorised, "whitened": whitened, "tsfal-geo": ours}
     rows = []
     for support, manual in (("reliable", 0.0), ("manual", options.manual)):
         chip = make_chip(options.mask, manual, options.layout)
@@ -206,7 +209,7 @@ def main() -> None:
 
 def _use_threads(count: int) -> None:
     torch.set_num_threads(count)
-    # BLAS reads this once, when it starts: NumPy's side must have as many.
+    # BLAS reads this once, when it starts, so the process starts anew.
     if os.environ.get("OMP_NUM_THREADS") != str(count):
         os.environ.update(dict.fromkeys(_THREADS, str(count)))
         os.execv(sys.executable, [sys.executable, *sys.argv])
