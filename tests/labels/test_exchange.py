@@ -190,7 +190,7 @@ def test_the_class_column_is_asked_for_where_it_is_not_clear(tmp_path, store, sc
     data = frame(scenes[0], "kind")
     data["other"] = "a"
     data.to_file(path)
-    with pytest.raises(LabelError, match=r"--field one of kind, other"):
+    with pytest.raises(LabelError, match=r"columns kind, other, expected one that holds the class; name it with --field"):
         import_labels(store, path, ImportOptions())
     with pytest.raises(LabelError, match=r"no column 'colour'"):
         import_labels(store, path, ImportOptions(field="colour"))

@@ -1,1 +1,1 @@
-"""GeoPackages: made whole, appended to in one transaction, styled for QGIS."""
+"""GeoPackages: created whole or not at all, appended to in one transaction, styled for QGIS."""

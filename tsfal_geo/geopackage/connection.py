@@ -1,8 +1,8 @@
-"""One GeoPackage: appended to in one transaction, read as committed.
+"""Transactions on a GeoPackage: rows are appended together, and read as they are committed.
 
 After a file was made, it is only opened with Python's ``sqlite3``: a second copy of SQLite in the process
-(the one inside GDAL) would drop this one's locks when it closes the file. Reads honour the write-ahead log,
-see one moment for all tables, and take every row of the table, whatever OGR's own count of them says.
+(the one inside GDAL) would drop this one's locks when it closes the file. Reads include the write-ahead log,
+see all tables at one moment, and return every row of a table, whatever row count the file declares.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyproj
+from numpy.typing import NDArray
 
 from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.geopackage.geometry import decode, encode, register_functions
@@ -33,33 +34,51 @@ _RECOVER = {
 
 @dataclass(frozen=True)
 class LayerRows:
-    """All rows of a layer: ``fids``, ``geometry`` (None where there is none), a list for each column."""
+    """All rows of a layer.
+
+    Attributes:
+        layer: name of the layer.
+        crs: its CRS; None for one without.
+        fids: row ids.
+        geometry: (rows,) geometries; None for a row without one.
+        columns: values by the column's name in lower case.
+    """
 
     layer: str
     crs: pyproj.CRS | None
     fids: list[int]
-    geometry: np.ndarray
+    geometry: NDArray[np.object_]
     columns: dict[str, list[object]]
 
     def column(self, name: str) -> list[object]:
-        """A column, or Nones where the layer has none of that name."""
+        """Return the values of a column; Nones where the layer has no such column.
+
+        Args:
+            name: of the column, in lower case.
+        """
         return self.columns.get(name) or [None] * len(self.fids)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A read transaction: what was committed when it began, the write-ahead log included.
+    """Open a read transaction: it sees what was committed when it began, the write-ahead log included.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The connection.
 
     Raises:
-        LabelError: not a GeoPackage, or damaged.
-        WorkspaceError: locked for longer than ``LOCK_WAIT``.
+        LabelError: the file is no GeoPackage, or damaged.
+        WorkspaceError: another program locks the file for longer than ``LOCK_WAIT``.
     """
     try:
         connection = _begin(path, "ro")
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "") not in _RECOVER:
             raise _user_error(path, error) from None
-        # A writer died in the middle of a commit: SQLite itself must roll it back before anyone can read.
+        # A writer died within a commit: before the first read SQLite rolls it back, which is a write.
         try:
             connection = _begin(path, "rw")
         except sqlite3.Error as again:
@@ -74,11 +93,17 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A write transaction: committed at the end, or nothing of it.
+    """Open a write transaction, which is committed at the end of the block, or not at all.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The connection.
 
     Raises:
         LabelError: the file refuses a row.
-        WorkspaceError: locked for longer than ``LOCK_WAIT``.
+        WorkspaceError: another program locks the file for longer than ``LOCK_WAIT``.
     """
     connection = _connect(path, "rw")
     try:
@@ -93,10 +118,14 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_meta(connection: sqlite3.Connection, file: str) -> dict[str, str]:
-    """What the file says of itself; empty for a file from elsewhere.
+    """Read the metadata of a file; empty for a file of another program.
+
+    Args:
+        connection: a transaction on the file.
+        file: name of the file, for the error.
 
     Raises:
-        WorkspaceError: it is of a newer schema.
+        WorkspaceError: the file is of a newer schema.
     """
     if not _has_table(connection, META_TABLE):
         return {}
@@ -106,7 +135,12 @@ def read_meta(connection: sqlite3.Connection, file: str) -> dict[str, str]:
 
 
 def layer_names(connection: sqlite3.Connection, base: str) -> list[str]:
-    """Layers named ``base`` or ``base_…``, in order."""
+    """List the layers named ``base`` or ``base_…``, sorted.
+
+    Args:
+        connection: a transaction on the file.
+        base: name of the first layer.
+    """
     if not _has_table(connection, "gpkg_geometry_columns"):
         return []
     names = [row[0] for row in connection.execute("SELECT table_name FROM gpkg_geometry_columns")]
@@ -114,13 +148,19 @@ def layer_names(connection: sqlite3.Connection, base: str) -> list[str]:
 
 
 def read_layer(connection: sqlite3.Connection, layer: str, meta: dict[str, str]) -> LayerRows:
-    """Every row of a layer, in order of their ids."""
+    """Read every row of a layer, by ascending id.
+
+    Args:
+        connection: a transaction on the file.
+        layer: name of the layer.
+        meta: metadata of the file.
+    """
     geometry, crs = _geometry_column(connection, layer, meta)
     table = connection.execute(f"PRAGMA table_info({quote(layer)})").fetchall()
     key = next((row[1] for row in table if row[5]), "rowid")
     names = [row[1] for row in table if row[1] not in (key, geometry)]
-    wanted = ", ".join(quote(name) for name in (key, geometry, *names))
-    rows = connection.execute(f"SELECT {wanted} FROM {quote(layer)} ORDER BY 1").fetchall()
+    selected = ", ".join(quote(name) for name in (key, geometry, *names))
+    rows = connection.execute(f"SELECT {selected} FROM {quote(layer)} ORDER BY 1").fetchall()
     columns = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 2)
     return LayerRows(
         layer=layer,
@@ -132,7 +172,15 @@ def read_layer(connection: sqlite3.Connection, layer: str, meta: dict[str, str])
 
 
 def read_table(connection: sqlite3.Connection, table: str) -> list[dict[str, object]]:
-    """Every row of a table without geometry; none where there is no such table."""
+    """Read every row of a table without geometry; none where the file has no such table.
+
+    Args:
+        connection: a transaction on the file.
+        table: name of the table.
+
+    Returns:
+        Values by the column's name in lower case, row by row.
+    """
     if not _has_table(connection, table):
         return []
     cursor = connection.execute(f"SELECT * FROM {quote(table)} ORDER BY rowid")
@@ -143,11 +191,19 @@ def read_table(connection: sqlite3.Connection, table: str) -> list[dict[str, obj
 def insert(
     connection: sqlite3.Connection,
     layer: str,
-    geometries: np.ndarray,
+    geometries: NDArray[np.object_],
     names: Sequence[str],
     rows: Sequence[Sequence[object]],
 ) -> None:
-    """Append rows to a layer; ``geometries`` are polygons or multipolygons in its CRS."""
+    """Append rows to a layer.
+
+    Args:
+        connection: a write transaction on the file.
+        layer: name of the layer.
+        geometries: (rows,) polygons and multipolygons in the layer's CRS.
+        names: names of the columns.
+        rows: values of these columns, row by row.
+    """
     srs_id = connection.execute(
         "SELECT srs_id FROM gpkg_geometry_columns WHERE table_name = ?", (layer,)
     ).fetchone()[0]
@@ -158,7 +214,7 @@ def insert(
         f"INSERT INTO {quote(layer)} ({columns}) VALUES ({marks})",
         ((blob, *row) for blob, row in zip(blobs, rows, strict=True)),
     )
-    # The extent is advisory; without one, readers take it from the spatial index.
+    # The extent is advisory; where it is NULL, programs compute it from the spatial index.
     connection.execute(
         "UPDATE gpkg_contents SET min_x = NULL, min_y = NULL, max_x = NULL, max_y = NULL, "
         "last_change = strftime('%Y-%m-%dT%H:%M:%fZ','now') WHERE table_name = ?",
@@ -206,7 +262,7 @@ def _user_error(path: Path, error: sqlite3.Error) -> LabelError | WorkspaceError
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return WorkspaceError(
-            f"{path}: another program has held it locked for {LOCK_WAIT:.0f} s; "
+            f"{path}: another program has locked it for {LOCK_WAIT:.0f} s; "
             "save or end its edit session and run again"
         )
     if name.startswith("SQLITE_CONSTRAINT"):

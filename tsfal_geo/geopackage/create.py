@@ -1,4 +1,4 @@
-"""New GeoPackages: made under a name that nobody sees, then there, whole or not at all."""
+"""Creation of GeoPackages: written under a temporary name, then renamed, whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from tsfal_geo.geopackage.tables import GPKG_OPTIONS, META_TABLE, SCHEMA, quote
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """A layer of a new file: name, CRS, columns in SQL, QML style, CREATE TRIGGER statements."""
+    """A layer of multipolygons in a new file.
+
+    Attributes:
+        name: of the layer.
+        crs: its CRS; None for one without.
+        columns: column definitions in SQL, besides ``fid`` and ``geom``.
+        style: QML.
+        triggers: CREATE TRIGGER statements.
+    """
 
     name: str
     crs: pyproj.CRS | None
@@ -31,7 +39,14 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table without geometry: name, CREATE TABLE statement, QML style, CREATE TRIGGER statements."""
+    """A table without geometry in a new file.
+
+    Attributes:
+        name: of the table.
+        statement: CREATE TABLE statement.
+        style: QML; empty for none.
+        triggers: CREATE TRIGGER statements.
+    """
 
     name: str
     statement: str
@@ -42,13 +57,13 @@ class TableSpec:
 def create(
     path: Path, layers: Sequence[LayerSpec], tables: Sequence[TableSpec], meta: dict[str, str]
 ) -> None:
-    """Make an empty GeoPackage at ``path``, a name that nobody else sees yet.
+    """Create an empty GeoPackage at a temporary name, as `new_file` gives it.
 
     Args:
         path: the file; must not exist.
         layers: its layers of multipolygons.
         tables: its tables without geometry.
-        meta: what the file says of itself; schema version and exact CRSs are added.
+        meta: metadata of the file; schema version and exact CRSs are added.
     """
     for layer in layers:
         _create_layer(path, layer)
@@ -78,14 +93,17 @@ def create(
 
 @contextmanager
 def new_file(path: Path, replace: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``path``; on success it becomes ``path``, whole or not at all.
+    """Give a temporary path beside ``path``, and rename it to ``path`` at the end of the block.
 
     Args:
         path: final name.
-        replace: whether a file of that name may be replaced.
+        replace: whether a file of that name is replaced.
+
+    Yields:
+        The temporary path, where the block creates the file.
 
     Raises:
-        FileExistsError: there is such a file and it may not be replaced.
+        FileExistsError: the file exists and is not to be replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
@@ -114,7 +132,8 @@ def _create_layer(path: Path, layer: LayerSpec) -> None:
 
 
 def _constrain(connection: sqlite3.Connection, layer: LayerSpec) -> None:
-    # OGR makes the spatial index and its triggers; only the table itself is made again, with constraints.
+    # OGR creates the layer with its spatial index and triggers; the table alone is created again, with
+    # constraints. Dropping the table drops its triggers, so that they are created again, too.
     name = quote(layer.name)
     triggers = connection.execute(
         "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (layer.name,)

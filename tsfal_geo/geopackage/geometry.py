@@ -1,4 +1,4 @@
-"""GeoPackage geometry blobs, many at a time, and the SQL functions that the format's triggers call.
+"""Geometry blobs of GeoPackages, many at a time, and the SQL functions that the format's triggers call.
 
 Source: OGC 12-128r18, clause 2.1.3.
 """
@@ -11,16 +11,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
-_MULTIPOLYGON = 6
+_MULTIPOLYGON = 6  # type id of shapely
 _EMPTY_FLAG = 0b0001_0000
 _XY_LITTLE_ENDIAN = 0b0000_0011
 _HEADER = struct.Struct("<2sBBi4d")
 
 
-def encode(geometries: np.ndarray, srs_id: int) -> list[bytes]:
-    """Polygons as GeoPackage multipolygon blobs with their envelope."""
+def encode(geometries: NDArray[np.object_], srs_id: int) -> list[bytes]:
+    """Encode polygons as multipolygon blobs with their envelope.
+
+    Args:
+        geometries: (n,) polygons and multipolygons.
+        srs_id: id of their CRS in ``gpkg_spatial_ref_sys``.
+    """
     parts, owner = shapely.get_parts(geometries, return_index=True)
     multi = shapely.multipolygons(parts, indices=owner)
     bodies = shapely.to_wkb(multi, byte_order=1)
@@ -31,8 +37,15 @@ def encode(geometries: np.ndarray, srs_id: int) -> list[bytes]:
     ]
 
 
-def decode(blobs: Sequence[bytes | None]) -> np.ndarray:
-    """Geometries of blobs, x and y only; None where there is none, or an empty or unreadable one."""
+def decode(blobs: Sequence[bytes | None]) -> NDArray[np.object_]:
+    """Decode blobs to geometries, x and y only; a multipolygon of one part becomes a polygon.
+
+    Args:
+        blobs: as the geometry column holds them.
+
+    Returns:
+        (n,) geometries; None for a blob that is missing, empty or unreadable.
+    """
     bodies = np.array([_body(blob) for blob in blobs], dtype=object)
     geometries = np.asarray(shapely.from_wkb(bodies, on_invalid="ignore"), dtype=object)
     geometries[shapely.is_empty(geometries)] = None
@@ -45,7 +58,11 @@ def decode(blobs: Sequence[bytes | None]) -> np.ndarray:
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
-    """Give the connection the ``ST_`` functions that the spatial index's triggers call."""
+    """Register the ``ST_`` functions that the triggers of the spatial index call.
+
+    Args:
+        connection: a connection that is going to write.
+    """
     connection.create_function("ST_IsEmpty", 1, _is_empty, deterministic=True)
     for position, name in enumerate(("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY")):
         connection.create_function(

@@ -1,4 +1,4 @@
-"""How QGIS shows and edits the layers: QML in the file's ``layer_styles`` table, applied on load."""
+"""Styles and edit forms for QGIS: QML that QGIS reads from the file's ``layer_styles`` table."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"""
 
 
 def label_style(classes: ClassMap, author: str) -> str:
-    """QML of a layer of labels: class colours, a pick-list of classes, defaults for the rest.
+    """Return the QML of a layer of labels: class colours, a pick-list of classes, defaults elsewhere.
 
-    The class has no default: a polygon without a class is refused when it is saved.
+    The class has no default, so that the file refuses a polygon without a class.
+
+    Args:
+        classes: the class map.
+        author: default of the column ``author``.
     """
     root = _style()
     _categories(root, "class_id", classes, fill=True)
@@ -27,39 +31,47 @@ def label_style(classes: ClassMap, author: str) -> str:
     defaults = ET.SubElement(root, "defaults")
     for name, expression in (("author", literal(author)), ("source", "'drawn'")):
         ET.SubElement(defaults, "default", field=name, expression=expression, applyOnUpdate="0")
-    return _text(root)
+    return _qml(root)
 
 
 def query_style(classes: ClassMap) -> str:
-    """QML of a layer of queries: outlines in the suggested class's colour, the pixels stay visible."""
+    """Return the QML of a layer of queries: outlines in the suggested class's colour, over visible pixels.
+
+    Args:
+        classes: the class map.
+    """
     root = _style()
     _categories(root, "suggested", classes, fill=False)
     fields = ET.SubElement(root, "fieldConfiguration")
     _pick_list(fields, "suggested", [(info.name, str(info.id)) for info in classes.classes])
-    return _text(root)
+    return _qml(root)
 
 
 def class_style(classes: ClassMap) -> str:
-    """QML of a layer of polygons with a ``class_id``: class colours."""
+    """Return the QML of a layer of polygons with a ``class_id``: class colours.
+
+    Args:
+        classes: the class map.
+    """
     root = _style()
     _categories(root, "class_id", classes, fill=True)
-    return _text(root)
+    return _qml(root)
 
 
 def outline_style() -> str:
-    """QML of a layer whose places are to be seen, whatever is below: outlines of several pixels' width."""
+    """Return the QML of a layer of outlines that are visible on any raster."""
     root = _style()
     renderer = ET.SubElement(root, "renderer-v2", type="singleSymbol", enableorderby="0")
     _fill_symbol(ET.SubElement(renderer, "symbols"), "0", (255, 0, 255), fill=False)
-    return _text(root)
+    return _qml(root)
 
 
 def decision_style() -> str:
-    """QML of the decisions: a pick-list of statuses."""
+    """Return the QML of the table of decisions: a pick-list of statuses."""
     root = _style()
     fields = ET.SubElement(root, "fieldConfiguration")
     _pick_list(fields, "status", [(status, status) for status in ("done", "skipped", "unsure")])
-    return _text(root)
+    return _qml(root)
 
 
 def _style() -> ET.Element:
@@ -98,7 +110,7 @@ def _fill_symbol(symbols: ET.Element, name: str, colour: Colour, fill: bool) -> 
     options = ET.SubElement(layer, "Option", type="Map")
     for key, value in values.items():
         ET.SubElement(options, "Option", type="QString", name=key, value=value)
-        ET.SubElement(layer, "prop", k=key, v=value)  # what QGIS 3.22 and older read
+        ET.SubElement(layer, "prop", k=key, v=value)  # for QGIS 3.22 and older
 
 
 def _pick_list(fields: ET.Element, field: str, choices: list[tuple[str, str]]) -> None:
@@ -110,8 +122,6 @@ def _pick_list(fields: ET.Element, field: str, choices: list[tuple[str, str]]) -
         ET.SubElement(entry, "Option", type="QString", name=text, value=value)
 
 
-def _text(root: ET.Element) -> str:
+def _qml(root: ET.Element) -> str:
     ET.indent(root)
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(
-        root, encoding="unicode"
-    )
+    return f"{_DOCTYPE}\n{ET.tostring(root, encoding='unicode')}"

@@ -1,4 +1,4 @@
-"""The metadata and the SQL that every GeoPackage of this project shares."""
+"""Schema version, metadata table and SQL quoting, below all other modules of the package."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ META_TABLE = "tsfal_meta"
 
 
 def quote(name: str) -> str:
-    """An SQL identifier, whatever the name."""
+    """Quote a name as an SQL identifier.
+
+    Args:
+        name: any text.
+    """
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """An SQL string, whatever the text."""
+    """Quote a text as an SQL string.
+
+    Args:
+        text: any text.
+    """
     return "'" + text.replace("'", "''") + "'"
 
 
 def check_schema(version: str | None, file: str) -> None:
-    """Refuse a file of a newer schema; a file without one is from elsewhere, and read for what it has.
+    """Refuse a file of a newer schema. A file without a version is another program's, and may be read.
+
+    Args:
+        version: the schema version that the file declares; None: it declares none.
+        file: name of the file, for the error.
 
     Raises:
         WorkspaceError: the schema is newer than this program.

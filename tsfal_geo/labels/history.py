@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.errors import LabelError, WorkspaceError
 from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.geopackage.create import new_file
 from tsfal_geo.labels.agreement import Agreement, Conflict, agreement, conflicts
@@ -34,6 +35,25 @@ class Difference:
     added: tuple[Label, ...]
     removed: tuple[Label, ...]
     kept: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that ``tsfal-geo labels diff --json`` prints."""
+        return {
+            "added": [_origin(label) for label in self.added],
+            "removed": [_origin(label) for label in self.removed],
+            "kept": self.kept,
+        }
+
+
+def _origin(label: Label) -> dict[str, Any]:
+    return {
+        "file": label.file,
+        "fid": label.fid,
+        "scene": label.scene,
+        "class_id": label.class_id,
+        "author": label.author,
+        "created": label.created.isoformat(),
+    }
 
 
 def difference(earlier: LabelSnapshot, later: LabelSnapshot) -> Difference:
@@ -105,6 +125,24 @@ def read_snapshot(store: LabelStore, number: int) -> LabelSnapshot:
             f"{path}: damaged ({issues.rejected[0]}); restore it from a copy of the workspace"
         )
     return LabelSnapshot(in_order(labels), decisions_in_order(decisions))
+
+
+def read_state(store: LabelStore, state: str) -> LabelSnapshot:
+    """Read a state of the labels by its name.
+
+    Args:
+        store: the label store.
+        state: a round's number, or ``now`` for the labels that hold.
+
+    Raises:
+        LabelError: neither a number nor ``now``.
+        WorkspaceError: the round has no snapshot, or its file is damaged.
+    """
+    if state == "now":
+        return store.snapshot()
+    if not state.isdigit():
+        raise LabelError(f"{state}: expected a round's number or `now`")
+    return read_snapshot(store, int(state))
 
 
 def previous_snapshot(store: LabelStore, number: int) -> LabelSnapshot:

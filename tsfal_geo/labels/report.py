@@ -1,4 +1,4 @@
-"""The report of `labels status`: labelled pixels by class and annotator, conflicts, agreement, issues."""
+"""Reports on labels and queries for `labels status` and `queries list`."""
 
 from __future__ import annotations
 
@@ -139,3 +139,47 @@ def _conflict_lines(found: list[dict[str, Any]]) -> list[str]:
     if len(found) > _SHOWN_CONFLICTS:
         text.append(f"… and {len(found) - _SHOWN_CONFLICTS} more conflicts")
     return text
+
+
+def query_rows(
+    store: LabelStore, number: int, *, author: str | None = None, answered: bool = False
+) -> list[dict[str, Any]]:
+    """List the queries of a round with their state, as JSON values.
+
+    Args:
+        store: the label store.
+        number: of the round.
+        author: list only the queries that are assigned to this annotator; None: all.
+        answered: list answered and skipped queries, too.
+
+    Returns:
+        The queries by rank. ``status`` is ``open``, ``done``, or the annotator's last decision; ``to`` holds
+        the annotators to whom the query is assigned.
+
+    Raises:
+        WorkspaceError: a label file is locked for too long, or of a newer schema.
+    """
+    snapshot, assigned = store.snapshot(), store.assignments(number)
+    names = {info.id: info.name for info in store.classes.classes}
+    decided = {item.qid: item.status for item in snapshot.decisions}
+    rows = []
+    for query in store.read_queries(number):
+        status = decided.get(query.qid, "done" if query.qid in snapshot.answered else "open")
+        authors = assigned.get(query.qid, ())
+        if (status != "open" and not answered) or (author is not None and author not in authors):
+            continue
+        rows.append(
+            {
+                "qid": query.qid,
+                "rank": query.rank,
+                "scene": query.scene,
+                "chip": query.chip,
+                "pixels": query.pixels,
+                "score": query.score,
+                "reason": query.reason,
+                "suggested": names.get(query.suggested, str(query.suggested)),
+                "status": status,
+                "to": list(authors),
+            }
+        )
+    return rows

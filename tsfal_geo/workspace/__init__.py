@@ -1,1 +1,1 @@
-"""The folder on disk."""
+"""The workspace folder on disk: state, configuration, lock, copy."""

@@ -1,7 +1,7 @@
-"""Copying a workspace while people are working in it.
+"""Copies of a workspace, also while annotators edit its labels.
 
-A GeoPackage that is being edited has more files beside it (``-wal``, ``-journal``); copying the first alone
-loses what was committed last. SQLite's own backup takes what is committed, in one piece.
+A GeoPackage in an edit session has files beside it (``-wal``, ``-journal``), and a copy of the first file
+alone lacks the last commits. SQLite's own backup copies everything that is committed, as of one moment.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage.connection import reading
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
-_PARTS = ("-wal", "-shm", "-journal")
+_SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 
 
 def copy_workspace(source: Path, destination: Path) -> int:
     """Copy a workspace, whole or not at all.
 
     Args:
-        source: the workspace.
+        source: the workspace's folder.
         destination: a folder that does not exist yet.
 
     Returns:
         Number of files copied.
 
     Raises:
-        WorkspaceError: there is no workspace; the destination exists or lies inside the source.
+        WorkspaceError: the source is no workspace; the destination exists or lies inside the source.
         LabelError: a GeoPackage is damaged.
     """
     if destination.exists():
-        raise WorkspaceError(f"{destination}: exists already; name a folder that does not")
+        raise WorkspaceError(f"{destination}: exists already, expected a new folder; name another")
     if destination.resolve().is_relative_to(source.resolve()):
         raise WorkspaceError(f"{destination}: lies inside the workspace; name a folder outside {source}")
     state = WorkspaceFolder.open(source).state
@@ -44,7 +44,7 @@ def copy_workspace(source: Path, destination: Path) -> int:
         temporary = Path(folder) / destination.name
         for path in sorted(source.rglob("*")):
             relative = path.relative_to(source)
-            if _passing(relative):
+            if _is_transient(relative):
                 continue
             target = temporary / relative
             if path.is_dir():
@@ -57,18 +57,26 @@ def copy_workspace(source: Path, destination: Path) -> int:
                 shutil.copy2(path, target)
             count += 1
         temporary.rename(destination)
-    # Orthophotos lie outside, named relative to the folder: the copy's own paths to them are written anew.
+    # Orthophotos lie outside the workspace, and their paths are relative to it: the copy needs its own.
     WorkspaceFolder(destination, state).save(state)
     return count
 
 
 def copy_geopackage(source: Path, target: Path) -> None:
-    """Everything committed in ``source``, its write-ahead log included, as one file."""
+    """Copy everything that is committed in a GeoPackage, its write-ahead log included, to one file.
+
+    Args:
+        source: the GeoPackage; annotators may have it open.
+        target: a file that does not exist yet.
+
+    Raises:
+        LabelError: the GeoPackage is damaged.
+    """
     with reading(source) as connection, closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
-def _passing(relative: Path) -> bool:
+def _is_transient(relative: Path) -> bool:
     hidden = any(part.startswith(".") for part in relative.parts)
-    return hidden or relative.name.endswith(tuple(f".gpkg{part}" for part in _PARTS))
+    return hidden or relative.name.endswith(tuple(f".gpkg{suffix}" for suffix in _SQLITE_SUFFIXES))

@@ -1,4 +1,4 @@
-"""The workspace folder: where everything is, and the one file that says so."""
+"""The workspace folder: its files and folders, state, configuration and label store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ from tsfal_geo.workspace.state import INDEX, State, reading_index, state_from_js
 
 
 class WorkspaceFolder:
-    """One project's folder. The engine is the only writer of ``workspace.json`` and ``rounds/``."""
+    """The folder of one project. The engine alone writes ``workspace.json`` and ``rounds/``.
+
+    Attributes:
+        root: path of the folder.
+        state: the content of ``workspace.json``.
+    """
 
     def __init__(self, root: Path, state: State) -> None:
         self.root = Path(root)
@@ -31,7 +36,13 @@ class WorkspaceFolder:
 
     @classmethod
     def create(cls, root: Path, state: State, config: Config) -> WorkspaceFolder:
-        """Make the folders and write ``workspace.json`` and ``tsfal.yaml``."""
+        """Make the folders and write ``workspace.json`` and ``tsfal.yaml``.
+
+        Args:
+            root: path of the folder; made where it does not exist.
+            state: the first state.
+            config: the resolved configuration.
+        """
         workspace = cls(root, state)
         for folder in ("labels", "rounds", "maps", "runs", "reference"):
             (workspace.root / folder).mkdir(parents=True, exist_ok=True)
@@ -41,39 +52,57 @@ class WorkspaceFolder:
 
     @classmethod
     def exists(cls, root: Path) -> bool:
-        """Whether ``root`` holds a workspace."""
+        """Tell whether a folder is a workspace.
+
+        Args:
+            root: any path.
+        """
         return (Path(root) / INDEX).is_file()
 
     @classmethod
     def open(cls, root: Path) -> WorkspaceFolder:
         """Read a workspace.
 
+        Args:
+            root: path of the folder.
+
         Raises:
-            WorkspaceError: not a workspace, damaged, or written by a newer version.
+            WorkspaceError: the folder is no workspace, or is damaged, or a newer version wrote it.
         """
         root = Path(root)
         with reading_index(root) as data:
             return cls(root, state_from_json(root, data))
 
     @staticmethod
-    def standing(root: Path) -> tuple[int, str]:
-        """Last complete round and status, without the scenes, which take long where there are thousands.
+    def read_progress(root: Path) -> tuple[int, str]:
+        """Read the last complete round and the status alone, which is faster than `open` with many scenes.
+
+        Args:
+            root: path of the folder.
 
         Raises:
-            WorkspaceError: as ``open`` raises.
+            WorkspaceError: as `open` raises.
         """
         with reading_index(Path(root)) as data:
             return int(data["round"]), str(data["status"])
 
     def save(self, state: State) -> None:
-        """Make ``state`` the workspace's state, on disk whole or not at all."""
+        """Save a state as the workspace's own, whole or not at all.
+
+        Args:
+            state: the new state.
+        """
         write_text(
             self.root / INDEX, json.dumps(state_to_json(self.root, state), indent=1, ensure_ascii=False)
         )
         self.state = state
 
     def update(self, **changes: Any) -> None:
-        """Save the state with some fields changed."""
+        """Save the state with some fields changed.
+
+        Args:
+            **changes: fields of the state.
+        """
         self.save(replace(self.state, **changes))
 
     @property
@@ -83,40 +112,44 @@ class WorkspaceFolder:
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
-        """Training scenes, as they were when the workspace was made."""
+        """The training scenes, as they were when the workspace was made."""
         return self.state.scenes
 
     @property
     def raster_dir(self) -> Path:
-        """Folder of the training scenes."""
+        """The folder of the training scenes."""
         return self.state.raster_dir
 
     @property
     def current_round(self) -> int:
-        """Last complete round; -1 before the first is done."""
+        """The last complete round; -1 before the first is complete."""
         return self.state.round
 
     @property
     def labels(self) -> Path:
-        """Folder of people's label files."""
+        """The folder of the annotators' label files."""
         return self.root / "labels"
 
     @property
     def maps(self) -> Path:
-        """Folder of exported maps."""
+        """The folder of exported maps."""
         return self.root / "maps"
 
     @property
     def runs(self) -> Path:
-        """Folder of the runs' event logs."""
+        """The folder of the runs' event logs."""
         return self.root / "runs"
 
     def round_dir(self, number: int) -> Path:
-        """Folder of a round."""
+        """Return the folder of a round.
+
+        Args:
+            number: of the round.
+        """
         return self.root / "rounds" / f"{number:03d}"
 
     def current_model(self) -> Path:
-        """Folder that holds ``model.safetensors`` and ``model.json`` of the last complete round.
+        """Return the folder of the last complete round, with its ``model.safetensors`` and ``model.json``.
 
         Raises:
             WorkspaceError: no round is complete yet.
@@ -133,7 +166,7 @@ class WorkspaceFolder:
         """The configuration of the workspace.
 
         Raises:
-            ConfigError: a key that there is not, or a value out of range.
+            ConfigError: an unknown key, or a value out of range.
             WorkspaceError: ``tsfal.yaml`` is missing or damaged.
         """
         path = self.root / "tsfal.yaml"
@@ -141,11 +174,17 @@ class WorkspaceFolder:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             reason = str(error).splitlines()[0]
-            raise WorkspaceError(f"{path}: damaged ({reason}); restore it, or `train --fresh`") from None
+            raise WorkspaceError(
+                f"{path}: damaged ({reason}); restore it from a copy, or start over with `train --fresh`"
+            ) from None
         return validated(values, str(path))
 
     def write_config(self, config: Config) -> None:
-        """Write ``tsfal.yaml``: the resolved configuration and the versions it ran with."""
+        """Write ``tsfal.yaml``: the resolved configuration and the versions of the packages.
+
+        Args:
+            config: the resolved configuration.
+        """
         text = yaml.safe_dump(
             {"config": config.model_dump(mode="json"), "versions": package_versions()},
             sort_keys=False,
@@ -155,7 +194,10 @@ class WorkspaceFolder:
         self.__dict__.pop("config", None)
 
     def metrics(self, number: int) -> dict[str, Any]:
-        """What a complete round noted in its ``metrics.json``.
+        """Read the ``metrics.json`` of a complete round.
+
+        Args:
+            number: of the round.
 
         Raises:
             WorkspaceError: the file is missing or damaged.
@@ -168,5 +210,9 @@ class WorkspaceFolder:
         return values
 
     def store(self) -> LabelStore:
-        """The label store of this workspace."""
+        """Open the label store of this workspace.
+
+        Raises:
+            WorkspaceError: the database of the label store does not answer.
+        """
         return open_store(self.root, self.classes, list(self.scenes), self.state.store)

@@ -1,4 +1,4 @@
-"""One engine at a time in a workspace."""
+"""The lock of a workspace: one engine at a time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from tsfal_geo.errors import WorkspaceError
 
 @contextmanager
 def engine_lock(root: Path) -> Iterator[str | None]:
-    """Hold the workspace's lock; the operating system frees it when the owner dies.
+    """Hold the workspace's lock; the operating system frees it when its owner dies.
+
+    Args:
+        root: the workspace's folder.
 
     Yields:
-        None, or a sentence about the dead owner whose lock was taken over.
+        None, or a sentence on the dead owner whose lock this engine took over.
 
     Raises:
-        WorkspaceError: another engine is at work there.
+        WorkspaceError: another engine holds the lock.
     """
     owner = Path(root) / ".lock.json"
     lock = FileLock(Path(root) / ".lock", timeout=0)
@@ -36,15 +39,15 @@ def engine_lock(root: Path) -> Iterator[str | None]:
             f"{root}: in use by {_describe(owner)}; wait for it, or stop it, then try again"
         ) from None
     try:
-        left_over = f"took over the lock of {_describe(owner)}, which died" if owner.exists() else None
-        write_text(owner, json.dumps(_me()))
-        yield left_over
+        takeover = f"took over the lock of {_describe(owner)}, which died" if owner.exists() else None
+        write_text(owner, json.dumps(_this_process()))
+        yield takeover
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
 
 
-def _me() -> dict[str, str | int]:
+def _this_process() -> dict[str, str | int]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -55,7 +58,7 @@ def _me() -> dict[str, str | int]:
 
 def _describe(owner: Path) -> str:
     try:
-        who = json.loads(owner.read_text(encoding="utf-8"))
-        return f"process {who['pid']} of {who['user']} on {who['host']} since {who['since']}"
+        process = json.loads(owner.read_text(encoding="utf-8"))
+        return f"process {process['pid']} of {process['user']} on {process['host']} since {process['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another tsfal-geo process"

@@ -23,17 +23,17 @@ INDEX = "workspace.json"
 
 @dataclass(frozen=True)
 class State:
-    """What ``workspace.json`` says: classes, scenes, and how far the rounds have come.
+    """The content of ``workspace.json``: classes, scenes, and the progress of the rounds.
 
     Attributes:
         raster_dir: folder of the training scenes.
-        val_dir: folder of the validation scenes, if any.
+        val_dir: folder of the validation scenes; None without validation.
         classes: the class map.
         scenes: the training scenes with their grids.
-        round: last complete round, or -1 before the first one is done.
-        status: ``new``, ``training``, ``waiting`` (for a person's labels) or ``done`` (nothing left to ask).
+        round: last complete round; -1 before the first is complete.
+        status: ``new``, ``training``, ``waiting`` (queries wait for labels) or ``done`` (no query is left).
         store: URL of a PostGIS label store; None for GeoPackages in the workspace.
-        progress: figures of the last complete round that a panel shows (budget, spent, open queries, mIoU).
+        progress: figures of the last complete round for the panel (budget, labelled share, queries, mIoU).
     """
 
     raster_dir: Path
@@ -48,7 +48,17 @@ class State:
 
 @contextmanager
 def reading_index(root: Path) -> Iterator[dict[str, Any]]:
-    """Read ``workspace.json``; errors while its values are used name the file, too."""
+    """Read ``workspace.json``; errors within the block, where its values are used, name the file, too.
+
+    Args:
+        root: the workspace's folder.
+
+    Yields:
+        The values.
+
+    Raises:
+        WorkspaceError: the folder is no workspace; the file is damaged or of a newer schema.
+    """
     path = root / INDEX
     if not path.is_file():
         raise WorkspaceError(
@@ -73,7 +83,12 @@ def reading_index(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def state_to_json(root: Path, state: State) -> dict[str, Any]:
-    """Return a state as ``workspace.json`` holds it, with paths relative to the workspace."""
+    """Return a state as ``workspace.json`` holds it, with paths relative to the workspace.
+
+    Args:
+        root: the workspace's folder.
+        state: the state.
+    """
     return {
         "schema": SCHEMA,
         "raster_dir": _relative(root, state.raster_dir),
@@ -90,7 +105,17 @@ def state_to_json(root: Path, state: State) -> dict[str, Any]:
 
 
 def state_from_json(root: Path, data: dict[str, Any]) -> State:
-    """Return the state that the values of a ``workspace.json`` describe."""
+    """Return the state that the values of a ``workspace.json`` describe.
+
+    Args:
+        root: the workspace's folder.
+        data: the values.
+
+    Raises:
+        KeyError: a value is missing.
+        TypeError: a value has another type.
+        ValueError: a value is out of range.
+    """
     return State(
         raster_dir=_absolute(root, data["raster_dir"]),
         val_dir=_absolute(root, data["val_dir"]) if data.get("val_dir") else None,

@@ -1,1 +1,1 @@
-"""Labels from and for other programs."""
+"""Import of labels from other programs, and export to them."""

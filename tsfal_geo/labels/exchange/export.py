@@ -1,4 +1,4 @@
-"""Labels for other programs: GeoPackage, GeoParquet, GeoJSON, FlatGeobuf, GeoTIFF of classes, COCO."""
+"""Export of labels: GeoPackage, GeoParquet, GeoJSON, FlatGeobuf, GeoTIFF of classes, COCO."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyproj
 import shapely
 
 from tsfal_geo.atomic import replace_file, write_text
-from tsfal_geo.classes import ClassMap
+from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS
 from tsfal_geo.labels.model import Label, by_layer, stamp, stored_geometries
@@ -37,7 +37,7 @@ FORMATS = {
 def export_labels(
     labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap, out: Path
 ) -> list[Path]:
-    """Write labels in the format that the name of ``out`` asks for.
+    """Write labels in the format that the suffix of ``out`` names.
 
     Args:
         labels: oldest first.
@@ -46,10 +46,11 @@ def export_labels(
         out: ``.gpkg``, ``.parquet``, ``.geojson``, ``.fgb``, ``.json`` (COCO), or a folder for GeoTIFFs.
 
     Returns:
-        The files written. Formats of one CRS get a file for each.
+        The files written. Formats of one CRS a file get a file for each CRS.
 
     Raises:
         LabelError: another suffix.
+        UserError: GeoParquet is asked for and pyarrow is not installed.
     """
     suffix = out.suffix.lower()
     if suffix not in FORMATS:
@@ -65,10 +66,18 @@ def export_labels(
 
 
 def coco(labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap) -> dict[str, Any]:
-    """Labels as a COCO detection data set: an image a scene, an annotation a label, in pixels.
+    """Describe labels as a COCO detection data set: an image a scene, an annotation a label, in pixels.
 
-    Polygons without holes are lists of corners; those with holes are uncompressed run lengths, since COCO's
-    polygons have none. Category ids are class ids plus 1: COCO keeps 0 for the background.
+    Polygons without holes are lists of corners. Polygons with holes are uncompressed run lengths, since
+    COCO's polygons have no holes. Category ids are class ids plus 1, since COCO reserves 0 for background.
+
+    Args:
+        labels: oldest first.
+        scenes: the scenes.
+        classes: the class map.
+
+    Returns:
+        The data set as JSON values.
     """
     order = {scene.name: position for position, scene in enumerate(scenes)}
     return {
@@ -106,7 +115,7 @@ def _annotation(number: int, label: Label, scene: Scene, image: int, classes: Cl
 
 def _run_lengths(label: Label, scene: Scene, classes: ClassMap) -> dict[str, Any]:
     reader = PolygonLabels([label], [scene], classes)
-    flat = (reader.read(Window(0, 0, 0, scene.height, scene.width)) != 255).ravel(order="F")
+    flat = (reader.read(Window(0, 0, 0, scene.height, scene.width)) != IGNORE).ravel(order="F")
     ends = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.concatenate(([0], ends, [flat.size]))).tolist()
     return {"size": [scene.height, scene.width], "counts": [0, *runs] if flat[0] else runs}

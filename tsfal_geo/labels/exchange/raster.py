@@ -1,9 +1,8 @@
-"""Class rasters as labels: each connected region becomes a polygon along pixel edges."""
+"""Import of class rasters: each connected region becomes a polygon along pixel edges."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
@@ -12,24 +11,29 @@ from rasterio.windows import Window
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.labels.exchange.vector import ImportOptions
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.polygonise import class_polygons
+from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.raster.layer_crs import flip_y
 from tsfal_geo.raster.scene import grid_of
 
-if TYPE_CHECKING:
-    from tsfal_geo.labels.exchange.vector import ImportOptions
-    from tsfal_geo.labels.store import LabelStore
-
-
-BAND_ROWS = 4096
+BAND_ROWS = 4096  # that are read and polygonised at once
 
 
 def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> LayerRows:
-    """The regions of a class raster; its nodata value and 255 are no label.
+    """Trace the regions of a class raster; its nodata value and 255 are no label.
+
+    Args:
+        path: the raster: one band of integers.
+        store: the label store, whose scenes a raster without georeference may be named after.
+        options: author and scene.
+
+    Returns:
+        The regions, with their pixel value in the column ``class_id``.
 
     Raises:
-        LabelError: not readable, or not one band of whole numbers from 0 to 255.
+        LabelError: the file is not readable, or not one band of integers.
     """
     shapes: list[object] = []
     values: list[object] = []

@@ -1,4 +1,4 @@
-"""Bringing in labels that were made elsewhere: vector files of several formats, and class rasters."""
+"""Import of vector files: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ CLASS_FIELDS = ("class_id", "class", "class_name", "classid", "label", "category
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How a file from elsewhere is read.
+    """Options of an import.
 
     Attributes:
-        field: column that holds the class; None: one of ``CLASS_FIELDS``, or the only column there is.
-        mapping: class id or name (empty: leave out) for values of that column.
+        field: column that holds the class; None: one of ``CLASS_FIELDS``, or the only column.
+        mapping: class id or name for values of that column; empty for values to leave out.
         layer: layer of a file with several.
-        scene: the scene that all of it is about; needed where scenes have no CRS.
-        author: who made it; None: its column ``author``, else the file's name.
-        crs: CRS of a file that does not say.
+        scene: the scene of all rows; needed where scenes have no CRS.
+        author: the annotator of all rows; None: the column ``author``, else the file's name.
+        crs: CRS of a file that does not declare one.
     """
 
     field: str | None = None
@@ -52,16 +52,29 @@ class ImportOptions:
 
 
 def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> LayerRows:
-    """The rows of a vector file, their class still as it stands in the column ``class_id``."""
+    """Read the rows of a vector file.
+
+    Args:
+        path: the file.
+        store: the label store.
+        options: of the import.
+
+    Returns:
+        The rows, with the values of the class column, not yet class ids, in the column ``class_id``.
+
+    Raises:
+        LabelError: the file is not readable, has no class column, or does not declare its CRS.
+        UserError: the file is GeoParquet and pyarrow is not installed.
+    """
     frame = _frame(path, options.layer)
     field_name = _class_field(frame, path, options.field)
     lower = {str(name).lower(): name for name in frame.columns if name != frame.geometry.name}
     columns = {
-        name: _plain(frame[lower[name]])
+        name: _values(frame[lower[name]])
         for name in LABEL_COLUMNS
         if name in lower and name not in ("class_id", "source")
     }
-    columns["class_id"] = _plain(frame[field_name])
+    columns["class_id"] = _values(frame[field_name])
     time = now()
     columns["created"] = [value or time for value in columns.get("created", [None] * len(frame))]
     if options.author is not None:
@@ -89,7 +102,7 @@ def _frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
         if is_parquet:
             return geopandas.read_parquet(path).reset_index(drop=True)
         layer = layer or _only_layer(path)
-        # A condition makes OGR count the rows itself; the count that a GeoPackage carries may be wrong.
+        # A condition makes OGR count the rows itself; the count that a GeoPackage declares may be wrong.
         frame = pyogrio.read_dataframe(path, layer=layer, where="1=1", fid_as_index=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError, OSError) as error:
         raise LabelError(f"{path}: not readable ({error})") from None
@@ -105,40 +118,46 @@ def _only_layer(path: Path) -> str:
 
     names = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
     if len(names) != 1:
-        raise LabelError(f"{path}: found the layers {', '.join(names) or 'none'}; choose one with --layer")
+        raise LabelError(
+            f"{path}: found the layers {', '.join(names) or 'none'}, expected one; name it with --layer"
+        )
     return str(names[0])
 
 
 def _check_complete(path: Path, layer: str, rows: int) -> None:
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=60)) as connection:
-        (there,) = connection.execute(f"SELECT count(*) FROM {quote(layer)}").fetchone()
-    if there != rows:
-        raise LabelError(f"{path}: read {rows} of {there} rows; it is being written to, import it again")
+        (total,) = connection.execute(f"SELECT count(*) FROM {quote(layer)}").fetchone()
+    if total != rows:
+        raise LabelError(
+            f"{path}: read {rows} of {total} rows; another program is writing the file, import it again"
+        )
 
 
 def _class_field(frame: geopandas.GeoDataFrame, path: Path, name: str | None) -> str:
     columns = [str(column) for column in frame.columns if column != frame.geometry.name]
     if name is not None:
         if name not in columns:
-            raise LabelError(f"{path}: no column {name!r}; there are {', '.join(columns) or 'none'}")
+            raise LabelError(
+                f"{path}: found no column {name!r}, expected one of {', '.join(columns) or '(none)'}"
+            )
         return name
     by_lower = {column.lower(): column for column in columns}
-    found = next((by_lower[candidate] for candidate in CLASS_FIELDS if candidate in by_lower), None)
-    if found is None and len(columns) == 1:
-        found = columns[0]
-    if found is None:
+    column = next((by_lower[candidate] for candidate in CLASS_FIELDS if candidate in by_lower), None)
+    if column is None and len(columns) == 1:
+        column = columns[0]
+    if column is None:
         raise LabelError(
-            f"{path}: which column holds the class? --field one of {', '.join(columns) or '(there are none)'}"
+            f"{path}: found the columns {', '.join(columns) or '(none)'}, expected one that holds the class; "
+            "name it with --field"
         )
-    return found
+    return column
 
 
 def _crs(
     frame: geopandas.GeoDataFrame, path: Path, store: LabelStore, options: ImportOptions
 ) -> pyproj.CRS | None:
-    pixels = options.scene is not None and scene_crs(store.scenes[options.scene]) is None
-    if pixels:
+    if options.scene is not None and scene_crs(store.scenes[options.scene]) is None:
         return None
     if options.crs is not None:
         try:
@@ -146,17 +165,10 @@ def _crs(
         except pyproj.exceptions.CRSError as error:
             raise LabelError(f"--crs {options.crs}: not a CRS ({error})") from None
     if frame.crs is None and any(scene_crs(scene) is not None for scene in store.scenes.values()):
-        raise LabelError(f"{path}: does not say its CRS; give --crs, such as --crs EPSG:25832")
-    return frame.crs
+        raise LabelError(f"{path}: found no CRS, expected one; name it with --crs, such as --crs EPSG:25832")
+    crs: pyproj.CRS | None = frame.crs
+    return crs
 
 
-def _plain(column: Any) -> list[object]:
+def _values(column: Any) -> list[object]:
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
-
-
-def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
