@@ -13,7 +13,7 @@ from tsfal_geo.geopackage.tables import SCHEMA, check_schema
 from tsfal_geo.labels.model import SOURCES, STATUSES
 from tsfal_geo.raster.layer_crs import same_crs
 
-_MAKING = 7_251_964  # any number: the lock under which the tables are made
+_CREATION_LOCK = 7_251_964  # an arbitrary number, the key of the advisory lock
 
 _TABLES = """
 CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
@@ -53,17 +53,23 @@ CREATE TRIGGER tell_qgis AFTER INSERT OR UPDATE OR DELETE ON decisions
 def make_tables(
     connection: psycopg.Connection, schema: str, classes: ClassMap, crs: Iterable[pyproj.CRS | None]
 ) -> None:
-    """Make the schema and its tables where there are none, and bring the classes up to date.
+    """Create the schema and its tables where they are missing, and update the table of classes.
+
+    Args:
+        connection: a transaction.
+        schema: name of the schema.
+        classes: the class map.
+        crs: the CRSs of the scenes.
 
     Raises:
         WorkspaceError: the tables are of a newer schema version.
     """
     name = sql.Identifier(schema)
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATION_LOCK,))
     connection.execute("CREATE EXTENSION IF NOT EXISTS postgis")
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-    there = connection.execute("SELECT to_regclass(format('%%I.meta', %s::text))", (schema,)).fetchone()
-    if there is None or there[0] is None:
+    table = connection.execute("SELECT to_regclass(format('%%I.meta', %s::text))", (schema,)).fetchone()
+    if table is None or table[0] is None:
         statement = sql.SQL(_TABLES).format(
             geometry=sql.SQL(_geometry_type(connection, list(crs))),
             sources=sql.SQL(", ").join(map(sql.Literal, SOURCES)),
@@ -71,8 +77,8 @@ def make_tables(
         )
         connection.execute(statement)
         connection.execute("INSERT INTO meta VALUES ('schema', %s)", (str(SCHEMA),))
-    found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    check_schema(found[0] if found else None, f"PostGIS schema {schema}")
+    version = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    check_schema(version[0] if version else None, f"PostGIS schema {schema}")
     for info in classes.classes:
         connection.execute(
             "INSERT INTO classes VALUES (%s, %s, %s) "
@@ -82,16 +88,21 @@ def make_tables(
 
 
 def srid_of(connection: psycopg.Connection, crs: pyproj.CRS | None) -> int:
-    """The SRID of a CRS; 0 for none, and for one that PostGIS does not know."""
+    """Return the SRID of a CRS; 0 for None, and for a CRS that the database does not define.
+
+    Args:
+        connection: a transaction.
+        crs: the CRS.
+    """
     code = None if crs is None else crs.to_epsg(min_confidence=100)
     if code is None or not same_crs(crs, pyproj.CRS.from_epsg(code)):
         return 0
-    known = connection.execute("SELECT 1 FROM spatial_ref_sys WHERE srid = %s", (code,)).fetchone()
-    return code if known else 0
+    defined = connection.execute("SELECT 1 FROM spatial_ref_sys WHERE srid = %s", (code,)).fetchone()
+    return code if defined else 0
 
 
 def _geometry_type(connection: psycopg.Connection, crs: list[pyproj.CRS | None]) -> str:
-    # With one known CRS the column says so, and QGIS opens the table without asking.
+    # A column that declares its one CRS is opened by QGIS without a question to the user.
     srids = {srid_of(connection, each) for each in crs}
     srid = srids.pop() if len(srids) == 1 else 0
     return f"geometry(MultiPolygon, {srid})" if srid else "geometry"

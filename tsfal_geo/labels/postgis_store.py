@@ -1,4 +1,4 @@
-"""The label store as tables of a PostGIS database, for teams."""
+"""The label store as tables of a PostGIS database, to which a team writes at the same time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tsfal_geo.raster.scene import Scene
 
 LOCK_TIMEOUT = "10s"
 DEFAULT_SCHEMA = "tsfal"
-_IMPORTING = 7_251_965
+_IMPORT_LOCK = 7_251_965  # an arbitrary number, the key of the advisory lock
 _ADD_DECISION = (
     "INSERT INTO decisions (qid, round, status, author, created) VALUES (%s, %s, %s, %s, %s) "
     "ON CONFLICT (round, qid, author) DO UPDATE SET status = excluded.status, created = excluded.created"
@@ -46,20 +46,22 @@ _ASSIGN = (
     "(SELECT array_agg(DISTINCT name ORDER BY name) FROM unnest(handed_to || %s::text[]) AS name) "
     "WHERE round = %s AND qid = %s"
 )
-_FREE = "SELECT qid FROM queries WHERE round = %s AND handed_to = '{}' AND qid <> ALL (%s) ORDER BY rank"
+_UNASSIGNED = (
+    "SELECT qid FROM queries WHERE round = %s AND handed_to = '{}' AND qid <> ALL (%s) ORDER BY rank"
+)
 
 
 class PostgisStore(LabelStore):
-    """Tables ``queries``, ``labels``, ``decisions`` in one schema of a database.
+    """The store of tables ``queries``, ``labels``, ``decisions`` in one schema; see `LabelStore`.
 
     Args:
-        root: the workspace's folder; rounds and restorations stay there.
+        root: the workspace's folder, which keeps rounds and restorations.
         classes: the class map.
         scenes: the training scenes.
         url: ``postgresql://…``; ``schema=NAME`` among its parameters chooses the schema (``tsfal``).
 
     Raises:
-        WorkspaceError: the database cannot be reached, or its tables are of a newer version.
+        WorkspaceError: the database does not answer, or its tables are of a newer version.
     """
 
     def __init__(self, root: Path, classes: ClassMap, scenes: Sequence[Scene], url: str) -> None:
@@ -118,7 +120,7 @@ class PostgisStore(LabelStore):
     def add_import(self, author: str, labels: Sequence[Label]) -> str:
         check_labels(labels, self.scenes, self.classes)
         with self._transaction() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_IMPORTING,))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_IMPORT_LOCK,))
             last = connection.execute(
                 "SELECT coalesce(max(substring(batch FROM '[0-9]+$')::integer), 0) FROM labels"
             ).fetchone()
@@ -135,23 +137,26 @@ class PostgisStore(LabelStore):
                 "SELECT coalesce(batch, 'labels'), ST_SRID(geom), crs, id, ST_AsBinary(geom), "
                 f"{columns} FROM labels ORDER BY id"
             ).fetchall()
-            decided = connection.execute(
+            decision_rows = connection.execute(
                 f"SELECT id, {', '.join(DECISION_COLUMNS)} FROM decisions ORDER BY id"
             ).fetchall()
         context = ValidationContext(self.scenes, self.classes, self.scene_of_query())
         labels: list[Label] = []
         issues: dict[str, Issues] = {}
         for (file, srid, wkt), group in _grouped(rows).items():
-            told = issues.setdefault(file, Issues(file))
-            labels += resolve_labels(_rows(group, self._crs(srid, wkt)), context, told)
-        told = issues.setdefault("decisions", Issues("decisions"))
+            labels += resolve_labels(
+                _layer_rows(group, self._crs(srid, wkt)), context, issues.setdefault(file, Issues(file))
+            )
+        issues["decisions"] = decision_issues = Issues("decisions")
         names = ("fid", *DECISION_COLUMNS)
-        decisions = resolve_decisions([dict(zip(names, row, strict=True)) for row in decided], "", told)
+        decisions = resolve_decisions(
+            [dict(zip(names, row, strict=True)) for row in decision_rows], "", decision_issues
+        )
         return LabelSnapshot(
             tuple(labels),
             tuple(decisions),
-            tuple(item for told in issues.values() for item in told.rejected),
-            tuple(item for told in issues.values() for item in told.notes),
+            tuple(issue for gathered in issues.values() for issue in gathered.rejected),
+            tuple(issue for gathered in issues.values() for issue in gathered.notes),
         )
 
     @override
@@ -160,12 +165,12 @@ class PostgisStore(LabelStore):
             rows = connection.execute(
                 "SELECT qid, handed_to FROM queries WHERE round = %s AND handed_to <> '{}'", (number,)
             ).fetchall()
-        return {qid: tuple(people) for qid, people in rows}
+        return {qid: tuple(authors) for qid, authors in rows}
 
     @override
-    def save_assignments(self, number: int, given: dict[str, tuple[str, ...]]) -> None:
+    def save_assignments(self, number: int, assigned: dict[str, tuple[str, ...]]) -> None:
         with self._transaction() as connection:
-            self._save_assignments(connection, number, given)
+            self._save_assignments(connection, number, assigned)
 
     @override
     def assign_queries(
@@ -175,19 +180,19 @@ class PostgisStore(LabelStore):
         limit = None if count is None else count * max(len(authors), 1)
         queries = {query.qid: query for query in self.read_queries(number)}
         with self._transaction() as connection:
-            # Rows that another session is handing out are passed over; those it handed out are seen as taken.
-            free = connection.execute(
-                f"{_FREE} LIMIT %s FOR UPDATE SKIP LOCKED", (number, answered, limit)
+            # Skips rows that another session is assigning; those that it has assigned are read as assigned.
+            unassigned = connection.execute(
+                f"{_UNASSIGNED} LIMIT %s FOR UPDATE SKIP LOCKED", (number, answered, limit)
             ).fetchall()
-            given = assign_queries([queries[qid] for (qid,) in free], authors, {}, overlap, count)
-            self._save_assignments(connection, number, given)
-        return given
+            assigned = assign_queries([queries[qid] for (qid,) in unassigned], authors, {}, overlap, count)
+            self._save_assignments(connection, number, assigned)
+        return assigned
 
     def _save_assignments(
-        self, connection: psycopg.Connection, number: int, given: dict[str, tuple[str, ...]]
+        self, connection: psycopg.Connection, number: int, assigned: dict[str, tuple[str, ...]]
     ) -> None:
         with connection.cursor() as cursor:
-            cursor.executemany(_ASSIGN, [(list(people), number, qid) for qid, people in given.items()])
+            cursor.executemany(_ASSIGN, [(list(authors), number, qid) for qid, authors in assigned.items()])
 
     def _add_labels(self, connection: psycopg.Connection, labels: Sequence[Label], batch: str | None) -> None:
         rows = [[getattr(label, name) for name in LABEL_COLUMNS] + [batch] for label in labels]
@@ -220,7 +225,7 @@ class PostgisStore(LabelStore):
             )
 
     def _wkt(self, scene: str) -> str | None:
-        """The CRS, where the SRID does not say it."""
+        """WKT of a scene's CRS where the SRID does not name it."""
         crs = scene_crs(self.scenes[scene])
         return None if crs is None or self._srid[scene] else crs.to_wkt()
 
@@ -229,14 +234,14 @@ class PostgisStore(LabelStore):
             return pyproj.CRS.from_wkt(wkt)
         if srid:
             return pyproj.CRS.from_epsg(srid)
-        alone = list(layer_crs(self.scenes.values(), "labels").values())
-        return alone[0] if len(alone) == 1 else None
+        crs = list(layer_crs(self.scenes.values(), "labels").values())
+        return crs[0] if len(crs) == 1 else None
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection]:
         try:
             with psycopg.connect(self._url, connect_timeout=10) as connection:
-                # `public` holds PostGIS itself.
+                # PostGIS itself is in `public`.
                 connection.execute(
                     sql.SQL("SET search_path TO {}, public").format(sql.Identifier(self.schema))
                 )
@@ -245,13 +250,15 @@ class PostgisStore(LabelStore):
                 yield connection
         except (errors.LockNotAvailable, errors.DeadlockDetected):
             raise WorkspaceError(
-                f"{self._shown}: another session has held rows locked for {LOCK_TIMEOUT}; run again"
+                f"{self._shown}: another session has locked rows for {LOCK_TIMEOUT}; run again"
             ) from None
         except (errors.IntegrityError, errors.DataError, errors.InternalError) as error:
-            raise LabelError(f"{self._shown}: refused, nothing was written ({_first_line(error)})") from None
+            raise LabelError(
+                f"{self._shown}: a row was refused ({_first_line(error)}); nothing was written"
+            ) from None
         except psycopg.Error as error:
             raise WorkspaceError(
-                f"{self._shown}: {_first_line(error)}; is the server up, the URL right?"
+                f"{self._shown}: {_first_line(error)}; start the server, or correct the URL"
             ) from None
 
 
@@ -262,7 +269,7 @@ def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[str, int, str | None
     return groups
 
 
-def _rows(group: list[tuple[Any, ...]], crs: pyproj.CRS | None) -> LayerRows:
+def _layer_rows(group: list[tuple[Any, ...]], crs: pyproj.CRS | None) -> LayerRows:
     fids, blobs, *columns = zip(*group, strict=True)
     shapes = shapely.force_2d(shapely.from_wkb(np.array([bytes(blob) for blob in blobs], dtype=object)))
     geometry = np.array([_single(shape) for shape in shapes], dtype=object)
@@ -271,8 +278,8 @@ def _rows(group: list[tuple[Any, ...]], crs: pyproj.CRS | None) -> LayerRows:
 
 
 def _single(shape: Any) -> Any:
-    alone = shape.geom_type == "MultiPolygon" and len(shape.geoms) == 1
-    return shape.geoms[0] if alone else shape
+    has_one_part = shape.geom_type == "MultiPolygon" and len(shape.geoms) == 1
+    return shape.geoms[0] if has_one_part else shape
 
 
 def _split(url: str) -> tuple[str, str]:
