@@ -39,7 +39,7 @@ def chip(number, size=24, seed=0):
 
 def run(name, config, allowance, count=8, seed=0, order=None):
     strategy = build_strategy(name, seed=seed, passes=10)
-    cap = chip_cap(allowance, count, config)
+    cap = chip_cap(allowance, count, config.image_cap)
     outputs = {i: chip(i) for i in (order or range(count))}
     proposals = [propose(outputs[i], strategy, config, cap) for i in range(count)]
     return proposals, select(proposals, allowance, strategy, config.ranking)
@@ -104,7 +104,7 @@ def test_paper_asks_all_of_one_chip_before_the_next():
 def test_strong_caps_a_chip_and_goes_by_score():
     config = ActiveConfig(granularity="pixels", ranking="strong", image_cap=1.5)
     allowance = 4000
-    cap = chip_cap(allowance, 8, config)
+    cap = chip_cap(allowance, 8, config.image_cap)
     assert cap == 750
     proposals, queries = run("emd", config, allowance)
     score = [proposals[q.chip].regions.score[q.region - 1] for q in queries]

@@ -32,7 +32,7 @@ def test_prediction_is_blank_where_there_is_no_image():
     torch.testing.assert_close(found.conf, torch.tensor([[[0.8, 0.0]]]))
 
 
-def test_pixels_come_from_enlarged_probabilities():
+def test_pixels_come_from_upsampled_probabilities():
     """Between a sure cell of class 0 and one of class 1 the confidence falls to a half."""
     probs = torch.zeros(1, 2, 1, 2)
     probs[0, 0, 0, 0] = probs[0, 1, 0, 1] = 1.0
@@ -42,7 +42,7 @@ def test_pixels_come_from_enlarged_probabilities():
     assert found.pseudo[0, 0].tolist() == [0] * 4 + [1] * 4
 
 
-def test_decoder_is_enlarged_as_logits():
+def test_decoder_is_upsampled_as_logits():
     logits = torch.tensor([[[[-8.0, 8.0]]]])
     found = emd_pixels(logits, (4, 8))
     ramp = np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1)

@@ -21,7 +21,7 @@ from tsfal_geo.training.losses import teacher_loss
 
 
 def holds(pixels):
-    """Whether cells hold any of the pixels."""
+    """Mark the cells that hold any of the pixels."""
     return torch.nn.functional.max_pool2d(pixels.float(), 4) > 0
 
 
@@ -30,7 +30,7 @@ class Scene:
     """Two images whose teacher errs where it doubts, pixel by pixel not quite as cell by cell.
 
     Attributes:
-        voted: pixels of doubt, in doubted cells where no person spoke.
+        voted: pixels of doubt, in doubted cells without manual labels.
         kept: other pixels of doubt.
         outside: pixels of the image without doubt.
     """
@@ -61,26 +61,30 @@ def scene(towns):
     pseudo = torch.where(draw(0.1, *truth.shape, seed=1), (truth + 2) % CLASSES, pixels(predicted))
     doubt = draw(0.5, *truth.shape, seed=2)
     conf = torch.where(doubt, 0.6, 0.8)
-    spoken = draw(0.01, *truth.shape, seed=3)
+    by_annotator = draw(0.01, *truth.shape, seed=3)
     image = torch.ones_like(doubt)
     image[1, -16:] = False
-    pseudo, conf, spoken = pseudo.masked_fill(~image, 255), conf.masked_fill(~image, 0), spoken & image
-    asked = pixels(doubted & ~holds(spoken)) & image
-    doubt &= image & ~spoken
+    pseudo, conf, by_annotator = (
+        pseudo.masked_fill(~image, 255),
+        conf.masked_fill(~image, 0),
+        by_annotator & image,
+    )
+    voting = pixels(doubted & ~holds(by_annotator)) & image
+    doubt &= image & ~by_annotator
     return Scene(
         teacher_of(towns, predicted, torch.where(doubted, DOUBTFUL, SURE)),
         truth,
         pseudo,
         conf,
-        torch.where(spoken, (truth + 3) % CLASSES, 255).to(torch.uint8),
-        doubt & asked,
-        doubt & ~asked,
-        image & ~doubt & ~spoken,
+        torch.where(by_annotator, (truth + 3) % CLASSES, 255).to(torch.uint8),
+        doubt & voting,
+        doubt & ~voting,
+        image & ~doubt & ~by_annotator,
     )
 
 
 @pytest.mark.parametrize("preset", ["paper", "strong"])
-def test_people_overrule_votes_and_votes_overrule_the_teacher_in_the_mask_alone(scene, preset):
+def test_manual_labels_overrule_votes_and_votes_overrule_the_teacher_in_the_mask_alone(scene, preset):
     labels, weight = scene.refined_by(make_refiner(preset=preset, plar={"refined_weight": "one"}))
     assert labels.dtype == torch.int64
     assert torch.equal(labels[scene.by_hand], scene.manual[scene.by_hand].long())
@@ -95,7 +99,7 @@ def test_people_overrule_votes_and_votes_overrule_the_teacher_in_the_mask_alone(
         assert (scene.pseudo != scene.truth)[part].any()
 
 
-def test_it_says_which_votes_rest_on_people_s_labels_of_the_image(scene):
+def test_refine_marks_the_votes_that_rest_on_labels_of_the_image(scene):
     manual = torch.full_like(scene.manual, 255)
     manual[0, :24, :24] = scene.truth[0, :24, :24].to(torch.uint8)
 
@@ -114,7 +118,7 @@ def test_it_says_which_votes_rest_on_people_s_labels_of_the_image(scene):
     assert not voted(refining=False)[0].any()
 
 
-def test_the_mask_is_doubt_within_the_image_where_no_person_spoke(scene):
+def test_the_mask_is_doubt_within_the_image_without_manual_labels(scene):
     image = scene.pseudo != 255
     output = make_refiner().mask_and_vote(scene.teacher, image, scene.manual, scene.conf, None)
     assert torch.equal(output.pixel_mask, scene.voted | scene.kept)
@@ -123,7 +127,7 @@ def test_the_mask_is_doubt_within_the_image_where_no_person_spoke(scene):
 
 
 def counted(labels, weight, by_hand, weighting):
-    """How much each label counts in the teacher's loss, in those of people."""
+    """Return the weight of each label in the teacher's loss, relative to manual labels."""
     log_p = torch.zeros(len(labels), CLASSES, *labels.shape[1:], requires_grad=True)
     keep = torch.ones_like(by_hand)
     teacher_loss(log_p, labels, weight, keep, weighting, 0.95, by_hand).backward()
@@ -140,7 +144,7 @@ def vague(scene):
 
 
 def margins(refiner, scene):
-    """Which pixels votes are written into, and how clear those are."""
+    """Return the pixels whose label is a vote, and the margins of these votes."""
     output = refiner.mask_and_vote(scene.teacher, scene.pseudo != 255, scene.manual, scene.conf, None)
     voted = scene.voted & pixels(output.votes.refined != 255)
     margin = pixels(output.votes.margin)[voted]
@@ -165,7 +169,7 @@ def test_a_loss_that_does_not_square_gets_the_margin_itself(vague, weighting):
     assert torch.equal(weight[voted], margin)
 
 
-def test_a_refiner_that_does_not_mend_yet_lets_people_override(scene):
+def test_a_refiner_that_does_not_refine_yet_lets_manual_labels_override(scene):
     labels, weight = scene.refined_by(make_refiner(refining=False))
     assert torch.equal(labels, torch.where(scene.by_hand, scene.manual.long(), scene.pseudo))
     assert torch.equal(weight, torch.where(scene.by_hand, 1.0, scene.conf))

@@ -38,7 +38,7 @@ def without_labels(refiner, teacher):
 
 
 def test_the_decoder_learns_from_known_labels_where_the_teacher_errs(make_town):
-    """What it takes for class 2 is class 1, and looks like nothing else; half of the image is known."""
+    """The teacher predicts class 2 for cells of class 1 with features of their own; half is labelled."""
     town = make_town(CLASSES + 1, channels=256, spread=0.02)
     unlike = (town.truth == CLASSES)[None]
     truth = torch.where(unlike, 1, town.truth[None]).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Which cells speak for which class."""
+"""The cells that support each class."""
 
 import numpy as np
 import pytest

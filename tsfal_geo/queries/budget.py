@@ -14,10 +14,29 @@ from numpy.typing import NDArray
 from tsfal_geo.classes import IGNORE
 
 
+@dataclass(frozen=True)
+class Budget:
+    """Pixels that a round may query.
+
+    Attributes:
+        total: valid pixels of the training scenes.
+        spent: labelled pixels among them, each counted once.
+        goal: labelled share after the last round, in 0..1.
+        remaining: pixels that this round's queries may have together.
+        last: True where no later round selects queries.
+    """
+
+    total: int
+    spent: int
+    goal: float
+    remaining: int
+    last: bool
+
+
 def askable_pixels(
     valid: NDArray[np.bool_],
     labels: NDArray[np.uint8],
-    aside: NDArray[np.uint8],
+    skipped: NDArray[np.uint8],
     part: tuple[slice, slice],
 ) -> NDArray[np.bool_]:
     """Find the pixels of a chip that a query may contain.
@@ -25,14 +44,14 @@ def askable_pixels(
     Args:
         valid: (H, W) bool, pixels with image data.
         labels: (H, W) uint8 class indices, 255 without a label.
-        aside: (H, W) uint8, 255 except where an annotator skipped a query.
+        skipped: (H, W) uint8, 255 except where an annotator skipped a query.
         part: rows and columns of the chip that no other chip owns.
 
     Returns:
         (H, W) bool: valid, unlabelled, not skipped and owned by the chip.
     """
     askable = np.zeros_like(valid)
-    askable[part] = valid[part] & (labels[part] == IGNORE) & (aside[part] == IGNORE)
+    askable[part] = valid[part] & (labels[part] == IGNORE) & (skipped[part] == IGNORE)
     return askable
 
 
@@ -59,22 +78,3 @@ def affordable(pixels: NDArray[np.int64], allowance: int) -> NDArray[np.int64]:
         rest = waiting[count:]
         waiting = rest[pixels[rest] <= allowance]
     return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Pixels that a round may query.
-
-    Attributes:
-        total: valid pixels of the training scenes.
-        spent: labelled pixels among them, each counted once.
-        goal: labelled share after the last round, in 0..1.
-        remaining: pixels that this round's queries may have together.
-        last: True where no later round selects queries.
-    """
-
-    total: int
-    spent: int
-    goal: float
-    remaining: int
-    last: bool

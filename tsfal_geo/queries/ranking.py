@@ -68,18 +68,18 @@ class Pick:
     pixels: int
 
 
-def chip_cap(allowance: int, chips: int, config: ActiveConfig) -> int:
+def chip_cap(allowance: int, chips: int, image_cap: float) -> int:
     """Compute the pixels that ``select`` takes from one chip before it turns to the remaining regions.
 
     Args:
         allowance: pixels of the round.
         chips: number of chips that share it.
-        config: ``image_cap`` is the cap in even shares of the allowance.
+        image_cap: the cap in even shares of the allowance.
 
     Returns:
         Pixels, at least 1.
     """
-    return max(int(config.image_cap * allowance / max(chips, 1)), 1)
+    return max(int(image_cap * allowance / max(chips, 1)), 1)
 
 
 def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap: int) -> ChipProposal:
@@ -116,9 +116,9 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
         labels, predicted, askable, _score(scores, labels, strategy.generator(outputs.key))
     )
     if strategy.per_chip:
-        first = np.zeros(len(regions), bool)
-        first[np.argsort(-regions.score, kind="stable")[: strategy.per_chip]] = True
-        return ChipProposal(outputs.key, regions, first, strategy.chip_vector(outputs))
+        within_cap = np.zeros(len(regions), bool)
+        within_cap[np.argsort(-regions.score, kind="stable")[: strategy.per_chip]] = True
+        return ChipProposal(outputs.key, regions, within_cap, strategy.chip_vector(outputs))
     capped = strategy.order == "score" or (strategy.order == "ranking" and config.ranking == "strong")
     if not capped:
         return ChipProposal(outputs.key, regions, np.ones(len(regions), bool), strategy.chip_vector(outputs))
@@ -130,11 +130,11 @@ def propose(outputs: ChipOutputs, strategy: Strategy, config: ActiveConfig, cap:
         chosen = _within(regions.pixels, pool[farthest_points(outputs.f2.flatten(1).T[where])], cap)
     else:
         chosen = _within(regions.pixels, pool, cap)
-    first = np.zeros(len(regions), bool)
-    first[chosen] = True
+    within_cap = np.zeros(len(regions), bool)
+    within_cap[chosen] = True
     kept = np.zeros(len(regions), bool)
     kept[pool] = True
-    return ChipProposal(outputs.key, *_keep(regions, first, kept), strategy.chip_vector(outputs))
+    return ChipProposal(outputs.key, *_keep(regions, within_cap, kept), strategy.chip_vector(outputs))
 
 
 def select(
@@ -223,14 +223,14 @@ def _within(pixels: NDArray[np.int64], order: NDArray[np.int64], cap: int) -> ND
 
 
 def _keep(
-    regions: Regions, first: NDArray[np.bool_], kept: NDArray[np.bool_]
+    regions: Regions, within_cap: NDArray[np.bool_], kept: NDArray[np.bool_]
 ) -> tuple[Regions, NDArray[np.bool_]]:
     numbers = np.zeros(len(kept) + 1, np.int32)
     numbers[1:][kept] = np.arange(1, np.count_nonzero(kept) + 1)
     smaller = Regions(
         numbers[regions.labels], regions.pixels[kept], regions.predicted[kept], regions.score[kept]
     )
-    return smaller, first[kept]
+    return smaller, within_cap[kept]
 
 
 def _places(order: NDArray[np.int64]) -> NDArray[np.int64]:

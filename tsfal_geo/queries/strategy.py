@@ -92,11 +92,11 @@ class Strategy(ABC):
         """
         self.seed = seed
 
-    def learn(self, material: TrainingPool) -> None:  # noqa: B027  # most have nothing to learn
+    def learn(self, pool: TrainingPool) -> None:  # noqa: B027  # most have nothing to learn
         """Train the strategy's own networks before it scores; does nothing by default.
 
         Args:
-            material: chips, their labelled and unlabelled positions, and the schedule.
+            pool: chips, their labelled and unlabelled positions, and the schedule.
         """
 
     def regions(self, askable: NDArray[np.integer]) -> NDArray[np.int32] | None:

@@ -67,6 +67,9 @@ def whitening(option: Option, moments: Moments) -> Whitening:
         option: the estimate.
         moments: pooled (G = 1) for ``pooled_lw`` and ``diag``, of each class (G = C) otherwise.
 
+    Returns:
+        The whitening of each group.
+
     Raises:
         ConfigError: the features are not finite.
     """
@@ -166,6 +169,9 @@ def shrink(covariance: Tensor, shrinkage: Tensor) -> Tensor:
     Args:
         covariance: Σ, (G, D, D).
         shrinkage: intensities s, (G,).
+
+    Returns:
+        (G, D, D).
     """
     mean = _mean_variance(covariance)
     result = covariance * (1 - shrinkage)[:, None, None]

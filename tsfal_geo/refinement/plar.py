@@ -75,6 +75,9 @@ def plar(
         classes: C.
         bank: global statistics for an image without support; None: such an image gets no vote.
 
+    Returns:
+        Votes on the (h, w) cells.
+
     Raises:
         ConfigError: the features are not finite.
     """

@@ -48,6 +48,9 @@ def feature_level(features: Tensor, size: tuple[int, int]) -> Level:
             before the last coarse cell does). Maps of the grid's size are fastest in the memory format
             channels_last.
         size: height and width of the grid of cells, (h, w).
+
+    Returns:
+        A ``DenseLevel`` for maps of the grid's size, an ``UpsampledLevel`` for coarser ones.
     """
     if tuple(features.shape[1:]) == size:
         return DenseLevel(features.permute(1, 2, 0).flatten(0, 1).contiguous())
@@ -79,6 +82,7 @@ class UpsampledLevel:
     """
 
     def __init__(self, coarse: Tensor, origin: Tensor, rows: Axis, cols: Axis) -> None:
+        """Keep the attributes; ``build`` makes them from a feature map."""
         self.coarse = coarse
         self.origin = origin
         self.rows = rows

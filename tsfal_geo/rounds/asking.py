@@ -73,7 +73,8 @@ def select_queries(
             threshold = float(inspector.refiner.threshold)
             quality = QualityCounter(inputs.truth, config.plar, threshold, len(inputs.classes))
     folder = context.workspace.round_dir(number)
-    cap = chip_cap(budget.remaining, int(np.count_nonzero(labels.by_chip < 1)), config.active)
+    sharing = int(np.count_nonzero(labels.by_chip < 1))
+    cap = chip_cap(budget.remaining, sharing, config.active.image_cap)
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
         cache = RegionCache(Path(spool))
         if strategy.learns and budget.remaining:

@@ -96,7 +96,7 @@ def test_the_discriminator_learns_which_codes_are_labelled(monkeypatch):
 
 
 def test_least_likely_labelled_comes_first(monkeypatch):
-    monkeypatch.setattr(vaal, "train", lambda material, seed: None)
+    monkeypatch.setattr(vaal, "train", lambda pool, seed: None)
     monkeypatch.setattr(vaal, "probability", lambda networks, picture: float(picture.mean()))
     pictures = Pictures(4)
     pictures.values = torch.tensor([0.9, 0.6, 0.1, 0.4])[:, None, None, None].expand(4, 2, 16, 16)

@@ -32,18 +32,18 @@ class Vaal(Strategy):
         super().__init__(seed)
         self._labelled: dict[ChipKey, float] = {}
 
-    def learn(self, material: TrainingPool) -> None:
+    def learn(self, pool: TrainingPool) -> None:
         """Train VAE and discriminator on both pools, then compute P(labelled) of every unlabelled chip.
 
         Args:
-            material: thumbnails, pools and schedule; without unlabelled chips nothing is trained.
+            pool: thumbnails, pools and schedule; without unlabelled chips nothing is trained.
         """
-        if not material.unlabelled:
+        if not pool.unlabelled:
             return
-        networks = vaal_networks.train(material, self.seed)
+        networks = vaal_networks.train(pool, self.seed)
         self._labelled = {
-            material.keys[i]: vaal_networks.probability(networks, material.pictures([i]).to(material.device))
-            for i in material.unlabelled
+            pool.keys[i]: vaal_networks.probability(networks, pool.pictures([i]).to(pool.device))
+            for i in pool.unlabelled
         }
 
     def score(self, outputs: ChipOutputs) -> CellScores:

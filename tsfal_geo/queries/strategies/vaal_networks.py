@@ -154,14 +154,14 @@ def shrink(pictures: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(pictures, min(SIDE, pictures.shape[-1]))
 
 
-def train(material: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, Discriminator]:
+def train(pool: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, Discriminator]:
     """Train VAE and discriminator from scratch.
 
     For each training step of the segmenter, the VAE takes two steps and the discriminator one, as in the
     authors' code. The same seed gives the same networks; the global random state is restored afterwards.
 
     Args:
-        material: thumbnails, pools and schedule; neither pool is empty.
+        pool: thumbnails, pools and schedule; neither pool is empty.
         seed: of initial weights, batches and drawn codes.
         width: channels of the first layer of the VAE.
 
@@ -169,20 +169,18 @@ def train(material: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, D
         Both networks, in evaluation mode on the pool's device.
     """
     rng = np.random.default_rng(seed)
-    streams = [_stream(pool, material.batch, rng) for pool in (material.labelled, material.unlabelled)]
-    devices = [material.device] if material.device.type == "cuda" else []
+    streams = [_stream(chips, pool.batch, rng) for chips in (pool.labelled, pool.unlabelled)]
+    devices = [pool.device] if pool.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        sample = material.pictures(material.labelled[:1])
-        vae = Vae(sample.shape[1], sample.shape[-1], width).to(material.device)
-        discriminator = Discriminator().to(material.device)
+        sample = pool.pictures(pool.labelled[:1])
+        vae = Vae(sample.shape[1], sample.shape[-1], width).to(pool.device)
+        discriminator = Discriminator().to(pool.device)
         by_vae = torch.optim.Adam(vae.parameters(), RATE)
         by_discriminator = torch.optim.Adam(discriminator.parameters(), RATE)
-        for step in range(material.steps):
+        for step in range(pool.steps):
             for _ in range(VAE_STEPS):
-                labelled, unlabelled = (
-                    material.pictures(next(stream)).to(material.device) for stream in streams
-                )
+                labelled, unlabelled = (pool.pictures(next(stream)).to(pool.device) for stream in streams)
                 (back, mean, spread), (back_u, mean_u, spread_u) = vae(labelled), vae(unlabelled)
                 fooled = adversary_loss(discriminator(mean), discriminator(mean_u), fooling=True)
                 loss = vae_loss(labelled, back, mean, spread)
@@ -192,7 +190,7 @@ def train(material: TrainingPool, seed: int, width: int = WIDTH) -> tuple[Vae, D
                 mean, mean_u = vae.encode(labelled)[0], vae.encode(unlabelled)[0]
             loss = adversary_loss(discriminator(mean), discriminator(mean_u), fooling=False)
             _descend(by_discriminator, loss)
-            material.progress((step + 1) / material.steps)
+            pool.progress((step + 1) / pool.steps)
     return vae.eval(), discriminator.eval()
 
 
@@ -213,16 +211,16 @@ def probability(networks: tuple[Vae, Discriminator], picture: Tensor) -> float:
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     optimiser.step()
 
 
-def _stream(pool: Sequence[int], batch: int, rng: np.random.Generator) -> Iterator[list[int]]:
+def _stream(chips: Sequence[int], batch: int, rng: np.random.Generator) -> Iterator[list[int]]:
     """Yield batches without end; every chip of the pool comes once before any chip is repeated."""
     waiting: list[int] = []
     while True:
         while len(waiting) < batch:
-            waiting += rng.permutation(np.asarray(pool)).tolist()
+            waiting += rng.permutation(np.asarray(chips)).tolist()
         yield waiting[:batch]
         waiting = waiting[batch:]
 
