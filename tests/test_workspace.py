@@ -60,7 +60,7 @@ def test_a_moved_project_still_finds_its_rasters(tmp_path):
         ('{"schema": 1}', "damaged"),
     ],
 )
-def test_what_is_no_workspace_is_said_in_one_line(tmp_path, text, words):
+def test_a_folder_that_is_no_workspace_is_reported_in_one_line(tmp_path, text, words):
     if text is not None:
         (tmp_path / "workspace.json").write_text(text)
     with pytest.raises(WorkspaceError, match=words) as error:

@@ -7,32 +7,32 @@ from tsfal_geo.labels.assignment import assign_queries
 QUERIES = [make_query(make_scene(), f"q{n:02}", rank=n, size=1) for n in range(1, 41)]
 
 
-def counts(given):
+def counts(assigned):
     held = {}
-    for people in given.values():
-        for name in people:
+    for authors in assigned.values():
+        for name in authors:
             held[name] = held.get(name, 0) + 1
     return held
 
 
-def test_nobody_gets_what_another_has():
-    given = assign_queries(QUERIES, ["anna", "ben", "cleo"], {})
-    assert set(given) == {query.qid for query in QUERIES}
-    assert all(len(people) == 1 for people in given.values())
-    assert counts(given) == {"anna": 14, "ben": 13, "cleo": 13}
-    assert given["q01"] == ("anna",)
+def test_each_query_is_assigned_to_one_annotator():
+    assigned = assign_queries(QUERIES, ["anna", "ben", "cleo"], {})
+    assert set(assigned) == {query.qid for query in QUERIES}
+    assert all(len(authors) == 1 for authors in assigned.values())
+    assert counts(assigned) == {"anna": 14, "ben": 13, "cleo": 13}
+    assert assigned["q01"] == ("anna",)
 
 
 @pytest.mark.parametrize("overlap", [0.1, 0.25, 0.5, 1.0])
-def test_the_overlap_is_asked_of_two(overlap):
-    given = assign_queries(QUERIES, ["anna", "ben", "cleo"], {}, overlap)
-    twice = [qid for qid, people in given.items() if len(people) == 2]
+def test_the_overlap_is_assigned_to_two_annotators(overlap):
+    assigned = assign_queries(QUERIES, ["anna", "ben", "cleo"], {}, overlap)
+    twice = [qid for qid, authors in assigned.items() if len(authors) == 2]
     assert len(twice) == overlap * 40
-    assert all(len(set(people)) == len(people) for people in given.values())
-    assert max(counts(given).values()) - min(counts(given).values()) <= 1
+    assert all(len(set(authors)) == len(authors) for authors in assigned.values())
+    assert max(counts(assigned).values()) - min(counts(assigned).values()) <= 1
 
 
-def test_earlier_hand_outs_stand():
+def test_earlier_assignments_stay():
     first = assign_queries(QUERIES, ["anna", "ben"], {}, count=5)
     assert counts(first) == {"anna": 5, "ben": 5}
     second = assign_queries(QUERIES, ["cleo"], first, count=7)
@@ -44,6 +44,6 @@ def test_earlier_hand_outs_stand():
 @pytest.mark.parametrize(
     ("authors", "overlap"), [([], 0), (["anna", "anna"], 0), (["anna"], 0.1), (["anna", "ben"], 1.5)]
 )
-def test_what_makes_no_sense_is_refused(authors, overlap):
+def test_invalid_annotators_and_overlaps_are_refused(authors, overlap):
     with pytest.raises(LabelError):
         assign_queries(QUERIES, authors, {}, overlap)

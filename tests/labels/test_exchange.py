@@ -1,4 +1,4 @@
-"""In and out: what is exported comes back to the pixel, and nothing of what comes in is dropped unsaid."""
+"""Import and export: exported labels come back to the pixel, and every row that is dropped is reported."""
 
 import json
 import sqlite3
@@ -67,7 +67,7 @@ def frame(scene, column="class_id", values=(3, 7)):
 
 
 @pytest.mark.parametrize("name", ["out.gpkg", "out.parquet", "out.fgb", "out.geojson", "out"])
-def test_what_goes_out_comes_back_to_the_pixel(tmp_path, store, scenes, labels, truth, name):
+def test_exported_labels_are_imported_to_the_same_pixels(tmp_path, store, scenes, labels, truth, name):
     paths = export_labels(labels, scenes, CLASSES, tmp_path / name)
     for path in paths:
         for layer in ("labels", "labels_epsg_32633") if path.suffix == ".gpkg" else (None,):
@@ -87,11 +87,11 @@ def test_a_geotiff_holds_class_ids_on_the_scenes_grid(tmp_path, scenes, labels, 
 
 
 def test_coco_has_every_pixel_of_every_label(scenes, labels):
-    told = coco(labels, scenes, CLASSES)
-    assert json.loads(json.dumps(told)) == told
-    assert {item["name"] for item in told["categories"]} == set(CLASSES.names)
+    dataset = coco(labels, scenes, CLASSES)
+    assert json.loads(json.dumps(dataset)) == dataset
+    assert {item["name"] for item in dataset["categories"]} == set(CLASSES.names)
     kinds = set()
-    for label, item in zip(labels, told["annotations"], strict=True):
+    for label, item in zip(labels, dataset["annotations"], strict=True):
         scene = scenes[item["image_id"] - 1]
         expected = rasters([label], [scene])[0] != 255
         shape = item["segmentation"]
@@ -166,7 +166,7 @@ def test_names_that_look_like_sql_or_html_are_names(tmp_path, store, scenes):
     assert {label.author for label in store.snapshot().labels} == {"../x"}
 
 
-def test_values_that_mean_no_class_stop_the_import_and_are_all_told(tmp_path, store, scenes):
+def test_values_of_no_class_stop_the_import_and_are_all_listed(tmp_path, store, scenes):
     path = tmp_path / "x.geojson"
     frame(scenes[0], "class", ["Eau", "Forêt"]).to_file(path)
     with pytest.raises(LabelError, match=r"'Eau' \(1\), 'Forêt' \(1\).*--map"):
@@ -185,12 +185,14 @@ def test_a_mapping_goes_before_ids_and_names(tmp_path, store, scenes):
         check_mapping({"3": "fire"}, CLASSES)
 
 
-def test_the_class_column_is_asked_for_where_it_is_not_clear(tmp_path, store, scenes):
+def test_an_ambiguous_class_column_is_refused(tmp_path, store, scenes):
     path = tmp_path / "x.geojson"
     data = frame(scenes[0], "kind")
     data["other"] = "a"
     data.to_file(path)
-    with pytest.raises(LabelError, match=r"columns kind, other, expected one that holds the class; name it with --field"):
+    with pytest.raises(
+        LabelError, match=r"columns kind, other, expected one that holds the class; name it with --field"
+    ):
         import_labels(store, path, ImportOptions())
     with pytest.raises(LabelError, match=r"no column 'colour'"):
         import_labels(store, path, ImportOptions(field="colour"))
@@ -215,7 +217,7 @@ def test_every_row_comes_in_when_ogrs_count_is_wrong(tmp_path, store, scenes):
     assert len(import_labels(store, path, ImportOptions()).labels) == 2
 
 
-def test_what_cannot_be_used_is_told_and_the_rest_comes_in(tmp_path, store, scenes):
+def test_unusable_rows_are_reported_and_the_others_imported(tmp_path, store, scenes):
     path = tmp_path / "x.gpkg"
     data = frame(scenes[0])
     data.loc[2] = [3, shapely.box(0, 0, 5, 5)]
@@ -231,7 +233,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_comes_in(tmp_path, store, scen
 
 
 @pytest.mark.parametrize("name", ["missing.gpkg", "text.gpkg", "text.docx", "text.parquet", "text.tif"])
-def test_files_that_cannot_be_read_are_told_by_name(tmp_path, store, name):
+def test_unreadable_files_are_named(tmp_path, store, name):
     if name != "missing.gpkg":
         (tmp_path / name).write_text("hello")
     with pytest.raises(LabelError, match=name.replace(".", r"\.")):

@@ -140,7 +140,9 @@ def test_a_read_waits_for_an_exclusive_lock(store, town, other_process):
     assert len(store.snapshot().labels) == 6
 
 
-def test_a_lock_that_is_never_released_is_told_with_the_files_name(store, town, other_process, monkeypatch):
+def test_a_lock_that_is_never_released_is_reported_with_the_files_name(
+    store, town, other_process, monkeypatch
+):
     other_process(hold, store.author_store("anna"), town, "EXCLUSIVE", 30)
     monkeypatch.setattr(gpkg_file, "LOCK_WAIT", 0.2)
     with pytest.raises(WorkspaceError, match=r"anna\.gpkg.*locked"):
@@ -349,7 +351,7 @@ def test_killed_at_fifty_moments_it_is_all_there_or_nothing(tmp_path, town, how)
     assert len(set(outcomes)) == 2, "the moments did not straddle the commit"
 
 
-def test_a_scene_in_another_crs_that_came_later_is_told(tmp_path, town):
+def test_a_later_scene_in_another_crs_is_reported(tmp_path, town):
     open_store(tmp_path, CLASSES, [town]).author_store("anna")
     east = make_scene("east", crs="EPSG:25833")
     store = open_store(tmp_path, CLASSES, [town, east])

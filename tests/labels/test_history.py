@@ -22,15 +22,15 @@ def pixels(store):
     return PolygonLabels(store.snapshot().labels, list(store.scenes.values()), CLASSES).pixels().tolist()
 
 
-def test_what_a_round_took_comes_back_as_it_was(store, town):
+def test_a_snapshot_reads_back_unchanged(store, town):
     store.add(
         "anna", [make_label(town, 0, 0, qid="q1", round=2, source="filled")], [Decision("q1", 2, "done")]
     )
     store.add("ben", [make_label(town, 5, 5, class_id=7)], [Decision("q1", 2, "unsure")])
-    taken = take_snapshot(store, 0)
+    first = take_snapshot(store, 0)
     again = read_snapshot(store, 0)
-    assert again.labels == taken.snapshot.labels == store.snapshot().labels
-    assert again.decisions == taken.snapshot.decisions
+    assert again.labels == first.snapshot.labels == store.snapshot().labels
+    assert again.decisions == first.snapshot.decisions
     assert {label.file for label in again.labels} == {"anna.gpkg", "ben.gpkg"}
 
 
@@ -48,7 +48,7 @@ def test_a_round_takes_labels_in_once(store, town):
         write_snapshot(store, 0, store.snapshot())
 
 
-def test_what_is_new_and_gone_since_the_last_round_that_took_labels(store, town):
+def test_changes_are_counted_from_the_last_round_with_a_snapshot(store, town):
     store.add("anna", [make_label(town, 0, 0), make_label(town, 20, 20)])
     take_snapshot(store, 0)
     path = store.author_store("anna")
@@ -81,12 +81,12 @@ def test_going_back_and_forth_leaves_every_file_as_it_is(store, town):
     store.add("ben", [make_label(town, 30, 30, class_id=0)])
     take_snapshot(store, 1)
     states.append((pixels(store), store.snapshot().decisions))
-    people = {path: path.read_bytes() for path in store.folder.glob("*.gpkg")}
+    files = {path: path.read_bytes() for path in store.folder.glob("*.gpkg")}
     for number in (0, 1, 0, 0, 1):
         restore(store, number)
         assert (pixels(store), store.snapshot().decisions) == states[number]
     restore(store, 0)
-    assert {path: path.read_bytes() for path in people} == people
+    assert {path: path.read_bytes() for path in files} == files
 
 
 def test_labels_made_after_going_back_count(store, town):
@@ -114,7 +114,7 @@ def test_going_back_to_a_round_that_took_nothing_is_refused(store):
         restore(store, 5)
 
 
-def test_conflicts_are_counted_in_pixels_between_people_alone(town):
+def test_conflicts_are_counted_in_pixels_between_annotators_alone(town):
     labels = [
         make_label(town, 0, 0, 10, 3, author="anna"),
         make_label(town, 5, 5, 10, 7, author="anna"),
@@ -147,9 +147,9 @@ def test_agreement_on_queries_that_two_answered(town):
     found = agreement(labels, [town], CLASSES)
     assert (found.queries, found.pixels, found.share) == (2, 200, 0.5)
     assert found.kappa == pytest.approx(0.0)
-    whole = agreement(labels[:2], [town], CLASSES)
-    assert whole.share == 1.0
-    assert np.isnan(whole.kappa)
+    complete = agreement(labels[:2], [town], CLASSES)
+    assert complete.share == 1.0
+    assert np.isnan(complete.kappa)
     assert np.isnan(agreement([], [town], CLASSES).share)
 
 
@@ -175,17 +175,17 @@ def test_kappa_is_that_of_scikit_learn(town):
     assert found.kappa == pytest.approx(cohen_kappa_score(one[both], other[both]))
 
 
-def test_the_report_names_what_is_wrong(store, town):
+def test_the_report_names_issues_and_conflicts(store, town):
     store.write_queries(0, [make_query(town, "q1")])
     store.add("anna", [make_label(town, 0, 0, qid="q1")])
     store.add("ben", [make_label(town, 0, 5, class_id=7, qid="q1")])
     (store.folder / "odd.gpkg").write_text("nothing")
-    told = "\n".join(take_snapshot(store, 0).lines())
+    report = "\n".join(take_snapshot(store, 0).lines())
     for part in ("2 labels: 2 new", "odd.gpkg", "1 conflicts", "50 pixels", "answered by several"):
-        assert part in told
+        assert part in report
 
 
-def test_two_states_differ_by_what_one_has_and_the_other_not(store, town):
+def test_two_snapshots_differ_by_the_labels_of_one_alone(store, town):
     labels = [make_label(town, 0, n, 5, author="anna") for n in range(4)]
     store.add("anna", labels[:3])
     before = store.snapshot()

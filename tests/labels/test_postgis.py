@@ -59,7 +59,7 @@ class TestOneScene:
     def store(self, tmp_path, town, url):
         return open_store(tmp_path / "ws", CLASSES, [town], url)
 
-    def test_several_people_at_once_never_get_the_same_query(self, store, town, tmp_path, url):
+    def test_annotators_who_ask_at_once_never_get_the_same_query(self, store, town, tmp_path, url):
         store.write_queries(0, [make_query(town, f"q{n:03}", rank=n, size=1) for n in range(1, 201)])
         start = threading.Barrier(6)
 
@@ -74,7 +74,7 @@ class TestOneScene:
         assert len(everything) == len(set(everything)) == 120
         assert len(store.assignments(0)) == 120
 
-    def test_a_locked_row_is_told_after_the_timeout(self, store, town, session, monkeypatch):
+    def test_a_locked_row_is_reported_after_the_timeout(self, store, town, session, monkeypatch):
         monkeypatch.setattr("tsfal_geo.labels.postgis_store.LOCK_TIMEOUT", "200ms")
         store.write_queries(0, [make_query(town, "q1")])
         with session.transaction():
@@ -87,8 +87,8 @@ class TestOneScene:
     def test_others_hear_of_every_change(self, store, town, session):
         session.execute("LISTEN qgis")
         store.add("anna", [make_label(town, 0, 0)])
-        told = [note.payload for note in session.notifies(timeout=5, stop_after=1)]
-        assert told == ["tsfal labels"]
+        payloads = [note.payload for note in session.notifies(timeout=5, stop_after=1)]
+        assert payloads == ["tsfal labels"]
 
     def test_an_uncommitted_write_neither_stops_a_read_nor_shows_in_it(self, store, town, session):
         store.add("anna", [make_label(town, 0, 0)])
@@ -125,7 +125,7 @@ class TestOneScene:
         assert label.author
         assert abs(label.created.timestamp() - time.time()) < 60
 
-    def test_an_invalid_polygon_is_refused_whole(self, store, town):
+    def test_an_invalid_polygon_is_refused_with_all_other_rows(self, store, town):
         good = make_label(town, 0, 0)
         x0, y0, x1, y1 = good.geometry.bounds
         bow_tie = shapely.Polygon([(x0, y0), (x1, y1), (x1, y0), (x0, y1)])
@@ -139,7 +139,7 @@ class TestOneScene:
             open_store(tmp_path / "ws", CLASSES, [town], url)
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
+def test_a_missing_server_is_reported_without_the_password(tmp_path):
     with pytest.raises(WorkspaceError, match=r"postgresql://anna@localhost:1/db: ") as caught:
         open_store(tmp_path, CLASSES, [make_scene()], "postgresql://anna:secret@localhost:1/db")
     assert "secret" not in str(caught.value)

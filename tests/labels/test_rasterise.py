@@ -56,13 +56,13 @@ def test_a_pixel_is_the_same_in_every_window_and_unlabelled_beyond_the_scene():
         for centre in centres
     ]
     reader = PolygonLabels(labels, [scene], CLASSES)
-    whole = reader.read(Window(0, 0, 0, 1100, 900))
-    assert (whole != 255).mean() > 0.3
+    full = reader.read(Window(0, 0, 0, 1100, 900))
+    assert (full != 255).mean() > 0.3
     for y, x in rng.integers(-100, 1000, (30, 2)):
         window = np.full((300, 257), 255, np.uint8)
         rows, columns = np.arange(y, y + 300), np.arange(x, x + 257)
         ys, xs = (rows >= 0) & (rows < 1100), (columns >= 0) & (columns < 900)
-        window[np.ix_(ys, xs)] = whole[np.ix_(rows[ys], columns[xs])]
+        window[np.ix_(ys, xs)] = full[np.ix_(rows[ys], columns[xs])]
         np.testing.assert_array_equal(reader.read(Window(0, int(y), int(x), 300, 257)), window)
 
 
@@ -96,7 +96,7 @@ def test_pixels_count_once_and_only_where_the_scene_has_data(town):
     assert reader.pixels(valid).tolist() == [200, 0, 400]
 
 
-def test_only_what_changed_is_rasterised_again(monkeypatch):
+def test_only_changed_blocks_are_rasterised_again(monkeypatch):
     scene = make_scene(shape=(1024, 1536))
     labels = [make_label(scene, y, x, 40) for y in (100, 700) for x in (100, 700, 1200)]
     earlier = PolygonLabels(labels, [scene], CLASSES)
@@ -115,10 +115,10 @@ def test_only_what_changed_is_rasterised_again(monkeypatch):
 def test_the_cache_stays_within_its_bound_and_changes_nothing(monkeypatch):
     scene = make_scene(shape=(1024, 1536))
     labels = [make_label(scene, y, x, 40) for y in (100, 700) for x in (100, 700, 1200)]
-    whole = PolygonLabels(labels, [scene], CLASSES).read(Window(0, 0, 0, 1024, 1536))
+    full = PolygonLabels(labels, [scene], CLASSES).read(Window(0, 0, 0, 1024, 1536))
     monkeypatch.setattr("tsfal_geo.labels.rasterise.CACHE_BYTES", 2 * 512 * 512)
     tight = PolygonLabels(labels, [scene], CLASSES)
-    np.testing.assert_array_equal(tight.read(Window(0, 0, 0, 1024, 1536)), whole)
+    np.testing.assert_array_equal(tight.read(Window(0, 0, 0, 1024, 1536)), full)
     held = [block for block in tight._cache.values() if block is not None]
     assert sum(block.nbytes for block in held) == tight._cached_bytes <= 2 * 512 * 512
 
@@ -139,14 +139,14 @@ def test_the_first_reader_that_knows_gives_the_class(town):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_scenes_are_told_apart(town):
+def test_labels_stay_on_their_own_scene(town):
     other = make_scene("other", shape=(30, 40))
     reader = PolygonLabels([make_label(other, 0, 0)], [town, other], CLASSES)
     assert reader.pixels().sum() == 100
     assert (reader.read(Window(0, 0, 0, 60, 80)) == 255).all()
 
 
-def test_agrees_with_rasterio_on_the_whole_scene_at_once():
+def test_blocks_agree_with_rasterio_on_the_full_scene():
     scene = make_scene(shape=(560, 530))
     truth = blobs((560, 530), seed=4, smooth=6)
     labels = [

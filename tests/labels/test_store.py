@@ -135,7 +135,7 @@ class StoreContract:
         store.add("anna", [make_label(scenes[0], 0, 0, qid="q1")], [Decision("q3", 0, "skipped")])
         assert [query.qid for query in store.open_queries(0)] == ["q2", "q4"]
 
-    def test_hand_outs_add_up(self, store, scenes):
+    def test_assignments_add_up(self, store, scenes):
         store.write_queries(0, [make_query(scenes[0], f"q{n}", rank=n) for n in range(1, 4)])
         store.save_assignments(0, {"q1": ("anna",), "q2": ("ben",)})
         store.save_assignments(0, {"q1": ("ben",), "q3": ("ben",)})

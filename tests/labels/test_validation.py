@@ -1,4 +1,4 @@
-"""Rows as people leave them: nothing is dropped without a word."""
+"""Rows as annotators leave them: nothing is dropped without a report."""
 
 from datetime import UTC, datetime
 
@@ -48,8 +48,8 @@ def reasons(issues):
 def test_a_geometry_that_cannot_be_used_is_refused_with_its_row(town, geometry, reason):
     labels, issues = resolve([town], [square(town, 0, 0), geometry])
     assert len(labels) == 1
-    ((told, fids),) = reasons(issues.rejected).items()
-    assert reason in told
+    ((found, fids),) = reasons(issues.rejected).items()
+    assert reason in found
     assert fids == (11,)
 
 
@@ -77,7 +77,7 @@ def test_a_collection_gives_its_polygons(town):
     assert not issues.rejected
 
 
-def test_another_crs_is_reprojected_and_told(town):
+def test_another_crs_is_reprojected_and_reported(town):
     wgs84 = pyproj.CRS.from_epsg(4326)
     move = pyproj.Transformer.from_crs(UTM, wgs84, always_xy=True)
     degrees = shapely.transform(
@@ -140,7 +140,7 @@ def test_a_row_without_a_time_is_the_oldest(town):
     assert sorted(label.created for label in labels)[0] == EPOCH
 
 
-def test_a_sliver_between_the_pixels_centres_is_told(town):
+def test_a_sliver_between_the_pixels_centres_is_reported(town):
     x0, y0, x1, _ = square(town, 10, 10).bounds
     labels, issues = resolve([town], [shapely.box(x0, y0, x1, y0 + 0.02)])
     assert len(labels) == 1

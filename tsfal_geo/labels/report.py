@@ -50,7 +50,7 @@ def collect(store: LabelStore) -> dict[str, Any]:
         for y in range(0, scene.height, _ROWS)
     )
     pixels = PolygonLabels(snapshot.labels, scenes, store.classes).pixels(valid)
-    people = _people(snapshot, scenes, store, valid)
+    people = _by_annotator(snapshot, scenes, store, valid)
     reader.close()
     agreed = agreement(snapshot.labels, scenes, store.classes)
     return {
@@ -102,7 +102,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     return text
 
 
-def _people(
+def _by_annotator(
     snapshot: LabelSnapshot, scenes: list[Scene], store: LabelStore, valid: ValidReader
 ) -> dict[str, dict[str, Any]]:
     by_author: dict[str, list[Label]] = {item.author: [] for item in snapshot.decisions}

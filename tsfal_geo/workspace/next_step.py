@@ -15,7 +15,7 @@ def next_step(
         round_number: the last complete round; -1 before the first is done.
         status: of the workspace: ``new``, ``training``, ``waiting`` or ``done``.
         queries: number of queries that the last round selected.
-        open_queries: number of those that nobody has answered.
+        open_queries: number of those without an answer.
         interrupted: whether a round has begun and is not complete.
 
     Returns:

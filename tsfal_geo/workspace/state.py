@@ -72,7 +72,7 @@ def reading_index(root: Path) -> Iterator[dict[str, Any]]:
         raise WorkspaceError(f"{path}: damaged ({error}); restore it from a copy of the workspace") from None
     if schema > SCHEMA:
         raise WorkspaceError(
-            f"{path}: schema {schema} is newer than this tsfal-geo knows ({SCHEMA}); upgrade tsfal-geo"
+            f"{path}: schema {schema} is newer than this tsfal-geo supports ({SCHEMA}); upgrade tsfal-geo"
         )
     try:
         yield data
