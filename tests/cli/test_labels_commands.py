@@ -65,6 +65,10 @@ def run(group, *arguments):
     return result.stdout
 
 
+def events(group, *arguments):
+    return [json.loads(line) for line in run(group, *arguments, "--json").splitlines()]
+
+
 def test_in_look_out_and_back(opened, tmp_path):
     scene, root = opened.scenes[0], opened.root
     path = tmp_path / "survey.geojson"
@@ -75,8 +79,8 @@ def test_in_look_out_and_back(opened, tmp_path):
     told = run(
         labels, "import", path, "--workspace", root, "--map", "Acker=field", "--map", "Weg=5", "--map", "?="
     )
-    assert "2 labels brought in, 1 left out" in told
-    report = json.loads(run(labels, "status", "--workspace", root, "--json"))
+    assert "2 labels imported, 1 left out" in told
+    report = events(labels, "status", "--workspace", root)[-1]
     assert (report["labels"], report["pixels"], report["valid_pixels"]) == (2, 150, 3600)
     assert report["share"] == pytest.approx(150 / 3600)
     assert report["classes"] == {"field": 50, "<b>road</b>": 100}
@@ -96,13 +100,13 @@ def test_states_are_compared_and_gone_back_to(opened):
     store.add("ben", [Label("town", 5, square(scene, 0, 35))])
     told = run(labels, "diff", "0", "--workspace", root)
     assert "+ town <b>road</b> by ben" in told
-    assert "1 new, 0 gone, 1 as before" in told
-    changed = json.loads(run(labels, "diff", "0", "now", "--workspace", root, "--json"))
+    assert "1 new, 0 removed, 1 unchanged" in told
+    changed = events(labels, "diff", "0", "now", "--workspace", root)[-1]
     assert [row["author"] for row in changed["added"]] == ["ben"]
     status = run(labels, "status", "--workspace", root)
     assert "conflict on town: 50 pixels, anna.gpkg row 1 and ben.gpkg row 1" in status
-    assert "1 withdrawn, 0 brought back" in run(labels, "restore", "0", "--workspace", root)
-    assert "0 new, 0 gone, 1 as before" in run(labels, "diff", "0", "--workspace", root)
+    assert "1 withdrawn, 0 restored" in run(labels, "restore", "0", "--workspace", root)
+    assert "0 new, 0 removed, 1 unchanged" in run(labels, "diff", "0", "--workspace", root)
     with pytest.raises(UserError, match="expected a round"):
         run(labels, "diff", "yesterday", "--workspace", root)
 
@@ -110,7 +114,8 @@ def test_states_are_compared_and_gone_back_to(opened):
 def test_queries_are_listed_and_handed_out(opened):
     store, root = opened.store(), opened.root
     store.add("anna", [], [Decision("q2", 0, "skipped")])
-    rows = [json.loads(line) for line in run(queries, "list", "--workspace", root, "--json").splitlines()]
+    hello, *rows, result = events(queries, "list", "--workspace", root)
+    assert (hello["event"], result["event"], result["queries"]) == ("hello", "result", len(rows))
     assert [row["qid"] for row in rows] == ["q1", "q3", "q4", "q5", "q6"]
     assert rows[0]["suggested"] == "<b>road</b>"
     told = run(queries, "assign", "--workspace", root, "--to", "anna", "--to", "../b", "--overlap", "0.2")
@@ -169,8 +174,8 @@ def test_commands_start_without_torch():
 
 def test_a_new_author_gets_an_empty_file_once(opened):
     path = opened.root / "labels" / "anna.gpkg"
-    told = json.loads(run(labels, "new", "--workspace", opened.root, "--author", "anna", "--json"))
-    assert told == {"event": "result", "path": str(path)}
+    result = events(labels, "new", "--workspace", opened.root, "--author", "anna")[-1]
+    assert (result["event"], result["path"]) == ("result", str(path))
     made = path.stat()
     run(labels, "new", "--workspace", opened.root, "--author", "anna")
     assert path.stat() == made

@@ -75,7 +75,7 @@ def test_a_table_on_a_folder_of_ones_own_and_again_it_only_reads(data, tmp_path)
 def test_quick_runs_have_a_folder_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = []
-    monkeypatch.setattr("tsfal_geo.experiments.running.run_jobs", lambda jobs, *_: made.extend(jobs))
+    monkeypatch.setattr("tsfal_geo.experiments.run_table.run_jobs", lambda jobs, *_: made.extend(jobs))
     assert bench("table3", "--quick", "--seeds", 1, "--rows", "ours").exit_code == 0
     assert [str(job.request.root) for job in made] == ["bench-table3-quick/runs/ours-0"]
 

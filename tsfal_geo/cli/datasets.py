@@ -1,4 +1,4 @@
-"""``tsfal-geo datasets``: public datasets, from the files that their owners ship to folders for training."""
+"""``tsfal-geo datasets``: public datasets, prepared for training from the files that their owners ship."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import json_option
+from tsfal_geo.cli.command import ReportedCommand, ReportedGroup
+from tsfal_geo.cli.options import FOLDER
 from tsfal_geo.cli.reporter import CommandReporter
 
 if TYPE_CHECKING:
     from tsfal_geo.datasets.adapter import Adapter, Option, Prepared
 
 
-@click.group("datasets")
+@click.group("datasets", cls=ReportedGroup)
 def command() -> None:
     """Prepare public datasets from the files that their owners ship."""
 
 
 @command.command("list")
-def list_command() -> None:
-    """The datasets known, and where to get them."""
+def list_command(reporter: CommandReporter) -> dict[str, Any]:
+    """List the known datasets and their sources."""
     from tsfal_geo.datasets.registry import DATASETS
 
-    for adapter in DATASETS.values():
-        click.echo(f"{adapter.name}: {adapter.title}\n  {adapter.source}")
+    reporter.output(*(f"{item.name}: {item.title}\n  {item.source}" for item in DATASETS.values()))
+    return {
+        "datasets": [
+            {"name": item.name, "title": item.title, "source": item.source} for item in DATASETS.values()
+        ]
+    }
 
 
 class _Datasets(click.Group):
-    """One command a dataset, with the dataset's own options."""
+    """A group with one command for each dataset, which has the dataset's own options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from tsfal_geo.datasets.registry import DATASETS
@@ -45,28 +50,27 @@ class _Datasets(click.Group):
 
 @command.group("prepare", cls=_Datasets)
 def prepare() -> None:
-    """Make folders that every command reads: prepare NAME SOURCE --out DIR."""
+    """Convert a dataset to folders that every command reads: prepare NAME SOURCE --out DIR."""
 
 
 def _prepare_command(adapter: Adapter) -> click.Command:
-    @click.argument("source", type=click.Path(path_type=Path))
-    @click.option(
-        "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to make."
-    )
-    @json_option
-    def run(source: Path, out: Path, as_json: bool, **options: Any) -> None:
-        reporter = CommandReporter(as_json)
-        try:
-            prepared = adapter.prepare(source, out, reporter.progress, **options)
-        finally:
-            reporter.finish()
+    def run(source: Path, out: Path, reporter: CommandReporter, **options: Any) -> dict[str, Any]:
+        prepared = adapter.prepare(source, out, reporter.progress, **options)
+        reporter.finish()
         for note in prepared.notes:
             reporter.say(note)
-        reporter.result(_told(prepared, reporter))
+        return _report(prepared, reporter)
 
-    made = click.command(adapter.name, help=f"{adapter.title}.\n\n{adapter.source}")(run)
-    made.params += [_click_option(option) for option in adapter.options]
-    return made
+    return ReportedCommand(
+        adapter.name,
+        callback=run,
+        params=[
+            click.Argument(["source"], type=click.Path(path_type=Path)),
+            click.Option(["--out"], required=True, type=FOLDER, help="Folder to create."),
+            *map(_click_option, adapter.options),
+        ],
+        help=f"{adapter.title}.\n\n{adapter.source}",
+    )
 
 
 def _click_option(option: Option) -> click.Option:
@@ -82,8 +86,8 @@ def _click_option(option: Option) -> click.Option:
     )
 
 
-def _told(prepared: Prepared, reporter: CommandReporter) -> dict[str, Any]:
-    """What is there now, for people and as a result."""
+def _report(prepared: Prepared, reporter: CommandReporter) -> dict[str, Any]:
+    """Count scenes and chips of each split, for people and as a result."""
     from tsfal_geo.config import load_config
     from tsfal_geo.raster.chips import scene_chips
     from tsfal_geo.reporting import find_scenes

@@ -1,14 +1,16 @@
-"""``tsfal-geo export``: maps of every scene, and what belongs to them."""
+"""``tsfal-geo export``: maps of every scene, and the files beside them."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tsfal_geo.cli.options import json_option, workspace_option
-from tsfal_geo.cli.remote import RasterFolder, remote_option
+from tsfal_geo.cli.command import ReportedCommand
+from tsfal_geo.cli.options import FOLDER, workspace_option
+from tsfal_geo.cli.remote import path_or_address, remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 
 
@@ -35,75 +37,89 @@ def _window(_context: click.Context, _parameter: click.Parameter, value: str | N
         raise click.BadParameter(f"found {value}, expected a multiple of 4 from 64 on, or scene") from None
 
 
-@click.command("export")
+@click.command("export", cls=ReportedCommand)
 @workspace_option
 @click.option(
     "--raster",
-    type=RasterFolder(),
-    help="Folder of the scenes to map, or address of one; default: the folder that was trained on.",
+    metavar="FOLDER",
+    callback=path_or_address,
+    help="Folder of the scenes to map, or the address of one scene; default: the training folder.",
+)
+@click.option("--out", type=FOLDER, help="Folder for the maps; default: maps/ in the workspace.")
+@click.option(
+    "--confidence", is_flag=True, help="Also write <name>_confidence.tif: probability of the class, 0 to 100."
 )
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the maps; default: maps/ in the workspace.",
+    "--entropy", is_flag=True, help="Also write <name>_entropy.tif: entropy of the prediction, 0 to 100."
 )
-@click.option("--confidence", is_flag=True, help="Also <name>_confidence.tif: 0 to 100.")
-@click.option("--entropy", is_flag=True, help="Also <name>_entropy.tif: 0 to 100.")
 @click.option(
-    "--error-mask", is_flag=True, help="Also <name>_error_mask.tif: 0, or the chance of an error, 1 to 100."
+    "--error-mask",
+    is_flag=True,
+    help="Also write <name>_error_mask.tif: 0 outside the mask, else the probability of an error, 1 to 100.",
 )
-@click.option("--probabilities", is_flag=True, help="Also <name>_probabilities.tif: a band a class.")
+@click.option(
+    "--probabilities", is_flag=True, help="Also write <name>_probabilities.tif: one band for each class."
+)
 @click.option(
     "--source",
     is_flag=True,
-    help="Also <name>_source.tif: who says the class; 0 the network, 1 PLAR's votes, 2 a label.",
+    help="Also write <name>_source.tif, the origin of each pixel's class: 0 the model, 1 PLAR's votes, "
+    "2 a label.",
 )
 @click.option(
     "--network-only",
     is_flag=True,
-    help="The network's word everywhere, also where people labelled or PLAR mended it.",
+    help="Map the model's prediction everywhere; without it, labels and PLAR's votes replace the prediction.",
 )
 @click.option(
-    "--polygons", type=click.Choice(["gpkg", "parquet", "fgb"]), help="Also <name>_polygons in this format."
+    "--polygons",
+    type=click.Choice(["gpkg", "parquet", "fgb"]),
+    help="Also write <name>_polygons in this format.",
 )
 @click.option(
     "--min-area",
     type=click.FloatRange(0),
-    help="Of a polygon, in m²; smaller ones are merged.  [default: 25 pixels]",
+    help="Smallest polygon in m²; a smaller one is merged into its neighbour.  [default: 25 pixels]",
 )
 @click.option(
-    "--png", is_flag=True, help="Also <name>_classes.png: class ids with a palette, no georeference."
+    "--png",
+    is_flag=True,
+    help="Also write <name>_classes.png: class ids with a palette, without georeference.",
 )
-@click.option("--preview", is_flag=True, help="Also <name>.png: orthophoto and map with a legend.")
+@click.option(
+    "--preview", is_flag=True, help="Also write <name>.png: orthophoto and map side by side, with a legend."
+)
 @click.option(
     "--mosaic",
     type=click.Choice(["cog", "vrt"]),
-    help="Also all maps as one; where scenes overlap, the first by name lies on top.",
+    help="Also write all maps as one; where scenes overlap, the first by name is on top.",
 )
 @click.option(
     "--window",
     metavar="N|scene",
     callback=_window,
-    help="Pixels a side, or scene for no windows; default: export.window in the workspace's tsfal.yaml.",
+    help="Side of the prediction windows in pixels, or `scene` to predict whole scenes; default: "
+    "export.window in the workspace's tsfal.yaml.",
 )
-@click.option("--onnx", is_flag=True, help="Also model.onnx, for the QGIS plugin Deepness and others.")
+@click.option("--onnx", is_flag=True, help="Also write model.onnx, for the QGIS plugin Deepness and others.")
 @click.option(
-    "--augment", is_flag=True, help="Mean over eight flips and turns: steadier, eight times the work."
+    "--augment",
+    is_flag=True,
+    help="Predict the mean over eight flips and rotations, which takes eight times as long.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Divide the work among so many processes (Dask); it can be resumed.",
+    help="Divide the work among this number of processes (Dask); a stopped export can be resumed.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Divide it among the workers of a Dask scheduler.")
+@click.option("--scheduler", metavar="ADDRESS", help="Divide the work among the workers of a Dask scheduler.")
 @click.option(
     "--shard",
     callback=_shard,
     metavar="I/N",
-    help="Do the I-th (from 0) of N parts; who is last puts them together.",
+    help="Compute part I (from 0) of N; the process that completes the last part assembles the maps.",
 )
 @remote_option
-@json_option
 def command(
     workspace: Path,
     raster: Path | str | None,
@@ -125,9 +141,9 @@ def command(
     workers: int | None,
     scheduler: str | None,
     shard: tuple[int, int] | None,
-    as_json: bool,
-) -> None:
-    """Map every scene wall-to-wall: a cloud-optimised GeoTIFF with the scene's name and grid, a STAC item."""
+    reporter: CommandReporter,
+) -> dict[str, Any]:
+    """Write a map of each scene: a cloud-optimised GeoTIFF with its name and grid, and a STAC item."""
     from tsfal_geo.project.export import ExportOptions
     from tsfal_geo.project.open_workspace import open_workspace
 
@@ -145,9 +161,5 @@ def command(
     )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")
-    reporter = CommandReporter(as_json)
-    try:
-        maps = open_workspace(workspace).export(raster, out=out, options=options, reporter=reporter)
-    finally:
-        reporter.finish()
-    reporter.result({"maps": [str(files.classes) for files in maps]})
+    maps = open_workspace(workspace).export(raster, out=out, options=options, reporter=reporter)
+    return {"maps": [str(files.classes) for files in maps]}

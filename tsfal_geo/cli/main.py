@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from contextlib import suppress
@@ -14,20 +13,20 @@ from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.versions import __version__
 
 _COMMANDS = {
-    "info": "List the scenes of a folder and what is wrong with them.",
-    "train": "Train a round; query labels; go on with the answers.",
-    "export": "Write the map: one georeferenced GeoTIFF a scene.",
-    "assess": "Reference sample, accuracy and areas with confidence intervals.",
-    "evaluate": "Per-class IoU and mIoU against labels.",
-    "status": "Rounds, budget, and what is waited for.",
-    "query": "Write queries from the current model, without training.",
+    "info": "List the scenes of a folder and their problems.",
+    "train": "Train a round and select queries; continue with new labels.",
+    "export": "Write a map of each scene: a georeferenced GeoTIFF.",
+    "assess": "Draw a reference sample; report accuracy and areas.",
+    "evaluate": "Print IoU of each class and mIoU on label rasters.",
+    "status": "Show rounds, budget and the next step.",
+    "query": "Select queries with the current model, without training.",
     "labels": "Import, export, compare and restore labels.",
-    "queries": "List queries and hand them out.",
-    "workspace": "Copy a workspace safely.",
+    "queries": "List queries and assign them to annotators.",
+    "workspace": "Copy a workspace while annotators work in it.",
     "datasets": "Prepare public datasets from the files that their owners ship.",
     "plugin": "Package or install the QGIS plugin.",
-    "ablation": "TSF, +AL, +EMD, +PLAR, all: a table and a curve.",
-    "bench": "The paper's tables, re-run: ours beside what was published.",
+    "ablation": "Run the paper's Table 4 on your data: TSF, +AL, +EMD, +PLAR, all.",
+    "bench": "Run the paper's tables and compare with the published figures.",
     "demo": "Train on the sample town and map it.",
 }
 
@@ -55,7 +54,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors for people on one line, tracebacks only for our own bugs."""
+    """Run the command line; an error for people is one line on stderr, a bug is a traceback."""
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -63,15 +62,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt, Cancelled):
         with suppress(BrokenPipeError):
-            _tell(Cancelled.code, "stopped; everything done so far is kept")
+            click.echo("Error: stopped; everything done so far is kept", err=True)
         # Everything is on the disk; taking the interpreter with its large libraries down takes seconds.
         os._exit(Cancelled.exit_code)
     except UserError as error:
-        _tell(error.code, str(error))
+        click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-
-
-def _tell(code: str, message: str) -> None:
-    if "--json" in sys.argv:
-        click.echo(json.dumps({"event": "error", "code": code, "message": message}, ensure_ascii=False))
-    click.echo(f"Error: {message}", err=True)

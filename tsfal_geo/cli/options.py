@@ -8,34 +8,33 @@ from typing import Any
 
 import click
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
 raster_option = click.option(
     "--raster",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of orthophotos (in it or in images/), with dsm/ and labels/ beside.",
+    type=FOLDER,
+    help="Folder of orthophotos (in it or in images/), with dsm/ and labels/ beside them.",
 )
 workspace_option = click.option(
-    "--workspace",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The project's folder.",
+    "--workspace", required=True, type=FOLDER, help="Folder of the project, which `train` creates."
 )
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object a line on stdout; stops when stdin closes."
-)
+bands_option = click.option("--bands", help="Band numbers from 1, in the order of use, such as 4,1,2.")
 
 
 def config_options[F: Callable[..., Any]](function: F) -> F:
-    """``--config FILE`` and ``--set key=value``."""
+    """Add ``--config FILE`` and ``--set key=value`` to a command.
+
+    Args:
+        function: the command's function; takes ``config_path`` and ``settings``.
+    """
     function = click.option(
         "--set",
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A configuration key, such as train.lr=0.0005.",
+        help="Set a configuration key, such as train.lr=0.0005. Repeatable.",
     )(function)
     return click.option(
-        "--config",
-        "config_path",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="A YAML file; see configs/.",
+        "--config", "config_path", type=FILE, help="Configuration file (YAML); configs/ has examples."
     )(function)

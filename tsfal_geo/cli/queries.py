@@ -1,88 +1,77 @@
-"""``tsfal-geo queries``: look at what is asked, and hand it out."""
+"""``tsfal-geo queries``: list queries and assign them to annotators."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import json_option, workspace_option
+from tsfal_geo.cli.command import ReportedGroup
+from tsfal_geo.cli.options import workspace_option
+from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.errors import LabelError
 
 if TYPE_CHECKING:
     from tsfal_geo.labels.store import LabelStore
 
-round_option = click.option("--round", "number", type=int, help="Round; else the current one.")
+round_option = click.option("--round", "number", type=int, help="Number of the round; default: the last one.")
 
 
-@click.group("queries")
+@click.group("queries", cls=ReportedGroup)
 def command() -> None:
-    """List queries and hand them out."""
+    """List queries and assign them to annotators."""
 
 
 @command.command("list")
 @workspace_option
 @round_option
-@click.option("--to", "author", help="Only those handed out to this person.")
-@click.option("--all", "everything", is_flag=True, help="Answered ones too.")
-@json_option
+@click.option("--to", "author", help="List only queries that are assigned to this annotator.")
+@click.option("--all", "answered", is_flag=True, help="List answered and skipped queries, too.")
 def list_command(
-    workspace: Path, number: int | None, author: str | None, everything: bool, as_json: bool
-) -> None:
-    """Open queries by rank: where, how large, why, and what the refinement suggests."""
+    workspace: Path, number: int | None, author: str | None, answered: bool, reporter: CommandReporter
+) -> dict[str, Any]:
+    """List open queries by rank, with place, size, suggested class, reason and annotators."""
+    from tsfal_geo.labels.report import query_rows
+
     store, number = _store(workspace, number)
-    snapshot, given = store.snapshot(), store.assignments(number)
-    names = {info.id: info.name for info in store.classes.classes}
-    decided = {item.qid: item.status for item in snapshot.decisions}
-    for query in store.read_queries(number):
-        status = decided.get(query.qid, "done" if query.qid in snapshot.answered else "open")
-        people = given.get(query.qid, ())
-        if (status != "open" and not everything) or (author is not None and author not in people):
-            continue
-        row = {
-            "qid": query.qid,
-            "rank": query.rank,
-            "scene": query.scene,
-            "chip": query.chip,
-            "pixels": query.pixels,
-            "score": query.score,
-            "reason": query.reason,
-            "suggested": names.get(query.suggested, str(query.suggested)),
-            "status": status,
-            "to": list(people),
-        }
-        click.echo(json.dumps({"event": "query", **row}, ensure_ascii=False) if as_json else _line(row))
+    rows = query_rows(store, number, author=author, answered=answered)
+    for row in rows:
+        reporter.event({"event": "query", **row})
+        reporter.output(_line(row))
+    return {"round": number, "queries": len(rows)}
 
 
 @command.command("assign")
 @workspace_option
 @round_option
-@click.option("--to", "authors", multiple=True, required=True, help="A person; once for each.")
-@click.option("--count", type=click.IntRange(1), help="Queries for each person; else all open ones.")
-@click.option("--overlap", type=float, default=0.0, help="Share that two people get, to measure agreement.")
-@json_option
+@click.option("--to", "authors", multiple=True, required=True, help="Name of an annotator. Repeatable.")
+@click.option(
+    "--count", type=click.IntRange(1), help="Number of queries for each annotator; default: all open queries."
+)
+@click.option(
+    "--overlap",
+    type=float,
+    default=0.0,
+    help="Share of the queries that two annotators get, to measure their agreement.",
+)
 def assign_command(
     workspace: Path,
     number: int | None,
     authors: tuple[str, ...],
     count: int | None,
     overlap: float,
-    as_json: bool,
-) -> None:
-    """Hand open queries out: nobody gets the same one, but for the share that --overlap asks for."""
+    reporter: CommandReporter,
+) -> dict[str, Any]:
+    """Assign each open query to one annotator, or to two for the share that --overlap gives."""
     store, number = _store(workspace, number)
     for author in authors:
         if not author.strip():
             raise LabelError("--to: the name is empty")
     new = store.assign_queries(number, authors, overlap, count)
-    held = {author: sum(author in people for people in new.values()) for author in authors}
-    if as_json:
-        click.echo(json.dumps({"event": "result", "assigned": held}, ensure_ascii=False))
-        return
-    for author, many in held.items():
-        click.echo(f"{author}: {many} queries")
+    counts = {author: sum(author in assigned for assigned in new.values()) for author in authors}
+    reporter.output(*(f"{author}: {number} queries" for author, number in counts.items()))
+    return {"assigned": counts}
 
 
 def _store(workspace: Path, number: int | None) -> tuple[LabelStore, int]:
@@ -91,13 +80,12 @@ def _store(workspace: Path, number: int | None) -> tuple[LabelStore, int]:
     opened = WorkspaceFolder.open(workspace)
     number = opened.current_round if number is None else number
     if number < 0:
-        raise LabelError(f"{workspace}: no round has asked anything yet; run `tsfal-geo train` first")
+        raise LabelError(f"{workspace}: no round has selected queries yet; run `tsfal-geo train` first")
     return opened.store(), number
 
 
-def _line(row: dict[str, object]) -> str:
-    people = ", ".join(row["to"]) if isinstance(row["to"], list) and row["to"] else "-"
+def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['rank']:>5}  {row['qid']}  {row['scene']} {row['chip']}  {row['pixels']} px  "
-        f"{row['suggested']}?  {row['reason']}  {row['status']}  {people}"
+        f"{row['suggested']}?  {row['reason']}  {row['status']}  {', '.join(row['to']) or '-'}"
     )

@@ -1,16 +1,15 @@
-"""``--allow-remote``: rasters on the web and in S3, read piece by piece."""
+"""``--allow-remote``: rasters on the web and in S3, of which only the required blocks are read."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import click
 
 # No listing of a file's folder on a server; EMPTY_DIR would also hide world files and names beside local
-# rasters. What a server drops now and then is asked for again.
+# rasters. Requests that a server drops are repeated.
 _ENVIRONMENT = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     "GDAL_HTTP_MAX_RETRY": "4",
@@ -36,15 +35,19 @@ remote_option = click.option(
     expose_value=False,
     callback=_allow,
     is_eager=True,
-    help="Open rasters on the web and in S3 (https://…, s3://…, and VRTs that name some).",
+    help="Open rasters on the web and in S3: https://…, s3://…, and VRTs that refer to them.",
 )
 
 
-class RasterFolder(click.ParamType):
-    """A folder, or the address of a raster, which becomes a text ``https://…`` or ``s3://…``."""
+def path_or_address(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> Path | str | None:
+    """Keep the address of a raster (``https://…``, ``s3://…``) as text; turn everything else into a path.
 
-    name = "folder"
+    Args:
+        value: the text of an option; None: it was not given.
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        """The address as it is; everything else as a path."""
-        return value if isinstance(value, str) and re.match(r"(https?|s3)://", value) else Path(value)
+    Returns:
+        The address, the path, or None.
+    """
+    return value if value is None or re.match(r"(https?|s3)://", value) else Path(value)

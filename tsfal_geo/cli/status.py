@@ -1,39 +1,40 @@
-"""``tsfal-geo status``: rounds, budget, and what is waited for."""
+"""``tsfal-geo status``: rounds, budget and the next step of a workspace."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tsfal_geo.cli.options import json_option, workspace_option
+from tsfal_geo.cli.command import ReportedCommand
+from tsfal_geo.cli.options import workspace_option
+from tsfal_geo.cli.reporter import CommandReporter
 
 if TYPE_CHECKING:
-    from tsfal_geo.project.status import WorkspaceStatus
+    from rich.table import Table
 
 
-@click.command("status")
+@click.command("status", cls=ReportedCommand)
 @workspace_option
-@json_option
-def command(workspace: Path, as_json: bool) -> None:
-    """Show a workspace's rounds, its budget and what is waited for."""
+def command(workspace: Path, reporter: CommandReporter) -> dict[str, Any]:
+    """Show a workspace's rounds, its budget and the next step."""
     from tsfal_geo.project.open_workspace import open_workspace
 
     status = open_workspace(workspace).status()
-    if as_json:
-        click.echo(json.dumps({"event": "result", **status.to_json()}, ensure_ascii=False))
-        return
-    _print(status)
+    if status.rounds:
+        last = status.rounds[-1]
+        budget = f"budget: {last['labelled_share']:.2%} labelled of {last['budget']:.2%}"
+        reporter.output(_table(status.rounds), budget)
+    reporter.output(f"status: {status.status}; next: {status.next}")
+    return status.to_json()
 
 
-def _print(status: WorkspaceStatus) -> None:
-    from rich.console import Console
+def _table(rounds: tuple[dict[str, Any], ...]) -> Table:
     from rich.table import Table
 
     table = Table("round", "labelled", "mIoU (val)", "queries", "query px", "seconds")
-    for item in status.rounds:
+    for item in rounds:
         miou = item.get("miou")
         table.add_row(
             str(item["round"]),
@@ -43,11 +44,4 @@ def _print(status: WorkspaceStatus) -> None:
             f"{item['query_pixels']:,}",
             f"{item['seconds']['total']:.0f}",
         )
-    console = Console()
-    if status.rounds:
-        last = status.rounds[-1]
-        console.print(table)
-        console.print(
-            f"budget: {last['labelled_share']:.2%} labelled of {last['budget']:.2%}", highlight=False
-        )
-    console.print(f"status: {status.status}; next: {status.next}", highlight=False, markup=False)
+    return table

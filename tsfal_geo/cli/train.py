@@ -1,4 +1,4 @@
-"""``tsfal-geo train``: train a round, query labels, go on with the answers."""
+"""``tsfal-geo train``: train rounds and select queries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from tsfal_geo.cli.options import config_options, json_option, raster_option
+from tsfal_geo.cli.command import ReportedCommand
+from tsfal_geo.cli.options import FILE, FOLDER, bands_option, config_options, raster_option
 from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import Method, QueryStrategy, load_config, parse_set
@@ -18,42 +19,38 @@ if TYPE_CHECKING:
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
-@click.command("train")
+@click.command("train", cls=ReportedCommand)
 @raster_option
 @click.option(
-    "--workspace",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The project's folder; default: ./<name of the raster folder>-tsfal.",
+    "--workspace", type=FOLDER, help="Folder of the project; default: ./<name of the raster folder>-tsfal."
 )
-@click.option("--labelled", type=float, help="Share of the chips whose labels are used, drawn by the seed.")
+@click.option(
+    "--labelled", type=float, help="Share of the chips whose labels training uses; the seed draws them."
+)
 @click.option(
     "--labelled-list",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Text file with the names of the scenes whose labels are used, a line each.",
+    type=FILE,
+    help="Text file with the names of the scenes whose labels training uses, one a line.",
 )
-@click.option("--method", type=click.Choice(get_args(Method)), help="How to train; default tsf.")
-@click.option("--bands", help="1-based band numbers in order, such as 4,1,2.")
-@click.option("--dsm", type=click.Choice(["auto", "use", "ignore"]), help="Heights as an extra channel.")
-@click.option("--weights", help="Encoder weights: a file, 'imagenet' or a torchgeo weights name.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="Training method; default: tsf.")
+@bands_option
+@click.option(
+    "--dsm", type=click.Choice(["auto", "use", "ignore"]), help="Use of heights as one more channel."
+)
+@click.option("--weights", help="Weights of the encoder: a file, 'imagenet' or a name of torchgeo's.")
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
-@click.option("--seed", type=int, help="Seed of everything random.")
-@click.option(
-    "--val",
-    "val_dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of scenes with labels for validation.",
-)
+@click.option("--seed", type=int, help="Seed of all random numbers.")
+@click.option("--val", "val_dir", type=FOLDER, help="Folder of validation scenes, with labels.")
 @click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
-@click.option("--rounds", type=int, help="Rounds of queries over which the budget is spread.")
-@click.option("--strategy", type=click.Choice(get_args(QueryStrategy)), help="How queries are chosen.")
+@click.option("--rounds", type=int, help="Number of query rounds that share the budget.")
+@click.option("--strategy", type=click.Choice(get_args(QueryStrategy)), help="Strategy that selects queries.")
 @click.option(
-    "--oracle", is_flag=True, default=None, help="The folder's labels answer the queries by themselves."
+    "--oracle", is_flag=True, default=None, help="Let the folder's labels answer the queries (simulation)."
 )
 @click.option("--store", help="Label store: postgresql://… for teams; default: GeoPackages in the workspace.")
-@click.option("--fresh", is_flag=True, help="Start over; rounds so far are kept in the workspace's archive/.")
+@click.option("--fresh", is_flag=True, help="Start over; earlier rounds move to the workspace's archive/.")
 @config_options
 @remote_option
-@json_option
 def command(
     raster: Path | None,
     workspace: Path | None,
@@ -62,10 +59,13 @@ def command(
     val_dir: Path | None,
     store: str | None,
     fresh: bool,
-    as_json: bool,
+    reporter: CommandReporter,
     **options: Any,
-) -> None:
-    """Train on a folder of orthophotos; run it again to go on where it stopped or with new labels."""
+) -> dict[str, Any]:
+    """Train on a folder of orthophotos and write queries.
+
+    The same command again continues where it stopped, or trains the next round on new labels.
+    """
     if raster is None and workspace is None:
         raise UserError("found neither --raster nor --workspace; expected tsfal-geo train --raster DIR")
     if workspace is None:
@@ -81,24 +81,19 @@ def command(
     existing = WorkspaceFolder.open(workspace) if WorkspaceFolder.exists(workspace) else None
     base = None if existing is None or fresh or config_path else existing.config
     config = load_config(config_path, overrides, base)
-    reporter = CommandReporter(as_json)
-    try:
-        if existing is None or fresh:
-            opened = create_workspace(
-                workspace,
-                _rasters(workspace, raster, existing),
-                val_dir or (existing.state.val_dir if existing else None),
-                config,
-                store=store,
-                fresh=fresh,
-                reporter=reporter,
-            )
-        else:
-            opened = open_workspace(workspace, config=config, rasters=raster, validation=val_dir, store=store)
-        result = opened.train(reporter)
-    finally:
-        reporter.finish()
-    reporter.result(result.to_json())
+    if existing is None or fresh:
+        opened = create_workspace(
+            workspace,
+            _rasters(workspace, raster, existing),
+            val_dir or (existing.state.val_dir if existing else None),
+            config,
+            store=store,
+            fresh=fresh,
+            reporter=reporter,
+        )
+    else:
+        opened = open_workspace(workspace, config=config, rasters=raster, validation=val_dir, store=store)
+    return opened.train(reporter).to_json()
 
 
 def _rasters(workspace: Path, raster: Path | None, existing: WorkspaceFolder | None) -> Path:

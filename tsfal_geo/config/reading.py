@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def load_config(
         >>> load_config(None, {"preset": "paper", "train.steps": 100}).train.optimiser
         'sgd'
     """
-    changes = dict(_dotted(overrides or {}))
+    changes = dotted_keys(overrides or {})
     values: dict[str, Any] = {}
     if path is not None:
         values = _read_yaml(Path(path))
@@ -80,6 +80,42 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
     return result
 
 
+def read_overrides(path: Path) -> dict[str, Any]:
+    """Read the keys that a YAML file sets, as overrides of another configuration.
+
+    Args:
+        path: YAML file of a configuration.
+
+    Returns:
+        Values by dotted key, for `load_config`.
+
+    Raises:
+        ConfigError: the file cannot be read, a key does not exist, or a value is out of range.
+    """
+    values = _read_yaml(path)
+    validated(values, str(path))
+    return dotted_keys(values)
+
+
+def dotted_keys(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Give every value of a configuration its dotted key.
+
+    Args:
+        sections: values by dotted key or by section; an instance of a section gives the keys that were set.
+
+    Returns:
+        Values by dotted key, in the order given.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in sections.items():
+        section = value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
+        if isinstance(section, Mapping):
+            flat |= {f"{key}.{name}": item for name, item in section.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -93,16 +129,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
     return values
-
-
-def _dotted(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Overrides with a dotted key for every value; instances of sections give the keys that were set."""
-    for key, value in overrides.items():
-        section = value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
-        if isinstance(section, Mapping):
-            yield from ((f"{key}.{name}", item) for name, item in section.items())
-        else:
-            yield key, value
 
 
 def _without_preset(values: dict[str, Any], new: str) -> dict[str, Any]:

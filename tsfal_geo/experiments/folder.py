@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.config import Config
+from tsfal_geo.config.reading import dotted_keys
 from tsfal_geo.errors import Cancelled, ConfigError, UserError
 from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.reporting import Reporter
@@ -141,12 +142,7 @@ def _difference(before: Config, now: Config) -> str | None:
 
 
 def _flat(config: Config) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for section, content in config.model_dump(mode="json").items():
-        if isinstance(content, dict):
-            flat |= {f"{section}.{key}": value for key, value in content.items()}
-        else:
-            flat[section] = content
+    flat = dotted_keys(config.model_dump(mode="json"))
     # The dataset defines the list's content; its path depends on the spelling of --data.
     if flat["data.labelled_list"] is not None:
         flat["data.labelled_list"] = Path(flat["data.labelled_list"]).name

@@ -40,7 +40,9 @@ class ExperimentJob:
     def begun(self) -> bool:
         """Presence of a run with the job's own configuration; a copy of the first training is none yet."""
         root = self.request.root
-        return WorkspaceFolder.exists(root) and (self.first is None or WorkspaceFolder.read_progress(root)[0] > 0)
+        return WorkspaceFolder.exists(root) and (
+            self.first is None or WorkspaceFolder.read_progress(root)[0] > 0
+        )
 
     @property
     def done(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,34 @@ class SceneReport:
     pixel_size: float | None
     problem: str | None
 
+    @property
+    def crs_name(self) -> str | None:
+        """The EPSG code of the scene's CRS, else its name; None without a CRS."""
+        crs = self.scene.grid.crs
+        if crs is None:
+            return None
+        return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that ``tsfal-geo info --json`` prints of a scene."""
+        scene = self.scene
+        return {
+            "name": scene.name,
+            "path": str(scene.path),
+            "width": scene.width,
+            "height": scene.height,
+            "bands": len(scene.spectral),
+            "alpha": scene.alpha,
+            "dtype": scene.dtype,
+            "crs": self.crs_name,
+            "pixel_size": self.pixel_size,
+            "nodata_share": self.nodata_share,
+            "nodata_sampled": self.sampled,
+            "dsm": None if scene.dsm is None else str(scene.dsm),
+            "labels": None if scene.labels is None else str(scene.labels),
+            "problem": self.problem,
+        }
+
 
 @dataclass(frozen=True)
 class FolderReport:
@@ -57,6 +86,21 @@ class FolderReport:
     scenes: tuple[SceneReport, ...]
     classes: ClassMap | None
     class_source: str
+
+    @property
+    def problems(self) -> list[str]:
+        """The reasons why files and scenes cannot be used, one line each."""
+        return [*self.survey.problems.values(), *(scene.problem for scene in self.scenes if scene.problem)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that ``tsfal-geo info --json`` prints."""
+        return {
+            "folder": str(self.survey.folder),
+            "scenes": [scene.to_json() for scene in self.scenes],
+            "classes": None if self.classes is None else self.classes.to_json(),
+            "class_source": self.class_source,
+            "problems": list(self.survey.problems.values()),
+        }
 
 
 def inspect_folder(
