@@ -46,7 +46,7 @@ def test_streamed_rows_equal_the_blend_in_one_piece(stride):
                 layers = blender.rows(y, end, x0, x1)
                 found[:2, y:end, x0:x1], found[2:, y:end, x0:x1] = layers["a"], layers["b"]
             y = end
-        blender.forget(y)
+        blender.discard_above(y)
     assert np.abs(found - whole(outputs, stride, starts)).max() < 2e-6
 
 
@@ -54,13 +54,13 @@ def test_only_growing_rows_are_held():
     blender = Blender({"a": 1}, 32, 0, 32, 32 * 1000)
     for y in range(0, 32 * 999, 16):
         blender.add({"a": torch.ones(1, 1, 8, 8)}, [(y, 0)])
-        blender.forget(blender.ready(y + 16))
+        blender.discard_above(blender.ready(y + 16))
     assert blender._total.shape[1] <= 16
 
 
 def test_rows_before_the_first_window_cost_nothing():
     blender = Blender({"a": 1}, 32, 0, 32, 32 * 100_000)
-    blender.forget(32 * 99_000)
+    blender.discard_above(32 * 99_000)
     blender.add({"a": torch.ones(1, 1, 8, 8)}, [(32 * 99_000, 0)])
     assert blender._total.shape[1] <= 16
     y = 32 * 99_000 + 2

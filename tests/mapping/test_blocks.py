@@ -98,10 +98,10 @@ def test_a_finished_block_is_done_once_and_another_setting_is_another_job(projec
     job = job_of(project, tmp_path)
     block = job.blocks()[0]
     predict_block(job, block)
-    before = job.file(block).stat().st_mtime_ns
+    before = job.path(block).stat().st_mtime_ns
     monkeypatch.setattr("tsfal_geo.mapping.outputs.blocks._predict", None)
     predict_block(job, block)
-    assert job.file(block).stat().st_mtime_ns == before and len(job.open_blocks()) == 5
+    assert job.path(block).stat().st_mtime_ns == before and len(job.open_blocks()) == 5
     assert len(job_of(project, tmp_path, overlap=0.5).open_blocks()) == 6
     os.utime(project / "town" / "town.tif", (1, 1))
     assert len(job.open_blocks()) == 6
@@ -160,10 +160,10 @@ def test_a_killed_run_goes_on_where_it_was(project, alone, tmp_path):
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     finished = {
-        block: job.file(block).stat().st_mtime_ns for block in job.blocks() if job.file(block).is_file()
+        block: job.path(block).stat().st_mtime_ns for block in job.blocks() if job.path(block).is_file()
     }
     assert 2 <= len(finished) < 6 and not (tmp_path / "out" / "town.tif").exists()
     for block in job.blocks():
         predict_block(job, block)
-    assert all(job.file(block).stat().st_mtime_ns == then for block, then in finished.items())
+    assert all(job.path(block).stat().st_mtime_ns == then for block, then in finished.items())
     assert contents(assemble(job)) == alone

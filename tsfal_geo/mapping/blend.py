@@ -1,4 +1,4 @@
-"""Weighted sums of overlapping windows, of which only the rows that still grow are held."""
+"""Weighted sums of overlapping windows, of which only the rows that still change are held."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from tsfal_geo.mapping.windows import window_weights
 
 
 class Blender:
-    """Blends the windows of a strip and gives finished rows at the raster's resolution.
+    """The weighted mean of a strip's windows, row by row, at the raster's resolution.
 
-    Windows may come at the raster's resolution or at a stride of 2 or 4 (one stride for all layers). They are
-    blended as they come, the blend is enlarged bilinearly (``align_corners=False``): where one window covers
-    a place this equals enlarging the window, as both are linear, with 16 times less to blend at stride 4.
-
-    Args:
-        layers: name and number of channels of each layer.
-        window: pixels along a window.
-        x: pixel column at which the accumulated area starts, a multiple of the stride.
-        width: its width in pixels, a multiple of the stride.
-        height: pixel rows that all windows together cover, a multiple of the stride.
+    Windows come at the raster's resolution or at a stride of 2 or 4, one stride for all layers. They are
+    blended at their own stride, and the blend is upsampled bilinearly (``align_corners=False``). Weights and
+    upsampling both are linear, so that where one window covers a place the result is that window, upsampled;
+    at stride 4 there is 16 times less to blend.
     """
 
     def __init__(self, layers: Mapping[str, int], window: int, x: int, width: int, height: int) -> None:
+        """Start without windows.
+
+        Args:
+            layers: name and number of channels of each layer.
+            window: pixels along a window.
+            x: first pixel column of the blended area, a multiple of the stride.
+            width: width of the area in pixels, a multiple of the stride.
+            height: pixel rows that all windows together cover, a multiple of the stride.
+        """
         self.layers = dict(layers)
         self.window, self.x, self.width, self.height = window, x, width, height
         self.stride = 1
@@ -40,11 +43,11 @@ class Blender:
         """Add windows.
 
         Args:
-            outputs: per layer (N, channels, window / stride, window / stride), any float dtype and device.
-            starts: (y, x) pixel offset of each of the N windows, multiples of the stride.
+            outputs: per layer (N, channels, window / stride, window / stride), of any float dtype and device.
+            starts: (y, x) first pixel of each of the N windows, multiples of the stride.
 
         Raises:
-            ValueError: layers or shapes other than announced.
+            ValueError: other layers or shapes than expected.
         """
         self._check(outputs, len(starts))
         if not self._sums:
@@ -60,11 +63,23 @@ class Blender:
             self._total[:, rows, columns] += self._weights
 
     def ready(self, done: int) -> int:
-        """Rows that can be given out when windows that start at row ``done`` or later are yet to come."""
+        """Count the rows from the top that no later window changes.
+
+        Upsampling a pixel row reads the cells half a stride above and below it.
+
+        Args:
+            done: first pixel row of the windows that are yet to come.
+        """
         return self.height if done >= self.height else max(0, done - self.stride // 2)
 
     def rows(self, y0: int, y1: int, x0: int, x1: int) -> dict[str, Tensor]:
-        """Finished rows at the raster's resolution.
+        """Compute finished rows at the raster's resolution.
+
+        Args:
+            y0: first pixel row.
+            y1: end of the pixel rows (exclusive), at most `ready`.
+            x0: first pixel column.
+            x1: end of the pixel columns (exclusive).
 
         Returns:
             Per layer (channels, y1 - y0, x1 - x0) float32; zero where no window lies. No layers before the
@@ -87,8 +102,12 @@ class Blender:
             result[name] = blended[:, top : top + y1 - y0, left : left + x1 - x0]
         return result
 
-    def forget(self, y: int) -> None:
-        """Let go of the rows that no pixel row from ``y`` on needs."""
+    def discard_above(self, y: int) -> None:
+        """Discard the cells that no pixel row from ``y`` on reads.
+
+        Args:
+            y: first pixel row that is still to be computed.
+        """
         self._first = y
         if not self._sums or y >= self.height:
             return
@@ -97,13 +116,13 @@ class Blender:
         if gone <= 0:
             return
         for tensor in (*self._sums.values(), self._total):
-            kept = tensor[:, gone:].clone()
-            tensor[:, : kept.shape[1]] = kept
-            tensor[:, kept.shape[1] :] = 0
+            remaining = tensor[:, gone:].clone()
+            tensor[:, : remaining.shape[1]] = remaining
+            tensor[:, remaining.shape[1] :] = 0
         self._top = first
 
     def _cells(self, start: int, stop: int, limit: int) -> slice:
-        # The cells whose bilinear enlargement is right for pixels start..stop.
+        # The cells that bilinear upsampling reads for these pixels; at the rim it repeats the outermost.
         if self.stride == 1:
             return slice(start, stop)
         half = self.stride // 2
@@ -124,7 +143,7 @@ class Blender:
             name: torch.zeros(channels, cells, width, device=first.device)
             for name, channels in self.layers.items()
         }
-        # Without any window yet, rows were given out as zeros: what is above them never comes.
+        # Rows without any window were emitted as zeros before; no window lies above them.
         self._top = self._cells(self._first, self._first + 1, self.height).start
 
     def _reserve(self, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""Checks that scenes are what a model was trained on."""
+"""The check that scenes have the bands, the pixel type and the heights that a model was trained on."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from tsfal_geo.raster.scene import Scene
 
 
 def open_scenes(scenes: Sequence[Scene], card: ModelCard, dtype: str) -> SceneReader:
-    """A reader that gives a model the channels it was trained on.
+    """Open scenes for a model.
 
     Args:
-        scenes: what is to be mapped.
-        card: the model's.
+        scenes: the scenes to predict.
+        card: the model's description.
         dtype: NumPy name of the training scenes' pixel type.
 
+    Returns:
+        A reader of the channels that the model was trained on.
+
     Raises:
-        RasterError: other bands, another type of pixels or no DSM; names the file, what was found and what
-            was expected.
+        RasterError: a scene has other bands, another pixel type or no DSM.
     """
     expected = card.in_channels - card.dsm
     for scene in scenes:

@@ -1,4 +1,4 @@
-"""Gathers rows to whole rows of tiles and writes them in a thread."""
+"""The threads around the network: one reads ahead, another writes finished tiles."""
 
 from __future__ import annotations
 
@@ -14,29 +14,38 @@ from typing import Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-_AHEAD = 2
+_WRITES_AHEAD = 2
 
 
 class TileRows:
-    """Rows of a strip in, blocks that start and end at tile edges (or the raster's) out.
+    """A writer that gathers the rows of a strip to rows of tiles, and writes these in a thread of its own.
 
-    Compressing and writing run in a thread of their own, at most two blocks behind. Leaving the context
-    waits for them; after an error the rest is dropped.
-
-    Args:
-        write: gets (y, x, block); called from one thread.
-        height: rows of the raster.
-        tile: rows of a tile.
+    The thread compresses and writes, at most two blocks behind. Leaving the context waits for it; after an
+    error the blocks that wait are dropped.
     """
 
     def __init__(self, write: Callable[[int, int, NDArray[np.uint8]], None], height: int, tile: int) -> None:
+        """Start the thread.
+
+        Args:
+            write: takes first row, first column and a block (…, h, w) that starts and ends at tile edges, or
+                at the raster's; called from one thread.
+            height: rows of the raster.
+            tile: rows of a tile.
+        """
         self._write, self._height, self._tile = write, height, tile
         self._buffer: NDArray[np.uint8] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._waiting: deque[Future[None]] = deque()
 
     def add(self, y: int, x: int, rows: NDArray[np.uint8]) -> None:
-        """Take the rows (…, h, w) from ``y`` on of the strip that starts at column ``x``, without gaps."""
+        """Take the next rows of a strip, without gaps.
+
+        Args:
+            y: first row.
+            x: first column of the strip.
+            rows: (…, h, w) uint8.
+        """
         while rows.shape[-2]:
             top = y - y % self._tile
             bottom = min(top + self._tile, self._height)
@@ -50,7 +59,7 @@ class TileRows:
                 self._buffer = None
 
     def _submit(self, y: int, x: int, block: NDArray[np.uint8]) -> None:
-        while len(self._waiting) >= _AHEAD:
+        while len(self._waiting) >= _WRITES_AHEAD:
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._write, y, x, block))
 
@@ -68,6 +77,8 @@ class TileRows:
 
 @dataclass(frozen=True)
 class _Failure:
+    """An error of the thread, on its way to the consumer."""
+
     error: BaseException
 
 
@@ -75,9 +86,17 @@ _END = object()
 
 
 def prefetch[T](items: Iterable[T], depth: int = 2) -> Generator[T]:
-    """Iterate over ``items`` in a thread, at most ``depth`` of them ahead.
+    """Iterate in a thread, ahead of the consumer.
 
-    What the thread raises is raised here. When the consumer stops early (``close``), the thread ends too.
+    An error of the thread is raised in the consumer. The thread also ends when the consumer stops early and
+    closes the generator.
+
+    Args:
+        items: produced in the thread.
+        depth: items that the thread is ahead, at most.
+
+    Yields:
+        The items, in order.
     """
     ahead: queue.Queue[object] = queue.Queue(depth)
     stop = threading.Event()

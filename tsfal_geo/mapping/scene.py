@@ -1,4 +1,4 @@
-"""Wall-to-wall prediction of a scene: in one piece where the network allows it, else by windows."""
+"""Wall-to-wall prediction of a scene, as one image or by windows, as the settings say."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tsfal_geo.raster.reader import PatchReader
 
 @dataclass(frozen=True)
 class Settings:
-    """How a scene is predicted.
+    """Settings of a wall-to-wall prediction.
 
     Attributes:
-        window: pixels a side; None: the scene in one piece.
+        window: pixels a side of a window; None: the scene as one image.
         overlap: share of a window that its neighbour covers too.
         batch: windows at a time.
-        layers: of ``LAYERS``, in any order.
+        layers: rasters beside the class map, of ``outputs.rasters.LAYERS``, in any order.
         doubt: confidence below which a pixel is in the error mask.
     """
 
@@ -39,21 +39,24 @@ def settings_for(
 
     Args:
         network: the model.
-        export: the configuration's section.
+        export: the configuration's section of maps.
         doubt: confidence below which a pixel is in the error mask.
-        layers: of ``LAYERS``.
+        layers: rasters beside the class map, of ``outputs.rasters.LAYERS``.
+
+    Returns:
+        The settings; a window that is not configured has the chips' size.
 
     Raises:
-        UserError: the scene is to be one window, which the network does not allow.
+        UserError: the scene is configured as one image, and the network only works on windows.
     """
     window = export.window
     if window is None:
-        # Networks expect the padding around a chip: see "Accuracy" in docs/benchmarks.md.
+        # A network has learnt the padding around chips: see "Accuracy" in docs/benchmarks.md.
         window = network.card.chip_size
     if window == "scene" and network.rows is None:
         raise UserError(
-            "export.window is scene, expected a number for an encoder that looks at a window as a whole and "
-            "with --augment; leave export.window out, or give export --window 512"
+            "export.window is scene, expected a number: with --augment, and with encoders that read a window "
+            "at once, scenes are predicted by windows; leave export.window out, or give export --window 512"
         )
     batch = export.batch or network.batch
     return Settings(None if window == "scene" else window, export.overlap, batch, layers, doubt)
@@ -69,16 +72,20 @@ def map_scene(
     block: Block | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Predict every pixel of a scene, or of a block, and give each to ``on_rows`` exactly once.
+    """Predict every pixel of a scene, or of a block, and pass each to ``on_rows`` exactly once.
 
     Args:
         reader: reads the scenes.
-        scene_index: which of them.
+        scene_index: position among the reader's scenes.
         network: the model.
-        settings: how; without a window the network must have ``rows``.
+        settings: of the prediction; without a window the network must have ``rows``.
         on_rows: takes the finished rows.
-        block: only these pixels.
-        progress: gets the share that is done.
+        block: predict these pixels alone.
+        progress: takes the share of the scene that is done.
+
+    Raises:
+        RasterError: the scene cannot be read.
+        ValueError: no window, for a network that only works on windows.
     """
     if settings.window is not None:
         predict_scene(
@@ -88,7 +95,7 @@ def map_scene(
         )  # fmt: skip
         return
     if network.rows is None:
-        raise ValueError("found no window, expected one, as the network does not work on rows")
+        raise ValueError("found no window, expected one: the network only works on windows")
     stream_scene(
         reader, scene_index, network.rows,
         channels=network.channels, on_rows=on_rows, block=block, progress=progress,

@@ -1,4 +1,9 @@
-"""Wall-to-wall prediction of a scene in one piece: its rows go through the network as they are read."""
+"""Wall-to-wall prediction of a scene as one image, whose rows go through the network as they are read.
+
+The network starts at the first row within its reach of a valid pixel and runs over the columns within its
+reach of one. As these columns change from band to band, the rows that its layers hold are widened by zeros or
+cut. No valid pixel depends on such a column, because the network runs over all that it reads for one.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tsfal_geo.inference.compute import limit_arenas, is_out_of_memory
+from tsfal_geo.inference.compute import is_out_of_memory, limit_arenas
 from tsfal_geo.inference.rows.model import RowModel
 from tsfal_geo.inference.rows.network import RowStream
 from tsfal_geo.mapping.pipeline import prefetch
@@ -22,9 +27,9 @@ from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import Patch, PatchReader
 from tsfal_geo.raster.write import BLOCK
 
-_WIDEST = 12288
-_STEP = 256
-_TALLEST = 512
+_WIDEST = 12288  # pixels of a strip, at most
+_STEP = 256  # the network's columns start and end at multiples of it, so that they seldom change
+_TALLEST = 512  # rows of a band, at most
 
 
 def stream_scene(
@@ -37,19 +42,24 @@ def stream_scene(
     block: Block | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Predict every pixel of a scene as one image and give each to ``on_rows`` exactly once.
+    """Predict every pixel of a scene as one image, and pass each to ``on_rows`` exactly once.
 
     Only columns and rows within the network's reach of a valid pixel are computed. Scenes wider than 12288
-    pixels are done in strips, and blocks on their own, each with a margin as wide as the network's reach.
+    pixels are predicted in strips. Strips and blocks have a margin as wide as the network's reach. Where the
+    device's memory does not suffice, the bands of rows are halved.
 
     Args:
         reader: reads the scenes; used by one thread at a time.
-        scene_index: which of the reader's scenes.
+        scene_index: position among the reader's scenes.
         model: the network.
-        channels: name and channels of each layer that it gives.
+        channels: name and number of channels of each layer that the model gives.
         on_rows: takes the finished rows.
-        block: only these pixels.
-        progress: gets the share of the scene that is done.
+        block: predict these pixels alone.
+        progress: takes the share of the scene that is done.
+
+    Raises:
+        RasterError: the scene cannot be read.
+        ValueError: the model gives other layers.
     """
     limit_arenas()
     scene = reader.scenes[scene_index]
@@ -63,7 +73,7 @@ def stream_scene(
             except RuntimeError as error:
                 if step == model.network.multiple or not is_out_of_memory(error):
                     raise
-            # Rows that were given out stay; the network sees those within its reach again.
+            # Emitted rows stay emitted; the network starts again above the next one.
             step = max(model.network.multiple, step // 2 // model.network.multiple * model.network.multiple)
             torch.cuda.empty_cache()
 
@@ -88,23 +98,24 @@ def _shared(progress: Callable[[float], None] | None, area: Block, width: int) -
 
 
 class _Sink:
-    """Gives out an area's rows in order, with their valid pixels.
+    """The rows of an area, emitted in order with their valid pixels.
 
     Attributes:
-        y: the next row to be given out.
+        area: the pixels to emit.
+        y: the next row to emit.
     """
 
     def __init__(self, area: Block, on_rows: RowSink, channels: Mapping[str, int]) -> None:
         self.area, self.y = area, area.y0
         self._on_rows, self._channels = on_rows, channels
 
-    def give_out(self, valid: NDArray[np.bool_], layers: Mapping[str, Tensor], left: int) -> None:
-        """Give the next rows.
+    def emit(self, valid: NDArray[np.bool_], layers: Mapping[str, Tensor], left: int) -> None:
+        """Emit the next rows.
 
         Args:
-            valid: bool (h, columns of the area).
-            layers: (1, channels, h, width) from column ``left`` on; none where nothing is valid.
-            left: may be outside of the area, as may the right end.
+            valid: (h, columns of the area) bool.
+            layers: per layer (1, channels, h, width) from column ``left`` on; none where nothing is valid.
+            left: a column of the scene; the layers' columns may extend beyond the area, or not fill it.
         """
         area = self.area
         for top in range(0, len(valid), ROWS_AT_ONCE):
@@ -131,7 +142,7 @@ def _run(
     step: int,
     progress: Callable[[float], None],
 ) -> None:
-    """Do the rows that the sink has not got yet."""
+    """Predict the rows that the sink has not emitted yet, in bands of ``step`` rows."""
     scene, area, network = reader.scenes[scene_index], sink.area, model.network
     multiple = network.multiple
     reach = -(-network.reach // multiple) * multiple
@@ -155,27 +166,35 @@ def _run(
 
 @dataclass(frozen=True)
 class Band:
-    """Rows of a scene from ``y`` on, as they were read."""
+    """Rows of a scene, as they were read.
+
+    Attributes:
+        y: first row.
+        patch: their pixels.
+    """
 
     y: int
     patch: Patch
 
     @property
     def bottom(self) -> int:
-        """The row below."""
+        """End of the rows (exclusive)."""
         return self.y + len(self.patch.valid)
 
 
 Span = tuple[int, int] | None
-"""Columns from and to; None for none."""
+"""First column and end of the columns (exclusive); None for no columns."""
 
 
 def _spanned(bands: Iterator[Band], reach: int, width: int) -> Iterator[tuple[Band, Span]]:
-    """Each band with the columns that are within reach of a valid pixel, of this and other bands."""
+    """Give each band with the columns within reach of a valid pixel, of this band or another.
+
+    A band is given once all bands that reach up to it are read.
+    """
     waiting: deque[tuple[Band, Span]] = deque()
     above: deque[tuple[int, Span]] = deque()
 
-    def first() -> tuple[Band, Span]:
+    def next_band() -> tuple[Band, Span]:
         band, own = waiting.popleft()
         above.append((band.bottom, own))
         while above[0][0] <= band.y - reach:
@@ -190,9 +209,9 @@ def _spanned(bands: Iterator[Band], reach: int, width: int) -> Iterator[tuple[Ba
     for band in bands:
         waiting.append((band, _valid_columns(band.patch.valid)))
         while waiting and waiting[0][0].bottom + reach <= band.bottom:
-            yield first()
+            yield next_band()
     while waiting:
-        yield first()
+        yield next_band()
 
 
 def _valid_columns(valid: NDArray[np.bool_]) -> Span:
@@ -201,7 +220,7 @@ def _valid_columns(valid: NDArray[np.bool_]) -> Span:
 
 
 class _Stream:
-    """Bands in, rows out; the network runs only over the columns in question."""
+    """The network's run over the bands of an area, over the columns that reach a valid pixel."""
 
     def __init__(self, model: RowModel, left: int, right: int, sink: _Sink) -> None:
         self._model, self._left, self._sink = model, left, sink
@@ -212,7 +231,7 @@ class _Stream:
         self._valid: deque[NDArray[np.bool_]] = deque()
 
     def push(self, band: Band, span: Span, last: bool) -> None:
-        """Take the next band, to be computed over the columns of ``span``."""
+        """Predict the next band over the columns of ``span``; without columns it is emitted as nodata."""
         sink = self._sink
         skipped = max(0, sink.y - band.y) if not self._valid else 0
         rows = band.patch.valid[skipped : max(0, sink.area.y1 - band.y), self._x0 : self._x1]
@@ -220,12 +239,13 @@ class _Stream:
             self._valid.append(rows)
         if span is None:
             self._stream = None
-            self._give_out(band.bottom, {})
+            self._emit(band.bottom, {})
             return
         if self._stream is None:
             self._stream, self._span, self._y = self._model.network.start(), span, band.y
         elif span != self._span:
             if span[0] >= self._span[1] or span[1] <= self._span[0]:
+                # A shift keeps rows only where old and new columns overlap, so those between are added.
                 span = min(span[0], self._span[0]), max(span[1], self._span[1])
             width = self._span[1] - self._span[0]
             self._stream.shift(self._span[0] - span[0], span[1] - self._span[1], width)
@@ -233,9 +253,9 @@ class _Stream:
         for layers in self._stream.push(self._model.prepare(_batch(band.patch, *span)), last):
             y, self._y = self._y, self._y + next(iter(layers.values())).shape[2]
             layers = {name: values[:, :, max(0, sink.y - y) :] for name, values in layers.items()}
-            self._give_out(self._y, layers)
+            self._emit(self._y, layers)
 
-    def _give_out(self, end: int, layers: Mapping[str, Tensor]) -> None:
+    def _emit(self, end: int, layers: Mapping[str, Tensor]) -> None:
         end = min(end, self._sink.area.y1)
         missing = end - self._sink.y
         while missing > 0:
@@ -243,7 +263,7 @@ class _Stream:
             if len(rows) > missing:
                 self._valid.appendleft(rows[missing:])
                 rows = rows[:missing]
-            self._sink.give_out(
+            self._sink.emit(
                 rows, {n: v[:, :, : len(rows)] for n, v in layers.items()}, self._left + self._span[0]
             )
             layers = {name: values[:, :, len(rows) :] for name, values in layers.items()}

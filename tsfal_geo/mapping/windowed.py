@@ -1,11 +1,10 @@
-"""Wall-to-wall prediction of a scene: one pass of overlapping windows, rows given out once finished."""
+"""Wall-to-wall prediction of a scene in one pass of overlapping windows; rows are emitted once finished."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,21 +20,21 @@ from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.reader import Patch, PatchReader
 from tsfal_geo.raster.write import BLOCK
 
-_WIDEST = 12288
+_WIDEST = 12288  # pixels of a strip, at most
 ROWS_AT_ONCE = 64
-"""Rows of a block that is given out, at most."""
+"""Rows that are emitted at a time, at most."""
 
 
 @dataclass(frozen=True)
 class LayerRows:
-    """Finished rows of a strip.
+    """Finished rows of a scene's output layers.
 
     Attributes:
         y: first pixel row.
         x: first pixel column.
-        layers: blended layers (channels, h, w) float32 at the raster's resolution, on the network's device;
-            none where no pixel is valid.
-        valid: bool (h, w); what the layers hold elsewhere means nothing.
+        layers: per layer (channels, h, w) float32 at the raster's resolution, on the network's device; no
+            layers where no pixel is valid.
+        valid: (h, w) bool; the layers' values are undefined elsewhere.
     """
 
     y: int
@@ -46,7 +45,14 @@ class LayerRows:
 
 @dataclass(frozen=True)
 class Block:
-    """Pixels of a scene: rows from ``y0`` to before ``y1``, columns from ``x0`` to before ``x1``."""
+    """A rectangle of a scene's pixels.
+
+    Attributes:
+        y0: first row.
+        x0: first column.
+        y1: end of the rows (exclusive).
+        x1: end of the columns (exclusive).
+    """
 
     y0: int
     x0: int
@@ -54,11 +60,8 @@ class Block:
     x1: int
 
 
-class RowSink(Protocol):
-    """Takes finished rows: strip by strip from the left, each from the top, without gaps."""
-
-    def __call__(self, rows: LayerRows) -> None:
-        """Take rows."""
+RowSink = Callable[[LayerRows], None]
+"""A function that takes finished rows: strip by strip from the left, each from the top, without gaps."""
 
 
 def predict_scene(
@@ -74,50 +77,52 @@ def predict_scene(
     block: Block | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Predict every pixel of a scene and give each, blended, to ``on_rows`` exactly once.
+    """Predict every pixel of a scene by windows, and pass each, blended, to ``on_rows`` exactly once.
 
-    Windows overlap and are weighted by a raised cosine; the last ones are shifted back to the raster's edge
-    (and hang over it by up to 3 pixels, or by more where the scene is smaller than a window). Windows without
-    a valid pixel are skipped. Memory holds a band of rows, not the raster: at most a window's height of at
-    most 12288 columns (plus a window); wider scenes are done in strips, whose windows are the same.
+    Windows overlap and are weighted by a raised cosine. The last ones are shifted back to the raster's edge,
+    beyond which they extend by up to 3 pixels, or by more where the scene is smaller than a window. Windows
+    without a valid pixel are skipped. Memory holds a band of rows as high as a window, not the raster. Scenes
+    wider than 12288 pixels are predicted in strips, which have the same windows.
 
     Args:
         reader: reads the scenes; used by one thread at a time.
-        scene_index: which of the reader's scenes.
-        predict_fn: the network; gets 1 to ``batch`` windows at a time.
+        scene_index: position among the reader's scenes.
+        predict_fn: the network; called with 1 to ``batch`` windows at a time.
         window: pixels a side, a multiple of 4.
         overlap: share of a window that its neighbour covers too.
         batch: windows at a time.
-        channels: name and channels of each layer that ``predict_fn`` returns.
+        channels: name and number of channels of each layer that ``predict_fn`` returns.
         on_rows: takes the finished rows.
-        block: only these pixels; their values are those that they have in the whole scene.
-        progress: gets the share of the scene that is done.
+        block: predict these pixels alone; they have the values that they have in the full scene.
+        progress: takes the share of the scene that is done.
+
+    Raises:
+        RasterError: the scene cannot be read.
     """
     limit_arenas()
     scene = reader.scenes[scene_index]
     width = scene.width
     starts = window_starts(scene.height, window, overlap)
     y0, y1 = 0, scene.height
-    cut = list(strips(width, window, overlap, _WIDEST, BLOCK))
+    columns = list(strips(width, window, overlap, _WIDEST, BLOCK))
     if block is not None:
         y0, y1 = block.y0, block.y1
         starts = touching(starts, window, y0, y1)
-        columns = touching(window_starts(width, window, overlap), window, block.x0, block.x1)
-        cut = [Strip(block.x0, block.x1, columns)]
-    for strip in cut:
+        lefts = touching(window_starts(width, window, overlap), window, block.x0, block.x1)
+        columns = [Strip(block.x0, block.x1, lefts)]
+    for strip in columns:
         left = strip.starts[0]
-        blender = Blender(
-            channels, window, left, strip.starts[-1] + window - left, starts[-1] + window
-        )  # fmt: skip
-        blender.forget(starts[0])
-        rows = _Rows(blender, strip, y0, y1, on_rows)
+        blended_width = strip.starts[-1] + window - left
+        blender = Blender(channels, window, left, blended_width, starts[-1] + window)
+        blender.discard_above(starts[0])
+        finished = _FinishedRows(blender, strip, y0, y1, on_rows)
         with closing(
             prefetch(_read_strip(reader, scene_index, strip, starts, y0, y1, window, batch))
         ) as steps:
             for step in steps:
                 if step.starts:
                     blender.add(predict_fn(step.tensors), step.starts)
-                rows.give_out(step.valid, step.done)
+                finished.emit(step.valid, step.done)
                 if progress is not None:
                     share = min(step.done, y1) / y1
                     progress((strip.x0 + share * (strip.x1 - strip.x0)) / width)
@@ -125,23 +130,31 @@ def predict_scene(
 
 @dataclass(frozen=True)
 class _Step:
-    # Windows to predict (or none), the strip's next rows of valid pixels, the row above which all is done.
+    """A piece of work.
+
+    Attributes:
+        starts: (y, x) of the windows to predict; empty for none.
+        tensors: their batch.
+        valid: the strip's next rows of valid pixels, bool; None for none.
+        done: first row of the windows that are yet to come.
+    """
+
     starts: list[tuple[int, int]]
     tensors: dict[str, Tensor]
     valid: NDArray[np.bool_] | None
     done: int
 
 
-class _Rows:
-    """Gives out finished rows with their valid pixels."""
+class _FinishedRows:
+    """The rows of a strip that are finished, with their valid pixels."""
 
     def __init__(self, blender: Blender, strip: Strip, y0: int, y1: int, on_rows: RowSink) -> None:
         self._blender, self._strip, self._end, self._on_rows = blender, strip, y1, on_rows
         self._valid = np.zeros((0, strip.x1 - strip.x0), np.bool_)
         self._y = y0
 
-    def give_out(self, valid: NDArray[np.bool_] | None, done: int) -> None:
-        """Take the next rows of valid pixels, give out what is finished when all above ``done`` is."""
+    def emit(self, valid: NDArray[np.bool_] | None, done: int) -> None:
+        """Take the next rows of valid pixels, and emit those that no window from row ``done`` on changes."""
         if valid is not None:
             self._valid = np.concatenate([self._valid, valid])
         x0, x1 = self._strip.x0, self._strip.x1
@@ -152,15 +165,15 @@ class _Rows:
             layers = self._blender.rows(self._y, y1, x0, x1) if valid.any() else {}
             self._on_rows(LayerRows(self._y, x0, layers, valid))
             self._y = y1
-        # Windows above a block's first row are yet to come when no row of it is finished.
-        self._blender.forget(min(self._y, end))
+        # While no row of a block is finished, windows may follow that start above its first row.
+        self._blender.discard_above(min(self._y, end))
 
 
 def _read_strip(
     reader: PatchReader,
     scene: int,
     strip: Strip,
-    rows: tuple[int, ...],
+    tops: tuple[int, ...],
     y0: int,
     y1: int,
     window: int,
@@ -168,29 +181,30 @@ def _read_strip(
 ) -> Iterator[_Step]:
     bands = _Bands(reader, scene, strip, window)
     pending: list[tuple[int, int, Patch]] = []
-    # Narrow rasters fill a batch from several rows; wide ones need not hold two rows of windows for it.
+    # A narrow raster fills a batch from several rows of windows; a wide one need not hold two rows for it.
     fill_over_rows = len(strip.starts) < 4 * batch
-    known = y0
-    for y, following in zip(rows, (*rows[1:], rows[-1] + window), strict=True):
+    valid_end = y0
+    for y, following in zip(tops, (*tops[1:], tops[-1] + window), strict=True):
         band = bands.read(y)
-        new = band.valid[known - y : max(y1 - y, 0), strip.x0 - strip.starts[0] :][:, : strip.x1 - strip.x0]
+        rows = slice(valid_end - y, max(y1 - y, 0))
+        new = band.valid[rows, strip.x0 - strip.starts[0] :][:, : strip.x1 - strip.x0]
         yield _Step([], {}, new, pending[0][0] if pending else y)
-        known = max(known, min(y + window, y1))
+        valid_end = max(valid_end, min(y + window, y1))
         for x in strip.starts:
-            patch = _cut(band, x - strip.starts[0], window)
+            patch = _crop(band, x - strip.starts[0], window)
             if patch.valid.any():
                 pending.append((y, x, patch))
             if len(pending) == batch:
                 yield _step(pending, y)
                 pending = []
-        if pending and (y == rows[-1] or not fill_over_rows):
+        if pending and (y == tops[-1] or not fill_over_rows):
             yield _step(pending, following)
             pending = []
         yield _Step([], {}, None, pending[0][0] if pending else following)
 
 
 class _Bands:
-    """Reads bands of a window's height, each pixel once: rows shared with the band before are kept."""
+    """Bands of a window's height, whose pixels are read once: rows shared with the band before are kept."""
 
     def __init__(self, reader: PatchReader, scene: int, strip: Strip, window: int) -> None:
         self._reader, self._scene, self._window = reader, scene, window
@@ -215,7 +229,7 @@ class _Bands:
         return band
 
 
-def _cut(band: Patch, x: int, window: int) -> Patch:
+def _crop(band: Patch, x: int, window: int) -> Patch:
     columns = slice(x, x + window)
     height = None if band.height is None else band.height[:, :, columns]
     return Patch(band.image[:, :, columns], band.valid[:, columns], height)

@@ -1,4 +1,4 @@
-"""Where the overlapping windows of a wall-to-wall prediction lie, and how much their pixels count."""
+"""The places of a wall-to-wall prediction's overlapping windows, and the weights of their pixels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Networks answer at stride 4: with windows that start at multiples of it, their cells coincide.
 ALIGN = 4
+"""Windows start at its multiples: networks predict at stride 4, so that the cells of all windows coincide."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Columns of a raster that are predicted together, so that memory does not grow with its width.
+    """Columns of a raster that are predicted together, so that memory does not grow with the raster's width.
 
     Attributes:
         x0: first pixel column of the strip.
@@ -29,15 +29,19 @@ class Strip:
 
 
 def window_starts(length: int, window: int, overlap: float) -> tuple[int, ...]:
-    """Starts of overlapping windows along an axis, the last one shifted back to the axis' end.
+    """Place overlapping windows along an axis; the last one is shifted back to the axis' end.
 
-    All starts are multiples of ``ALIGN``, so the last window may hang over the end by up to ``ALIGN - 1``
-    pixels; over an axis shorter than a window hangs the only one.
+    All starts are multiples of ``ALIGN``, so that the last window may extend beyond the end by up to
+    ``ALIGN - 1`` pixels. An axis shorter than a window has one window, which extends beyond it.
 
     Args:
         length: pixels along the axis, at least 1.
         window: pixels along a window, a multiple of ``ALIGN``.
-        overlap: share of a window that its neighbour covers too, in [0, 1); at least two cells are.
+        overlap: share of a window that its neighbour covers too, in [0, 1). Neighbours share two cells at
+            least, whatever the share.
+
+    Returns:
+        First pixel of each window, ascending.
 
     Raises:
         ValueError: a window that is no multiple of ``ALIGN`` or too small.
@@ -45,14 +49,14 @@ def window_starts(length: int, window: int, overlap: float) -> tuple[int, ...]:
     if window % ALIGN or window < 4 * ALIGN:
         raise ValueError(f"window is {window}, expected a multiple of {ALIGN} of at least {4 * ALIGN}")
     step = math.floor(window * (1 - overlap) / ALIGN) * ALIGN
-    # Every valid pixel's neighbouring cells must be covered by a window that sees it (see Blender.rows).
+    # Upsampling reads the cells beside a pixel: a window that holds the pixel must cover them too.
     step = min(max(step, ALIGN), window - 2 * ALIGN)
     last = max(0, math.ceil(length / ALIGN) * ALIGN - window)
     return (*range(0, last, step), last)
 
 
 def strips(width: int, window: int, overlap: float, widest: int, tile: int) -> Iterator[Strip]:
-    """Cut a raster's columns into strips of about equal width; the windows stay those of the whole raster.
+    """Divide a raster's columns into strips of about equal width; the windows stay those of the full raster.
 
     Args:
         width: pixels a row.
@@ -60,6 +64,9 @@ def strips(width: int, window: int, overlap: float, widest: int, tile: int) -> I
         overlap: as for ``window_starts``.
         widest: the widest strip allowed, in pixels.
         tile: strips start at multiples of it.
+
+    Yields:
+        The strips from the left.
     """
     starts = window_starts(width, window, overlap)
     count = math.ceil(width / widest)
@@ -70,14 +77,28 @@ def strips(width: int, window: int, overlap: float, widest: int, tile: int) -> I
 
 
 def touching(starts: tuple[int, ...], window: int, first: int, end: int) -> tuple[int, ...]:
-    """The windows that reach into the pixels from ``first`` to before ``end`` of an axis, or touch them."""
+    """Select the windows that reach into a range of pixels, or touch it.
+
+    Args:
+        starts: first pixel of each window.
+        window: pixels along a window.
+        first: first pixel of the range.
+        end: end of the range (exclusive).
+    """
     return tuple(start for start in starts if start < end + ALIGN and start + window > first - ALIGN)
 
 
 def window_weights(cells: int) -> NDArray[np.float32]:
-    """Raised-cosine weights of a window's cells, strictly positive, (cells, cells).
+    """Compute the raised-cosine weights of a window's cells.
 
-    A window's rim, where the network sees least around, counts a thousandth of its middle along each axis.
+    At a window's rim a network has the least context. There the weight is a thousandth of that in the middle,
+    along each axis, but never 0, so that every covered cell has a value.
+
+    Args:
+        cells: along a window.
+
+    Returns:
+        (cells, cells) float32, positive.
     """
     ramp = np.sin(np.pi * (np.arange(cells) + 0.5) / cells) ** 2
     ramp = np.maximum(ramp, 1e-3)

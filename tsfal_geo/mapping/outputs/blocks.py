@@ -1,8 +1,9 @@
-"""Maps in blocks, each done once: by this process, one of several shards, or the workers of a cluster.
+"""Maps in blocks, each predicted once: by this process, by one of several shards, or by a cluster's workers.
 
-A block is some thousands of pixels a side, aligned with the map's tiles. It reads its pixels and the windows
-around it, predicts, and writes one file whole or not at all; that file says that it is done. So a lost worker
-costs its block, and a run that was killed goes on. When all are there, they become the scene's rasters.
+A block is some thousands of pixels a side, aligned with the map's tiles. A worker reads its pixels and the
+windows around it, predicts them, and writes one file, whole or not at all. The file marks the block as done,
+so that a lost worker costs its block and a run that was killed continues. When all blocks are done, they are
+assembled to the scene's rasters.
 """
 
 from __future__ import annotations
@@ -40,21 +41,21 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.write import BLOCK, class_writer
 
 SIDE = 4096
-"""Pixels a side of a block, a multiple of the tiles of written rasters."""
+"""Pixels a side of a block, a multiple of the side of written rasters' tiles."""
 
 
 @dataclass(frozen=True)
 class MappingJob:
-    """Everything that a process needs to do a scene's blocks; small, and can be sent.
+    """The prediction of one scene in blocks; small, so that it can be sent to other processes.
 
     Attributes:
-        model: folder of the model, as every process sees it.
+        model: folder of the model, under a path that is valid in every process.
         scene: the scene.
         dtype: NumPy name of the training scenes' pixel type.
         out: folder of the maps.
-        settings: how it is predicted, and which layers.
-        augment: mean over flips and turns.
-        threads: of the network in a process; None: as many as there are.
+        settings: of the prediction, with the layers to write.
+        augment: whether to average over flips and quarter turns.
+        threads: threads of the network in a process; None: PyTorch's choice.
         side: pixels a side of a block, a multiple of ``BLOCK``.
     """
 
@@ -73,7 +74,7 @@ class MappingJob:
 
     @property
     def folder(self) -> Path:
-        """Where finished blocks are; another model, scene or setting has another folder."""
+        """The folder of finished blocks; another model, scene or setting has another one."""
         weights, source = (self.model / WEIGHTS_NAME), self.scene.path
         inputs = {
             "settings": {**asdict(self.settings), "batch": None},
@@ -86,7 +87,7 @@ class MappingJob:
         return self.out / f".{self.scene.name}-{digest}"
 
     def blocks(self) -> list[Block]:
-        """The scene's blocks, by rows."""
+        """List the scene's blocks, row by row."""
         height, width = self.scene.shape
         return [
             Block(y, x, min(y + self.side, height), min(x + self.side, width))
@@ -94,22 +95,34 @@ class MappingJob:
             for x in range(0, width, self.side)
         ]
 
-    def file(self, block: Block) -> Path:
-        """The file of a finished block."""
+    def path(self, block: Block) -> Path:
+        """Name the file of a finished block.
+
+        Args:
+            block: of `blocks`.
+        """
         return self.folder / f"{block.y0}-{block.x0}.npz"
 
     def open_blocks(self) -> list[Block]:
-        """The blocks that are yet to be done."""
-        return [block for block in self.blocks() if not self.file(block).is_file()]
+        """List the blocks that have no file yet."""
+        return [block for block in self.blocks() if not self.path(block).is_file()]
 
 
 def predict_block(job: MappingJob, block: Block) -> int:
-    """Predict a block and write its file, unless that is there already.
+    """Predict a block and write its file, unless the file exists.
+
+    Args:
+        job: the scene's job.
+        block: of the job's blocks.
 
     Returns:
-        Bytes of the file.
+        Size of the file in bytes.
+
+    Raises:
+        RasterError: the scene cannot be read, or is not as the training scenes.
+        WeightsError: the model is missing or damaged.
     """
-    path = job.file(block)
+    path = job.path(block)
     if not path.is_file():
         network, reader = _opened(job)
         layers = _predict(job, block, network, reader)
@@ -119,7 +132,19 @@ def predict_block(job: MappingJob, block: Block) -> int:
 
 
 def run_local(job: MappingJob, shard: int = 0, shards: int = 1) -> Iterator[Block]:
-    """Do every ``shards``-th block that is open, from the ``shard``-th on; gives each that is done."""
+    """Predict a shard of a job's blocks in this process.
+
+    Args:
+        job: the scene's job.
+        shard: number of the shard, from 0.
+        shards: number of shards; each takes every ``shards``-th block.
+
+    Yields:
+        Each block, once it has its file.
+
+    Raises:
+        UserError: as `predict_block`.
+    """
     for index, block in enumerate(job.blocks()):
         if index % shards == shard:
             predict_block(job, block)
@@ -127,10 +152,20 @@ def run_local(job: MappingJob, shard: int = 0, shards: int = 1) -> Iterator[Bloc
 
 
 def assemble(job: MappingJob, overlay: LabelOverlay | None = None) -> SceneMap | None:
-    """Make the scene's rasters of its blocks; None while some are missing.
+    """Assemble a scene's rasters from its blocks, and remove these.
 
-    Several processes may try; one of them does it. The overlay is applied here, not in the blocks, so that a
-    label which an annotator adds meanwhile costs no block.
+    Several processes may call this at once; one of them assembles. The overlay is applied here, not to the
+    blocks, so that a label which an annotator adds meanwhile costs no block.
+
+    Args:
+        job: the scene's job.
+        overlay: labels and votes that replace the prediction; None: the prediction alone.
+
+    Returns:
+        The scene's files; None while blocks are missing.
+
+    Raises:
+        RasterError: the rasters cannot be written.
     """
     files = map_paths(job.out, job.scene, job.settings.layers)
     if job.open_blocks():
@@ -153,7 +188,7 @@ def _write(job: MappingJob, files: SceneMap, overlay: LabelOverlay | None) -> No
             writer = layer_writer(path, job.scene, layer, network.classes)
             writers[layer] = stack.enter_context(writer)
         for block in job.blocks():
-            with np.load(job.file(block), allow_pickle=False) as stored:
+            with np.load(job.path(block), allow_pickle=False) as stored:
                 layers = {layer: stored[layer] for layer in writers}
             if overlay is not None:
                 layers = apply_overlay(layers, overlay, block.y0, block.x0)

@@ -1,7 +1,8 @@
-"""Blocks on the workers of a Dask cluster: local processes, or a scheduler that somebody else runs.
+"""Blocks on the workers of a Dask cluster: local processes, or those of a scheduler that runs already.
 
-A task is one block, which writes its own file and returns a few bytes; few are in flight, so the scheduler's
-graph stays small however large the scene. Dask gives the task of a lost worker to another.
+A task is one block, which writes its own file and returns a few bytes. Two tasks a worker are in flight, so
+that the scheduler's graph stays small however large the scene is. Dask gives the task of a lost worker to
+another one.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from tsfal_geo.mapping.windowed import Block
 if TYPE_CHECKING:
     from distributed import Client
 
-
-_AHEAD = 2
+_AHEAD = 2  # tasks a worker that are in flight
 _RETRIES = 3
 
 
 @contextmanager
 def connect(scheduler: str | None, workers: int) -> Iterator[Client]:
-    """A client of a cluster.
+    """Connect to a cluster, or start one.
 
     Args:
         scheduler: address such as ``tcp://host:8786``; None starts local processes.
-        workers: how many of these.
+        workers: number of local processes, of one thread each.
+
+    Yields:
+        A client; it is closed, and local processes end, when the context is left.
 
     Raises:
         UserError: Dask is not installed, or the scheduler does not answer.
@@ -55,10 +58,17 @@ def connect(scheduler: str | None, workers: int) -> Iterator[Client]:
 
 
 def run_on(client: Client, job: MappingJob) -> Iterator[Block]:
-    """Do the open blocks of a job; gives each that is done.
+    """Predict the open blocks of a job on a cluster's workers.
+
+    Args:
+        client: of `connect`.
+        job: the scene's job; its paths must be valid on every worker.
+
+    Yields:
+        Each block, once it has its file.
 
     Raises:
-        UserError: as ``predict_block``, on whatever worker.
+        UserError: as `predict_block`, on any of the workers.
     """
     from distributed import as_completed
 

@@ -1,4 +1,4 @@
-"""From blended layers to what rasters hold: class indices, percentages; nodata 255."""
+"""The rasters' values from output layers: class indices and percentages, 255 for nodata."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tsfal_geo.inference.outputs import ERROR, PROBABILITIES
 from tsfal_geo.mapping.windowed import LayerRows
 
 FULL = 250
-"""The value that stands for probability 1 in a raster of probabilities."""
+"""The value of probability 1 in a raster of probabilities."""
 
 
 def classes(rows: LayerRows) -> NDArray[np.uint8]:
-    """The most likely class.
+    """Choose the most likely class.
 
     Args:
         rows: finished rows, with class probabilities (C, h, w) unless nothing is valid.
@@ -26,40 +26,55 @@ def classes(rows: LayerRows) -> NDArray[np.uint8]:
         Class indices (h, w) uint8, 255 where nodata.
     """
     if PROBABILITIES not in rows.layers:
-        return _nothing(rows)
-    # On CPUs argmax takes seven times as long.
+        return _nodata(rows)
+    # On a CPU argmax over the first axis takes seven times as long.
     return _masked(rows.layers[PROBABILITIES].max(0).indices, rows)
 
 
 def confidence(rows: LayerRows) -> NDArray[np.uint8]:
-    """The probability of the most likely class in percent, (h, w) uint8, 0 to 100, 255 where nodata."""
+    """Compute the probability of the most likely class.
+
+    Args:
+        rows: finished rows.
+
+    Returns:
+        Percentages (h, w) uint8, 0 to 100, 255 where nodata.
+    """
     if PROBABILITIES not in rows.layers:
-        return _nothing(rows)
+        return _nodata(rows)
     return _percent(rows.layers[PROBABILITIES].amax(0), rows)
 
 
 def entropy(rows: LayerRows) -> NDArray[np.uint8]:
-    """Entropy of the class probabilities in percent of its maximum, (h, w) uint8, 255 where nodata."""
+    """Compute the entropy of the class probabilities.
+
+    Args:
+        rows: finished rows.
+
+    Returns:
+        Percentages of the maximum, log C, (h, w) uint8, 0 to 100, 255 where nodata.
+    """
     if PROBABILITIES not in rows.layers:
-        return _nothing(rows)
+        return _nodata(rows)
     values = rows.layers[PROBABILITIES]
     total = torch.special.entr(values).sum(0)
     return _percent(total / math.log(max(len(values), 2)), rows)
 
 
 def error_mask(rows: LayerRows, doubt: float, threshold: float | None) -> NDArray[np.uint8]:
-    """The error mask: probability of an error, 1 to 100, where confidence is low or the decoder says so.
+    """Compute the error mask, the pixels of low confidence and those that the decoder finds wrong.
 
     Args:
-        rows: finished rows; without a decoder, 1 minus the confidence stands for it.
+        rows: finished rows, with the layer ``error`` unless ``threshold`` is None.
         doubt: confidence below which a pixel is in the mask.
-        threshold: of the decoder's probability; None where there is no decoder.
+        threshold: probability of the decoder above which a pixel is in the mask; None without a decoder.
 
     Returns:
-        (h, w) uint8; 0 outside the mask, 255 where nodata.
+        (h, w) uint8: in the mask the probability of an error in percent, 1 to 100, which is 1 minus the
+        confidence without a decoder; 0 outside the mask, 255 where nodata.
     """
     if PROBABILITIES not in rows.layers:
-        return _nothing(rows)
+        return _nodata(rows)
     best = rows.layers[PROBABILITIES].amax(0)
     mask, error = best < doubt, 1 - best
     if threshold is not None:
@@ -69,9 +84,17 @@ def error_mask(rows: LayerRows, doubt: float, threshold: float | None) -> NDArra
 
 
 def probabilities(rows: LayerRows, classes: int) -> NDArray[np.uint8]:
-    """Class probabilities (C, h, w) uint8, 0 to ``FULL``; 255 where nodata."""
+    """Quantise the class probabilities.
+
+    Args:
+        rows: finished rows.
+        classes: their number C, for rows without a valid pixel.
+
+    Returns:
+        (C, h, w) uint8, 0 to ``FULL``, 255 where nodata.
+    """
     if PROBABILITIES not in rows.layers:
-        return np.broadcast_to(_nothing(rows), (classes, *rows.valid.shape))
+        return np.broadcast_to(_nodata(rows), (classes, *rows.valid.shape))
     return _masked(rows.layers[PROBABILITIES].mul(FULL).round_().clamp_(0, FULL), rows)
 
 
@@ -79,7 +102,7 @@ def _percent(values: torch.Tensor, rows: LayerRows) -> NDArray[np.uint8]:
     return _masked(values.mul(100).round_().clamp_(0, 100), rows)
 
 
-def _nothing(rows: LayerRows) -> NDArray[np.uint8]:
+def _nodata(rows: LayerRows) -> NDArray[np.uint8]:
     return np.full(rows.valid.shape, IGNORE, np.uint8)
 
 

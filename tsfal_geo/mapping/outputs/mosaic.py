@@ -1,4 +1,4 @@
-"""All class maps as one raster. Where they overlap, the first by name holds, but for its nodata."""
+"""All class maps as one raster. Where maps overlap, the first by name lies on top, but for its nodata."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from tsfal_geo.raster.write import BLOCK
 
 
 @dataclass(frozen=True)
-class _Source:
+class _PlacedMap:
+    """A class map and its grid."""
+
     path: Path
     grid: GeoBox
 
@@ -33,19 +35,22 @@ class _Source:
 def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Literal["cog", "vrt"]) -> Path:
     """Write ``<folder>/mosaic.tif`` or ``mosaic.vrt``, and style and names beside it.
 
-    The mosaic lies on the first map's pixels. Maps whose pixels lie between these, or are of another size,
-    are sampled at the nearest pixel.
+    The mosaic has the first map's grid. Maps whose pixels lie between its pixels, or have another size, are
+    sampled at the nearest pixel.
 
     Args:
         folder: of the mosaic.
         maps: class maps; the first by name lies on top.
         classes: names and colours.
-        kind: a file of its own, or a list of the maps that are read each time.
+        kind: ``cog`` copies the pixels to a file, ``vrt`` lists the maps, which are read each time.
+
+    Returns:
+        The mosaic's path.
 
     Raises:
-        RasterError: maps of several CRSs, turned ones, or without georeference.
+        RasterError: the maps have several CRSs, are rotated, or lack a georeference.
     """
-    sources = [_Source(path, _grid(path)) for path in sorted(maps, key=lambda path: path.name)]
+    sources = [_PlacedMap(path, _grid(path)) for path in sorted(maps, key=lambda path: path.name)]
     for source in sources:
         _check(source, sources[0])
     path = folder / ("mosaic.tif" if kind == "cog" else "mosaic.vrt")
@@ -65,7 +70,7 @@ def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Li
             BIGTIFF="IF_SAFER",
             NUM_THREADS="2",
         )
-        # GDAL keeps the names under the passing file's own name.
+        # GDAL wrote the class names beside the temporary file, under its name.
         temporary.with_name(f"{temporary.name}.aux.xml").unlink(missing_ok=True)
     (folder / "mosaic-sources.vrt").unlink()
     sidecars.write_aux(path, classes)
@@ -79,7 +84,7 @@ def _grid(path: Path) -> GeoBox:
         return grid_of(dataset)
 
 
-def _check(source: _Source, first: _Source) -> None:
+def _check(source: _PlacedMap, first: _PlacedMap) -> None:
     affine = source.grid.affine
     if source.grid.crs is None:
         raise RasterError(
@@ -92,12 +97,12 @@ def _check(source: _Source, first: _Source) -> None:
         )
     if affine.b or affine.d or affine.e > 0 or affine.a < 0:
         raise RasterError(
-            f"{source.path} is turned or south-up, expected north-up for a mosaic; `gdalwarp` the "
+            f"{source.path} is rotated or south-up, expected north-up for a mosaic; `gdalwarp` the "
             "orthophoto first"
         )
 
 
-def _vrt(sources: Sequence[_Source], classes: ClassMap, folder: Path) -> str:
+def _vrt(sources: Sequence[_PlacedMap], classes: ClassMap, folder: Path) -> str:
     first = sources[0].grid.affine
     boxes = [_place(source.grid, first) for source in sources]
     left, top = (math.floor(min(box[i] for box in boxes) + 1e-6) for i in (0, 1))
@@ -123,14 +128,14 @@ def _vrt(sources: Sequence[_Source], classes: ClassMap, folder: Path) -> str:
         Xml.SubElement(table, "Entry", c1=str(red), c2=str(green), c3=str(blue), c4=alpha)
         if value <= max(by_id):
             Xml.SubElement(names, "Category").text = info.name if info else ""
-    # What is listed later lies on top.
+    # A map that is listed later lies on top.
     for source, (x, y, width, height) in reversed(list(zip(sources, boxes, strict=True))):
         item = Xml.SubElement(band, "ComplexSource")
         name = Path(os.path.relpath(source.path, folder)).as_posix()
         Xml.SubElement(item, "SourceFilename", relativeToVRT="1").text = name
         Xml.SubElement(item, "SourceBand").text = "1"
-        whole = {"xOff": 0, "yOff": 0, "xSize": source.grid.width, "ySize": source.grid.height}
-        Xml.SubElement(item, "SrcRect", {key: str(value) for key, value in whole.items()})
+        full = {"xOff": 0, "yOff": 0, "xSize": source.grid.width, "ySize": source.grid.height}
+        Xml.SubElement(item, "SrcRect", {key: str(value) for key, value in full.items()})
         target = {"xOff": x - left, "yOff": y - top, "xSize": width, "ySize": height}
         Xml.SubElement(item, "DstRect", {key: repr(value) for key, value in target.items()})
         Xml.SubElement(item, "NODATA").text = str(IGNORE)
@@ -139,7 +144,7 @@ def _vrt(sources: Sequence[_Source], classes: ClassMap, folder: Path) -> str:
 
 
 def _place(grid: GeoBox, first: rasterio.Affine) -> tuple[float, float, float, float]:
-    """Left, top, width and height of a grid in pixels of the first; whole but for real differences."""
+    """Give left, top, width and height of a grid in pixels of the first, without rounding errors."""
     affine = grid.affine
     values = (
         (affine.c - first.c) / first.a,

@@ -1,4 +1,4 @@
-"""A model as one ONNX file that QGIS's Deepness plugin and any ONNX runtime can use."""
+"""A model as one ONNX file, for QGIS's Deepness plugin and any ONNX runtime."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tsfal_geo.raster.stats import Normalisation
 _OPSET = 18
 
 
-class _Whole(nn.Module):
-    """Pixel values over 255 to class probabilities at full resolution, normalisation included."""
+class _ScaledImageModel(nn.Module):
+    """A network and its normalisation: from pixel values over 255 to class probabilities of each pixel."""
 
     def __init__(self, segmenter: Segmenter, normaliser: Normaliser) -> None:
         super().__init__()
@@ -42,22 +42,22 @@ class _Whole(nn.Module):
 def export_onnx(folder: Path, path: Path, *, resolution: float | None, overlap: float) -> ModelCard:
     """Write a model as ONNX, whole or not at all.
 
-    Input ``image``: float32 (1, channels, size, size), pixel values divided by 255 whatever their type; a
-    height, if the model uses one, is the last channel, divided likewise. Output ``probabilities``: float32
-    (1, classes, size, size).
+    The file's input ``image`` is float32 (1, channels, size, size), pixel values divided by 255 whatever
+    their type. A height in metres, if the model uses one, is the last channel, divided likewise. The output
+    ``probabilities`` is float32 (1, classes, size, size).
 
     Args:
         folder: holds the model.
-        path: the file.
-        resolution: metres per pixel of the training scenes; None: not told.
-        overlap: share of a window that its neighbour covers too.
+        path: the file to write.
+        resolution: metres per pixel of the training scenes; None: unknown, and not written.
+        overlap: share of a window that its neighbour covers too, for Deepness.
 
     Returns:
         The model's card.
 
     Raises:
         UserError: the package ``onnx`` is missing.
-        WeightsError: no model there.
+        WeightsError: the model is missing or damaged.
     """
     try:
         import onnx
@@ -66,13 +66,13 @@ def export_onnx(folder: Path, path: Path, *, resolution: float | None, overlap: 
         raise UserError(f"--onnx needs the package {error.name}: pip install 'tsfal-geo[onnx]'") from None
     segmenter, card = load_model(folder)
     normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
-    whole = _Whole(segmenter, normaliser).eval()
+    model = _ScaledImageModel(segmenter, normaliser).eval()
     image = torch.zeros(1, card.in_channels, card.chip_size, card.chip_size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            whole,
+            model,
             (image,),
             input_names=["image"],
             output_names=["probabilities"],
@@ -81,15 +81,24 @@ def export_onnx(folder: Path, path: Path, *, resolution: float | None, overlap: 
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    onnx.helper.set_model_props(model, deepness_metadata(card, resolution, overlap))
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, deepness_metadata(card, resolution, overlap))
     with replace_file(path) as temporary:
-        onnx.save_model(model, temporary)
+        onnx.save_model(proto, temporary)
     return card
 
 
 def deepness_metadata(card: ModelCard, resolution: float | None, overlap: float) -> dict[str, str]:
-    """The metadata that Deepness reads, each value as JSON."""
+    """Compile the metadata that Deepness reads.
+
+    Args:
+        card: the model's description.
+        resolution: metres per pixel; None: unknown.
+        overlap: share of a window that its neighbour covers too.
+
+    Returns:
+        Values as JSON, by Deepness's keys.
+    """
     values: dict[str, Any] = {
         "model_type": "Segmentor",
         "class_names": {str(index): spec.name for index, spec in enumerate(card.classes)},
@@ -106,7 +115,14 @@ def deepness_metadata(card: ModelCard, resolution: float | None, overlap: float)
 
 
 def onnx_network(path: Path) -> PredictFn:
-    """An exported model as a ``predict_fn`` for scenes without nodata; needs onnxruntime."""
+    """Open an exported model as a ``predict_fn`` for scenes without nodata; needs onnxruntime.
+
+    Args:
+        path: a file of `export_onnx`.
+
+    Returns:
+        A function that gives the layer ``probabilities`` at the raster's resolution.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""A small picture of a map: orthophoto, truth and prediction side by side, with the classes' legend."""
+"""Pictures of a class map: a preview beside orthophoto and truth with a legend, and a plain PNG."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _MARGIN = 12
 _FONT_SIZE = 16
 _NARROWEST = 480
 _INK = (30, 30, 30)
-_NOTHING = (0, 0, 0)
-_STRETCH = (2, 98)
+_NODATA = (0, 0, 0)
+_STRETCH = (2, 98)  # percentiles of a band that become black and white
 
 
 def save_preview(
@@ -38,15 +38,17 @@ def save_preview(
     caption: str = "prediction",
     side: int = 640,
 ) -> None:
-    """Write a PNG, whole or not at all; reads no more of the rasters than the picture needs at a time.
+    """Write a picture of orthophoto, truth and prediction side by side, as PNG, whole or not at all.
+
+    Rasters are read at the picture's resolution, so that a large scene takes no more memory than a small one.
 
     Args:
         path: the PNG.
-        scenes: the scenes that ``labels`` knows.
-        index: which of them.
+        scenes: the scenes of ``labels``, in its order.
+        index: position of the scene among them.
         prediction: class map of the scene (class ids, nodata 255).
         classes: names and colours.
-        labels: the truth; None: no such panel.
+        labels: the truth; None leaves its panel out.
         bands: 1-based bands to show as red, green, blue; None: the first three (or one, grey).
         caption: text over the prediction.
         side: pixels of a panel's longer side, at most.
@@ -64,6 +66,29 @@ def save_preview(
     canvas = _compose(panels, classes)
     with replace_file(path) as temporary:
         canvas.save(temporary, optimize=True)
+
+
+def write_png(path: Path, class_map: Path, classes: ClassMap) -> None:
+    """Write a class map as PNG, whole or not at all, without georeference.
+
+    The PNG holds class ids in 8 bits, the classes' colours as its palette, and 255 as transparent.
+
+    Args:
+        path: the PNG.
+        class_map: raster of class ids, nodata 255; read at once, a byte a pixel.
+        classes: class ids and their colours.
+
+    Raises:
+        RasterError: the class map cannot be read.
+    """
+    with open_raster(class_map) as dataset, reading(class_map):
+        ids = dataset.read(1)
+    palette = np.zeros((256, 3), np.uint8)
+    palette[classes.ids] = classes.colours
+    picture = Image.fromarray(ids)
+    picture.putpalette(palette.tobytes())
+    with replace_file(path) as temporary:
+        picture.save(temporary, transparency=IGNORE)
 
 
 def _picture(scene: Scene, bands: Sequence[int] | None, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -105,7 +130,7 @@ def _prediction(path: Path, shape: tuple[int, int], classes: ClassMap) -> NDArra
 
 
 def _colours(index: NDArray[np.uint8], classes: ClassMap) -> NDArray[np.uint8]:
-    table = np.full((256, 3), _NOTHING, np.uint8)
+    table = np.full((256, 3), _NODATA, np.uint8)
     table[: len(classes)] = classes.colours
     return np.asarray(table[index])
 
@@ -133,7 +158,7 @@ def _compose(panels: Sequence[tuple[str, NDArray[np.uint8]]], classes: ClassMap)
 def _legend(
     classes: ClassMap, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
 ) -> tuple[list[tuple[int, int]], int]:
-    # Left edge and row of each class's entry, flowing like text.
+    """Lay the classes' entries out like words: left edge and row of each, and the number of rows."""
     places, x, row = [], _MARGIN, 0
     for name in classes.names:
         length = _FONT_SIZE + 6 + int(font.getlength(name)) + 2 * _MARGIN
@@ -142,24 +167,3 @@ def _legend(
         places.append((x, row))
         x += length
     return places, row + 1
-
-
-def write_png(path: Path, class_map: Path, classes: ClassMap) -> None:
-    """Write a PNG, whole or not at all; it holds no georeference.
-
-    Args:
-        path: the PNG: class ids in 8 bits, the classes' colours as its palette, 255 transparent.
-        class_map: class ids, nodata 255; read whole.
-        classes: their colours.
-
-    Raises:
-        RasterError: the class map cannot be read.
-    """
-    with open_raster(class_map) as dataset, reading(class_map):
-        ids = dataset.read(1)
-    palette = np.zeros((256, 3), np.uint8)
-    palette[classes.ids] = classes.colours
-    picture = Image.fromarray(ids)
-    picture.putpalette(palette.tobytes())
-    with replace_file(path) as temporary:
-        picture.save(temporary, transparency=IGNORE)

@@ -26,39 +26,41 @@ if TYPE_CHECKING:
     import geopandas
 
 FORMATS = {"gpkg": "GPKG", "parquet": "GeoParquet", "fgb": "FlatGeobuf"}
-_LEAST = 25
+_LEAST_PIXELS = 25
 SMOOTH = 1.5
-"""Corners whose triangle with their neighbours is smaller than this many pixels, squared, are left out."""
+"""A corner is removed if its triangle with the neighbouring corners is smaller than a square of this side, in
+pixels."""
 
 
 def write_polygons(
     path: Path, class_map: Path, classes: ClassMap, min_area: float | None = None, smooth: float = SMOOTH
 ) -> int:
-    """Write the regions of a class map, and a style for QGIS beside them; whole or not at all.
+    """Write the regions of a class map as polygons, whole or not at all, and a style for QGIS beside them.
 
-    Regions below the minimum area go to the neighbour that is largest. The regions then are a coverage: they
-    share their borders, and simplifying keeps it so. Needs 2 bytes of memory a pixel, and the outlines.
+    A region below the minimum area becomes part of its largest neighbour. The regions are a coverage: they
+    share their borders, before and after these are simplified. A pixel takes 2 bytes of memory, and the
+    outlines come on top.
 
     Args:
-        path: ``.gpkg``, ``.parquet`` or ``.fgb``.
-        class_map: class ids, nodata 255.
-        classes: names.
-        min_area: square metres (square units without CRS, pixels without georeference); None: 25 pixels.
-        smooth: see ``SMOOTH``; 0 keeps the pixels' edges.
+        path: file to write, ``.gpkg``, ``.parquet`` or ``.fgb``.
+        class_map: raster of class ids, nodata 255.
+        classes: names and colours.
+        min_area: square metres, square units without CRS, pixels without georeference; None: 25 pixels.
+        smooth: as ``SMOOTH``, in pixels; 0 keeps the pixels' edges.
 
     Returns:
         Number of polygons.
 
     Raises:
-        RasterError: the map cannot be read.
-        UserError: GeoParquet is asked for and pyarrow is not installed.
+        RasterError: the class map cannot be read.
+        UserError: the file is GeoParquet, and pyarrow is not installed.
     """
     if path.suffix == ".parquet":
         require_extra("pyarrow", "parquet", f"{path}: GeoParquet")
     with open_raster(class_map) as dataset, reading(class_map):
         grid = grid_of(dataset)
         pixel = (metres_per_pixel(grid) or 1.0) ** 2
-        least = _LEAST if min_area is None else math.ceil(min_area / pixel - 1e-9)
+        least = _LEAST_PIXELS if min_area is None else math.ceil(min_area / pixel - 1e-9)
         ids = _sieved(dataset, least)
     values, regions = _regions(ids, smooth)
     frame = _frame(values, regions, grid, classes, pixel)
@@ -75,17 +77,17 @@ def write_polygons(
 def _sieved(dataset: rasterio.io.DatasetReader, least: int) -> NDArray[np.uint8]:
     if least < 2:
         return np.asarray(dataset.read(1))
-    known = dataset.read_masks(1)
-    return np.asarray(sieve(rasterio.band(dataset, 1), least, mask=known, connectivity=4))
+    valid = dataset.read_masks(1)
+    return np.asarray(sieve(rasterio.band(dataset, 1), least, mask=valid, connectivity=4))
 
 
 def _regions(ids: NDArray[np.uint8], smooth: float) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
-    """Class ids and polygons in pixel coordinates."""
+    """Give class ids and polygons in pixel coordinates."""
     found = [(int(value), shape(item)) for item, value in shapes(ids, mask=ids != IGNORE, connectivity=4)]
     values = np.array([value for value, _ in found], np.int64)
     regions = np.array([region for _, region in found], dtype=object)
     if smooth > 0 and len(regions):
-        # Neighbours of one edge share it only with a corner wherever a third region begins.
+        # A coverage needs a corner wherever a third region begins; with a corner a pixel it has all of them.
         regions = shapely.transform(shapely.segmentize(regions, 1.0), np.rint)
         regions = shapely.coverage_simplify(regions, smooth)
     return values, regions
@@ -100,7 +102,7 @@ def _frame(
     affine = grid.affine
     matrix, shift = np.array([[affine.a, affine.b], [affine.d, affine.e]]), np.array([affine.c, affine.f])
     if affine.is_identity and grid.crs is None:
-        matrix = np.diag([1.0, -1.0])  # as QGIS shows rasters without georeference
+        matrix = np.diag([1.0, -1.0])  # QGIS shows rasters without georeference with y upwards
     columns = {
         "class_id": values,
         "class_name": [names.get(int(value), "") for value in values],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import UserError
 from tsfal_geo.inference.network import Network
-from tsfal_geo.mapping.outputs import layers as finish
+from tsfal_geo.mapping.outputs import layers as values_of
 from tsfal_geo.mapping.overlay import LABEL, NETWORK, LabelOverlay, apply_overlay
 from tsfal_geo.mapping.pipeline import TileRows
 from tsfal_geo.mapping.scene import Settings, map_scene
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CLASSES = "classes"
 LAYERS = ("confidence", "entropy", "error_mask", "probabilities", "source")
-"""What can be written beside the class map, as ``<scene>_<layer>.tif``."""
+"""Layers that can be written beside the class map, as ``<scene>_<layer>.tif``."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class SceneMap:
     Attributes:
         scene: the scene's name.
         classes: uint8 class ids, 255 nodata.
-        layers: further rasters, by layer: ``confidence`` and ``entropy`` (of its maximum) 0 to 100;
-            ``error_mask`` 0 outside the mask, else the probability of an error, 1 to 100; ``probabilities``
-            a band a class, 0 to 250 for 0 to 1; ``source`` who says it, as in ``mapping.overlay``. All uint8,
-            255 nodata.
+        layers: further rasters, by layer, all uint8 with nodata 255. ``confidence`` and ``entropy`` hold
+            percentages, the latter of the maximum; ``error_mask`` 0 outside the mask, else the probability of
+            an error in percent; ``probabilities`` a band a class, 0 to 250 for 0 to 1; ``source`` the origin
+            of the class, as in ``mapping.overlay``.
     """
 
     scene: str
@@ -82,7 +82,13 @@ class SceneMap:
 
 
 def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
-    """Where a scene's maps go: ``<out>/<name>.tif``, ``<out>/<name>_<layer>.tif``."""
+    """Name a scene's maps: ``<out>/<name>.tif``, ``<out>/<name>_<layer>.tif``.
+
+    Args:
+        out: folder of the maps.
+        scene: the scene.
+        layers: of ``LAYERS``.
+    """
     files = {layer: out / f"{scene.name}_{layer}.tif" for layer in LAYERS if layer in layers}
     return SceneMap(scene.name, out / f"{scene.name}.tif", files)
 
@@ -90,23 +96,23 @@ def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
 def check_paths(
     out: Path, scenes: Sequence[Scene], layers: Sequence[str] = (), pictures: Sequence[str] = ()
 ) -> None:
-    """Make sure that no map, nor a picture of it, overwrites a scene's own files or another map.
+    """Check that no map, nor a picture of it, overwrites a scene's own files or another map.
 
     Args:
         out: folder of the maps.
         scenes: all scenes that are mapped.
         layers: of ``LAYERS``.
-        pictures: ends of the names of pictures, such as ``.png`` for ``<out>/<name>.png``.
+        pictures: endings of the names of pictures, such as ``.png`` for ``<out>/<name>.png``.
 
     Raises:
-        UserError: it would.
+        UserError: a file would be overwritten.
     """
     inputs = {p.resolve() for s in scenes for p in (s.path, s.dsm, s.labels) if p is not None}
     outputs: set[Path] = set()
     for scene in scenes:
         files = map_paths(out, scene, layers)
-        beside = (out / f"{scene.name}{end}" for end in pictures)
-        for path in (files.classes, *files.layers.values(), *beside):
+        shown = (out / f"{scene.name}{end}" for end in pictures)
+        for path in (files.classes, *files.layers.values(), *shown):
             if path.resolve() in inputs:
                 raise UserError(f"{path} is an input; expected another folder for the maps, give --out DIR")
             if path in outputs:
@@ -127,12 +133,15 @@ def export_scene(
 
     Args:
         reader: reads the scenes.
-        scene_index: which of them.
+        scene_index: position among the reader's scenes.
         network: the model; its classes are those of the map.
-        out: folder, made if need be.
-        settings: how, and which layers.
-        progress: gets the share that is done.
-        overlay: what lies over the network's word.
+        out: folder of the maps, created if need be.
+        settings: of the prediction, with the layers to write.
+        progress: takes the share of the scene that is done.
+        overlay: labels and votes that replace the prediction; None: the prediction alone.
+
+    Returns:
+        The scene's files.
 
     Raises:
         RasterError: the scene cannot be read.
@@ -159,33 +168,54 @@ def export_scene(
 def raster_layers(
     rows: LayerRows, layers: Sequence[str], network: Network, settings: Settings
 ) -> dict[str, NDArray[np.uint8]]:
-    """What rasters hold of finished rows: ``classes`` as class indices, and layers, (…, h, w) uint8."""
-    found = {CLASSES: finish.classes(rows)}
+    """Compute the rasters' values from finished rows.
+
+    Args:
+        rows: finished rows of the network's layers.
+        layers: ``classes``, and of ``LAYERS``.
+        network: the model.
+        settings: of the prediction.
+
+    Returns:
+        Per layer (…, h, w) uint8, 255 where nodata; ``classes`` holds class indices.
+    """
+    found = {CLASSES: values_of.classes(rows)}
     if "confidence" in layers:
-        found["confidence"] = finish.confidence(rows)
+        found["confidence"] = values_of.confidence(rows)
     if "entropy" in layers:
-        found["entropy"] = finish.entropy(rows)
+        found["entropy"] = values_of.entropy(rows)
     if "error_mask" in layers:
-        found["error_mask"] = finish.error_mask(rows, settings.doubt, network.error_threshold)
+        found["error_mask"] = values_of.error_mask(rows, settings.doubt, network.error_threshold)
     if "probabilities" in layers:
-        found["probabilities"] = finish.probabilities(rows, len(network.classes))
+        found["probabilities"] = values_of.probabilities(rows, len(network.classes))
     if "source" in layers:
         found["source"] = np.where(rows.valid, np.uint8(NETWORK), np.uint8(IGNORE))
     return {layer: found[layer] for layer in layers}
 
 
 def layer_writer(path: Path, scene: Scene, layer: str, classes: ClassMap) -> RasterWriter:
-    """A writer of one of ``LAYERS``."""
+    """Create the writer of a raster.
+
+    Args:
+        path: the raster.
+        scene: the scene, whose grid the raster has.
+        layer: of ``LAYERS``.
+        classes: names of the bands of ``probabilities``.
+    """
     if layer == "probabilities":
         names = classes.names
         return RasterWriter(
-            path, scene.grid, "uint8", len(names), IGNORE, descriptions=names, scale=1 / finish.FULL
+            path, scene.grid, "uint8", len(names), IGNORE, descriptions=names, scale=1 / values_of.FULL
         )
     return RasterWriter(path, scene.grid, "uint8", 1, IGNORE)
 
 
 def write_styles(files: SceneMap) -> None:
-    """Write the styles of the layers that are shown in grey."""
+    """Write QGIS's styles of the layers that are shown in grey.
+
+    Args:
+        files: the scene's rasters.
+    """
     for layer, path in files.layers.items():
         if layer != "probabilities":
             write_grey_style(path, 0, LABEL if layer == "source" else 100)

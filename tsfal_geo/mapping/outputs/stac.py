@@ -1,4 +1,4 @@
-"""STAC items beside the maps: one a scene, and one for the model with the MLM extension."""
+"""STAC items beside the maps: one for each scene, and one for the model with the MLM extension."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import shapely
 from pystac.extensions.classification import Classification, ClassificationExtension
 from pystac.extensions.mlm import (
     AssetGeneralMLMExtension,
-    DataType,
     InputStructure,
     MLMExtension,
     ModelInput,
@@ -26,6 +25,7 @@ from pystac.extensions.mlm import (
     ValueScalingType,
 )
 from pystac.extensions.projection import ProjectionExtension
+from pystac.extensions.raster import DataType
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.classes import ClassMap
@@ -40,15 +40,16 @@ MODEL_ITEM = "model.stac.json"
 def write_map_item(
     files: SceneMap, scene: Scene, classes: ClassMap, further: dict[str, Path] | None = None
 ) -> Path | None:
-    """Write ``<scene>.stac.json`` beside the map; None for a scene without a CRS.
-
-    Its time is when the map was made.
+    """Write ``<scene>.stac.json`` beside the map, with the time of writing as its date.
 
     Args:
         files: the scene's rasters.
         scene: the scene.
         classes: names and colours.
         further: other files of the scene, by role.
+
+    Returns:
+        The item's path; None for a scene without a CRS, which has no place in STAC.
     """
     geometry, box = _ground(scene)
     if box is None:
@@ -77,15 +78,18 @@ def write_map_item(
 def write_model_item(
     out: Path, folder: Path, card: ModelCard, scenes: Sequence[Scene], dtype: str, onnx: Path | None
 ) -> Path | None:
-    """Write ``<out>/model.stac.json``, which describes the model; None where no training scene has a CRS.
+    """Write ``<out>/model.stac.json``, which describes the model.
 
     Args:
         out: folder of the item.
         folder: holds the model.
-        card: the model's.
-        scenes: its training scenes.
-        dtype: of their pixels.
-        onnx: the model as ONNX, if it was written.
+        card: the model's description.
+        scenes: its training scenes, whose bounds are the item's.
+        dtype: NumPy name of their pixel type.
+        onnx: the model as ONNX; None if it was not written.
+
+    Returns:
+        The item's path; None if no training scene has a CRS.
     """
     grounds = [_ground(scene) for scene in scenes]
     boxes = [box for _, box in grounds if box is not None]
@@ -141,8 +145,8 @@ def _input(card: ModelCard, dtype: str) -> ModelInput:
     )
     numbers = zip(card.normalisation["mean"], card.normalisation["std"], strict=True)
     scaling = (ValueScaling.create(ValueScalingType.Z_SCORE, mean=mean, stddev=std) for mean, std in numbers)
-    # The extension wants an entry a band, which pystac's setter does not take.
-    found.properties["value_scaling"] = [each.to_dict() for each in scaling]
+    # The extension requires an entry a band, which pystac's setter does not take.
+    found.properties["value_scaling"] = [band.to_dict() for band in scaling]
     return found
 
 
@@ -169,7 +173,7 @@ def _classes(classes: ClassMap) -> list[Classification]:
 
 
 def _ground(scene: Scene) -> tuple[dict[str, Any] | None, list[float] | None]:
-    """Footprint and bounding box in longitude and latitude."""
+    """Give footprint and bounding box in longitude and latitude; both None without a CRS."""
     if scene.grid.crs is None:
         return None, None
     outline = scene.grid.extent.to_crs("EPSG:4326", resolution=max(scene.grid.extent.length / 80, 1e-9)).geom
@@ -183,10 +187,13 @@ def _asset(file: Path, item: Path, media: str | None, title: str) -> pystac.Asse
 
 
 def _media_type(path: Path) -> str | None:
-    known = {".gpkg": pystac.MediaType.GEOPACKAGE, ".png": pystac.MediaType.PNG}
-    return {**known, ".parquet": "application/vnd.apache.parquet", ".fgb": "application/vnd.flatgeobuf"}.get(
-        path.suffix
-    )
+    types: dict[str, str] = {
+        ".gpkg": pystac.MediaType.GEOPACKAGE,
+        ".png": pystac.MediaType.PNG,
+        ".parquet": "application/vnd.apache.parquet",
+        ".fgb": "application/vnd.flatgeobuf",
+    }
+    return types.get(path.suffix)
 
 
 def _write(item: pystac.Item, path: Path) -> Path:
