@@ -1,4 +1,4 @@
-"""What a round of questions costs beside one plain forward pass of the teacher over the same chips.
+"""The cost of a round of queries beside one plain forward pass of the teacher over the same chips.
 
     python benchmarks/round.py --raster sample_tiles --weights FILE [--chip 512] [--rounds 3]
 
@@ -6,8 +6,8 @@ A network (``model.encoder`` of the default configuration) is trained for some m
 its confidence and its error mask decoder are those of a network that knows something; then, in turns:
 
 - forward: read every chip, normalise it, one forward pass in the precision that rounds use;
-- round: ``tsfal_geo.rounds.asking.select_queries``, which is what a round does after its training: read, look at every
-  chip with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
+- round: ``tsfal_geo.rounds.asking.select_queries``, a round after its training: read and inspect every chip
+  with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
   ``queries.gpkg``.
 
 CPU seconds of the whole process, medians; one thread. ``extra`` is (round - forward) / forward.
@@ -39,10 +39,10 @@ from tsfal_geo.rounds import loop
 from tsfal_geo.rounds import round as rounds
 from tsfal_geo.rounds.asking import select_queries
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.open_workspace import open_workspace
 from tsfal_geo.rounds.pools import RoundLabels, label_pools
 from tsfal_geo.rounds.query_writer import QuerySelection
+from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.training import TrainedRound, load_round
 from tsfal_geo.workspace.folder import WorkspaceFolder
 

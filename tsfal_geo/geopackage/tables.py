@@ -39,5 +39,6 @@ def check_schema(version: str | None, file: str) -> None:
     """
     if version is not None and int(version) > SCHEMA:
         raise WorkspaceError(
-            f"{file}: label schema {version} is newer than this tsfal-geo supports ({SCHEMA}); upgrade tsfal-geo"
+            f"{file}: label schema {version} is newer than this tsfal-geo supports ({SCHEMA}); "
+            "upgrade tsfal-geo"
         )

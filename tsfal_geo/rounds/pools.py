@@ -108,8 +108,8 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
     Chips of the folder's labels supervise. So does every chip that people labelled, as often as its labelled
     share says. With the preset ``paper``, a method that uses unlabelled chips takes only those chips for
     supervision that people labelled by half or more. All chips that are not fully labelled are unlabelled,
-    too: their labels override their pseudo-labels. The chips held out for the error mask decoder change with the
-    round, so that the segmenter loses none for good; in their round its networks see nothing of them.
+    too: their labels override their pseudo-labels. The chips held out for the error mask decoder change with
+    the round, so that the segmenter loses none for good; in their round its networks see nothing of them.
 
     Counts are of chips labelled by half or more, where there are any: queries elsewhere are no fair sample of
     the classes.
