@@ -8,7 +8,7 @@ from affine import Affine
 from click.testing import CliRunner
 from odc.geo.geobox import GeoBox
 
-from tsfal_geo.assess.design import draw, open_maps, overlapping
+from tsfal_geo.assess.design import draw_design, maps_overlap, open_maps
 from tsfal_geo.assess.reference import Reference
 from tsfal_geo.assess.report import assess_sample
 from tsfal_geo.classes import VAIHINGEN
@@ -48,7 +48,7 @@ def project(tmp_path):
 
 def drawn(project, **options):
     settings = {"standard_error": 0.05, "expected": 0.8, "expected_of": {}, "minimum": 20, "seed": 0}
-    return draw(maps_of(project), VAIHINGEN, **(settings | options))
+    return draw_design(maps_of(project), VAIHINGEN, **(settings | options))
 
 
 def maps_of(project):
@@ -120,7 +120,7 @@ def test_answers_are_read_and_training_never_sees_them(project):
     expected = np.array([p.stratum if i % 4 else 2 for i, p in enumerate(points)])
     expected[1], expected[-1] = 3, 255
     assert np.array_equal(found.classes, expected)
-    assert found.unsure == 1 and found.agreement.queries == 1 and not found.findings
+    assert found.unsure == 1 and found.agreement.queries == 1 and not found.issues
     assert project.store().snapshot().labels == ()
     result = assess_sample(design, found, maps_of(project), VAIHINGEN)
     assert result.counts.sum() == len(points) - 1
@@ -136,7 +136,7 @@ def test_labels_off_their_sample_are_told(project):
     label = Label("east", 0, reference._square(second), qid=first.qid)
     with writing(reference.author_file("anna")) as connection:
         append(connection, reference.maps, [label], [])
-    assert any("does not cover" in str(finding) for finding in reference.answers(design).findings)
+    assert any("does not cover" in str(finding) for finding in reference.answers(design).issues)
 
 
 def test_a_map_made_anew_is_assessed_with_the_old_strata(project):
@@ -158,9 +158,9 @@ def test_maps_that_do_not_go_together(project):
         open_maps([project.maps / "east.tif", project.root / "coarse.tif"])
     with pytest.raises(RasterError, match="no map to assess"):
         open_maps([])
-    assert not overlapping(maps_of(project))
+    assert not maps_overlap(maps_of(project))
     write_classes(project.maps / "again.tif", grid((100, 100), 50.0), VAIHINGEN, truth((100, 100)))
-    assert overlapping(maps_of(project))
+    assert maps_overlap(maps_of(project))
 
 
 def run(*arguments):

@@ -1,4 +1,4 @@
-"""Boundary F1: how well class outlines of a map lie on those of the truth (Csurka et al. 2013)."""
+"""Boundary F1: the agreement of a map's class outlines with those of the truth (Csurka et al. 2013)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from tsfal_geo.classes import IGNORE
 _ROWS = 512
 
 WindowReader = Callable[[int, int], NDArray[np.uint8]]
-"""First row and number of rows to class indices (rows, width); 255 where unknown and beyond the raster."""
+"""A function from first row and number of rows to class indices (rows, width) uint8, 255 where unknown.
+
+Rows beyond the raster, above or below it, are unknown.
+"""
 
 
 @dataclass(frozen=True)
 class BoundaryScore:
-    """One class; None where neither side has a boundary.
+    """The score of one class; None where a share has no pixel to be of.
 
     Attributes:
         precision: share of the map's boundary pixels near one of the truth.
@@ -33,19 +36,25 @@ class BoundaryScore:
 
 
 class Boundaries:
-    """Counts boundary pixels band by band.
+    """Counts of boundary pixels, which grow band by band.
 
-    A boundary pixel has one of its four neighbours in another class; pixels without truth or prediction are
-    left out and make no boundary.
+    One of a boundary pixel's four neighbours is of another class. Pixels without truth or prediction are left
+    out and make no boundary.
 
-    Args:
-        classes: number of classes.
+    Attributes:
         tolerance: pixels that outlines may be apart.
+        counts: (4, C) int64: boundary pixels of the map and of the truth, then those of each that lie within
+            ``tolerance`` of the other's.
     """
 
     def __init__(self, classes: int, tolerance: int) -> None:
+        """Start with no pixel.
+
+        Args:
+            classes: number of classes C.
+            tolerance: pixels that outlines may be apart.
+        """
         self.tolerance = tolerance
-        # Boundary pixels of map and truth, and those of each near the other.
         self.counts = np.zeros((4, classes), np.int64)
         ramp = np.arange(-tolerance, tolerance + 1)
         self._disc = ramp[:, None] ** 2 + ramp**2 <= tolerance**2
@@ -54,10 +63,11 @@ class Boundaries:
         """Count a scene.
 
         Args:
-            height: its rows.
-            truth: reads class indices; may be asked beyond the scene.
-            predicted: likewise.
+            height: rows of the scene.
+            truth: reads the truth, also of rows beyond the scene.
+            predicted: reads the map, also of rows beyond the scene.
         """
+        # A pixel on a band's rim needs the outlines within the tolerance, and these their neighbours.
         halo = self.tolerance + 1
         for y in range(0, height, _ROWS):
             rows = min(_ROWS, height - y)
@@ -66,7 +76,7 @@ class Boundaries:
             self._count(pair, slice(halo, halo + rows))
 
     def scores(self) -> tuple[BoundaryScore, ...]:
-        """By class index."""
+        """Compute the scores, by class index."""
         return tuple(_score(*(int(v) for v in column)) for column in self.counts.T)
 
     def _count(self, pair: NDArray[np.uint8], inside: slice) -> None:

@@ -1,4 +1,4 @@
-"""Drawing a stratified random sample from class maps: how many pixels of each class, and which."""
+"""The drawing of a stratified random sample from class maps: its size, its allocation and its pixels."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _ROWS = 512
 
 @dataclass(frozen=True)
 class SamplePoint:
-    """A sample: one pixel of a map.
+    """A sample unit: one pixel of a map.
 
     Attributes:
         qid: its name.
-        rank: order of labelling, from 1; random, so that any first part is a sample of its own.
+        rank: order of labelling, from 1; random, so that the points up to any rank are a sample too.
         scene: name of the map.
         row: pixel row.
         column: pixel column.
-        stratum: class index that the map had there when the sample was drawn.
+        stratum: class index of the map at this pixel when the sample was drawn.
     """
 
     qid: str
@@ -45,12 +45,12 @@ class Design:
     """A stratified random sample.
 
     Attributes:
-        points: by rank.
-        pixels: (C,) int64, pixels of each stratum (mapped class).
-        pixel_area: square metres (or units of a grid without CRS) of a pixel.
-        expected: (C,) user's accuracies that were expected.
-        standard_error: of overall accuracy, that was wanted.
-        seed: of the drawing.
+        points: in order of rank.
+        pixels: (C,) int64, pixels of each stratum, that is of each mapped class.
+        pixel_area: area of a pixel in square metres, or in square units of a grid without CRS.
+        expected: (C,) float64, user's accuracies that were expected.
+        standard_error: standard error of overall accuracy that was aimed at.
+        seed: of the random numbers.
     """
 
     points: tuple[SamplePoint, ...]
@@ -62,46 +62,61 @@ class Design:
 
 
 def sample_size(pixels: NDArray[np.int64], expected: NDArray[np.float64], standard_error: float) -> int:
-    """Samples needed for a standard error of overall accuracy (Olofsson et al. 2014, eq. 13).
+    """Compute the sample size for a standard error of overall accuracy (Olofsson et al. 2014, eq. 13).
+
+    n = (Σ W_i · √(U_i (1 − U_i)) / S)², with W_i the share and U_i the expected user's accuracy of stratum i,
+    and S the standard error.
 
     Args:
         pixels: (C,) pixels of each stratum.
-        expected: (C,) user's accuracies expected, 0 to 1.
+        expected: (C,) expected user's accuracies, 0 to 1.
         standard_error: of overall accuracy, such as 0.01.
+
+    Returns:
+        Number of samples in all strata.
     """
     shares = pixels / pixels.sum()
     spread = np.sqrt(expected * (1 - expected))
-    # Ceiling, but not for a rounding error of the sum.
+    # A rounding error of the sum must not add a sample.
     return math.ceil(round(float((shares * spread).sum() / standard_error) ** 2, 6))
 
 
 def allocate(pixels: NDArray[np.int64], total: int, minimum: int) -> NDArray[np.int64]:
-    """Samples of each stratum: at least ``minimum`` (or all its pixels), the rest in proportion to size.
+    """Allocate samples to strata in proportion to their size, but no fewer than a minimum.
 
     Args:
         pixels: (C,) pixels of each stratum.
-        total: samples in all; more are given where the minima ask for more.
-        minimum: of each stratum that has pixels.
+        total: samples in all strata; the minima may add to them.
+        minimum: least number of samples of a stratum; a smaller stratum is sampled completely.
+
+    Returns:
+        (C,) int64 samples of each stratum.
     """
-    given = np.zeros(len(pixels), np.int64)
+    allocated = np.zeros(len(pixels), np.int64)
     fixed = pixels == 0
     while not fixed.all():
-        left = max(total - int(given[fixed].sum()), 0)
+        left = max(total - int(allocated[fixed].sum()), 0)
         shares = left * pixels / pixels[~fixed].sum()
         small = ~fixed & (shares < minimum)
         if not small.any():
-            given[~fixed] = np.ceil(shares[~fixed] - 1e-9).astype(np.int64)
+            allocated[~fixed] = np.ceil(shares[~fixed] - 1e-9).astype(np.int64)
             break
-        given[small] = minimum
+        allocated[small] = minimum
         fixed |= small
-    return np.minimum(given, pixels)
+    return np.minimum(allocated, pixels)
 
 
 def open_maps(paths: Sequence[Path]) -> list[Scene]:
-    """Class maps as scenes.
+    """Open class maps as scenes.
+
+    Args:
+        paths: their files.
+
+    Returns:
+        The maps, in the order of ``paths``.
 
     Raises:
-        RasterError: none, two of one name, not a class map, or pixels of different sizes.
+        RasterError: no map is given, two have one name, one is no class map, or their pixels differ in size.
     """
     maps = [_open_map(path) for path in paths]
     if not maps:
@@ -119,12 +134,20 @@ def open_maps(paths: Sequence[Path]) -> list[Scene]:
 
 
 def pixel_area(scene: Scene) -> float:
-    """Square metres of a pixel; 1 without georeference."""
+    """Compute the area of a scene's pixel in square metres; 1 without georeference.
+
+    Args:
+        scene: any scene.
+    """
     return (metres_per_pixel(scene.grid) or 1.0) ** 2
 
 
-def overlapping(maps: Sequence[Scene]) -> bool:
-    """Whether some ground lies on two maps by more than a hundredth of the smaller."""
+def maps_overlap(maps: Sequence[Scene]) -> bool:
+    """Tell whether two maps share more than a hundredth of the smaller one's ground.
+
+    Args:
+        maps: class maps; those without georeference overlap with none.
+    """
     boxes = [(m.grid.crs, m.grid.extent.boundingbox if m.grid.crs else None) for m in maps if m.georeferenced]
     for index, (crs, box) in enumerate(boxes):
         for other_crs, other in boxes[:index]:
@@ -139,7 +162,18 @@ def overlapping(maps: Sequence[Scene]) -> bool:
 
 
 def count_pixels(maps: Sequence[Scene], classes: ClassMap) -> NDArray[np.int64]:
-    """(C,) int64 pixels of each class over all maps."""
+    """Count the pixels of each class over all maps.
+
+    Args:
+        maps: class maps.
+        classes: the class map.
+
+    Returns:
+        (C,) int64.
+
+    Raises:
+        RasterError: a map holds ids that are no class.
+    """
     total = np.zeros(len(classes), np.int64)
     for scene in maps:
         for _, rows in _bands(scene, classes):
@@ -147,7 +181,7 @@ def count_pixels(maps: Sequence[Scene], classes: ClassMap) -> NDArray[np.int64]:
     return total
 
 
-def draw(
+def draw_design(
     maps: Sequence[Scene],
     classes: ClassMap,
     *,
@@ -157,44 +191,47 @@ def draw(
     minimum: int,
     seed: int,
 ) -> Design:
-    """Draw pixels of each mapped class at random, without replacement; each pixel of a class is as likely.
+    """Draw pixels of each mapped class at random, without replacement and with equal probability.
 
     Args:
         maps: class maps.
         classes: the class map.
-        standard_error: of overall accuracy, wanted.
-        expected: user's accuracy expected of a class.
-        expected_of: of single classes, by class index.
-        minimum: samples of each class that is mapped at all.
+        standard_error: standard error of overall accuracy to aim at.
+        expected: expected user's accuracy of a class, 0 to 1.
+        expected_of: the same for single classes, by class index.
+        minimum: least number of samples of a mapped class.
         seed: the same maps and seed give the same sample.
 
+    Returns:
+        The sample.
+
     Raises:
-        RasterError: maps that hold nothing but nodata, or ids that are no class.
+        RasterError: the maps hold nothing but nodata, or ids that are no class.
     """
     pixels = count_pixels(maps, classes)
     if not pixels.any():
         raise RasterError(f"{maps[0].path} holds nothing but nodata; expected a map with classes")
     accuracies = np.array([expected_of.get(index, expected) for index in range(len(classes))])
-    wanted = allocate(pixels, sample_size(pixels, accuracies, standard_error), minimum)
+    sizes = allocate(pixels, sample_size(pixels, accuracies, standard_error), minimum)
     rng = np.random.default_rng(seed)
-    chosen = [np.sort(rng.choice(int(p), int(n), replace=False)) for p, n in zip(pixels, wanted, strict=True)]
-    places = list(_find(maps, classes, chosen))
-    ranks = rng.permutation(len(places))
-    digits = len(str(len(places)))
+    chosen = [np.sort(rng.choice(int(p), int(n), replace=False)) for p, n in zip(pixels, sizes, strict=True)]
+    found = list(_locate(maps, classes, chosen))
+    ranks = rng.permutation(len(found))
+    digits = len(str(len(found)))
     points = sorted(
         (
             SamplePoint(f"s{rank + 1:0{digits}d}", int(rank) + 1, scene, row, column, stratum)
-            for rank, (scene, row, column, stratum) in zip(ranks, places, strict=True)
+            for rank, (scene, row, column, stratum) in zip(ranks, found, strict=True)
         ),
         key=lambda point: point.rank,
     )
     return Design(tuple(points), pixels, pixel_area(maps[0]), accuracies, standard_error, seed)
 
 
-def _find(
+def _locate(
     maps: Sequence[Scene], classes: ClassMap, chosen: Sequence[NDArray[np.int64]]
 ) -> Iterator[tuple[str, int, int, int]]:
-    """Scene, row, column and class of the pixels with the chosen positions among those of their class."""
+    """Locate pixels by their positions among those of their class: scene, row, column and class index."""
     passed = np.zeros(len(classes), np.int64)
     for scene in maps:
         for y, rows in _bands(scene, classes):
@@ -203,8 +240,8 @@ def _find(
                 first, last = np.searchsorted(positions, (passed[index], passed[index] + counts[index]))
                 if first == last:
                     continue
-                where = np.flatnonzero(rows == index)[positions[first:last] - passed[index]]
-                for row, column in zip(*np.unravel_index(where, rows.shape), strict=True):
+                places = np.flatnonzero(rows == index)[positions[first:last] - passed[index]]
+                for row, column in zip(*np.unravel_index(places, rows.shape), strict=True):
                     yield scene.name, y + int(row), int(column), index
             passed += counts
 

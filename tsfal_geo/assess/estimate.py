@@ -1,6 +1,6 @@
 """Accuracy and area from a stratified random sample: unbiased estimates with confidence intervals.
 
-Every figure is a ratio of two totals, estimated as in Stehman (2014); where the strata are the map's own
+Every figure is a ratio of two totals, estimated as in Stehman (2014). Where the strata are the map's own
 classes, these are the estimators of Olofsson et al. (2014). No finite population correction is made.
 """
 
@@ -18,27 +18,36 @@ from tsfal_geo.classes import confusion_matrix
 from tsfal_geo.errors import LabelError
 
 Z95 = 1.959963984540054
-"""Half of a 95 % interval in standard errors."""
+"""Half of a 95 % confidence interval, in standard errors."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """An estimate and its standard error; both NaN where nothing can be said."""
+    """An estimate, NaN where the sample holds nothing to estimate it from.
+
+    Attributes:
+        value: the estimate.
+        error: its standard error.
+    """
 
     value: float
     error: float
 
     @property
     def half(self) -> float:
-        """Half the width of the 95 % confidence interval."""
+        """Half of the 95 % confidence interval."""
         return Z95 * self.error
 
     def scaled(self, factor: float) -> Value:
-        """In another unit."""
+        """Convert to another unit.
+
+        Args:
+            factor: new units to one of the old.
+        """
         return Value(self.value * factor, self.error * factor)
 
     def to_json(self) -> dict[str, float | None]:
-        """``value``, ``standard_error``, ``low`` and ``high`` of the 95 % interval; null where unknown."""
+        """Give ``value``, ``standard_error``, ``low`` and ``high`` of the 95 % interval; None if unknown."""
         numbers = (self.value, self.error, self.value - self.half, self.value + self.half)
         keys = ("value", "standard_error", "low", "high")
         return {
@@ -48,14 +57,14 @@ class Value:
 
 @dataclass(frozen=True)
 class ClassEstimate:
-    """One class.
+    """The estimates of one class.
 
     Attributes:
         name: the class's name.
-        users: share of what is mapped as the class that is of the class.
-        producers: share of the class that is mapped as it.
-        area: share of the whole area that is of the class, by the reference.
-        mapped: share of the sample frame that the map gives to the class, estimated likewise.
+        users: user's accuracy: of the area that is mapped as the class, the share that is of it.
+        producers: producer's accuracy: of the area that is of the class, the share that is mapped as it.
+        area: share of the total area that is of the class, by the reference.
+        mapped: share of the total area that is mapped as the class, estimated from the sample too.
         iou: intersection over union of map and truth.
         f1: harmonic mean of user's and producer's accuracy.
     """
@@ -71,11 +80,11 @@ class ClassEstimate:
 
 @dataclass(frozen=True)
 class Estimates:
-    """What a reference sample says of a map.
+    """The estimates of a map's accuracy and of areas.
 
     Attributes:
-        counts: (C, C) samples, rows the map, columns the reference.
-        proportions: (C, C) estimated shares of the area.
+        counts: (C, C) int64 samples, rows the map, columns the reference.
+        proportions: (C, C) float64, estimated shares of the total area.
         overall: overall accuracy.
         classes: in the class map's order.
     """
@@ -86,7 +95,7 @@ class Estimates:
     classes: tuple[ClassEstimate, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Values for JSON."""
+        """Give the values for JSON."""
         keys = ("users", "producers", "area", "mapped", "iou", "f1")
         return {
             "samples": int(self.counts.sum()),
@@ -103,15 +112,13 @@ class Estimates:
 class Sample:
     """A stratified random sample with its answers.
 
-    Args:
-        sizes: (H,) pixels (or area) of each stratum.
+    Attributes:
+        sizes: (H,) float64, pixels (or area) of each stratum.
         stratum: (n,) stratum of each answered sample, 0 to H - 1.
-        mapped: (n,) class index that the map has there.
-        reference: (n,) class index that it is.
-        strata: names of the strata, for errors.
-
-    Raises:
-        LabelError: a stratum of some size with fewer than two answered samples.
+        mapped: (n,) class index of the map.
+        reference: (n,) class index of the reference.
+        counts: (H,) answered samples of each stratum.
+        weights: (n,) pixels (or area) that a sample stands for.
     """
 
     def __init__(
@@ -122,6 +129,18 @@ class Sample:
         reference: NDArray[np.integer],
         strata: Sequence[str] = (),
     ) -> None:
+        """Weight the answers by their strata.
+
+        Args:
+            sizes: (H,) pixels (or area) of each stratum.
+            stratum: (n,) stratum of each answered sample, 0 to H - 1.
+            mapped: (n,) class index of the map.
+            reference: (n,) class index of the reference.
+            strata: names of the strata, for errors.
+
+        Raises:
+            LabelError: a stratum of some size has fewer than two answered samples.
+        """
         self.sizes = np.asarray(sizes, np.float64)
         self.stratum, self.mapped, self.reference = map(np.asarray, (stratum, mapped, reference))
         self.counts = np.bincount(self.stratum, minlength=len(self.sizes))
@@ -134,19 +153,31 @@ class Sample:
             )
 
     def ratio(self, y: NDArray[np.number | np.bool_], x: NDArray[np.number | np.bool_]) -> Value:
-        """Total of ``y`` over total of ``x``, (n,) each."""
+        """Estimate the ratio of two totals (Stehman 2014).
+
+        R = Σ w y / Σ w x. Its variance follows from the residuals y − R x, whose spread in stratum h adds
+        N_h² s_h² / n_h, over the square of the lower total.
+
+        Args:
+            y: (n,) values of the upper total.
+            x: (n,) values of the lower one.
+        """
         above, below = (float(self.weights @ values.astype(np.float64)) for values in (y, x))
         if below == 0:
             return Value(math.nan, math.nan)
         value = above / below
-        rest = y.astype(np.float64) - value * x.astype(np.float64)
-        means = self._sums(rest) / np.maximum(self.counts, 1)
-        spread = self._sums((rest - means[self.stratum]) ** 2) / np.maximum(self.counts - 1, 1)
+        residuals = y.astype(np.float64) - value * x.astype(np.float64)
+        means = self._sums(residuals) / np.maximum(self.counts, 1)
+        spread = self._sums((residuals - means[self.stratum]) ** 2) / np.maximum(self.counts - 1, 1)
         variance = (self.sizes**2 * spread / np.maximum(self.counts, 1)).sum()
         return Value(value, math.sqrt(variance) / below)
 
     def proportion(self, y: NDArray[np.bool_]) -> Value:
-        """Share of the area where ``y``, (n,) bool, holds."""
+        """Estimate the share of the total area where a condition holds.
+
+        Args:
+            y: (n,) bool.
+        """
         return self.ratio(y, np.ones(len(self.stratum)))
 
     def _sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,11 +185,14 @@ class Sample:
 
 
 def estimate(sample: Sample, names: Sequence[str]) -> Estimates:
-    """Error matrix, accuracies and areas.
+    """Estimate error matrix, accuracies and areas.
 
     Args:
         sample: the answered sample.
-        names: the classes', in the order of class indices.
+        names: names of the classes, in the order of class indices.
+
+    Returns:
+        The estimates.
     """
     count = len(names)
     pairs = sample.mapped * count + sample.reference

@@ -1,4 +1,4 @@
-"""Accuracy from one global confusion matrix, filled block by block."""
+"""Accuracy from one confusion matrix of all pixels, filled block by block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class; None where the class occurs neither in the truth nor in the prediction.
+    """The scores of one class; None where the class occurs neither in the truth nor in the prediction.
 
     Attributes:
         name: the class's name.
@@ -48,9 +48,9 @@ class Scores:
     Attributes:
         classes: one entry a class, in the class map's order.
         miou: mean IoU over the classes that occur in truth or prediction; None without any pixel.
-        accuracy: share of the pixels that are right; None without any pixel.
+        accuracy: share of the pixels whose class is right; None without any pixel.
         pixels: pixels that were compared.
-        matrix: (C, C) pixel counts, rows the truth, columns the prediction.
+        matrix: (C, C) pixel counts, rows the truth, columns the prediction; see `confusion`.
         scenes: names of the scenes that were compared.
     """
 
@@ -90,7 +90,7 @@ class Scores:
         return f"<table>{head}{rows}</table>"
 
     def to_json(self) -> dict[str, Any]:
-        """Values for JSON: ``miou``, ``accuracy``, ``pixels``, ``classes`` (list of dicts), ``confusion``."""
+        """Give the values for JSON: ``miou``, ``accuracy``, ``pixels``, ``classes`` and ``confusion``."""
         return {
             "miou": self.miou,
             "accuracy": self.accuracy,
@@ -100,7 +100,7 @@ class Scores:
         }
 
     def table(self) -> Table:
-        """Per-class scores in percent, the means in the last row."""
+        """Make a table of the scores in percent, a class a row, mean IoU and overall accuracy last."""
         from rich.table import Table
 
         table = Table("class", *(_right(name) for name in ("IoU", "precision", "recall", "F1", "pixels")))
@@ -113,7 +113,7 @@ class Scores:
         return table
 
     def confusion_table(self) -> Table:
-        """The confusion matrix in percent of each row: truth in rows, prediction in columns."""
+        """Make a table of the confusion matrix in percent of its rows, with the truth in rows."""
         from rich.table import Table
 
         table = Table("truth \\ predicted", *(_right(score.name) for score in self.classes))
@@ -124,13 +124,19 @@ class Scores:
 
 
 class Confusion:
-    """A confusion matrix that grows block by block; rows are the truth, columns the prediction.
+    """A confusion matrix that grows block by block.
 
     Attributes:
-        matrix: (C, C) int64 pixel counts.
+        classes: number of classes C.
+        matrix: (C, C) int64 pixel counts, rows the truth, columns the prediction.
     """
 
     def __init__(self, classes: int) -> None:
+        """Start with no pixel.
+
+        Args:
+            classes: number of classes C.
+        """
         self.classes = classes
         self.matrix: NDArray[np.int64] = np.zeros((classes, classes), np.int64)
 
@@ -138,14 +144,14 @@ class Confusion:
         """Count the pixels that have both a truth and a prediction.
 
         Args:
-            truth: class indices of any shape, 255 where there is no truth.
-            predicted: class indices of the same shape, 255 where nothing was predicted (nodata).
+            truth: uint8 class indices of any shape, 255 where the truth is unknown.
+            predicted: uint8 class indices of the same shape, 255 where nodata.
 
         Raises:
-            ValueError: another shape, or an index that is neither a class nor 255.
+            ValueError: the shapes differ, or an index is neither a class nor 255.
         """
         if truth.shape != predicted.shape:
-            raise ValueError(f"truth is {truth.shape}, prediction {predicted.shape}")
+            raise ValueError(f"the prediction is {predicted.shape}, expected {truth.shape} as the truth")
         kept = (truth != IGNORE) & (predicted != IGNORE)
         rows, columns = truth[kept], predicted[kept]
         if rows.size and max(int(rows.max()), int(columns.max())) >= self.classes:
@@ -153,10 +159,10 @@ class Confusion:
         self.matrix += confusion_matrix(rows, columns, self.classes)
 
     def scores(self, names: Sequence[str]) -> Scores:
-        """The scores of everything counted so far.
+        """Compute the scores of all pixels so far.
 
         Args:
-            names: the classes' names, in order.
+            names: names of the classes, in the order of class indices.
         """
         hits, truth, predicted = np.diag(self.matrix), self.matrix.sum(1), self.matrix.sum(0)
         classes = tuple(
@@ -182,8 +188,8 @@ class Confusion:
         )
 
 
-def _ratio(part: int | np.integer, whole: int | np.integer) -> float | None:
-    return float(part) / float(whole) if whole else None
+def _ratio(part: int | np.integer, total: int | np.integer) -> float | None:
+    return float(part) / float(total) if total else None
 
 
 def _percent(value: float | None) -> str:

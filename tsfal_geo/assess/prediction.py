@@ -1,4 +1,4 @@
-"""A model against label rasters: every pixel of every scene once, without writing the map."""
+"""The comparison of a model's prediction with label rasters, each pixel once, without writing the map."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.inference.network import Network
-from tsfal_geo.mapping.outputs.layers import classes
+from tsfal_geo.mapping.outputs.layers import classes as class_indices
 from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.mapping.windowed import LayerRows
 from tsfal_geo.raster.chips import Window
@@ -23,20 +23,23 @@ def compare_scene(
     confusion: Confusion,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Count a scene's wall-to-wall prediction against its labels.
+    """Predict a scene wall-to-wall, and add its pixels to a confusion matrix.
 
     Args:
         reader: reads the scenes.
-        scene_index: which of them.
+        scene_index: position among the reader's scenes.
         network: the model.
-        settings: how it predicts.
-        labels: knows the same scenes.
-        confusion: counts the pixels; of as many classes as the network knows.
-        progress: gets the share that is done.
+        settings: of the prediction.
+        labels: the truth of the same scenes, in the reader's order.
+        confusion: takes the pixels; has as many classes as the network.
+        progress: takes the share of the scene that is done.
+
+    Raises:
+        RasterError: scene or labels cannot be read.
     """
 
     def compare(rows: LayerRows) -> None:
-        predicted = classes(rows)
+        predicted = class_indices(rows)
         confusion.add(labels.read(Window(scene_index, rows.y, rows.x, *predicted.shape)), predicted)
 
     map_scene(reader, scene_index, network, settings, compare, progress=progress)

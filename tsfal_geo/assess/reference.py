@@ -1,7 +1,8 @@
-"""The reference sample on disk: ``reference/design.gpkg``, and the answers beside it; never trained on.
+"""The reference sample on disk: ``reference/design.gpkg`` and the annotators' answers beside it.
 
-Answers follow the conventions of label files: one GeoPackage a person, layer ``labels``, table ``decisions``.
-The map's class at a sample is kept in a table apart, so that who labels does not see it.
+Training never reads this folder. Answers follow the conventions of label files: one GeoPackage an annotator,
+with layer ``labels`` and table ``decisions``. The map's class at a sample is kept in a table of its own, so
+that the annotator does not see it.
 """
 
 from __future__ import annotations
@@ -57,23 +58,25 @@ _DRAWN = "CREATE TABLE drawn (qid TEXT PRIMARY KEY NOT NULL, class_id INTEGER NO
 
 @dataclass(frozen=True)
 class Answers:
-    """What people said about a reference sample.
+    """The annotators' answers to a reference sample.
 
     Attributes:
-        classes: (n,) class index of each point, in the design's order; 255 where nobody answered.
-        findings: rows that are not used, or used otherwise than as they stand.
-        unsure: points that somebody skipped or was unsure about, and nobody answered.
-        agreement: where several people labelled the same points.
+        classes: (n,) uint8 class index of each point, in the design's order; 255 without an answer.
+        issues: rows that are rejected, or used with a change.
+        unsure: number of points without an answer that an annotator skipped, or was unsure about.
+        agreement: of several annotators on the same points.
     """
 
     classes: NDArray[np.uint8]
-    findings: tuple[Issue, ...]
+    issues: tuple[Issue, ...]
     unsure: int
     agreement: Agreement
 
 
 @dataclass(frozen=True)
 class _Square:
+    """A point's pixel as a polygon."""
+
     scene: str
     geometry: Polygon
     point: SamplePoint
@@ -82,26 +85,39 @@ class _Square:
 class Reference:
     """The folder ``reference/`` of a workspace.
 
-    Args:
+    Attributes:
         folder: the folder.
         classes: the workspace's class map.
-        maps: the class maps that are assessed.
+        maps: the class maps that are assessed, by name.
     """
 
     def __init__(self, folder: Path, classes: ClassMap, maps: Sequence[Scene]) -> None:
+        """Take the folder, which need not exist.
+
+        Args:
+            folder: the folder.
+            classes: the workspace's class map.
+            maps: the class maps that are assessed.
+        """
         self.folder, self.classes = folder, classes
         self.maps = {item.name: item for item in maps}
 
     @property
     def design_path(self) -> Path:
-        """The sample's file."""
+        """The file of the sample."""
         return self.folder / "design.gpkg"
 
     def write(self, design: Design) -> Path:
-        """Keep a design.
+        """Write a sample; once drawn, it is never changed.
+
+        Args:
+            design: the sample.
+
+        Returns:
+            Its file.
 
         Raises:
-            WorkspaceError: there is one already; a sample is not changed once it is drawn.
+            WorkspaceError: a sample exists already.
         """
         crs = layer_crs(self.maps.values(), "samples")
         layers = [LayerSpec(name, value, _LAYER, outline_style()) for name, value in crs.items()]
@@ -170,7 +186,10 @@ class Reference:
         )
 
     def author_file(self, author: str) -> Path:
-        """The file in which ``author`` answers, made empty if there is none.
+        """Give the file of an annotator's answers; a missing one is created without answers.
+
+        Args:
+            author: the annotator's name.
 
         Raises:
             LabelError: an empty name, or ``design``, which is the sample's own.
@@ -184,11 +203,21 @@ class Reference:
         return path
 
     def answers(self, design: Design) -> Answers:
-        """What was answered until now; where polygons lie over one another, the later holds."""
+        """Read the annotators' answers so far; a pixel takes the class of the latest polygon over its centre.
+
+        Args:
+            design: the sample.
+
+        Returns:
+            The answers, and the issues of the files.
+
+        Raises:
+            LabelError: a file cannot be read.
+        """
         scene_of = {point.qid: point.scene for point in design.points}
         context = ValidationContext(self.maps, self.classes, scene_of.get)
         labels: list[Label] = []
-        findings: list[Issue] = []
+        issues: list[Issue] = []
         decided: set[str] = set()
         for path in sorted(self.folder.glob("*.gpkg")):
             if path.name.startswith(".") or path == self.design_path:
@@ -196,14 +225,14 @@ class Reference:
             found = Issues(path.name)
             more, decisions = read_label_file(path, context, found)
             labels += more
-            findings += [*found.rejected, *found.notes]
+            issues += [*found.rejected, *found.notes]
             decided |= {item.qid for item in decisions if item.status != "done"}
         classes = self._at_points(design, in_order(labels))
         answered = {point.qid for point, value in zip(design.points, classes, strict=True) if value != IGNORE}
-        findings += self._beside(design, labels)
+        issues += self._labels_off_their_point(design, labels)
         return Answers(
             classes,
-            tuple(findings),
+            tuple(issues),
             len(decided - answered),
             agreement(labels, list(self.maps.values()), self.classes),
         )
@@ -217,8 +246,8 @@ class Reference:
             np.uint8,
         )
 
-    def _beside(self, design: Design, labels: Sequence[Label]) -> list[Issue]:
-        """Labels that name a sample and do not cover it."""
+    def _labels_off_their_point(self, design: Design, labels: Sequence[Label]) -> list[Issue]:
+        """Find labels that name a point whose centre they do not cover."""
         centres = {p.qid: (p.scene, shapely.centroid(self._square(p))) for p in design.points}
         missed: dict[str, list[int]] = {}
         for label in labels:

@@ -1,4 +1,4 @@
-"""How good a map is: from the reference sample, and from label rasters where there are some."""
+"""The accuracy report of maps: from the reference sample, and from label rasters."""
 
 from __future__ import annotations
 
@@ -32,44 +32,47 @@ _ROWS = 512
 
 
 def assess_sample(design: Design, answers: Answers, maps: Sequence[Scene], classes: ClassMap) -> Estimates:
-    """Estimates from the answered part of a sample, for the maps as they are now.
+    """Estimate the accuracy of the current maps from the answered part of a sample.
 
     Args:
         design: the sample.
-        answers: what was said about it.
-        maps: current class maps, by the names that the design knows.
+        answers: the annotators' answers.
+        maps: current class maps, of the names in the design.
         classes: the class map.
 
+    Returns:
+        The estimates.
+
     Raises:
-        LabelError: a stratum with fewer than two answers.
-        RasterError: a sample where the map has no class any more.
+        LabelError: a stratum has fewer than two answers.
+        RasterError: the map has no class any more at a sample.
     """
-    known = answers.classes != IGNORE
-    if not known.any():
+    answered = answers.classes != IGNORE
+    if not answered.any():
         raise LabelError(
             "no sample is answered yet, expected at least two of each mapped class; label them in QGIS "
             "(docs/accuracy.md)"
         )
-    mapped = _mapped_at(design, maps, classes)[known]
+    mapped = _mapped_at(design, maps, classes)[answered]
     if (mapped == IGNORE).any():
         raise RasterError(
             f"{int((mapped == IGNORE).sum())} samples lie where the map has no class now, though it had one "
             "when they were drawn; assess the same area, or draw a new sample"
         )
-    stratum = np.array([point.stratum for point in design.points])[known]
+    stratum = np.array([point.stratum for point in design.points])[answered]
     names = classes.names
     sample = Sample(
-        design.pixels, stratum, mapped.astype(np.intp), answers.classes[known].astype(np.intp), names
+        design.pixels, stratum, mapped.astype(np.intp), answers.classes[answered].astype(np.intp), names
     )
     return estimate(sample, names)
 
 
 @dataclass(frozen=True)
 class RasterScores:
-    """Maps against label rasters, every labelled pixel.
+    """The scores of maps against label rasters, over every labelled pixel.
 
     Attributes:
-        scores: IoU, F1 … from one confusion matrix.
+        scores: IoU, F1 and the like from one confusion matrix.
         boundaries: boundary F1, by class index.
         tolerance: pixels that outlines may be apart.
     """
@@ -79,7 +82,7 @@ class RasterScores:
     tolerance: int
 
     def to_json(self) -> dict[str, Any]:
-        """Values for JSON."""
+        """Give the values for JSON."""
         return {
             **self.scores.to_json(),
             "tolerance": self.tolerance,
@@ -87,14 +90,14 @@ class RasterScores:
         }
 
     def table(self) -> Table:
-        """Per-class scores in percent."""
+        """Make a table of the scores in percent, a class a row."""
         from rich.table import Table
 
         table = Table("class", title=f"map against label rasters, {self.scores.pixels:,} pixels")
         for name in ("IoU", "precision", "recall", "F1", f"boundary F1 ({self.tolerance} px)"):
             table.add_column(name, justify="right")
-        for score, edge in zip(self.scores.classes, self.boundaries, strict=True):
-            shown = (score.iou, score.precision, score.recall, score.f1, edge.f1)
+        for score, boundary in zip(self.scores.classes, self.boundaries, strict=True):
+            shown = (score.iou, score.precision, score.recall, score.f1, boundary.f1)
             table.add_row(score.name, *("-" if v is None else f"{100 * v:.2f}" for v in shown))
         return table
 
@@ -106,28 +109,31 @@ def assess_rasters(
 
     Args:
         maps: class maps.
-        scenes: labelled scenes that ``labels`` knows, in its order.
+        scenes: labelled scenes, in the order of ``labels``.
         labels: the truth.
         classes: the class map.
         tolerance: pixels that outlines may be apart.
 
+    Returns:
+        The scores.
+
     Raises:
-        RasterError: a map of another size than its scene, or no scene with a map.
+        RasterError: a map has another size than its scene, or no scene has a map.
     """
     by_name = {item.name: item for item in maps}
-    confusion, edges = Confusion(len(classes)), Boundaries(len(classes), tolerance)
+    confusion, boundaries = Confusion(len(classes)), Boundaries(len(classes), tolerance)
     pairs = [(i, scene, by_name[scene.name]) for i, scene in enumerate(scenes) if scene.name in by_name]
     if not pairs:
         raise RasterError(
             f"found no map of {', '.join(scene.name for scene in scenes[:5])}; expected maps with the "
             "labelled scenes' names; `tsfal-geo export` them first"
         )
-    for index, scene, made in pairs:
-        if made.shape != scene.shape:
+    for index, scene, map_ in pairs:
+        if map_.shape != scene.shape:
             raise RasterError(
-                f"{made.path} is {made.shape}, expected {scene.shape} like {scene.path}; export it again"
+                f"{map_.path} is {map_.shape}, expected {scene.shape} like {scene.path}; export it again"
             )
-        with open_raster(made.path) as dataset, reading(made.path):
+        with open_raster(map_.path) as dataset, reading(map_.path):
 
             def predicted(
                 y: int, rows: int, scene: Scene = scene, dataset: Any = dataset
@@ -140,12 +146,17 @@ def assess_rasters(
             for y in range(0, scene.height, _ROWS):
                 rows = min(_ROWS, scene.height - y)
                 confusion.add(truth(y, rows), predicted(y, rows))
-            edges.add(scene.height, truth, predicted)
-    return RasterScores(confusion.scores(classes.names), edges.scores(), tolerance)
+            boundaries.add(scene.height, truth, predicted)
+    return RasterScores(confusion.scores(classes.names), boundaries.scores(), tolerance)
 
 
 def sample_tables(result: Estimates, design: Design) -> list[Table]:
-    """Accuracies, areas and the error matrix, for people; intervals of 95 %."""
+    """Make tables of accuracies, areas and the error matrix, with 95 % confidence intervals.
+
+    Args:
+        result: the estimates.
+        design: their sample.
+    """
     from rich.table import Table
 
     total = float(design.pixels.sum()) * design.pixel_area / _HECTARE

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsfal_geo.assess.design import Design, draw, open_maps, overlapping
+from tsfal_geo.assess.design import Design, draw_design, maps_overlap, open_maps
 from tsfal_geo.assess.reference import Reference
 from tsfal_geo.assess.report import assess_rasters, assess_sample, sample_tables
 from tsfal_geo.atomic import write_text
@@ -78,12 +78,12 @@ def draw_sample(
     scenes = _open_maps(workspace, maps)
     reference = Reference(workspace.root / "reference", workspace.classes, scenes)
     if not (reference.design_path.exists() and authors):
-        if overlapping(scenes):
+        if maps_overlap(scenes):
             reporter.warning(
                 "maps overlap, so the sample may contain the same ground more than once; export a mosaic "
                 "(--mosaic vrt) and name it with --map"
             )
-        drawn = draw(
+        drawn = draw_design(
             scenes,
             workspace.classes,
             standard_error=standard_error,
@@ -146,7 +146,7 @@ def _from_sample(
     reference = Reference(workspace.root / "reference", workspace.classes, maps)
     design = reference.read()
     answers = reference.answers(design)
-    for issue in answers.findings:
+    for issue in answers.issues:
         reporter.warning(str(issue))
     estimates = assess_sample(design, answers, maps, workspace.classes)
     answered, drawn = int(estimates.counts.sum()), len(design.points)
