@@ -22,12 +22,13 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import torch
 from rasterio.windows import Window
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchgeo.datasets import RasterDataset
 from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler
 
@@ -78,14 +79,14 @@ def check_equal(ours: OrthoDataset, theirs: RasterDataset, size: int) -> None:
             raise SystemExit(f"the sides differ at {query.chip}")
 
 
-def measure(batches: Iterable[dict]) -> tuple[int, float, float]:
+def measure(batches: Iterable[dict[str, Any]]) -> tuple[int, float, float]:
     """Chips read, CPU seconds, wall seconds."""
     cpu, wall = time.process_time(), time.perf_counter()
     chips = sum(len(batch["image"]) for batch in batches)
     return chips, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def compare(name: str, sides: dict[str, Callable[[int], Iterable[dict]]], rounds: int) -> list[str]:
+def compare(name: str, sides: dict[str, Callable[[int], Iterable[dict[str, Any]]]], rounds: int) -> list[str]:
     """Run the sides in turn; rows of the table."""
     rates: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
     for number in range(rounds + 1):
@@ -133,7 +134,7 @@ def _rows(path: Path, options: argparse.Namespace) -> list[str]:
     theirs = RasterDataset(str(path))
     check_equal(ours, theirs, options.chip)
 
-    def loader(dataset: torch.utils.data.Dataset, sampler: Iterable) -> Iterable[dict]:
+    def loader(dataset: Dataset[dict[str, Any]], sampler: Iterable[Any]) -> Iterable[dict[str, Any]]:
         return islice(iter(DataLoader(dataset, batch_size=BATCH, sampler=sampler)), options.chips // BATCH)
 
     size, length = options.chip, options.chips

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ from common.networks import (
     WINDOW,
     mobilenet,
     mobilenet_both_ways,
+    model_card,
     one_by_one,
 )
 from common.rasters import classes_of, write_sparse, write_town
@@ -81,7 +82,7 @@ def memory_scene(options: argparse.Namespace) -> None:
     measure_memory("one-scene", ((10_000, 768), (20_000, 768), (10_000, 3_000)))
 
 
-def measure_memory(command: str, sizes: tuple) -> None:
+def measure_memory(command: str, sizes: Sequence[tuple[int, int]]) -> None:
     """A table of one process a size."""
     print("\n| raster (width × height) | peak MB | before, MB | Mpx per CPU-s, COG included |\n|-|-:|-:|-:|")
     for width, height in sizes:
@@ -135,17 +136,19 @@ def seams(options: argparse.Namespace) -> None:
         print("|-|-:|-:|-:|")
         local = LocalMean(chip // segmenter.encoder.stride // 2 * 2 + 1)
         for window, mean in ((None, local), (512, ImageMean())):
-            segmenter.head.aspp.mean = mean
+            segmenter.head.aspp.mean = mean  # type: ignore[method-assign]
             predict = make_predict_fn(segmenter, Normaliser(statistics), float32)
             single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
-            streamed = mapped(reader, Network(predict, None, classes, rows=rows), window, single.shape)
+            streamed = mapped(
+                reader, Network(predict, model_card(), classes, rows=rows), window, single.shape
+            )
             gap = np.abs(streamed - single)
             differ = (streamed.argmax(0) != single.argmax(0)).mean()
             name = "scene" if window is None else f"{window}, {OVERLAP}"
             print(f"| {name} | {gap.max():.2g} | {gap.mean():.2g} | {differ:.4%} |", flush=True)
 
 
-def mapped(reader: SceneReader, network: Network, window: int | None, shape: tuple) -> np.ndarray:
+def mapped(reader: SceneReader, network: Network, window: int | None, shape: tuple[int, ...]) -> np.ndarray:
     """The probabilities of a scene's map, (C, h, w)."""
     found = np.zeros(shape, np.float32)
 
@@ -164,6 +167,7 @@ def network(options: argparse.Namespace) -> None:
     segmenter, normaliser, compute = mobilenet(), Normaliser(STATISTICS), choose_compute()
     predict = make_predict_fn(segmenter, normaliser, compute)
     rows = row_model(segmenter, normaliser, compute, WINDOW)
+    assert rows is not None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_raster(folder / "town.tif", options.size)
@@ -187,8 +191,8 @@ def network(options: argparse.Namespace) -> None:
                 for _ in stream.push(rows.prepare(part), y + step >= options.size):
                     pass
 
-        def exported(window: int | None) -> Callable:
-            made = Network(predict, None, VAIHINGEN, rows=rows)
+        def exported(window: int | None) -> Callable[[], object]:
+            made = Network(predict, model_card(), VAIHINGEN, rows=rows)
             return lambda: export_scene(reader, 0, made, folder / "maps", Settings(window, OVERLAP, BATCH))
 
         sides = {
@@ -244,7 +248,7 @@ def peers(options: argparse.Namespace) -> None:
         print(f"| {side} | {options.size**2 / 1e6 / seconds:.2f} | {ratios} |")
 
 
-def in_turns(sides: dict[str, Callable], rounds: int) -> dict[str, float]:
+def in_turns(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median CPU seconds of each side, run A B A B; the first round warms up."""
     times: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds + 1):

@@ -79,7 +79,7 @@ def bounding_box_reader(path: Path, grid: GeoBox) -> Callable[[int, int], np.nda
         frame = pyogrio.read_dataframe(path, bbox=(x, top - y - CHIP, x + CHIP, top - y))
         transform = grid.affine * Affine.translation(x, y)
         shapes = zip(frame.geometry, frame["value"] - 1, strict=True)
-        return rasterize(shapes, (CHIP, CHIP), fill=-1, transform=transform, dtype="int16")
+        return np.asarray(rasterize(shapes, (CHIP, CHIP), fill=-1, transform=transform, dtype="int16"))
 
     return read
 

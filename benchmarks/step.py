@@ -34,7 +34,7 @@ def plain_segmenter(cfg: ModelConfig) -> Segmenter:
         network = build_segmenter(cfg, 3, CLASSES, seed=0)
     for module in network.modules():
         if isinstance(module, ByteDropout):
-            module.__class__ = nn.Dropout
+            module.__class__ = nn.Dropout  # type: ignore[assignment]
     return network
 
 
@@ -42,7 +42,7 @@ def train_step(network: nn.Module, images: Tensor, truth: Tensor, bf16: bool) ->
     network.train()
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         loss = nn.functional.cross_entropy(network(images).logits, truth)
-    loss.backward()
+    torch.autograd.backward(loss)
 
 
 def inference(network: nn.Module, images: Tensor, truth: Tensor, bf16: bool) -> None:
@@ -54,7 +54,7 @@ def inference(network: nn.Module, images: Tensor, truth: Tensor, bf16: bool) -> 
 def emd_step(decoder: nn.Module, inputs: Sequence[Tensor], truth: Tensor, bf16: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         loss = emd_loss(decoder(*inputs), truth == 0, truth < CLASSES)
-    loss.backward()
+    torch.autograd.backward(loss)
 
 
 def interleave(sides: Sides, rounds: int) -> dict[str, list[float]]:

@@ -13,13 +13,14 @@ from chips import write_raster
 from common.load import load
 from common.networks import BATCH, OVERLAP, WINDOW, save_mobilenet
 
-from tsfal_geo.inference.network import open_network
+from tsfal_geo.inference.network import Network, open_network
 from tsfal_geo.mapping.compatibility import open_scenes
 from tsfal_geo.mapping.outputs.blocks import MappingJob, assemble, run_local
 from tsfal_geo.mapping.outputs.cluster import connect, run_on
 from tsfal_geo.mapping.outputs.rasters import export_scene
 from tsfal_geo.mapping.scene import Settings
 from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.write import BLOCK
 
 SETTINGS = Settings(WINDOW, OVERLAP, BATCH)
@@ -62,14 +63,20 @@ def timed(run: Callable[[], tuple[float, Path]]) -> tuple[float, float, bytes]:
     return time.perf_counter() - start, ready, path.read_bytes()
 
 
-def undivided(reader: object, network: object, out: Path) -> tuple[float, Path]:
+def undivided(reader: SceneReader, network: Network, out: Path) -> tuple[float, Path]:
     return 0.0, export_scene(reader, 0, network, out, SETTINGS).classes
+
+
+def _assembled(job: MappingJob) -> Path:
+    files = assemble(job)
+    assert files is not None
+    return files.classes
 
 
 def in_blocks(job: MappingJob) -> tuple[float, Path]:
     for _ in run_local(job):
         pass
-    return 0.0, assemble(job).classes
+    return 0.0, _assembled(job)
 
 
 def on_workers(job: MappingJob, workers: int) -> tuple[float, Path]:
@@ -78,4 +85,4 @@ def on_workers(job: MappingJob, workers: int) -> tuple[float, Path]:
         ready = time.perf_counter() - start
         for _ in run_on(client, job):
             pass
-        return ready, assemble(job).classes
+        return ready, _assembled(job)

@@ -21,6 +21,20 @@ WINDOW, OVERLAP, BATCH, CLASSES = 512, 0.25, 4, 6
 STATISTICS = Normalisation((0.0,) * 3, (255.0,) * 3, (120.0,) * 3, (50.0,) * 3)
 
 
+def model_card() -> ModelCard:
+    """The card of every network here."""
+    return ModelCard(
+        model=ModelConfig(weights=None),
+        in_channels=3,
+        classes=VAIHINGEN.to_specs(),
+        normalisation=STATISTICS.to_dict(),
+        bands=None,
+        dsm=False,
+        chip_size=WINDOW,
+        seed=0,
+    )
+
+
 class OneByOne:
     """The least network that there is: a 1 × 1 convolution from bands to classes, softmax."""
 
@@ -28,7 +42,7 @@ class OneByOne:
         torch.manual_seed(0)
         self.layer = torch.nn.Conv2d(3, CLASSES, 1)
 
-    def __call__(self, batch: dict) -> dict:
+    def __call__(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Probabilities at the raster's resolution."""
         with torch.inference_mode():
             return {"probabilities": self.layer(batch["image"].float().div_(255)).softmax(1)}
@@ -52,7 +66,7 @@ def one_by_one(in_one_piece: bool) -> Network:
     if in_one_piece:
         made = row_network(_Probabilities(network.layer), ("probabilities",), 1, torch.float32, 1)
         rows = RowModel(made, lambda batch: batch["image"].float().div_(255))
-    return Network(network, None, VAIHINGEN, rows=rows)
+    return Network(network, model_card(), VAIHINGEN, rows=rows)
 
 
 def mobilenet() -> Segmenter:
@@ -67,15 +81,9 @@ def mobilenet_both_ways(compute: Compute) -> Network:
     """`mobilenet` as a network for exports, by windows and in one piece."""
     segmenter, normaliser = mobilenet(), Normaliser(STATISTICS)
     predict = make_predict_fn(segmenter, normaliser, compute)
-    return Network(predict, None, VAIHINGEN, rows=row_model(segmenter, normaliser, compute, WINDOW))
+    return Network(predict, model_card(), VAIHINGEN, rows=row_model(segmenter, normaliser, compute, WINDOW))
 
 
 def save_mobilenet(folder: Path) -> None:
     """`mobilenet` as a model's folder."""
-    config = ModelConfig(weights=None)
-    statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [120] * 3, "std": [50] * 3}
-    card = ModelCard(
-        model=config, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=statistics,
-        bands=None, dsm=False, chip_size=WINDOW, seed=0,
-    )  # fmt: skip
-    save_model(folder, mobilenet(), card)
+    save_model(folder, mobilenet(), model_card())

@@ -37,4 +37,4 @@ def write_town(path: Path, size: int) -> None:
 def classes_of(path: Path) -> np.ndarray:
     """The classes of a map."""
     with rasterio.open(path) as file:
-        return file.read(1)
+        return np.asarray(file.read(1))
