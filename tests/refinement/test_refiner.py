@@ -61,25 +61,25 @@ def scene(towns):
     pseudo = torch.where(draw(0.1, *truth.shape, seed=1), (truth + 2) % CLASSES, pixels(predicted))
     doubt = draw(0.5, *truth.shape, seed=2)
     conf = torch.where(doubt, 0.6, 0.8)
-    by_annotator = draw(0.01, *truth.shape, seed=3)
+    by_hand = draw(0.01, *truth.shape, seed=3)
     image = torch.ones_like(doubt)
     image[1, -16:] = False
-    pseudo, conf, by_annotator = (
+    pseudo, conf, by_hand = (
         pseudo.masked_fill(~image, 255),
         conf.masked_fill(~image, 0),
-        by_annotator & image,
+        by_hand & image,
     )
-    voting = pixels(doubted & ~holds(by_annotator)) & image
-    doubt &= image & ~by_annotator
+    voting = pixels(doubted & ~holds(by_hand)) & image
+    doubt &= image & ~by_hand
     return Scene(
         teacher_of(towns, predicted, torch.where(doubted, DOUBTFUL, SURE)),
         truth,
         pseudo,
         conf,
-        torch.where(by_annotator, (truth + 3) % CLASSES, 255).to(torch.uint8),
+        torch.where(by_hand, (truth + 3) % CLASSES, 255).to(torch.uint8),
         doubt & voting,
         doubt & ~voting,
-        image & ~doubt & ~by_annotator,
+        image & ~doubt & ~by_hand,
     )
 
 
