@@ -1,5 +1,6 @@
 """The QGIS plugin: its own tests in QGIS and under Qt 6, its contract with the engine, scans and guards."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window, transform
 
+from tests.test_architecture import import_graph
 from tsfal_geo import plugin
 
 HOME = Path(__file__).parents[1]
@@ -89,7 +92,7 @@ def suite(python, environment, tmp_path, *folders):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Two corners of the sample town, a workspace trained on them by the real engine, and what it printed."""
+    """Two corners of the sample town, a workspace trained on them by the real engine, and its output."""
     root = tmp_path_factory.mktemp("project")
     for name in ("town_1", "town_2"):
         for kind in ("images", "labels"):
@@ -138,6 +141,65 @@ def engine(*arguments):
     return subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
 
 
+def read(done):
+    """The plugin's reader after it read the output of a command, and the warnings that it passed on."""
+    warnings = []
+    ignore = [lambda *_: None] * 3
+    output = protocol.RunOutput(protocol.Listener(*ignore, warnings.append))
+    output.feed(done.stdout.encode(), done.stderr.encode(), last=True)
+    return output, warnings
+
+
+def packages_of(graph):
+    """The graph between the plugin's subpackages and the modules beside them."""
+    packages = {}
+    for module, imported in graph.items():
+        for each in imported:
+            start, end = (".".join(name.split(".")[:2]) for name in (module, each))
+            if start != end:
+                packages.setdefault(start, set()).add(end)
+    return packages
+
+
+def check_imports(folder):
+    """Fail if modules or subpackages of a plugin import each other in a circle, or import the engine."""
+    files = {}
+    for path in sorted(folder.rglob("*.py")):
+        parts = (folder.name, *path.relative_to(folder).with_suffix("").parts)
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            assert not [name for name in names if name.split(".")[0] == "tsfal_geo"], path
+    graph = import_graph(files)
+    TopologicalSorter(graph).prepare()
+    TopologicalSorter(packages_of(graph)).prepare()
+
+
+def test_the_plugin_has_no_circle_and_imports_nothing_of_the_engine():
+    check_imports(plugin.source())
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "error"),
+    [
+        ("store/workspace.py", "from .labels import LabelStore", CycleError),
+        ("store/queries.py", "if TYPE_CHECKING:\n    from ..panel.pages import Page", CycleError),
+        ("engine/protocol.py", "def late():\n    from ..panel import runs", CycleError),
+        ("layers/styling.py", "from ..answering import keys", CycleError),
+        ("compat.py", "from tsfal_geo.classes import ClassMap", AssertionError),
+    ],
+)
+def test_a_planted_circle_or_import_of_the_engine_is_found(tmp_path, name, line, error):
+    copy = shutil.copytree(plugin.source(), tmp_path / plugin.NAME)
+    check_imports(copy)
+    with (copy / name).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    with pytest.raises(error):
+        check_imports(copy)
+
+
 def test_the_plugin_in_qgis_own_python(qgis_python, environment, tmp_path):
     suite(qgis_python, environment, tmp_path, "pure", "qgis")
 
@@ -146,7 +208,7 @@ def test_the_plugin_under_qt6(qt6_python, environment, tmp_path):
     suite(qt6_python, environment, tmp_path, "qt6", "pure")
 
 
-# As plugins.qgis.org scans what is uploaded: findings of the first two block it, except for asserts.
+# The scans of plugins.qgis.org: findings of the first two block an upload, except for asserts.
 SCANS = {
     "bandit": ["bandit", "-q", "-s", "B101", "-r", "."],
     "detect-secrets": ["detect-secrets", "scan", "--all-files", "."],
@@ -180,9 +242,9 @@ def test_the_plugin_site_finds_nothing(qt6_python, tmp_path, tool):
 
 
 def test_every_line_of_the_real_engine_is_an_event_that_the_plugin_knows(project):
-    root, said = project
-    events = [protocol.parse_event(line) for line in said.splitlines()]
-    raw = [json.loads(line) for line in said.splitlines()]
+    root, printed = project
+    events = [protocol.parse_event(line) for line in printed.splitlines()]
+    raw = [json.loads(line) for line in printed.splitlines()]
     assert [event.kind for event in events] == [line["event"] for line in raw]
     assert events[0] == protocol.Event("hello", {"protocol": protocol.PROTOCOL, "engine": "0.1.0"})
     assert events[-1].kind == "result"
@@ -192,10 +254,27 @@ def test_every_line_of_the_real_engine_is_an_event_that_the_plugin_knows(project
     assert all(event.stage for event in events if event.kind == "progress")
 
     failed = engine("export", "--workspace", root / "nowhere")
-    conversation = protocol.Conversation(protocol.Listener(*[lambda *_: None] * 4))
-    conversation.hear(failed.stdout.encode(), failed.stderr.encode(), last=True)
+    output, _ = read(failed)
     assert failed.returncode in (protocol.MISTAKE, protocol.DAMAGED)
-    assert "nowhere" in conversation.failure(failed.returncode)
+    assert "nowhere" in output.failure(failed.returncode)
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("status", "rounds"),
+        ("queries list", "queries"),
+        ("labels new --author zoe", "path"),
+        ("labels status", "labels"),
+    ],
+)
+def test_short_commands_begin_with_hello_and_their_results_are_read(project, words, key):
+    root, _ = project
+    done = engine(*words.split(), "--workspace", root / "ws")
+    assert json.loads(done.stdout.splitlines()[0])["event"] == "hello"
+    output, warnings = read(done)
+    assert key in output.result
+    assert (output.failure(done.returncode), warnings) == ("", [])
 
 
 def test_the_algorithms_run_in_qgis_process(qgis_python, environment, project, tmp_path):
@@ -231,7 +310,7 @@ PLUGIN_AT_WORK = """
 import sys
 from qgis.PyQt.QtCore import QCoreApplication
 sys.path.insert(0, sys.argv[1])
-from tsfal_qgis.engine.engine import EngineJob
+from tsfal_qgis.engine.job import EngineJob
 application = QCoreApplication([])
 job = EngineJob(command=[sys.argv[2]])
 job.progressed.connect(lambda share, stage: print("at work", flush=True))

@@ -1,4 +1,4 @@
-"""Speaks protocol v1 as tsfal-geo does, by the standard library; its first argument says how it ends."""
+"""Speaks protocol v1 as tsfal-geo does, by the standard library; its first argument chooses how it ends."""
 
 import json
 import os

@@ -2,7 +2,7 @@
 
 make_workspace.py make FOLDER [STORE]   two rounds over three scenes: upright, rotated, without CRS
 make_workspace.py pictures FOLDER       the same over three JPEGs of two sizes without georeference
-make_workspace.py pixels FOLDER         JSON on stdout: what the engine reads there
+make_workspace.py pixels FOLDER         JSON on stdout: its contents as the engine reads them
 """
 
 import json
@@ -31,7 +31,7 @@ CLASSES = ClassMap(
 )
 SCENES = {
     "town": (Affine(0.09, 0, 497_000.01, 0, -0.09, 5_419_000.07), "EPSG:25832"),
-    "turned": (Affine(0.08, 0.02, 497_010.3, 0.02, -0.08, 5_419_000.7), "EPSG:25832"),
+    "town_rotated": (Affine(0.08, 0.02, 497_010.3, 0.02, -0.08, 5_419_000.7), "EPSG:25832"),
     "unplaced": (Affine.identity(), None),
 }
 SHAPE = (90, 120)
@@ -78,12 +78,12 @@ def _make(folder, data, store=None):
             "miou": 0.4 + 0.1 * number,
         }
         (workspace.round_dir(number) / "metrics.json").write_text(json.dumps(metrics))
-        workspace.store().write_queries(number, asked(workspace, number))
+        workspace.store().write_queries(number, make_queries(workspace, number))
     for author in AUTHORS:
         workspace.store().author_store(author)
 
 
-def asked(workspace, number):
+def make_queries(workspace, number):
     size = np.ones((10, 10), bool)
     names = [scene.name for scene in workspace.scenes]
     found = []

@@ -1,4 +1,4 @@
-"""Collects what the plugin says into tsfal_qgis/i18n/tsfal.ts, for Qt Linguist.
+"""Collects the texts of the plugin into tsfal_qgis/i18n/tsfal.ts, for Qt Linguist.
 
 A translation is a copy of that file, tsfal_de.ts, filled in and compiled beside it: lrelease tsfal_de.ts
 """
@@ -13,10 +13,16 @@ _CONTEXT = "Tsfal"
 
 
 def strings(folder: Path = FOLDER) -> dict[str, list[tuple[str, int]]]:
-    """{text: [(module, line), ...]} of every ``tr("...")``.
+    """Find every ``tr("...")``.
+
+    Args:
+        folder: folder of the plugin.
+
+    Returns:
+        Text → (module, line) of each use.
 
     Raises:
-        ValueError: a text is put together while running, so that nobody can translate it.
+        ValueError: a text is composed at run time, so that it cannot be translated.
     """
     found = {}
     for path in sorted(folder.rglob("*.py")):
@@ -26,13 +32,20 @@ def strings(folder: Path = FOLDER) -> dict[str, list[tuple[str, int]]]:
                 continue
             text = node.args[0]
             if not (isinstance(text, ast.Constant) and isinstance(text.value, str)):
-                raise ValueError(f"{name}:{node.lineno}: tr() takes one text as it stands")
+                raise ValueError(f"{name}:{node.lineno}: tr() takes one literal")
             found.setdefault(text.value, []).append((name, node.lineno))
     return found
 
 
 def document(found: dict[str, list[tuple[str, int]]]) -> str:
-    """The strings as Qt Linguist's XML; lines are left out, so that it changes with the texts alone."""
+    """Write the texts as Qt Linguist's XML, without line numbers, so that it changes with the texts alone.
+
+    Args:
+        found: text → (module, line) of each use.
+
+    Returns:
+        The XML.
+    """
     root = ElementTree.Element("TS", version="2.1", sourcelanguage="en")
     context = ElementTree.SubElement(root, "context")
     ElementTree.SubElement(context, "name").text = _CONTEXT

@@ -2,7 +2,14 @@
 
 
 def classFactory(iface):  # noqa: ANN001, ANN201
-    """What QGIS calls to load the plugin."""
+    """Make the plugin; QGIS calls this.
+
+    Args:
+        iface: QGIS's interface; None without a desktop.
+
+    Returns:
+        The plugin.
+    """
     from .plugin import TsfalPlugin
 
     return TsfalPlugin(iface)

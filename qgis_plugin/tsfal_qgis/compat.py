@@ -1,4 +1,4 @@
-"""What QGIS 3.22 to 4 call differently, under one name."""
+"""One name for each thing that QGIS 3.22 to 4 name differently."""
 
 from __future__ import annotations
 
@@ -23,5 +23,12 @@ create_feature = QgsVectorLayerUtils.createFeature
 
 
 def tr(text: str) -> str:
-    """The text in the user's language."""
+    """Translate a text into the user's language.
+
+    Args:
+        text: a literal, since the translators' file is made from the source.
+
+    Returns:
+        The translation, or the text itself where there is none.
+    """
     return QCoreApplication.translate("Tsfal", text)

@@ -1,4 +1,4 @@
-"""The plugin: workspaces are opened and closed here, and runs of the engine started."""
+"""The plugin: opens and closes workspaces, and starts runs of the engine."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTranslator
 from qgis.PyQt.QtGui import QIcon
 
-from .answering.answering import Desk
+from .answering.answering import Answering
 from .answering.session import Session
 from .compat import QAction, tr
-from .layers import styling as dressing
-from .panel import dock as steps
-from .panel.dock import TsfalDock
-from .panel.runs import Runs
+from .layers.styling import style_raster
+from .panel.dock import Step, TsfalDock
+from .panel.runs import EngineRuns
 from .store.shapes import scene_crs
 from .store.workspace import Workspace, WorkspaceProblem
 
 _AUTHOR = "tsfal/author"
-_HERE = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 
 
 class TsfalPlugin(QObject):
-    """What QGIS loads. Without a desktop only Processing is set up."""
+    """The object that QGIS loads. Without a desktop it adds the algorithms only.
+
+    Args:
+        iface: QGIS's interface; None without a desktop.
+
+    Attributes:
+        provider: the algorithms.
+        options: the factory of the page in QGIS's options.
+        dock: the panel; None without a desktop.
+    """
 
     def __init__(self, iface: Any) -> None:
         super().__init__()
@@ -34,17 +42,17 @@ class TsfalPlugin(QObject):
         self.dock: TsfalDock | None = None
         self._opening: Workspace | None = None
         self._translator: QTranslator | None = None
-        self._translate()
+        self._install_translator()
 
     def initProcessing(self) -> None:
-        """Add the algorithms; ``qgis_process`` calls this alone."""
+        """Add the algorithms; ``qgis_process`` calls only this."""
         from .provider import TsfalProvider
 
         self.provider = TsfalProvider()
         QgsApplication.processingRegistry().addProvider(self.provider)
 
     def initGui(self) -> None:
-        """Add dock, keys, options and algorithms."""
+        """Add the panel, the keys, the options and the algorithms."""
         from .panel.options import TsfalOptionsFactory
 
         self.initProcessing()
@@ -52,24 +60,24 @@ class TsfalPlugin(QObject):
         self.iface.registerOptionsWidgetFactory(self.options)
         window = self.iface.mainWindow()
         self.dock = TsfalDock(self.author, window)
-        self.runs = Runs(self.dock)
-        self.desk = Desk(self.iface, self.dock)
-        self.action = QAction(QIcon(str(_HERE / "icon.svg")), "TSFAL", window)
+        self.runs = EngineRuns(self.dock)
+        self.answering = Answering(self.iface, self.dock)
+        self.action = QAction(QIcon(str(_FOLDER / "icon.svg")), "TSFAL", window)
         self.action.setObjectName("tsfal_panel")
         self.action.setCheckable(True)
         self.iface.addToolBarIcon(self.action)
         self.iface.addPluginToMenu("TSFAL", self.action)
         self.dock.setToggleVisibilityAction(self.action)
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-        self._wire()
+        self._connect()
 
     def unload(self) -> None:
-        """Take everything away again."""
+        """Remove everything from QGIS."""
         if self.dock is not None:
             self.runs.shut_down()
             self.close_workspace()
-            QgsProject.instance().layersWillBeRemoved.disconnect(self._layers_go)
-            self.desk.remove()
+            QgsProject.instance().layersWillBeRemoved.disconnect(self._layers_removed)
+            self.answering.remove()
             self.iface.unregisterOptionsWidgetFactory(self.options)
             self.iface.removeToolBarIcon(self.action)
             self.iface.removePluginMenu("TSFAL", self.action)
@@ -83,27 +91,31 @@ class TsfalPlugin(QObject):
 
     @property
     def session(self) -> Session | None:
-        """The open workspace, if there is one."""
-        return self.desk.session if self.dock is not None else None
+        """The session in the open workspace, if there is one."""
+        return self.answering.session if self.dock is not None else None
 
     @property
     def author(self) -> str:
-        """Who labels: as entered, else the name at log-in."""
+        """The annotator's name: as entered, else the login name."""
         return str(QgsSettings().value(_AUTHOR, "") or "") or QgsApplication.userLoginName() or "me"
 
     def open_workspace(self, folder: str) -> None:
-        """Open a workspace; what is wrong with it is shown in the dock."""
+        """Open a workspace; the panel shows a problem if it cannot be opened.
+
+        Args:
+            folder: folder of the workspace.
+        """
         author = self.dock.start.author.text().strip()
         if not author:
-            self.dock.warn(tr("Enter your name first: labels are kept by author."))
+            self.dock.show_problem(tr("Enter your name first: labels are kept by author."))
             return
         if not folder.strip():
-            self.dock.warn(tr("Choose the folder of a workspace first."))
+            self.dock.show_problem(tr("Choose the folder of a workspace first."))
             return
         try:
             workspace = Workspace.read(folder)
         except WorkspaceProblem as problem:
-            self.dock.warn(str(problem))
+            self.dock.show_problem(str(problem))
             return
         QgsSettings().setValue(_AUTHOR, author)
         self.close_workspace()
@@ -111,75 +123,86 @@ class TsfalPlugin(QObject):
         if workspace.store or path is not None:
             self._begin(workspace, author, path)
             return
-        self.dock.say(tr("Making a label file for {author} …").format(author=author))
+        self.dock.show_message(tr("Creating a label file for {author} …").format(author=author))
         self._opening = workspace
-        self.runs.ask(
+        self.runs.run_beside(
             ["labels", "new", "--workspace", str(workspace.root), "--author", author],
-            lambda result: self._begin_new(workspace, author, str(result.get("path") or "")),
-            self.dock.warn,
+            lambda result: self._begin_with_new_file(workspace, author, str(result.get("path") or "")),
+            self.dock.show_problem,
         )
 
     def create_workspace(self, folder: str, arguments: list[str]) -> None:
-        """Create a workspace and train its first round."""
+        """Create a workspace, train its first round and open it.
+
+        Args:
+            folder: folder of the workspace.
+            arguments: the engine's command and options.
+        """
         self.close_workspace()
         if self.runs.start(arguments, lambda _result: self.open_workspace(folder)):
             self.dock.start.folder.setFilePath(folder)
-            self.dock.go_to(steps.TRAIN)
+            self.dock.go_to(Step.TRAIN)
 
     def close_workspace(self) -> None:
-        """Save, and take the layers away."""
+        """Save, and remove the layers."""
         self._opening = None
         session = self.session
         if session is not None:
-            self.desk.end()
+            self.answering.end()
             session.close()
         if self.dock is not None:
             self.dock.close_workspace()
 
     def train(self) -> None:
-        """Start the next round; one can go on labelling meanwhile."""
+        """Start the next round; the annotator can continue to label meanwhile."""
         if self.session is None:
-            self.dock.warn(tr("Open a workspace first."))
+            self.dock.show_problem(tr("Open a workspace first."))
             return
         problem = self.session.save()
         if problem:
-            self.dock.warn(problem)
+            self.dock.show_problem(problem)
             return
         root = self.session.workspace.root
         self.runs.start(["train", "--workspace", str(root)], lambda _result: self._round_done(root))
 
     def export(self, folder: str, confidence: bool) -> None:
-        """Write the map, and show it."""
+        """Write the map, and add it to the project.
+
+        Args:
+            folder: folder of the maps; empty for that of the workspace.
+            confidence: True to write the confidence too.
+        """
         if self.session is None:
-            self.dock.warn(tr("Open a workspace first."))
+            self.dock.show_problem(tr("Open a workspace first."))
             return
         arguments = ["export", "--workspace", str(self.session.workspace.root)]
         arguments += ["--out", folder] if folder.strip() else []
         arguments += ["--confidence"] if confidence else []
         if self.runs.start(arguments, self._exported):
-            self.dock.go_to(steps.TRAIN)
+            self.dock.go_to(Step.TRAIN)
 
-    def _begin_new(self, workspace: Workspace, author: str, path: str) -> None:
-        if self._opening is workspace:  # nobody opened another one meanwhile
+    def _begin_with_new_file(self, workspace: Workspace, author: str, path: str) -> None:
+        if self._opening is workspace:  # the user has not opened another one meanwhile
             self._begin(workspace, author, Path(path) if path else None)
 
     def _begin(self, workspace: Workspace, author: str, path: Path | None) -> None:
-        self.desk.canvas.prepare_project(scene_crs(workspace.scenes[0]) if workspace.scenes else None)
+        self.answering.tools.prepare_project(scene_crs(workspace.scenes[0]) if workspace.scenes else None)
         try:
             session = Session(workspace, author, path, self.iface.mapCanvas())
         except WorkspaceProblem as problem:
-            self.desk.canvas.restore_project()
-            self.dock.warn(str(problem))
+            self.answering.tools.restore_project()
+            self.dock.show_problem(str(problem))
             return
         self.dock.show_workspace(workspace)
-        self.desk.begin(session)
-        self.dock.go_to(steps.LAYERS)
-        at_work = workspace.at_work()
-        if at_work:
-            text = tr("In use by {who}. You can label; training waits for it.")
-            self.dock.warn(text.format(who=at_work))
+        self.answering.begin(session)
+        self.dock.go_to(Step.LAYERS)
+        engine = workspace.running_engine()
+        if engine:
+            text = tr("In use by {engine}. You can label; training waits for it.")
+            self.dock.show_problem(text.format(engine=engine))
         else:
-            self.dock.say(tr("Labelling as {author}. N goes to the first query.").format(author=author))
+            text = tr("Labelling as {author}. N goes to the first query.")
+            self.dock.show_message(text.format(author=author))
 
     def _round_done(self, root: Path) -> None:
         if self.session is None or self.session.workspace.root != root:
@@ -188,13 +211,13 @@ class TsfalPlugin(QObject):
             workspace = Workspace.read(root)
             self.session.start_round(workspace)
         except WorkspaceProblem as problem:
-            self.dock.warn(str(problem))
+            self.dock.show_problem(str(problem))
             return
         self.dock.show_workspace(workspace)
-        self.desk.show_query()
-        self.desk.show_progress()
-        self.dock.go_to(steps.COMPARE)
-        self.dock.say(tr("Round {round} is complete.").format(round=workspace.round))
+        self.answering.show_query()
+        self.answering.show_progress()
+        self.dock.go_to(Step.COMPARE)
+        self.dock.show_message(tr("Round {round} is complete.").format(round=workspace.round))
 
     def _exported(self, result: dict[str, Any]) -> None:
         if self.session is None:
@@ -202,21 +225,21 @@ class TsfalPlugin(QObject):
         project = QgsProject.instance()
         group = self.session.layers.group
         maps = group.findGroup("Maps") or group.insertGroup(0, "Maps")
-        for text in result.get("maps", []):
+        paths = result.get("maps", [])
+        for path in paths:
             for node in maps.findLayers():
-                if node.layer() is not None and node.layer().source() == text:
+                if node.layer() is not None and node.layer().source() == path:
                     project.removeMapLayer(node.layerId())
-            layer = QgsRasterLayer(text, Path(text).stem)
+            layer = QgsRasterLayer(path, Path(path).stem)
             if layer.isValid():
-                dressing.raster(layer, "prediction", self.session.workspace.classes)
+                style_raster(layer, "prediction", self.session.workspace.classes)
                 layer.setOpacity(1)
                 project.addMapLayer(layer, False)
                 maps.addLayer(layer).setExpanded(False)
-        self.dock.go_to(steps.EXPORT)
-        count = len(result.get("maps", []))
-        self.dock.say(tr("{count} maps are written and shown.").format(count=count))
+        self.dock.go_to(Step.EXPORT)
+        self.dock.show_message(tr("{count} maps are written and shown.").format(count=len(paths)))
 
-    def _wire(self) -> None:
+    def _connect(self) -> None:
         dock = self.dock
         dock.start.open_requested.connect(self.open_workspace)
         dock.start.create_requested.connect(self.create_workspace)
@@ -227,23 +250,23 @@ class TsfalPlugin(QObject):
             lambda number: self.session and self.session.layers.show_prediction(number)
         )
         dock.export.export_requested.connect(self.export)
-        QgsProject.instance().layersWillBeRemoved.connect(self._layers_go)
+        QgsProject.instance().layersWillBeRemoved.connect(self._layers_removed)
 
-    def _layers_go(self, ids: list[str]) -> None:
+    def _layers_removed(self, ids: list[str]) -> None:
         session = self.session
         if session is None:
             return
-        needed = session.layers.layer_ids() | {
+        needed = session.layers.queries.layer_ids() | {
             layer.id() for layer in (*session.store.labels, session.store.decisions)
         }
         if needed & set(ids):
-            self.desk.end()
+            self.answering.end()
             session.detach()
-            session.store.end()
+            session.store.stop_editing()
             self.dock.close_workspace()
 
-    def _translate(self) -> None:
-        path = _HERE / "i18n" / f"tsfal_{QLocale().name()[:2]}.qm"
+    def _install_translator(self) -> None:
+        path = _FOLDER / "i18n" / f"tsfal_{QLocale().name()[:2]}.qm"
         if path.is_file():
             self._translator = QTranslator()
             self._translator.load(str(path))

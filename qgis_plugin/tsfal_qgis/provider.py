@@ -1,4 +1,4 @@
-"""The plugin's corner of the Processing toolbox."""
+"""The plugin's algorithms in the Processing toolbox."""
 
 from __future__ import annotations
 

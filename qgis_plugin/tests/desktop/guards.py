@@ -1,6 +1,6 @@
 """For scripts that drive the real desktop (`qgis --code`): steps, pictures, a verdict, and no way to hang.
 
-A script defines ``walk(desktop)`` and ends with ``drive(walk)``; `run.py` starts it. What would hang a
+A script defines ``walk(desktop)`` and ends with ``drive(walk)``; `run.py` starts it. Whatever would hang a
 desktop without a window manager ends the run instead: an exception in a slot (QGIS would open a modal
 dialog), any other modal dialog, a GUI thread that is stuck.
 """
@@ -40,7 +40,7 @@ class Drive:
         self._verdict = {"ok": False, "qgis": Qgis.QGIS_VERSION, "steps": [], "errors": [], "modals": []}
 
     def step(self, name, **facts):
-        """Note that a step is done, with what was seen."""
+        """Note that a step is done, with facts."""
         at = round(time.monotonic() - self._begun, 2)
         self._verdict["steps"].append({"step": name, "t": at, **facts})
         self.write()
@@ -86,14 +86,14 @@ class Drive:
         """Walk, judge, and leave QGIS as a user does."""
         failed = True
         try:
-            self._wide()
+            self._resize_window()
             walk(self)
             failed = False
         except Exception:
             self._verdict["errors"].append(traceback.format_exc())
             self.shot("failed")
         self.write(ok=not failed and not self._verdict["errors"] and not self._verdict["modals"])
-        # Only actionExit closes the GeoPackages and does not crash; what it could ask about is gone.
+        # Only actionExit closes the GeoPackages without a crash; nothing is left that it could ask about.
         for layer in QgsProject.instance().mapLayers().values():
             if getattr(layer, "isEditable", bool)():
                 layer.rollBack()
@@ -108,10 +108,10 @@ class Drive:
         QTimer.singleShot(1000 * (seconds - 5), lambda: self._give_up(WATCHDOG, "errors", "took too long"))
         sys.excepthook = self._python_error
         self._watch = QTimer()
-        self._watch.timeout.connect(self._look_for_modal)
+        self._watch.timeout.connect(self._check_for_modal)
         self._watch.start(1000)
 
-    def _wide(self):
+    def _resize_window(self):
         window = iface.mainWindow()
         window.resize(1580, 980)
         window.activateWindow()
@@ -121,7 +121,7 @@ class Drive:
         self._verdict["errors"].append("".join(traceback.format_exception(kind, value, trace)))
         self.write()
 
-    def _look_for_modal(self):
+    def _check_for_modal(self):
         modal = QApplication.activeModalWidget()
         if modal is not None:
             texts = [modal.windowTitle(), *(label.text() for label in modal.findChildren(QLabel))]
@@ -135,7 +135,7 @@ class Drive:
 
 
 def drive(walk, seconds=150):
-    """Run ``walk(Drive())`` once QGIS is up; the whole takes ``seconds`` at most."""
+    """Run ``walk(Drive())`` once QGIS is up; QGIS is ended after ``seconds``."""
     one = Drive()
     one.guard(seconds)
     QTimer.singleShot(500, lambda: one.run(walk))

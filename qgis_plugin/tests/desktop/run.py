@@ -21,12 +21,12 @@ _FOREIGN = ("PYTHON", "PROJ", "GDAL", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "QT_", "
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
         exit_code: of QGIS; None if it was killed because it took too long.
-        verdict: what the driver wrote; empty if nothing.
-        log: what QGIS printed.
+        verdict: contents of the driver's ``verdict.json``; empty if it wrote none.
+        log: output of QGIS.
         out: folder of the pictures.
     """
 
@@ -37,12 +37,12 @@ class Outcome:
 
     @property
     def ok(self):
-        """Whether the driver says so and QGIS left cleanly: neither is enough alone."""
+        """True if the driver reports success and QGIS ended with code 0; neither is enough alone."""
         return self.exit_code == 0 and self.verdict.get("ok") is True
 
     def __str__(self):
-        told = json.dumps(self.verdict, indent=1, ensure_ascii=False)
-        return f"exit code {self.exit_code}, pictures in {self.out}\n{told}\n{self.log[-6000:]}"
+        verdict = json.dumps(self.verdict, indent=1, ensure_ascii=False)
+        return f"exit code {self.exit_code}, pictures in {self.out}\n{verdict}\n{self.log[-6000:]}"
 
 
 def run(driver, out, *, workspace="", engine="", seconds=180):
@@ -50,10 +50,10 @@ def run(driver, out, *, workspace="", engine="", seconds=180):
 
     Args:
         driver: the script for ``qgis --code``.
-        out: folder of the pictures, ``verdict.json`` and ``qgis.log``; what lies there goes.
-        workspace: what the driver opens.
+        out: folder of the pictures, ``verdict.json`` and ``qgis.log``; older ones are removed.
+        workspace: the workspace for the driver.
         engine: command of the engine, the plugin's setting.
-        seconds: QGIS and all that it started is killed then.
+        seconds: time after which QGIS and all its processes are killed.
     """
     out.mkdir(parents=True, exist_ok=True)
     for old in [*out.glob("*.png"), *out.glob("verdict.json"), *out.glob("qgis.log")]:

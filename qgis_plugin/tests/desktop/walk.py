@@ -1,4 +1,4 @@
-"""The analyst's whole walk in the real desktop: create, open, answer, draw, paint, train, compare, export.
+"""The analyst's walk in the real desktop: create, open, answer, draw, paint, train, compare, export.
 
 The workspace given to the run is the folder of rasters; the workspace of the walk is made beside it.
 """
@@ -27,8 +27,8 @@ LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NONE = Qt.KeyboardModifier.NoModifier
 
 
-class Hand:
-    """Keys and clicks of a person."""
+class User:
+    """The keys and clicks of a user."""
 
     def __init__(self, desktop):
         self.desktop = desktop
@@ -70,26 +70,26 @@ def labels(plugin):
 
 
 def walk(desktop):
-    hand, plugin = Hand(desktop), desktop.plugin()
+    user, plugin = User(desktop), desktop.plugin()
     desktop.shot("start")
 
     workspace = Path(desktop.workspace).with_name("town")
-    broken_workspaces(desktop, hand, plugin, workspace.parent)
-    create_workspace(desktop, hand, plugin, workspace)
+    broken_workspaces(desktop, user, plugin, workspace.parent)
+    create_workspace(desktop, user, plugin, workspace)
     plugin.close_workspace()
-    open_workspace(desktop, hand, plugin, workspace)
-    by_keyboard(desktop, hand, plugin)
-    by_mouse(desktop, hand, plugin)
-    hidden_while_held(desktop, hand, plugin)
-    next_round(desktop, hand, plugin)
-    export(desktop, hand, plugin)
+    open_workspace(desktop, user, plugin, workspace)
+    by_keyboard(desktop, user, plugin)
+    by_mouse(desktop, user, plugin)
+    hidden_while_held(desktop, user, plugin)
+    next_round(desktop, user, plugin)
+    export(desktop, user, plugin)
 
-    leave(desktop, hand, plugin, workspace)
+    leave(desktop, user, plugin, workspace)
 
 
-def broken_workspaces(desktop, hand, plugin, folder):
+def broken_workspaces(desktop, user, plugin, folder):
     message = plugin.dock.message
-    for name, text, told in (
+    for name, text, words in (
         ("none", None, "not a workspace"),
         ("newer", '{"schema": 99}', "Upgrade the plugin"),
         ("damaged", '{"schema": 1, "round"', "cannot be read"),
@@ -98,19 +98,19 @@ def broken_workspaces(desktop, hand, plugin, folder):
         if text is not None:
             (folder / name / "workspace.json").write_text(text)
         plugin.dock.start.folder.setFilePath(str(folder / name))
-        hand.press("open_workspace")
+        user.press("open_workspace")
         assert plugin.session is None
-        assert told in message.text(), message.text()
+        assert words in message.text(), message.text()
     desktop.shot("problem")
-    desktop.step("problems told")
+    desktop.step("problems shown")
 
 
-def create_workspace(desktop, hand, plugin, workspace):
+def create_workspace(desktop, user, plugin, workspace):
     iface.mainWindow().findChild(QLineEdit, "author").setText("anna")
     iface.mainWindow().findChild(QLineEdit, "further_options").setText(TINY)
     plugin.dock.start.rasters.setFilePath(desktop.workspace)
     plugin.dock.start.folder.setFilePath(str(workspace))
-    hand.press("create_workspace")
+    user.press("create_workspace")
     assert plugin.runs.running, plugin.dock.message.text()
     desktop.until(
         lambda: plugin.session is not None or not plugin.runs.running, "creating the workspace", 120
@@ -120,11 +120,11 @@ def create_workspace(desktop, hand, plugin, workspace):
     desktop.step("created")
 
 
-def open_workspace(desktop, hand, plugin, workspace):
+def open_workspace(desktop, user, plugin, workspace):
     plugin.dock.start.folder.setFilePath(str(workspace))
-    who = {"pid": os.getpid(), "host": socket.gethostname(), "user": "ben", "since": "now"}
-    (workspace / ".lock.json").write_text(json.dumps(who))
-    hand.press("open_workspace")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "user": "ben", "since": "now"}
+    (workspace / ".lock.json").write_text(json.dumps(holder))
+    user.press("open_workspace")
     assert plugin.session is not None, plugin.dock.message.text()
     assert f"process {os.getpid()} of ben" in plugin.dock.message.text()
     (workspace / ".lock.json").unlink()
@@ -133,18 +133,18 @@ def open_workspace(desktop, hand, plugin, workspace):
     desktop.shot("opened")
 
 
-def by_keyboard(desktop, hand, plugin):
+def by_keyboard(desktop, user, plugin):
     session = plugin.session
     iface.mainWindow().activateWindow()
-    hand.canvas.setFocus()
-    hand.key(Qt.Key.Key_N)
+    user.canvas.setFocus()
+    user.key(Qt.Key.Key_N)
     assert session.current is not None and session.current.rank == 1
     desktop.render()
     desktop.shot("first_query")
     begun = time.monotonic()
     for number in range(BY_KEYBOARD):
         before = session.current.qid
-        hand.key(Qt.Key.Key_Return if number % 2 else Qt.Key.Key_2)
+        user.key(Qt.Key.Key_Return if number % 2 else Qt.Key.Key_2)
         desktop.until(lambda before=before: session.current.qid != before, "the next query", 5)
         desktop.render()
     seconds = time.monotonic() - begun
@@ -153,23 +153,23 @@ def by_keyboard(desktop, hand, plugin):
     assert [source for source, *_ in labels(plugin)] == ["filled", "accepted"] * (BY_KEYBOARD // 2)
     desktop.step("answered by keyboard", queries_a_minute=round(60 * BY_KEYBOARD / seconds, 1))
     assert 60 * BY_KEYBOARD / seconds >= 20
-    hand.key(Qt.Key.Key_X)
-    hand.key(Qt.Key.Key_U)
-    hand.key(Qt.Key.Key_P)
+    user.key(Qt.Key.Key_X)
+    user.key(Qt.Key.Key_U)
+    user.key(Qt.Key.Key_P)
     assert session.queue.status(session.current.qid) == "unsure"
-    hand.key(Qt.Key.Key_O)
+    user.key(Qt.Key.Key_O)
     assert session.queue.counts()["unsure"] == 0
     assert session.queue.counts()["skipped"] == 1
     desktop.render()
     desktop.shot("reopened")
 
 
-def by_mouse(desktop, hand, plugin):
+def by_mouse(desktop, user, plugin):
     session = plugin.session
-    width, height = hand.canvas.width() // 2, hand.canvas.height() // 2
+    width, height = user.canvas.width() // 2, user.canvas.height() // 2
     before = len(labels(plugin))
-    hand.key(Qt.Key.Key_D)
-    hand.key(Qt.Key.Key_4)
+    user.key(Qt.Key.Key_D)
+    user.key(Qt.Key.Key_4)
     corners = [
         (width - 90, height - 80),
         (width + 80, height - 70),
@@ -177,60 +177,60 @@ def by_mouse(desktop, hand, plugin):
         (width - 70, height + 60),
     ]
     for x, y in corners:
-        hand.click(x, y)
+        user.click(x, y)
     desktop.shot("digitising")
-    hand.click(*corners[-1], RIGHT)
+    user.click(*corners[-1], RIGHT)
     drawn = labels(plugin)
     assert len(drawn) == before + 1
     assert drawn[-1] == ("drawn", session.workspace.classes[3].id, session.current.qid), drawn[-1]
-    hand.key(Qt.Key.Key_B)
-    hand.key(Qt.Key.Key_5)
+    user.key(Qt.Key.Key_B)
+    user.key(Qt.Key.Key_5)
     for _ in range(4):
-        hand.key(Qt.Key.Key_BracketRight)
-    assert plugin.desk.canvas.brush.size == 9
-    hand.drag([(width - 60 + 6 * step, height - 20 + (step % 5) * 5) for step in range(20)])
+        user.key(Qt.Key.Key_BracketRight)
+    assert plugin.answering.tools.brush.size == 9
+    user.drag([(width - 60 + 6 * step, height - 20 + (step % 5) * 5) for step in range(20)])
     painted = labels(plugin)
     assert len(painted) == before + 2
     assert painted[-1][:2] == ("brushed", session.workspace.classes[4].id)
     desktop.render()
     desktop.shot("painted")
-    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    user.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert len(labels(plugin)) == before + 1
-    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    user.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     assert len(labels(plugin)) == before + 2
     query = session.current
-    hand.key(Qt.Key.Key_Return)
+    user.key(Qt.Key.Key_Return)
     assert session.queue.status(query.qid) == "done"
-    hand.key(Qt.Key.Key_B)
-    assert not plugin.desk.canvas.drawing
+    user.key(Qt.Key.Key_B)
+    assert not plugin.answering.tools.drawing
     desktop.render()
     desktop.step("drawn and painted", labels=len(painted))
 
 
-def hidden_while_held(desktop, hand, plugin):
+def hidden_while_held(desktop, user, plugin):
     group = plugin.session.layers.group.findGroup("Queries")
-    QTest.keyPress(hand.canvas, Qt.Key.Key_H)
+    QTest.keyPress(user.canvas, Qt.Key.Key_H)
     desktop.pump(50)
     assert not group.itemVisibilityChecked()
     desktop.render()
     desktop.shot("overlays_hidden")
-    QTest.keyRelease(hand.canvas, Qt.Key.Key_H)
+    QTest.keyRelease(user.canvas, Qt.Key.Key_H)
     desktop.pump(50)
     assert group.itemVisibilityChecked()
 
 
-def next_round(desktop, hand, plugin):
+def next_round(desktop, user, plugin):
     session, dock = plugin.session, plugin.dock
-    view = hand.canvas.extent()
+    view = user.canvas.extent()
     sources = {layer.id(): layer.source() for layer in QgsProject.instance().mapLayers().values()}
-    hand.press("step_3")
-    hand.press("train")
+    user.press("step_3")
+    user.press("train")
     desktop.until(lambda: dock.train.bar.value() > 0, "progress", 60)
     desktop.shot("training")
     done = session.queue.counts()["done"]
-    hand.canvas.setFocus()
-    hand.key(Qt.Key.Key_N)
-    hand.key(Qt.Key.Key_2)
+    user.canvas.setFocus()
+    user.key(Qt.Key.Key_N)
+    user.key(Qt.Key.Key_2)
     assert session.queue.counts()["done"] == done + 1, "labelling goes on while the engine trains"
     desktop.until(lambda: not plugin.runs.running, "the next round", 120)
     assert session.workspace.round == 1, dock.message.text()
@@ -247,15 +247,15 @@ def next_round(desktop, hand, plugin):
     session.layers.show_prediction(1)
     desktop.render()
     desktop.shot("compare")
-    hand.press("show_earlier")
+    user.press("show_earlier")
     desktop.render()
     desktop.shot("compare_earlier")
-    hand.press("show_earlier")
+    user.press("show_earlier")
 
 
-def export(desktop, hand, plugin):
-    hand.press("step_5")
-    hand.press("export")
+def export(desktop, user, plugin):
+    user.press("step_5")
+    user.press("export")
     desktop.until(lambda: not plugin.runs.running, "the export", 90)
     maps = plugin.session.layers.group.findGroup("Maps")
     assert maps is not None and len(maps.findLayers()) == len(plugin.session.workspace.scenes)
@@ -264,10 +264,10 @@ def export(desktop, hand, plugin):
     desktop.step("exported")
 
 
-def leave(desktop, hand, plugin, workspace):
+def leave(desktop, user, plugin, workspace):
     QgsProject.instance().clear()
     assert plugin.session is None and plugin.dock.step == 0, "a new project closes the workspace"
-    open_workspace(desktop, hand, plugin, workspace)
+    open_workspace(desktop, user, plugin, workspace)
     before = {action.objectName() for action in iface.mainWindow().actions()}
     assert "tsfal_next" in before
     assert unloadPlugin("tsfal_qgis")
@@ -276,7 +276,7 @@ def leave(desktop, hand, plugin, workspace):
     assert not [action for action in iface.mainWindow().actions() if action.objectName().startswith("tsfal")]
     assert QgsApplication.processingRegistry().providerById("tsfal") is None
     assert loadPlugin("tsfal_qgis") and startPlugin("tsfal_qgis")
-    open_workspace(desktop, hand, desktop.plugin(), workspace)
+    open_workspace(desktop, user, desktop.plugin(), workspace)
     desktop.plugin().close_workspace()
     assert not QgsProject.instance().mapLayers()
     desktop.step("left")

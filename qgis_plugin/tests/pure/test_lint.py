@@ -1,4 +1,4 @@
-"""What QGIS 3.22 with Qt 5 and QGIS 4 with Qt 6 both need of the source, and what the plugin must not do."""
+"""The rules of the source: it runs with QGIS 3.22 (Qt 5) and QGIS 4 (Qt 6), and does nothing forbidden."""
 
 import ast
 import sys
@@ -31,7 +31,7 @@ WITH_ENUMS = {
 
 
 def faults(tree):
-    """What is wrong with a module, as (line, text)."""
+    """The faults of a module, as (line, text)."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from _import_faults(node)
@@ -93,7 +93,9 @@ def parse(text):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_a_module_runs_with_qt5_and_qt6_and_does_nothing_forbidden(path):
-    found = [f"{path.name}:{line}: {what}" for line, what in faults(parse(path.read_text(encoding="utf-8")))]
+    found = [
+        f"{path.name}:{line}: {fault}" for line, fault in faults(parse(path.read_text(encoding="utf-8")))
+    ]
     assert found == []
 
 
@@ -128,7 +130,7 @@ def test_the_lint_finds(bad):
     [
         "x = Qt.MouseButton.LeftButton",
         "from qgis.PyQt.QtCore import Qt",
-        "from . import queue",
+        "from . import queries",
         "from ..compat import QAction",
         "def f(status: QProcess.ExitStatus) -> None: dialog.exec()",
         "text = QSettings().value('x')",

@@ -9,32 +9,32 @@ from tsfal_qgis.engine.protocol import (
     DONE,
     MISTAKE,
     STOPPED,
-    Conversation,
     LineReader,
     Listener,
+    RunOutput,
     parse_event,
 )
 
 
-class Heard:
+class Calls:
     def __init__(self):
-        self.calls = []
+        self.made = []
 
     def listener(self):
         def note(name):
-            return lambda *values: self.calls.append((name, *values))
+            return lambda *values: self.made.append((name, *values))
 
         return Listener(note("progress"), note("log"), note("artefact"), note("warning"))
 
 
 @pytest.fixture
-def heard():
-    return Heard()
+def calls():
+    return Calls()
 
 
 @pytest.fixture
-def conversation(heard):
-    return Conversation(heard.listener())
+def output(calls):
+    return RunOutput(calls.listener())
 
 
 def line(**values):
@@ -50,7 +50,7 @@ def test_an_event_is_its_kind_and_values_without_the_envelope():
     "text",
     ["Epoch 1", "{", "[1]", "3", "null", '{"a": 1}', '{"event": "other"}', '{"event": ["log"]}', "[" * 5000],
 )
-def test_what_is_no_event_is_a_log_line_as_it_is(text):
+def test_a_line_that_is_no_event_is_a_log_line_as_it_is(text):
     event = parse_event(text)
     assert (event.kind, event.message) == ("log", text)
 
@@ -63,7 +63,7 @@ def test_a_progress_bar_always_gets_a_number_from_0_to_1(value, fraction):
     assert parse_event('{"event": "progress", "fraction": %s}' % value).fraction == fraction
 
 
-def test_lines_cut_anywhere_come_out_whole():
+def test_lines_cut_anywhere_come_out_complete():
     data = 'Grüße\r\n\n{"a": 1}\nlast'.encode()
     for size in range(1, len(data)):
         reader = LineReader()
@@ -73,8 +73,8 @@ def test_lines_cut_anywhere_come_out_whole():
         assert [*lines, *reader.close()] == ["Grüße", '{"a": 1}', "last"]
 
 
-def test_each_event_reaches_who_waits_for_it(conversation, heard):
-    conversation.hear(
+def test_each_event_reaches_its_listener(output, calls):
+    output.feed(
         line(event="hello", protocol=1, engine="0.1.0")
         + line(event="progress", fraction=0.5, stage="training", note="loss 0.1")
         + line(event="artefact", kind="map", path="/a.tif")
@@ -84,35 +84,66 @@ def test_each_event_reaches_who_waits_for_it(conversation, heard):
         b"on stderr",
         last=True,
     )
-    assert heard.calls == [
+    assert calls.made == [
         ("progress", 0.5, "training: loss 0.1"),
         ("artefact", "map", "/a.tif"),
         ("warning", "look"),
         ("log", "chatter"),
         ("log", "on stderr"),
     ]
-    assert conversation.result == {"round": 1}
-    assert conversation.failure(DONE) == ""
+    assert output.result == {"round": 1}
+    assert output.failure(DONE) == ""
 
 
-def test_an_engine_of_another_protocol_is_warned_of(conversation, heard):
-    conversation.hear(line(event="hello", protocol=2, engine="9.0"))
-    assert len(heard.calls) == 1
-    assert "protocol 2" in heard.calls[0][1]
+LINES = {
+    "hello": line(event="hello", protocol=1, engine="0.1.0"),
+    "log": line(event="log", message="reading"),
+    "other": line(event="query", qid="q1", rank=1),
+    "result": line(event="result", round=1),
+}
 
 
-def test_the_engines_own_words_are_the_failure(conversation):
-    conversation.hear(line(event="error", code="raster", message="town.tif: 1 band"), b"Error: town.tif\n")
-    assert conversation.failure(MISTAKE) == conversation.failure(DAMAGED) == "town.tif: 1 band"
+@pytest.mark.parametrize(
+    "order",
+    [
+        "hello log other result",
+        "log hello other result",
+        "hello hello log other result",
+        "log other result",
+        "hello result log other",
+    ],
+)
+def test_events_come_in_any_order_and_events_of_other_kinds_are_lines_of_the_log(order, output, calls):
+    output.feed(b"".join(LINES[name] for name in order.split()), last=True)
+    assert output.result == {"round": 1}
+    assert output.failure(DONE) == ""
+    assert calls.made == [("log", "reading"), ("log", LINES["other"].decode().strip())]
 
 
-def test_without_an_error_event_the_last_line_on_stderr_tells(conversation):
-    conversation.hear(err=b"Traceback\nValueError: x\n")
-    assert conversation.failure(MISTAKE) == "ValueError: x"
-    assert "ended with code 1: ValueError: x" in conversation.failure(BUG)
-    assert "killed or crashed" in conversation.failure(DIED)
+def test_a_newer_hello_is_read_beside_values_that_v1_does_not_have(output, calls):
+    output.feed(line(event="hello", protocol=1, engine="0.2.0", command="status", features=["x"]))
+    output.feed(line(event="progress", fraction=0.5, stage="mapping", eta=3))
+    assert calls.made == [("progress", 0.5, "mapping")]
 
 
-def test_being_stopped_as_asked_is_no_failure(conversation):
-    conversation.hear(line(event="error", code="cancelled", message="stopped"))
-    assert conversation.failure(STOPPED) == ""
+def test_an_engine_of_another_protocol_gives_a_warning(output, calls):
+    output.feed(line(event="hello", protocol=2, engine="9.0"))
+    assert len(calls.made) == 1
+    assert "protocol 2" in calls.made[0][1]
+
+
+def test_the_engines_own_words_are_the_failure(output):
+    output.feed(line(event="error", code="raster", message="town.tif: 1 band"), b"Error: town.tif\n")
+    assert output.failure(MISTAKE) == output.failure(DAMAGED) == "town.tif: 1 band"
+
+
+def test_without_an_error_event_the_last_line_on_stderr_is_the_reason(output):
+    output.feed(err=b"Traceback\nValueError: x\n")
+    assert output.failure(MISTAKE) == "ValueError: x"
+    assert "ended with code 1: ValueError: x" in output.failure(BUG)
+    assert "killed or crashed" in output.failure(DIED)
+
+
+def test_a_stop_on_request_is_no_failure(output):
+    output.feed(line(event="error", code="cancelled", message="stopped"))
+    assert output.failure(STOPPED) == ""

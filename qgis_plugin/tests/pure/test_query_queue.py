@@ -1,6 +1,7 @@
 import pytest
 
-from tsfal_qgis.answering.query_queue import Query, QueryQueue, mine
+from tsfal_qgis.answering.query_queue import QueryQueue, assigned_queries
+from tsfal_qgis.store.queries import Query
 
 
 def query(rank, qid=None):
@@ -12,8 +13,8 @@ def queue():
     return QueryQueue([query(rank) for rank in (3, 1, 4, 2)])
 
 
-def ranks(queue, way, count):
-    found = [getattr(queue, way)() for _ in range(count)]
+def ranks(queue, method, count):
+    found = [getattr(queue, method)() for _ in range(count)]
     return [each.rank if each else None for each in found]
 
 
@@ -22,7 +23,7 @@ def test_next_goes_by_rank_and_round_again(queue):
     assert ranks(queue, "next", 6) == [1, 2, 3, 4, 1, 2]
 
 
-def test_next_passes_over_what_is_answered(queue):
+def test_next_leaves_out_answered_queries(queue):
     queue.update({"q1": "done", "q3": "skipped"})
     assert ranks(queue, "next", 3) == [2, 4, 2]
     queue.update({"q1": "done", "q3": "skipped", "q2": "unsure", "q4": "done"})
@@ -43,17 +44,17 @@ def test_an_empty_queue_has_nothing():
     assert queue.next() is queue.previous() is queue.current is None
 
 
-def test_update_tells_what_changed_and_knows_only_its_own(queue):
+def test_update_returns_the_changes_and_ignores_queries_of_others(queue):
     assert queue.update({"q1": "done", "elsewhere": "done"}) == ["q1"]
     assert queue.update({"q1": "open", "q2": "unsure"}) == ["q1", "q2"]
     assert queue.status("q1") == "open"
     assert queue.find("elsewhere") is None
 
 
-def test_queries_that_were_handed_out_are_answered_by_those_people_alone():
-    asked = [query(rank) for rank in (1, 2, 3)]
-    given = {"q1": ("anna",), "q2": ("anna", "ben")}
-    assert [each.qid for each in mine(asked, given, "anna")] == ["q1", "q2"]
-    assert [each.qid for each in mine(asked, given, "ben")] == ["q2"]
-    assert [each.qid for each in mine(asked, given, "carl")] == ["q3"]
-    assert len(mine(asked, {}, "carl")) == 3
+def test_queries_that_are_assigned_are_answered_by_those_annotators_alone():
+    queries = [query(rank) for rank in (1, 2, 3)]
+    assignments = {"q1": ("anna",), "q2": ("anna", "ben")}
+    assert [each.qid for each in assigned_queries(queries, assignments, "anna")] == ["q1", "q2"]
+    assert [each.qid for each in assigned_queries(queries, assignments, "ben")] == ["q2"]
+    assert [each.qid for each in assigned_queries(queries, assignments, "carl")] == ["q3"]
+    assert len(assigned_queries(queries, {}, "carl")) == 3

@@ -50,7 +50,7 @@ def test_it_reads_what_the_engine_writes(root):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"schema": 2}, "newer"),
         ({"schema": None}, "damaged"),
@@ -60,9 +60,9 @@ def test_it_reads_what_the_engine_writes(root):
         ({"round": 1}, "metrics.json"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_sentence(root, change, told):
+def test_a_fault_is_named_in_a_sentence(root, change, message):
     write(root, **{**INDEX, **change})
-    with pytest.raises(WorkspaceProblem, match=told):
+    with pytest.raises(WorkspaceProblem, match=message):
         Workspace.read(root)
 
 
@@ -106,16 +106,16 @@ def test_only_plain_names_are_file_names(root, author, plain):
     assert (Workspace.read(root).plain_label_file(author) is not None) is plain
 
 
-def test_who_is_at_work_is_told_unless_it_is_dead(root):
+def test_a_running_engine_is_named_unless_it_is_dead(root):
     workspace = Workspace.read(root)
-    assert workspace.at_work() is None
-    who = {"pid": os.getpid(), "host": socket.gethostname(), "user": "anna", "since": "now"}
-    (root / ".lock.json").write_text(json.dumps(who))
-    assert f"process {os.getpid()} of anna" in workspace.at_work()
-    (root / ".lock.json").write_text(json.dumps({**who, "pid": 2**22 + 1}))
-    assert workspace.at_work() is None
+    assert workspace.running_engine() is None
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "user": "anna", "since": "now"}
+    (root / ".lock.json").write_text(json.dumps(holder))
+    assert f"process {os.getpid()} of anna" in workspace.running_engine()
+    (root / ".lock.json").write_text(json.dumps({**holder, "pid": 2**22 + 1}))
+    assert workspace.running_engine() is None
     (root / ".lock.json").write_text("{")
-    assert workspace.at_work() == "another tsfal-geo"
+    assert workspace.running_engine() == "another tsfal-geo"
 
 
 def test_the_chip_size_is_read_from_the_configuration(root):

@@ -1,4 +1,4 @@
-"""A person in a QGIS process of their own, told what to do on stdin: `annotator.py WORKSPACE AUTHOR`."""
+"""An annotator in a QGIS process, who obeys commands on stdin: `annotator.py WORKSPACE AUTHOR`."""
 
 import json
 import sys

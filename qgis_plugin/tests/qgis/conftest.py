@@ -38,19 +38,19 @@ def reader():
 
 
 @pytest.fixture
-def seen(reader):
-    """What the engine reads in a workspace."""
+def engine_view(reader):
+    """The contents of a workspace as the engine reads them."""
 
-    def seen(folder):
+    def engine_view(folder):
         reader.stdin.write(f"{folder}\n")
         reader.stdin.flush()
         return json.loads(reader.stdout.readline())
 
-    return seen
+    return engine_view
 
 
 def go_to_round(folder, number):
-    """What the engine writes last when a round is complete."""
+    """Change the file that the engine writes last when a round is complete."""
     path = folder / "workspace.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "round": number}))
 
@@ -97,9 +97,9 @@ def begin(folder, canvas):
         close()
         workspace = Workspace.read(folder)
         made = Session(workspace, author, workspace.plain_label_file(author), canvas)
-        made.told = []
-        made.said.connect(made.told.append)
-        made.refused.connect(made.told.append)
+        made.messages = []
+        made.message.connect(made.messages.append)
+        made.problem.connect(made.messages.append)
         opened.append(made)
         return made
 
@@ -108,32 +108,32 @@ def begin(folder, canvas):
     close()
 
 
-class Person:
-    """A QGIS process that does what it is told."""
+class Annotator:
+    """An annotator in a QGIS process, which obeys commands."""
 
     def __init__(self, folder, author):
         words = [sys.executable, str(Path(__file__).with_name("annotator.py")), str(folder), author]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
-        self._hear()
+        self._receive()
 
-    def tell(self, line):
+    def send(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self._hear()
+        return self._receive()
 
-    def _hear(self):
+    def _receive(self):
         line = self.process.stdout.readline()
         assert line, f"QGIS ended with {self.process.wait()}"
         return json.loads(line)
 
 
 @pytest.fixture
-def person(folder):
+def annotator(folder):
     opened = []
 
     def begin(author):
-        opened.append(Person(folder, author))
+        opened.append(Annotator(folder, author))
         return opened[-1]
 
     yield begin

@@ -6,9 +6,8 @@ import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 
-from tsfal_qgis.answering.query_queue import Query
-from tsfal_qgis.panel import dock as steps
-from tsfal_qgis.panel.dock import TsfalDock
+from tsfal_qgis.panel.dock import Step, TsfalDock
+from tsfal_qgis.store.queries import Query
 from tsfal_qgis.store.workspace import ClassInfo, Workspace
 
 NASTY = "<b>bold</b> <img src=x> &amp;"
@@ -29,7 +28,7 @@ def dock(qtbot):
 
 
 def test_without_a_workspace_only_the_first_page_and_the_log_are_there(dock):
-    assert dock.step == steps.START
+    assert dock.step == Step.START
     assert [tool.isEnabled() for tool in dock._steps] == [True, False, False, True, False, False]
     assert "open or create" in dock.next_step.text()
 
@@ -38,14 +37,14 @@ def test_names_are_shown_as_they_are(dock, tmp_path):
     dock.show_workspace(workspace(tmp_path, None))
     query = Query("q1", 0, NASTY, NASTY, 1, 0.5, NASTY, 0, 7, 0, 1)
     dock.answer.show_query(query, "open", CLASSES)
-    dock.warn(NASTY)
-    assert NASTY in dock.answer.query.text()
+    dock.show_problem(NASTY)
+    assert NASTY in dock.answer.query_text.text()
     for label in dock.findChildren(QLabel):
         if label.text():
             assert label.textFormat() == Qt.TextFormat.PlainText or "<" not in label.text(), label.text()
 
 
-def test_budget_queries_and_miou_are_told(dock, tmp_path):
+def test_budget_queries_and_miou_are_shown(dock, tmp_path):
     opened = workspace(tmp_path, 0.4, 0.5)
     dock.show_workspace(opened)
     counts = {"open": 3, "done": 1, "skipped": 0, "unsure": 1}
@@ -57,13 +56,13 @@ def test_budget_queries_and_miou_are_told(dock, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "left", "told"),
-    [("waiting", 0, "train the next round"), ("done", 0, "export"), ("training", 0, "go on with training")],
+    ("status", "left", "text"),
+    [("waiting", 0, "train the next round"), ("done", 0, "export"), ("training", 0, "continue the training")],
 )
-def test_what_to_do_next(dock, tmp_path, status, left, told):
+def test_the_next_step(dock, tmp_path, status, left, text):
     opened = workspace(tmp_path, 0.4, status=status)
     dock.show_progress(opened, {"open": left, "done": 1, "skipped": 0, "unsure": 0}, 0)
-    assert told in dock.next_step.text()
+    assert text in dock.next_step.text()
 
 
 def test_rounds_are_compared(dock, tmp_path):
@@ -71,11 +70,11 @@ def test_rounds_are_compared(dock, tmp_path):
     table = dock.compare.table
     shown = [[table.item(row, column).text() for column in range(4)] for row in range(2)]
     assert shown == [["0", "10.0 %", "0.400", "5"], ["1", "10.0 %", "–", "5"]]
-    asked = []
-    dock.compare.round_chosen.connect(asked.append)
+    rounds = []
+    dock.compare.round_chosen.connect(rounds.append)
     dock.compare.earlier.click()
     dock.compare.earlier.click()
-    assert asked == [0, 1]
+    assert rounds == [0, 1]
 
 
 def test_a_class_is_chosen_by_its_button(dock, tmp_path, qtbot):
@@ -108,14 +107,14 @@ def test_a_workspace_is_created_with_a_class_map_of_one_s_own(dock, qtbot, tmp_p
 
 
 @pytest.mark.parametrize("further", ["--set 'a", None])
-def test_what_cannot_be_created_is_told(dock, further, tmp_path):
+def test_a_form_that_cannot_be_used_shows_the_reason(dock, further, tmp_path):
     page = dock.start
     if further is not None:
         page.rasters.setFilePath(str(tmp_path))
         page.folder.setFilePath(str(tmp_path / "ws"))
         page.further.setText(further)
-    asked = []
-    page.create_requested.connect(lambda *values: asked.append(values))
+    requests = []
+    page.create_requested.connect(lambda *values: requests.append(values))
     page._create()
-    assert asked == []
+    assert requests == []
     assert dock.message.text()

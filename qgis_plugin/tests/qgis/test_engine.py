@@ -6,15 +6,10 @@ import pytest
 from qgis.core import QgsProcessingFeedback, QgsSettings
 
 from tsfal_qgis.engine import engine
-from tsfal_qgis.engine.engine import (
-    EngineConfig,
-    EngineError,
-    EngineJob,
-    EngineStopped,
-    clean_environment,
-    run_engine,
-    split_command,
-)
+from tsfal_qgis.engine import job as runs
+from tsfal_qgis.engine.engine import EngineConfig, EngineError, EngineStopped, split_command
+from tsfal_qgis.engine.job import EngineJob, run_engine
+from tsfal_qgis.engine.process import clean_environment
 
 FAKE = ["/usr/bin/python3", str(Path(__file__).parents[1] / "fake_engine.py")]
 
@@ -31,9 +26,9 @@ def bare_settings(monkeypatch, tmp_path):
 @pytest.fixture
 def job(qtbot):
     made = EngineJob(command=FAKE)
-    made.told = []
+    made.events = []
     for name in ("progressed", "logged", "artefact_written", "warned", "failed", "ended"):
-        getattr(made, name).connect(lambda *values, name=name: made.told.append((name, *values)))
+        getattr(made, name).connect(lambda *values, name=name: made.events.append((name, *values)))
     yield made
     made.shut_down(0)
 
@@ -41,28 +36,28 @@ def job(qtbot):
 def finish(job, qtbot, *arguments, **more):
     with qtbot.waitSignal(job.ended, timeout=20_000):
         job.start(list(arguments), **more)
-    return job.told
+    return job.events
 
 
-def of(told, name):
-    return [values[0] if len(values) == 1 else values for kind, *values in told if kind == name]
+def of(events, name):
+    return [values[0] if len(values) == 1 else values for kind, *values in events if kind == name]
 
 
-def test_a_run_tells_everything_and_ends_with_its_result(job, qtbot):
-    told = finish(job, qtbot, "train")
-    assert of(told, "progressed") == [[0.25, "training: step 1/4"], [1.0, "training"]]
-    assert sorted(of(told, "logged")) == ["Grüße", "a library's chatter", "and on stderr"]
-    assert of(told, "artefact_written") == [["prediction", "/ws/rounds/000/town/prediction.tif"]]
-    assert of(told, "warned") == ["a file is not used"]
-    assert of(told, "failed") == []
-    assert told[-1] == ("ended", 0, {"round": 0, "status": "waiting"})
+def test_a_run_reports_everything_and_ends_with_its_result(job, qtbot):
+    events = finish(job, qtbot, "train")
+    assert of(events, "progressed") == [[0.25, "training: step 1/4"], [1.0, "training"]]
+    assert sorted(of(events, "logged")) == ["Grüße", "a library's chatter", "and on stderr"]
+    assert of(events, "artefact_written") == [["prediction", "/ws/rounds/000/town/prediction.tif"]]
+    assert of(events, "warned") == ["a file is not used"]
+    assert of(events, "failed") == []
+    assert events[-1] == ("ended", 0, {"round": 0, "status": "waiting"})
     assert not job.running
 
 
 def test_a_job_can_run_again(job, qtbot):
     finish(job, qtbot, "mistake")
-    told = finish(job, qtbot, "train")
-    assert [code for code, _ in of(told, "ended")] == [2, 0]
+    events = finish(job, qtbot, "train")
+    assert [code for code, _ in of(events, "ended")] == [2, 0]
 
 
 def test_a_job_at_work_refuses_a_second_start(job, qtbot):
@@ -79,11 +74,11 @@ def test_a_job_at_work_refuses_a_second_start(job, qtbot):
         ("crash", -1, "killed or crashed"),
     ],
 )
-def test_a_failure_is_told_once_and_then_the_end(job, qtbot, how, code, message):
-    told = finish(job, qtbot, how)
-    (failure,) = of(told, "failed")
+def test_a_failure_is_reported_once_and_then_the_end(job, qtbot, how, code, message):
+    events = finish(job, qtbot, how)
+    (failure,) = of(events, "failed")
     assert message in failure
-    assert told[-1] == ("ended", code, {})
+    assert events[-1] == ("ended", code, {})
 
 
 def test_an_engine_that_is_not_there_is_a_failure(qtbot):
@@ -99,16 +94,16 @@ def test_an_engine_that_is_not_there_is_a_failure(qtbot):
 
 def test_cancel_closes_stdin_and_is_no_failure(job, qtbot):
     job.start(["wait"])
-    qtbot.waitUntil(lambda: bool(of(job.told, "progressed")), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(of(job.events, "progressed")), timeout=10_000)
     with qtbot.waitSignal(job.ended, timeout=10_000) as ended:
         job.cancel()
     assert ended.args == [4, {}]
-    assert of(job.told, "failed") == []
+    assert of(job.events, "failed") == []
 
 
 def test_an_engine_that_does_not_listen_is_killed_after_the_grace(job, qtbot):
     job.start(["deaf"])
-    qtbot.waitUntil(lambda: bool(of(job.told, "progressed")), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(of(job.events, "progressed")), timeout=10_000)
     with qtbot.waitSignal(job.ended, timeout=10_000) as ended:
         job.cancel(grace_ms=100)
     assert ended.args == [4, {}]
@@ -125,16 +120,16 @@ def test_the_grace_of_an_earlier_run_does_not_kill_the_next(job, qtbot):
 
 def test_shutting_down_waits_until_the_engine_is_gone(job, qtbot):
     job.start(["deaf"])
-    qtbot.waitUntil(lambda: bool(of(job.told, "progressed")), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(of(job.events, "progressed")), timeout=10_000)
     job.shut_down(100)
     assert not job.running
-    assert job.told[-1][0] == "ended"
+    assert job.events[-1][0] == "ended"
 
 
 def test_many_events_at_once_all_arrive(job, qtbot):
-    told = finish(job, qtbot, "flood")
-    assert len(of(told, "progressed")) == 5_001
-    assert told[-1] == ("ended", 0, {"lines": 5_000})
+    events = finish(job, qtbot, "flood")
+    assert len(of(events, "progressed")) == 5_001
+    assert events[-1] == ("ended", 0, {"lines": 5_000})
 
 
 def test_the_engine_sees_nothing_of_qgis_own_libraries(job, qtbot, monkeypatch, tmp_path):
@@ -169,7 +164,7 @@ def test_processing_gets_the_failure(how, message):
 
 @pytest.mark.parametrize(("how", "grace"), [("wait", 600_000), ("deaf", 300)])
 def test_processing_can_be_cancelled(how, grace, monkeypatch):
-    monkeypatch.setattr(engine, "_GRACE_MS", grace)
+    monkeypatch.setattr(runs, "_GRACE_MS", grace)
     feedback = QgsProcessingFeedback()
     threading.Timer(0.5, feedback.cancel).start()
     with pytest.raises(EngineStopped):

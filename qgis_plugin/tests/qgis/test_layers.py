@@ -1,11 +1,11 @@
-"""The group of layers: its order, its dress, and what stays when a round ends."""
+"""The group of layers: its order, its styles, and the state that a new round keeps."""
 
 import pytest
 from conftest import go_to_round
 from qgis.core import QgsPointXY, QgsProject, QgsRectangle, QgsRuleBasedRenderer
 
-from tsfal_qgis.layers import styling as dressing
 from tsfal_qgis.layers.layers import TITLES
+from tsfal_qgis.layers.styling import STATUS_FIELD
 from tsfal_qgis.store.workspace import KINDS, Workspace
 
 NAMES = ["Labels", "Queries", *TITLES.values(), "Chips"]
@@ -43,28 +43,28 @@ def test_classes_have_their_names_and_colours(session):
 
 
 def statuses(layer):
-    return {feature["qid"]: feature[dressing.STATUS_FIELD] for feature in layer.getFeatures()}
+    return {feature["qid"]: feature[STATUS_FIELD] for feature in layer.getFeatures()}
 
 
-def test_queries_are_dressed_by_what_became_of_them(session):
-    layer = session.layers.queries[0]
+def test_queries_are_styled_by_status(session):
+    layer = session.layers.queries.layers[0]
     assert isinstance(layer.renderer(), QgsRuleBasedRenderer)
     assert layer.readOnly()
     session.next()
     session.answer(3)
     session.skip()
     session.unsure()
-    found = statuses(session.layers.queries[0]) | statuses(session.layers.queries[1])
+    found = statuses(session.layers.queries.layers[0]) | statuses(session.layers.queries.layers[1])
     assert [found[f"000-{rank:06d}"] for rank in range(1, 5)] == ["done", "skipped", "unsure", "open"]
     session.undo()
-    found = statuses(session.layers.queries[0]) | statuses(session.layers.queries[1])
+    found = statuses(session.layers.queries.layers[0]) | statuses(session.layers.queries.layers[1])
     assert found["000-000003"] == "open"
 
 
 def test_a_new_round_moves_the_layers_and_keeps_view_and_order(session, folder, canvas):
     view = QgsRectangle(497_001, 5_418_995, 497_003, 5_418_997)
     canvas.setExtent(view)
-    seen_before = canvas.extent()
+    extent_before = canvas.extent()
     project = QgsProject.instance()
     group = session.layers.group
     group.findGroup("Prediction").setItemVisibilityChecked(True)
@@ -75,9 +75,9 @@ def test_a_new_round_moves_the_layers_and_keeps_view_and_order(session, folder, 
     after = {layer.id(): layer.source() for layer in project.mapLayers().values()}
     assert after.keys() == before.keys()
     moved = [name for name in after if after[name] != before[name]]
-    assert len(moved) == 3 * len(KINDS) + len(session.layers.queries)
+    assert len(moved) == 3 * len(KINDS) + len(session.layers.queries.layers)
     assert all("/rounds/001/" in after[name] for name in moved)
-    assert canvas.extent() == seen_before
+    assert canvas.extent() == extent_before
     assert group.findGroup("Prediction").itemVisibilityChecked()
     first = group.findGroup("Prediction").findLayers()[0].layer()
     assert (first.opacity(), first.renderer().type()) == (0.3, "paletted")
@@ -106,11 +106,11 @@ def test_overlays_are_hidden_and_come_back_as_they_were(session):
 
 def test_a_query_is_shown_with_the_ground_around_it(session, canvas):
     session.next()
-    box = session.layers.region(session.current).geometry.boundingBox()
+    box = session.layers.queries.region(session.current).geometry.boundingBox()
     assert canvas.extent().contains(box)
     assert 2.5 < canvas.extent().height() / box.height() < 12
-    assert session.layers.query_at(box.center()) == session.current.qid
-    assert session.layers.query_at(QgsPointXY(box.xMinimum() - 1, box.yMinimum())) is None
+    assert session.layers.queries.find_at(box.center()) == session.current.qid
+    assert session.layers.queries.find_at(QgsPointXY(box.xMinimum() - 1, box.yMinimum())) is None
 
 
 def test_a_group_that_was_saved_with_a_project_is_made_anew(begin, tmp_path, qgis_new_project):

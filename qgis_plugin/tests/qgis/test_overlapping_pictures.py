@@ -35,7 +35,7 @@ def rasters(session, title):
 
 
 def drawn(layer):
-    """What a layer's renderer draws: the scene of each feature that gets a symbol."""
+    """The scenes of the features to which a layer's renderer gives a symbol."""
     context = QgsRenderContext()
     expressions = QgsExpressionContext()
     expressions.appendScopes(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
@@ -60,7 +60,7 @@ def test_qgis_shows_a_jpeg_where_its_queries_and_rasters_are(session):
     picture = session.layers.group.findGroup("Orthophoto").findLayers()[0].layer()
     left, right = (picture.dataProvider().sample(QgsPointXY(x, -5.5), 1)[0] for x in (59.5, 60.5))
     assert left < 100 < 200 < right
-    box = session.layers.region(session.current).geometry.boundingBox()
+    box = session.layers.queries.region(session.current).geometry.boundingBox()
     assert box == QgsRectangle(8, -18, 18, -8)
 
 
@@ -68,7 +68,7 @@ def test_with_the_query_comes_its_picture(session, folder, canvas):
     session.next()
     group = session.layers.group
     group.findGroup("Error mask").findLayers()[0].layer().setOpacity(0.3)
-    queries = session.layers.queries[0]
+    queries = session.layers.queries.layers[0]
     assert drawn(queries) == {"first"}
     session.skip()
     assert session.scene.name == "second"
@@ -91,15 +91,15 @@ def test_a_click_finds_the_query_of_the_picture_that_is_shown(session):
     assert session.current.scene == "second"
 
 
-def test_what_is_drawn_belongs_to_the_picture_that_is_shown(session, seen, folder):
+def test_a_drawn_label_belongs_to_the_picture_that_is_shown(session, engine_view, folder):
     session.next()
     session.skip()
     cells = inside({(x, y) for x in range(40, 47) for y in range(50, 70)}, session.scene)
     session.class_id = 0
     session.draw(polygon_of(cells, session.scene), NONE, "brushed")
     session.answer(7)
-    assert not session.told
-    found = seen(folder)
+    assert not session.messages
+    found = engine_view(folder)
     assert not found["rejected"]
     here = {(x, y): value for x, y, value in found["scenes"]["second"]}
     assert {at for at, value in here.items() if value == 0} == cells
@@ -109,12 +109,12 @@ def test_what_is_drawn_belongs_to_the_picture_that_is_shown(session, seen, folde
     assert session.scene.name == "third"
     assert drawn(session.store.labels[0]) == set()
     session.draw(QgsGeometry.fromRect(QgsRectangle(150, -20, 160, -10)), NONE, "drawn")
-    assert "outside every scene" in session.told[-1]
+    assert "outside every scene" in session.messages[-1]
 
 
 def test_a_polygon_is_not_cut_at_labels_of_other_pictures(session, folder):
     layer = session.store.labels[0]
-    assert session.layers.apart([layer]) == []
+    assert session.layers.pictures.without_overlap([layer]) == []
 
 
 def test_a_new_round_and_an_earlier_prediction_stay_with_the_picture(session, folder):
@@ -129,5 +129,5 @@ def test_a_new_round_and_an_earlier_prediction_stay_with_the_picture(session, fo
     session.next()
     assert session.scene.name == "first"
     assert layer.source().endswith("rounds/000/first/prediction.tif")
-    assert drawn(session.layers.queries[0]) == {"first"}
+    assert drawn(session.layers.queries.layers[0]) == {"first"}
     assert len(QgsProject.instance().mapLayers()) < 20

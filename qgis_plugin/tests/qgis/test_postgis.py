@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from conftest import Person, engine
+from conftest import Annotator, engine
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsException,
@@ -34,18 +34,18 @@ def team(tmp_path, qgis_new_project):
     connection.executeSql(f'DROP SCHEMA "{schema}" CASCADE')
 
 
-def test_a_team_answers_into_the_tables(team, canvas, seen, qtbot):
+def test_a_team_answers_into_the_tables(team, canvas, engine_view, qtbot):
     workspace = Workspace.read(team)
     session = Session(workspace, "anna", None, canvas)
-    ben = Person(team, "ben")
+    ben = Annotator(team, "ben")
     try:
         session.next()
         session.answer(3)
         session.undo()
         session.redo()
-        assert ben.tell("look_around")["rank"] is None
-        assert ben.tell("next")["rank"] == 2
-        ben.tell("answer 7")
+        assert ben.send("refresh")["rank"] is None
+        assert ben.send("next")["rank"] == 2
+        ben.send("answer 7")
         qtbot.waitUntil(lambda: session.queue.counts()["done"] == 2, timeout=10_000)
         assert session.current.rank == 1
         session.next()
@@ -55,7 +55,7 @@ def test_a_team_answers_into_the_tables(team, canvas, seen, qtbot):
         ben.process.kill()
         ben.process.wait()
         session.close()
-    found = seen(team)
+    found = engine_view(team)
     assert sorted(label[1:] for label in found["labels"]) == [[3, "anna", "filled"], [7, "ben", "filled"]]
     assert sorted(decision[1:] for decision in found["decisions"]) == [
         ["done", "anna"],

@@ -22,7 +22,7 @@ ANSWERS = {
 }
 ENGINE = """#!/usr/bin/python3
 import json, sys
-open({said!r}, "w").write(json.dumps(sys.argv[1:]))
+open({file!r}, "w").write(json.dumps(sys.argv[1:]))
 print(json.dumps({{"event": "hello", "protocol": 1, "engine": "0"}}))
 if "--workspace=/ws/broken" in sys.argv:
     print(json.dumps({{"event": "error", "code": "workspace", "message": "/ws/broken: damaged"}}))
@@ -32,9 +32,9 @@ print(json.dumps({{"event": "result", **{answers!r}[sys.argv[1]]}}))
 
 
 @pytest.fixture
-def said(tmp_path):
-    path, program = tmp_path / "said.json", tmp_path / "tsfal-geo"
-    program.write_text(ENGINE.format(said=str(path), answers=ANSWERS))
+def command(tmp_path):
+    path, program = tmp_path / "command.json", tmp_path / "tsfal-geo"
+    program.write_text(ENGINE.format(file=str(path), answers=ANSWERS))
     program.chmod(0o755)
     QgsSettings().setValue(SETTING, str(program))
     yield lambda: json.loads(path.read_text())
@@ -66,65 +66,71 @@ def test_every_command_is_there_with_help_and_icon(provider):
         assert algorithm.create().parameterDefinitions()
 
 
-def test_train_passes_on_what_was_given_and_nothing_else(provider, said):
+def test_train_passes_on_the_given_values_and_nothing_else(provider, command):
     outputs, _ = run(provider, "train", WORKSPACE="/ws", RASTER="/data", LABELLED=0.15, STEPS=4)
-    assert said() == [
+    assert command() == [
         "train", "--workspace=/ws", "--raster=/data", "--labelled=0.15", "--steps=4", "--json",
     ]  # fmt: skip
     queries = str(Path("/ws/rounds/001/queries.gpkg"))
     assert outputs == {"ROUND": 1, "STATUS": "waiting", "QUERIES": queries}
 
 
-def test_train_takes_settings_line_by_line(provider, said):
+def test_train_takes_settings_line_by_line(provider, command):
     run(provider, "train", WORKSPACE="/ws", SETTINGS="train.lr=0.1\n\n model.weights=null ")
-    assert said() == ["train", "--workspace=/ws", "--set=train.lr=0.1", "--set=model.weights=null", "--json"]
+    assert command() == [
+        "train",
+        "--workspace=/ws",
+        "--set=train.lr=0.1",
+        "--set=model.weights=null",
+        "--json",
+    ]
 
 
-def test_query(provider, said):
+def test_query(provider, command):
     outputs, _ = run(provider, "query", WORKSPACE="/ws", STRATEGY="random", BUDGET=0.2)
-    assert said() == ["query", "--workspace=/ws", "--strategy=random", "--budget=0.2", "--json"]
+    assert command() == ["query", "--workspace=/ws", "--strategy=random", "--budget=0.2", "--json"]
     assert outputs["ROUND"] == 2
     run(provider, "query", WORKSPACE="/ws")
-    assert said() == ["query", "--workspace=/ws", "--json"]
+    assert command() == ["query", "--workspace=/ws", "--json"]
 
 
-def test_export(provider, said):
+def test_export(provider, command):
     outputs, context = run(
         provider, "export", WORKSPACE="/ws", OUTPUT="/maps", LAYERS=["confidence", "error-mask", "source"],
         POLYGONS="gpkg", MIN_AREA=2.5, LOAD=True,
     )  # fmt: skip
-    assert said() == [
+    assert command() == [
         "export", "--workspace=/ws", "--out=/maps", "--confidence", "--error-mask", "--source",
         "--polygons=gpkg", "--min-area=2.5", "--json",
     ]  # fmt: skip
     assert outputs == {"OUTPUT": "/maps", "MAPS": ["/maps/town.tif"]}
     assert list(context.layersToLoadOnCompletion()) == ["/maps/town.tif"]
     _, context = run(provider, "export", WORKSPACE="/ws", OUTPUT="/maps")
-    assert said() == ["export", "--workspace=/ws", "--out=/maps", "--json"]
+    assert command() == ["export", "--workspace=/ws", "--out=/maps", "--json"]
     assert not context.layersToLoadOnCompletion()
 
 
-def test_evaluate_keeps_all_scores_in_a_file(provider, said, tmp_path):
+def test_evaluate_keeps_all_scores_in_a_file(provider, command, tmp_path):
     path = tmp_path / "scores.json"
     outputs, _ = run(provider, "evaluate", WORKSPACE="/ws", RASTER="/test", OUTPUT=str(path))
-    assert said() == ["evaluate", "--workspace=/ws", "--raster=/test", "--json"]
+    assert command() == ["evaluate", "--workspace=/ws", "--raster=/test", "--json"]
     assert (outputs["MIOU"], outputs["ACCURACY"], outputs["OUTPUT"]) == (0.5, 0.75, str(path))
     assert json.loads(path.read_text()) == ANSWERS["evaluate"]
 
 
-def test_import_labels(provider, said):
+def test_import_labels(provider, command):
     outputs, _ = run(
         provider, "importlabels", WORKSPACE="/ws", INPUT="/x/-parcels.gpkg", FIELD="use",
         MAP="Acker=field\nunknown=", CRS="EPSG:25832",
     )  # fmt: skip
-    assert said() == [
+    assert command() == [
         "labels", "import", "/x/-parcels.gpkg", "--workspace=/ws", "--field=use", "--crs=EPSG:25832",
         "--map=Acker=field", "--map=unknown=", "--json",
     ]  # fmt: skip
     assert outputs == {"LABELS": 3, "FILE": "/ws/labels/import-1.gpkg"}
 
 
-def test_the_engines_words_are_the_algorithms_failure(provider, said):
+def test_the_engines_words_are_the_algorithms_failure(provider, command):
     with pytest.raises(QgsProcessingException, match="/ws/broken: damaged"):
         provider.algorithm("train").run(
             {"WORKSPACE": "/ws/broken"}, QgsProcessingContext(), QgsProcessingFeedback(), {}, False

@@ -6,7 +6,7 @@ import pytest
 
 from tsfal_qgis.engine.engine import EngineConfig
 from tsfal_qgis.panel.dock import TsfalDock
-from tsfal_qgis.panel.runs import Runs
+from tsfal_qgis.panel.runs import EngineRuns
 
 FAKE = f"/usr/bin/python3 {Path(__file__).parents[1] / 'fake_engine.py'}"
 
@@ -17,7 +17,7 @@ def runs(qtbot):
     qtbot.addWidget(dock)
     before = EngineConfig().chosen
     EngineConfig().chosen = FAKE
-    made = Runs(dock)
+    made = EngineRuns(dock)
     made.dock = dock
     yield made
     made.shut_down()
@@ -37,11 +37,11 @@ def test_a_run_shows_progress_and_log_and_ends_with_its_result(runs, qtbot):
     assert (page.train.isEnabled(), page.cancel.isEnabled()) == (True, False)
 
 
-def test_one_long_run_at_a_time_and_questions_beside_it(runs, qtbot):
+def test_one_long_run_at_a_time_and_short_commands_beside_it(runs, qtbot):
     assert runs.start(["wait"], lambda _: None)
     assert not runs.start(["train"], lambda _: None)
     answers = []
-    runs.ask(["train"], answers.append, answers.append)
+    runs.run_beside(["train"], answers.append, answers.append)
     qtbot.waitUntil(lambda: len(answers) == 1)
     assert answers[0]["status"] == "waiting"
     runs.cancel()
@@ -49,19 +49,19 @@ def test_one_long_run_at_a_time_and_questions_beside_it(runs, qtbot):
     assert "kept" in runs.dock.message.text()
 
 
-def test_a_mistake_is_told_in_the_engine_s_words(runs, qtbot):
+def test_a_mistake_is_reported_in_the_engine_s_words(runs, qtbot):
     results = []
     runs.start(["mistake"], results.append)
     qtbot.waitUntil(lambda: not runs.running)
     assert results == []
     assert "found 1 band, expected 3" in runs.dock.message.text()
     problems = []
-    runs.ask(["mistake"], results.append, problems.append)
+    runs.run_beside(["mistake"], results.append, problems.append)
     qtbot.waitUntil(lambda: bool(problems))
     assert "found 1 band" in problems[0]
 
 
-def test_without_an_engine_it_is_told_how_to_install_one(runs, monkeypatch):
+def test_without_an_engine_the_panel_shows_how_to_install_one(runs, monkeypatch):
     EngineConfig().chosen = ""
     monkeypatch.setattr(EngineConfig, "installed", lambda self: [])
     assert not runs.start(["train"], lambda _: None)

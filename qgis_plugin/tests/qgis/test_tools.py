@@ -16,7 +16,7 @@ LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 class Iface:
-    """What `Keys` needs of QGIS."""
+    """The part of QGIS's interface that `Keys` uses."""
 
     def __init__(self, window):
         self._window = window
@@ -76,7 +76,7 @@ def test_keys_work_on_buttons_and_rest_while_somebody_types(window):
     assert pressed == ["n", "enter"]
 
 
-def test_a_held_key_ends_when_it_is_let_go(window):
+def test_a_held_key_ends_when_it_is_released(window):
     ended = []
     held = WhileHeld(QKeySequence("H"), lambda: ended.append(True))
     QTest.keyRelease(window.button, Qt.Key.Key_J)

@@ -1,6 +1,6 @@
 """Real PyQt6 behind `qgis.PyQt`; `qgis.core` and `qgis.gui` are stand-ins that take anything.
 
-Qt 6 differs in what this finds: enums by their full names only, classes that moved, methods that went.
+This finds where Qt 6 differs: enums by their full names only, classes that moved, methods that are gone.
 """
 
 import importlib

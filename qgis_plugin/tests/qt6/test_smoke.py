@@ -33,7 +33,7 @@ def wait(condition):
 
 @pytest.mark.parametrize(("how", "code"), [("train", 0), ("mistake", 2), ("crash", -1), ("wait", 4)])
 def test_the_engine_runs_as_a_process(how, code):
-    from tsfal_qgis.engine.engine import EngineJob
+    from tsfal_qgis.engine.job import EngineJob
 
     job = EngineJob(command=FAKE)
     shares, ends = [], []

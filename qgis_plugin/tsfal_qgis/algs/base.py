@@ -1,4 +1,4 @@
-"""What the algorithms share: one command of the engine, run and waited for."""
+"""The base of the algorithms: one command of the engine, run and waited for."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
-    QgsProcessingParameterFile,
-    QgsProcessingParameterNumber,
-    QgsProcessingParameterString,
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ..compat import tr
-from ..engine.engine import EngineError, run_engine
+from ..engine.engine import EngineError
+from ..engine.job import run_engine
 
 ICON = str(Path(__file__).parents[1] / "icon.svg")
-WORKSPACE, RASTER = "WORKSPACE", "RASTER"
 
 
 class EngineAlgorithm(QgsProcessingAlgorithm):
-    """One command of the engine; a subclass says which, with what, and what comes out.
+    """One command of the engine; a subclass names the command, its options and its outputs.
 
     Attributes:
         NAME: the algorithm's id, without the provider's.
@@ -34,19 +30,34 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     NAME = ""
 
     def title(self) -> str:
-        """Its name for people."""
+        """Return the algorithm's name for people."""
         raise NotImplementedError
 
     def help(self) -> str:
-        """What it does, in a few lines."""
+        """Return the description that QGIS shows beside the parameters."""
         raise NotImplementedError
 
-    def arguments(self, given: Given) -> list[str]:
-        """The engine's command and options for the given values."""
+    def arguments(self, values: ParameterValues) -> list[str]:
+        """Write the command line.
+
+        Args:
+            values: the values of the parameters.
+
+        Returns:
+            The engine's command and its options.
+        """
         raise NotImplementedError
 
-    def outputs(self, given: Given, result: dict[str, Any]) -> dict[str, Any]:
-        """The algorithm's outputs, from the values of the engine's ``result``."""
+    def outputs(self, values: ParameterValues, result: dict[str, Any]) -> dict[str, Any]:
+        """Make the algorithm's outputs.
+
+        Args:
+            values: the values of the parameters.
+            result: the values of the engine's ``result``.
+
+        Returns:
+            Name → value of each output.
+        """
         raise NotImplementedError
 
     def name(self) -> str:  # noqa: D102
@@ -69,26 +80,45 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, Any]:
         """Run the engine in a process of its own.
 
+        Args:
+            parameters: the values of the parameters.
+            context: Processing's context.
+            feedback: shows the progress and can cancel the run.
+
+        Returns:
+            Name → value of each output.
+
         Raises:
-            QgsProcessingException: it was not found, failed, or was stopped.
+            QgsProcessingException: the engine was not found, failed, or was stopped.
         """
-        given = Given(self, parameters, context)
+        values = ParameterValues(self, parameters, context)
         try:
-            result = run_engine(self.arguments(given), feedback)
+            result = run_engine(self.arguments(values), feedback)
         except EngineError as error:
             raise QgsProcessingException(str(error)) from None
-        return self.outputs(given, result)
+        return self.outputs(values, result)
 
     def add(self, definition: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
-        """Add a parameter; ``advanced`` ones are folded away."""
+        """Add a parameter.
+
+        Args:
+            definition: the parameter.
+            advanced: True to fold it away.
+        """
         if advanced:
             flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             definition.setFlags(definition.flags() | flag)
         self.addParameter(definition)
 
 
-class Given:
-    """The values that a run was given."""
+class ParameterValues:
+    """The values of an algorithm's parameters in one run.
+
+    Args:
+        algorithm: the algorithm.
+        parameters: the values as Processing passes them.
+        context: Processing's context.
+    """
 
     def __init__(
         self, algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
@@ -98,82 +128,107 @@ class Given:
         self.context = context
 
     def text(self, name: str) -> str:
-        """A string; empty if not given."""
+        """Read a string.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The string without surrounding spaces; empty if the parameter has no value.
+        """
         return self._algorithm.parameterAsString(self._parameters, name, self.context).strip()
 
     def path(self, name: str) -> str:
-        """An absolute path; empty if not given."""
+        """Read a path.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The absolute path; empty if the parameter has no value.
+        """
         text = self.text(name)
         return str(Path(text).absolute()) if text else ""
 
-    def yes(self, name: str) -> bool:
-        """A tick."""
+    def flag(self, name: str) -> bool:
+        """Read a tick.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            True if the box is ticked.
+        """
         return self._algorithm.parameterAsBoolean(self._parameters, name, self.context)
 
     def choices(self, name: str) -> list[str]:
-        """Those of several values that were ticked."""
-        ticked = self._algorithm.parameterAsEnumStrings(self._parameters, name, self.context)
-        return [value for value in ticked if value]
+        """Read an enumeration of which several values can be chosen.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The chosen values.
+        """
+        chosen = self._algorithm.parameterAsEnumStrings(self._parameters, name, self.context)
+        return [value for value in chosen if value]
 
     def destination(self, name: str) -> str:
-        """A file or folder to write; empty if not asked for."""
+        """Read the path of a file to write.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The path; empty if the parameter has no value.
+        """
         if self._parameters.get(name) is None:
             return ""
         return self._algorithm.parameterAsFileOutput(self._parameters, name, self.context)
 
     def folder(self, name: str) -> str:
-        """A folder to write."""
+        """Read the path of a folder to write.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The path, which may be that of a temporary folder.
+        """
         return self._algorithm.parameterAsString(self._parameters, name, self.context)
 
     def number(self, name: str) -> str:
-        """A number as the command line writes it; empty if not given."""
+        """Read a number.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The number as the command line writes it; empty if the parameter has no value.
+        """
         value = self._parameters.get(name)
         return "" if value is None else f"{float(value):g}"
 
     def lines(self, name: str) -> list[str]:
-        """The lines of a longer text."""
+        """Read a text of several lines.
+
+        Args:
+            name: name of the parameter.
+
+        Returns:
+            The lines, without empty ones.
+        """
         return [line.strip() for line in self.text(name).splitlines() if line.strip()]
 
 
 def option(name: str, value: str) -> list[str]:
-    """``--name=value``; nothing for an empty value."""
+    """Write ``--name=value``.
+
+    Args:
+        name: name of the option.
+        value: its value.
+
+    Returns:
+        The option as a list of one; an empty list for an empty value.
+    """
     return [f"--{name}={value}"] if value else []
-
-
-def folder_parameter(name: str, text: str, optional: bool = False) -> QgsProcessingParameterFile:
-    """A folder that is read, or that the engine makes."""
-    kind = QgsProcessingParameterFile.Behavior.Folder
-    return QgsProcessingParameterFile(name, text, behavior=kind, optional=optional)
-
-
-def workspace_parameter() -> QgsProcessingParameterFile:
-    """The workspace's folder."""
-    return folder_parameter(WORKSPACE, tr("Workspace"))
-
-
-def share_parameter(name: str, text: str) -> QgsProcessingParameterNumber:
-    """A share of 0 to 1, which may be left out."""
-    kind = QgsProcessingParameterNumber.Type.Double
-    return QgsProcessingParameterNumber(name, text, kind, None, True, 0, 1)
-
-
-def area_parameter(name: str, text: str) -> QgsProcessingParameterNumber:
-    """A number from 0, which may be left out."""
-    kind = QgsProcessingParameterNumber.Type.Double
-    return QgsProcessingParameterNumber(name, text, kind, None, True, 0)
-
-
-def count_parameter(name: str, text: str) -> QgsProcessingParameterNumber:
-    """A whole number from 1, which may be left out."""
-    kind = QgsProcessingParameterNumber.Type.Integer
-    return QgsProcessingParameterNumber(name, text, kind, None, True, 1)
-
-
-def text_parameter(name: str, text: str, lines: bool = False) -> QgsProcessingParameterString:
-    """A text that may be left out."""
-    return QgsProcessingParameterString(name, text, None, lines, True)
-
-
-def queries_file(workspace: str, number: int) -> str:
-    """The queries of a round."""
-    return str(Path(workspace) / "rounds" / f"{number:03d}" / "queries.gpkg")

@@ -1,4 +1,4 @@
-"""The model against label rasters."""
+"""The algorithm that compares the model with label rasters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 from qgis.core import QgsProcessingOutputNumber, QgsProcessingParameterFileDestination
 
 from ..compat import tr
-from .base import RASTER, WORKSPACE, EngineAlgorithm, Given, folder_parameter, option, workspace_parameter
+from .base import EngineAlgorithm, ParameterValues, option
+from .parameters import (
+    RASTER,
+    WORKSPACE,
+    folder_parameter,
+    workspace_parameter,
+)
 
 _OUTPUT = "OUTPUT"
 
@@ -24,9 +30,9 @@ class Evaluate(EngineAlgorithm):
 
     def help(self) -> str:  # noqa: D102
         return tr(
-            "Predicts a folder of rasters wall-to-wall and compares with their label rasters, each "
-            "pixel once: IoU of each class, mIoU, overall accuracy, confusion matrix. The JSON file "
-            "holds all of them."
+            "Predicts every raster of a folder and compares it with its label raster, each pixel once. The "
+            "outputs are the mean IoU and the overall accuracy. The JSON file also holds the IoU of each "
+            "class and the confusion matrix."
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: D102
@@ -40,16 +46,16 @@ class Evaluate(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("MIOU", tr("Mean IoU")))
         self.addOutput(QgsProcessingOutputNumber("ACCURACY", tr("Overall accuracy")))
 
-    def arguments(self, given: Given) -> list[str]:  # noqa: D102
+    def arguments(self, values: ParameterValues) -> list[str]:  # noqa: D102
         return [
             "evaluate",
-            *option("workspace", given.path(WORKSPACE)),
-            *option("raster", given.path(RASTER)),
+            *option("workspace", values.path(WORKSPACE)),
+            *option("raster", values.path(RASTER)),
         ]
 
-    def outputs(self, given: Given, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
+    def outputs(self, values: ParameterValues, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
         outputs = {"MIOU": result["miou"], "ACCURACY": result["accuracy"]}
-        target = given.destination(_OUTPUT)
+        target = values.destination(_OUTPUT)
         if target:
             scores = {key: value for key, value in result.items() if key != "artefacts"}
             Path(target).write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")

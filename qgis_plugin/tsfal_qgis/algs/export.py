@@ -1,4 +1,4 @@
-"""Write the map."""
+"""The algorithm that writes the map."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingOutputMultipleLayers,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFolderDestination,
 )
 
 from ..compat import tr
-from .base import (
+from .base import EngineAlgorithm, ParameterValues, option
+from .parameters import (
     RASTER,
     WORKSPACE,
-    EngineAlgorithm,
-    Given,
     area_parameter,
+    choice_parameter,
     folder_parameter,
-    option,
     workspace_parameter,
 )
 
@@ -40,35 +38,32 @@ class Export(EngineAlgorithm):
 
     def help(self) -> str:  # noqa: D102
         return tr(
-            "Maps every raster of a folder wall-to-wall with the workspace's model: a cloud-optimised"
-            " GeoTIFF with the raster's name and grid, class names and colours included."
+            "Maps every raster of a folder with the workspace's model. Each map is a cloud-optimised GeoTIFF "
+            "with the raster's name and grid, and with the names and colours of the classes."
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: D102
         self.add(workspace_parameter())
         self.add(folder_parameter(RASTER, tr("Folder of rasters; empty: the workspace's own"), True))
-        self.add(_choice(_LAYERS, tr("More rasters of each"), _KINDS, several=True))
-        self.add(_choice(_POLYGONS, tr("Polygons too, in this format"), _FORMATS))
+        self.add(choice_parameter(_LAYERS, tr("Further rasters for each map"), _KINDS, several=True))
+        self.add(choice_parameter(_POLYGONS, tr("Also write polygons, in this format"), _FORMATS))
         self.add(area_parameter(_MIN_AREA, tr("Smallest polygon in m²")), advanced=True)
         self.add(QgsProcessingParameterBoolean(_LOAD, tr("Add the maps to the project"), False))
         self.add(QgsProcessingParameterFolderDestination(_OUTPUT, tr("Folder of the maps")))
         self.addOutput(QgsProcessingOutputMultipleLayers("MAPS", tr("Maps")))
 
-    def arguments(self, given: Given) -> list[str]:  # noqa: D102
-        words = ["export", *option("workspace", given.path(WORKSPACE)), *option("raster", given.path(RASTER))]
-        words += option("out", given.folder(_OUTPUT)) + [f"--{kind}" for kind in given.choices(_LAYERS)]
-        return words + option("polygons", given.text(_POLYGONS)) + option("min-area", given.number(_MIN_AREA))
+    def arguments(self, values: ParameterValues) -> list[str]:  # noqa: D102
+        words = ["export", *option("workspace", values.path(WORKSPACE))]
+        words += option("raster", values.path(RASTER)) + option("out", values.folder(_OUTPUT))
+        words += [f"--{kind}" for kind in values.choices(_LAYERS)]
+        words += option("polygons", values.text(_POLYGONS))
+        return words + option("min-area", values.number(_MIN_AREA))
 
-    def outputs(self, given: Given, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
+    def outputs(self, values: ParameterValues, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
         maps = [str(path) for path in result["maps"]]
-        if given.yes(_LOAD):
+        if values.flag(_LOAD):
+            context = values.context
             for path in maps:
-                details = QgsProcessingContext.LayerDetails(Path(path).stem, given.context.project(), _OUTPUT)
-                given.context.addLayerToLoadOnCompletion(path, details)
-        return {_OUTPUT: given.folder(_OUTPUT), "MAPS": maps}
-
-
-def _choice(
-    name: str, text: str, values: tuple[str, ...], several: bool = False
-) -> QgsProcessingParameterEnum:
-    return QgsProcessingParameterEnum(name, text, list(values), several, None, True, usesStaticStrings=True)
+                details = QgsProcessingContext.LayerDetails(Path(path).stem, context.project(), _OUTPUT)
+                context.addLayerToLoadOnCompletion(path, details)
+        return {_OUTPUT: values.folder(_OUTPUT), "MAPS": maps}

@@ -1,14 +1,19 @@
-"""Ask anew, without training."""
+"""The algorithm that selects new queries without training."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString, QgsProcessingParameterEnum
-
 from ..compat import tr
-from .base import WORKSPACE, EngineAlgorithm, Given, option, share_parameter, workspace_parameter
-from .train import asked
+from .base import EngineAlgorithm, ParameterValues, option
+from .parameters import (
+    WORKSPACE,
+    add_query_outputs,
+    choice_parameter,
+    query_outputs,
+    share_parameter,
+    workspace_parameter,
+)
 
 _STRATEGIES = (
     "plar",
@@ -38,19 +43,15 @@ class Query(EngineAlgorithm):
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: D102
         self.add(workspace_parameter())
-        names = list(_STRATEGIES)
-        text = tr("How queries are chosen; empty: as before")
         self.add(
-            QgsProcessingParameterEnum("STRATEGY", text, names, False, None, True, usesStaticStrings=True)
+            choice_parameter("STRATEGY", tr("Query strategy; empty: that of the workspace"), _STRATEGIES)
         )
         self.add(share_parameter("BUDGET", tr("Labelled share at the end")), advanced=True)
-        self.addOutput(QgsProcessingOutputNumber("ROUND", tr("Round")))
-        self.addOutput(QgsProcessingOutputString("STATUS", tr("Status")))
-        self.addOutput(QgsProcessingOutputString("QUERIES", tr("Queries (GeoPackage)")))
+        add_query_outputs(self)
 
-    def arguments(self, given: Given) -> list[str]:  # noqa: D102
-        words = ["query", *option("workspace", given.path(WORKSPACE))]
-        return words + option("strategy", given.text("STRATEGY")) + option("budget", given.number("BUDGET"))
+    def arguments(self, values: ParameterValues) -> list[str]:  # noqa: D102
+        words = ["query", *option("workspace", values.path(WORKSPACE))]
+        return words + option("strategy", values.text("STRATEGY")) + option("budget", values.number("BUDGET"))
 
-    def outputs(self, given: Given, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
-        return asked(given.path(WORKSPACE), result)
+    def outputs(self, values: ParameterValues, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
+        return query_outputs(values.path(WORKSPACE), result)

@@ -1,21 +1,20 @@
-"""Train a round, then ask."""
+"""The algorithm that trains a round and selects queries."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString, QgsProcessingParameterFile
+from qgis.core import QgsProcessingParameterFile
 
 from ..compat import tr
-from .base import (
+from .base import EngineAlgorithm, ParameterValues, option
+from .parameters import (
     RASTER,
     WORKSPACE,
-    EngineAlgorithm,
-    Given,
+    add_query_outputs,
     count_parameter,
     folder_parameter,
-    option,
-    queries_file,
+    query_outputs,
     share_parameter,
     text_parameter,
     workspace_parameter,
@@ -32,9 +31,9 @@ class Train(EngineAlgorithm):
 
     def help(self) -> str:  # noqa: D102
         return tr(
-            "Trains the next round of a workspace with all labels that are there, then asks for the "
-            "labels that would help most. A workspace that does not exist yet is made for the folder "
-            "of rasters. A run that was stopped goes on where it stopped."
+            "Trains the next round of a workspace on all its labels, then selects the queries whose answers "
+            "would help most. A workspace that does not exist yet is created for the folder of rasters. A "
+            "run that was stopped resumes where it stopped."
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:  # noqa: D102
@@ -48,24 +47,17 @@ class Train(EngineAlgorithm):
         config = QgsProcessingParameterFile("CONFIG", tr("Configuration (YAML)"), optional=True)
         self.add(config, advanced=True)
         self.add(text_parameter("SETTINGS", tr("Settings, one key=value a line"), True), advanced=True)
-        self.addOutput(QgsProcessingOutputNumber("ROUND", tr("Round")))
-        self.addOutput(QgsProcessingOutputString("STATUS", tr("Status")))
-        self.addOutput(QgsProcessingOutputString("QUERIES", tr("Queries (GeoPackage)")))
+        add_query_outputs(self)
 
-    def arguments(self, given: Given) -> list[str]:  # noqa: D102
-        words = ["train", *option("workspace", given.path(WORKSPACE)), *option("raster", given.path(RASTER))]
-        words += option("val", given.path("VAL")) + option("config", given.path("CONFIG"))
+    def arguments(self, values: ParameterValues) -> list[str]:  # noqa: D102
+        words = ["train", *option("workspace", values.path(WORKSPACE))]
+        words += option("raster", values.path(RASTER))
+        words += option("val", values.path("VAL")) + option("config", values.path("CONFIG"))
         for name in ("LABELLED", "BUDGET", "ROUNDS", "STEPS"):
-            words += option(name.lower(), given.number(name))
-        for line in given.lines("SETTINGS"):
+            words += option(name.lower(), values.number(name))
+        for line in values.lines("SETTINGS"):
             words += option("set", line)
         return words
 
-    def outputs(self, given: Given, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
-        return asked(given.path(WORKSPACE), result)
-
-
-def asked(workspace: str, result: dict[str, Any]) -> dict[str, Any]:
-    """The outputs of what ends with queries: ROUND, STATUS and QUERIES."""
-    number = int(result["round"])
-    return {"ROUND": number, "STATUS": result["status"], "QUERIES": queries_file(workspace, number)}
+    def outputs(self, values: ParameterValues, result: dict[str, Any]) -> dict[str, Any]:  # noqa: D102
+        return query_outputs(values.path(WORKSPACE), result)

@@ -1,1 +1,1 @@
-"""Answering queries in QGIS: the session, its keys and its map tools."""
+"""Answering queries: the session, its queue, and the keys and tools that act on it."""

@@ -1,4 +1,4 @@
-"""The canvas's tools and the project's settings that they need; everything is given back in the end."""
+"""The annotator's tools on the canvas, and the project's settings that they need and restore at the end."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ from .maptools import PickQuery, PixelBrush, PolygonTool
 _SNAP_PIXELS = 10
 
 
-class Canvas(QObject):
-    """Which tool is in the hand.
+class CanvasTools(QObject):
+    """The polygon tool, the brush and the picking tool, of which at most one is active.
+
+    Args:
+        iface: QGIS's interface.
 
     Attributes:
-        tool: ``polygon``, ``brush``, ``pick``, or empty for any of QGIS's own.
+        active: ``polygon``, ``brush``, ``pick``, or empty while one of QGIS's own tools is active.
         brush: the brush.
     """
 
@@ -42,7 +45,7 @@ class Canvas(QObject):
         super().__init__()
         self._iface = iface
         self._canvas = iface.mapCanvas()
-        self.tool = ""
+        self.active = ""
         self.brush = PixelBrush(self._canvas)
         self._tools: dict[str, QgsMapTool] = {
             "polygon": PolygonTool(self._canvas, iface.cadDockWidget()),
@@ -53,17 +56,23 @@ class Canvas(QObject):
         self.brush.painted.connect(self.painted)
         self._tools["pick"].picked.connect(self.picked)
         self._canvas.mapToolSet.connect(self._tool_set)
-        self._before: tuple[Any, ...] | None = None
+        self._settings_before: tuple[Any, ...] | None = None
 
     @property
     def drawing(self) -> bool:
-        """Whether number keys choose what is drawn with."""
-        return self.tool in ("polygon", "brush")
+        """True while the number keys choose the class to draw with."""
+        return self.active in ("polygon", "brush")
 
     def toggle(self, name: str, scene: Scene, layer: QgsVectorLayer) -> None:
-        """Take a tool into the hand, or lay it down."""
-        if self.tool == name:
-            self.rest()
+        """Activate a tool, or deactivate it if it is active.
+
+        Args:
+            name: ``polygon``, ``brush`` or ``pick``.
+            scene: the scene that the brush paints.
+            layer: the layer of labels, which the polygon tool digitises for.
+        """
+        if self.active == name:
+            self.deactivate()
             return
         self.brush.scene = scene
         self._iface.setActiveLayer(layer)
@@ -71,17 +80,21 @@ class Canvas(QObject):
         self._canvas.setMapTool(self._tools[name])
         self._canvas.setFocus()
 
-    def rest(self) -> None:
-        """Lay the tool down."""
-        if self.tool:
+    def deactivate(self) -> None:
+        """Activate QGIS's pan tool in place of one of these."""
+        if self.active:
             self._iface.actionPan().trigger()
 
     def prepare_project(self, crs: QgsCoordinateReferenceSystem | None) -> None:
-        """Set CRS (of an empty project) and snapping."""
+        """Set the snapping, and the CRS of an empty project.
+
+        Args:
+            crs: the CRS; None to leave it.
+        """
         project = QgsProject.instance()
         if crs is not None and not project.mapLayers():
             project.setCrs(crs)
-        self._before = (
+        self._settings_before = (
             project.snappingConfig(),
             project.avoidIntersectionsMode(),
             [layer.id() for layer in project.avoidIntersectionsLayers()],
@@ -95,31 +108,35 @@ class Canvas(QObject):
         project.setSnappingConfig(snapping)
 
     def avoid_overlaps(self, layers: Sequence[QgsVectorLayer]) -> None:
-        """Cut new polygons at those of some layers."""
+        """Clip new polygons at those of some layers.
+
+        Args:
+            layers: the layers.
+        """
         project = QgsProject.instance()
         project.setAvoidIntersectionsMode(AVOID_LAYERS)
         project.setAvoidIntersectionsLayers(list(layers))
 
     def restore_project(self) -> None:
-        """Give snapping back as it was."""
-        if self._before is not None:
+        """Restore the snapping that `prepare_project` changed."""
+        if self._settings_before is not None:
             project = QgsProject.instance()
-            snapping, mode, ids = self._before
+            snapping, mode, ids = self._settings_before
             project.setSnappingConfig(snapping)
             project.setAvoidIntersectionsMode(mode)
             project.setAvoidIntersectionsLayers(
                 [project.mapLayer(each) for each in ids if project.mapLayer(each)]
             )
-            self._before = None
+            self._settings_before = None
 
     def remove(self) -> None:
-        """Take the tools away."""
+        """Remove the tools from the canvas."""
         self._canvas.mapToolSet.disconnect(self._tool_set)
-        self.rest()
+        self.deactivate()
         for tool in self._tools.values():
             self._canvas.unsetMapTool(tool)
         self.brush.remove()
 
     def _tool_set(self, tool: QgsMapTool | None, _before: QgsMapTool | None = None) -> None:
-        self.tool = next((name for name, each in self._tools.items() if each is tool), "")
+        self.active = next((name for name, each in self._tools.items() if each is tool), "")
         self.tool_changed.emit()

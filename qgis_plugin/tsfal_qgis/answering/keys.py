@@ -1,4 +1,4 @@
-"""Actions and their keys: in QGIS's list of shortcuts, so that everybody can change them."""
+"""Actions and their keys, which users can change in QGIS's keyboard shortcuts."""
 
 from __future__ import annotations
 
@@ -32,18 +32,35 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Key:
-    """An action: name among QGIS's shortcuts, text, default key; ``may`` tells whether it is of use."""
+    """An action with a key.
+
+    Attributes:
+        name: part of the action's object name, under which QGIS stores the user's shortcut.
+        text: name for people.
+        key: default key; empty for none.
+        act: called when the action is triggered.
+        checkable: True for an action that stays pressed.
+        applies: returns True while the action has an effect.
+    """
 
     name: str
     text: str
     key: str
-    do: Callable[[], None]
+    act: Callable[[], None]
     checkable: bool = False
-    may: Callable[[], bool] = _always
+    applies: Callable[[], bool] = _always
 
 
 class Keys(QObject):
-    """Actions on QGIS's main window that work while a workspace is open and nobody is typing."""
+    """Actions on QGIS's main window that work while a workspace is open and nobody types in a field.
+
+    Args:
+        iface: QGIS's interface.
+        keys: the actions.
+
+    Attributes:
+        actions: name → action.
+    """
 
     def __init__(self, iface: Any, keys: list[Key]) -> None:
         super().__init__()
@@ -56,7 +73,7 @@ class Keys(QObject):
             action.setObjectName(f"tsfal_{key.name}")
             action.setCheckable(key.checkable)
             action.setAutoRepeat(False)
-            action.triggered.connect(lambda _checked=False, do=key.do: do())
+            action.triggered.connect(lambda _checked=False, act=key.act: act())
             iface.mainWindow().addAction(action)
             iface.registerMainWindowAction(action, key.key)
             if key.key == "Return" and action.shortcut() == QKeySequence("Return"):
@@ -66,29 +83,39 @@ class Keys(QObject):
         self.switch(False)
 
     def switch(self, on: bool) -> None:
-        """Let the keys work, or not."""
+        """Turn all keys on or off.
+
+        Args:
+            on: True while a workspace is open.
+        """
         self._on = on
         self.refresh()
 
     def refresh(self) -> None:
-        """Enable what is of use now."""
+        """Enable the actions that have an effect now."""
         self._focus_moved(None, QApplication.focusWidget())
 
     def button(self, name: str) -> QToolButton:
-        """A button of an action, with its key in its text."""
+        """Make a button for an action, with the key in its text.
+
+        Args:
+            name: name of the action.
+
+        Returns:
+            The button.
+        """
         action = self.actions[name]
-        key = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        made = QToolButton()
-        made.setObjectName(f"do_{name}")
-        made.setDefaultAction(action)
-        made.setText(f"{action.text()}  {key}" if key else action.text())
-        made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        action.changed.connect(lambda: made.setText(f"{action.text()}  {_key(action)}"))
-        return made
+        button = QToolButton()
+        button.setObjectName(f"do_{name}")
+        button.setDefaultAction(action)
+        button.setText(_text_with_key(action))
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        action.changed.connect(lambda: button.setText(_text_with_key(action)))
+        return button
 
     def remove(self) -> None:
-        """Take the actions away."""
+        """Remove the actions from the main window."""
         QApplication.instance().focusChanged.disconnect(self._focus_moved)
         for action in self.actions.values():
             self._iface.unregisterMainWindowAction(action)
@@ -96,14 +123,19 @@ class Keys(QObject):
             action.deleteLater()
 
     def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
-        # A shortcut takes a key from tables, lists and fields that would use it, such as Enter.
+        # An enabled shortcut would take keys such as Enter from tables, lists and fields.
         working = self._on and not isinstance(new, _TYPING)
         for name, action in self.actions.items():
-            action.setEnabled(working and self._keys[name].may())
+            action.setEnabled(working and self._keys[name].applies())
 
 
 class WhileHeld(QObject):
-    """Calls back when the key that was pressed is let go, or the window is left."""
+    """Calls a function when a key is released, or QGIS's window is left.
+
+    Args:
+        shortcut: the key that was pressed.
+        released: the function.
+    """
 
     def __init__(self, shortcut: QKeySequence, released: Callable[[], None]) -> None:
         super().__init__()
@@ -114,26 +146,33 @@ class WhileHeld(QObject):
         QApplication.instance().installEventFilter(self)
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-        """Wait for the key's release."""
-        let_go = (
+        """Wait for the release of the key; lets every event pass."""
+        released = (
             isinstance(event, QKeyEvent)
             and event.type() == QEvent.Type.KeyRelease
             and int(event.key()) == self._key
             and not event.isAutoRepeat()
         )
-        if let_go or event.type() == QEvent.Type.ApplicationDeactivate:
+        if released or event.type() == QEvent.Type.ApplicationDeactivate:
             self.stop()
         return False
 
     def stop(self) -> None:
-        """End the waiting."""
+        """End the waiting, and call the function if it was not called yet."""
         QApplication.instance().removeEventFilter(self)
         released, self._released = self._released, _nothing
         released()
 
 
 def class_keys(choose: Callable[[int], None]) -> list[Key]:
-    """The keys 1 to 9."""
+    """Make the keys 1 to 9.
+
+    Args:
+        choose: called with the number.
+
+    Returns:
+        The keys.
+    """
     return [
         Key(
             f"class_{number}",
@@ -145,8 +184,9 @@ def class_keys(choose: Callable[[int], None]) -> list[Key]:
     ]
 
 
-def _key(action: QAction) -> str:
-    return action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+def _text_with_key(action: QAction) -> str:
+    key = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    return f"{action.text()}  {key}" if key else action.text()
 
 
 def _nothing() -> None:

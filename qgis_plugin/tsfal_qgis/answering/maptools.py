@@ -1,17 +1,10 @@
-"""Tools for the canvas: polygons as QGIS draws them, a brush that paints whole pixels, picking a query."""
+"""Map tools: polygons as QGIS digitises them, a brush for entire pixels, and picking a query."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qgis.core import (
-    Qgis,
-    QgsCoordinateTransform,
-    QgsGeometry,
-    QgsPointXY,
-    QgsProject,
-    QgsRectangle,
-)
+from qgis.core import Qgis, QgsGeometry, QgsPointXY, QgsRectangle
 from qgis.gui import (
     QgsAdvancedDigitizingDockWidget,
     QgsMapCanvas,
@@ -25,16 +18,22 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QTransform
 
 from ..compat import CAPTURE_POLYGON, POLYGON
+from ..layers.highlight import to_canvas
 from ..store.shapes import scene_crs
 from ..store.workspace import Scene
 
 LARGEST_BRUSH = 99
 
-Cell = tuple  # (column, row)
+Cell = tuple[int, int]  # (column, row)
 
 
 class PolygonTool(QgsMapToolDigitizeFeature):
-    """QGIS's own digitising: snapping, tracing, no overlaps. Emits the polygon; adds nothing by itself."""
+    """QGIS's digitising tool, with snapping and tracing; it emits the polygon and adds nothing by itself.
+
+    Args:
+        canvas: the map canvas.
+        cad: QGIS's panel for advanced digitising.
+    """
 
     def __init__(self, canvas: QgsMapCanvas, cad: QgsAdvancedDigitizingDockWidget) -> None:
         super().__init__(canvas, cad, CAPTURE_POLYGON)
@@ -44,8 +43,11 @@ class PolygonTool(QgsMapToolDigitizeFeature):
 class PixelBrush(QgsMapTool):
     """Paints pixels of a scene; a stroke becomes the polygon along their edges.
 
+    Args:
+        canvas: the map canvas.
+
     Attributes:
-        scene: whose pixels are painted; None: the stroke's polygon is not made.
+        scene: the scene that is painted; None to paint nothing.
         size: diameter in pixels.
     """
 
@@ -63,7 +65,11 @@ class PixelBrush(QgsMapTool):
         self.setCursor(Qt.CursorShape.CrossCursor)
 
     def set_colour(self, colour: QColor) -> None:
-        """Colour of the stroke."""
+        """Change the colour of the stroke.
+
+        Args:
+            colour: the colour of the class.
+        """
         fill = QColor(colour)
         fill.setAlpha(110)
         self._stroke.setColor(colour)
@@ -72,7 +78,14 @@ class PixelBrush(QgsMapTool):
         self._cursor.setFillColor(QColor(0, 0, 0, 0))
 
     def resize(self, step: int) -> int:
-        """Change the diameter; returns it, in pixels."""
+        """Change the diameter.
+
+        Args:
+            step: pixels to add.
+
+        Returns:
+            The new diameter in pixels, from 1 to `LARGEST_BRUSH`.
+        """
         self.size = min(max(self.size + step, 1), LARGEST_BRUSH)
         return self.size
 
@@ -80,22 +93,21 @@ class PixelBrush(QgsMapTool):
         """Begin a stroke."""
         if event.button() == Qt.MouseButton.LeftButton and self.scene is not None:
             self._cells, self._last = set(), None
-            self._paint(event)
+            self._paint(event, self.scene)
 
     def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
-        """Show the brush; go on with the stroke."""
+        """Show the brush, and continue the stroke."""
         if self.scene is None:
             return
-        here = self._cell(event)
-        self._show(self._cursor, disc(here, self.size))
+        self._show(self._cursor, disc(self._cell(event, self.scene), self.size), self.scene)
         if self._last is not None:
-            self._paint(event)
+            self._paint(event, self.scene)
 
     def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
         """End the stroke and emit its polygon."""
         if event.button() != Qt.MouseButton.LeftButton or self._last is None or self.scene is None:
             return
-        self._paint(event)
+        self._paint(event, self.scene)
         shape = polygon_of(self._cells, self.scene)
         self._cells, self._last = set(), None
         self._stroke.reset(POLYGON)
@@ -110,36 +122,33 @@ class PixelBrush(QgsMapTool):
         super().deactivate()
 
     def remove(self) -> None:
-        """Take the outlines off the canvas."""
+        """Remove the outlines from the canvas."""
         self.canvas().unsetMapTool(self)
         for band in (self._stroke, self._cursor):
             sip.delete(band)
 
-    def _paint(self, event: QgsMapMouseEvent) -> None:
-        assert self.scene is not None
-        here = self._cell(event)
-        for cell in line(self._last or here, here):
-            self._cells |= inside(disc(cell, self.size), self.scene)
-        self._last = here
-        self._show(self._stroke, self._cells)
+    def _paint(self, event: QgsMapMouseEvent, scene: Scene) -> None:
+        end = self._cell(event, scene)
+        for cell in line(self._last or end, end):
+            self._cells |= inside(disc(cell, self.size), scene)
+        self._last = end
+        self._show(self._stroke, self._cells, scene)
 
-    def _cell(self, event: QgsMapMouseEvent) -> Cell:
-        assert self.scene is not None
-        point = self._transform(self.scene).transform(event.mapPoint(), Qgis.TransformDirection.Reverse)
-        return self.scene.cell(point.x(), point.y())
+    def _cell(self, event: QgsMapMouseEvent, scene: Scene) -> Cell:
+        transform = to_canvas(self.canvas(), scene_crs(scene))
+        point = transform.transform(event.mapPoint(), Qgis.TransformDirection.Reverse)
+        return scene.cell(point.x(), point.y())
 
-    def _transform(self, scene: Scene) -> QgsCoordinateTransform:
-        canvas_crs = self.canvas().mapSettings().destinationCrs()
-        return QgsCoordinateTransform(scene_crs(scene), canvas_crs, QgsProject.instance())
-
-    def _show(self, band: QgsRubberBand, cells: Iterable[Cell]) -> None:
-        assert self.scene is not None
-        shape = polygon_of(cells, self.scene)
-        band.setToGeometry(shape, scene_crs(self.scene))
+    def _show(self, band: QgsRubberBand, cells: Iterable[Cell], scene: Scene) -> None:
+        band.setToGeometry(polygon_of(cells, scene), scene_crs(scene))
 
 
 class PickQuery(QgsMapTool):
-    """A click that chooses the query below it; emits the point in canvas coordinates."""
+    """A click that picks the query below it; emits the point in the canvas's CRS.
+
+    Args:
+        canvas: the map canvas.
+    """
 
     picked = pyqtSignal(QgsPointXY)
 
@@ -154,7 +163,15 @@ class PickQuery(QgsMapTool):
 
 
 def disc(centre: Cell, size: int) -> set[Cell]:
-    """The pixels of a brush of diameter ``size`` around a pixel."""
+    """Return the pixels of a brush.
+
+    Args:
+        centre: its pixel, as (column, row).
+        size: its diameter in pixels.
+
+    Returns:
+        The pixels, as (column, row).
+    """
     reach = size / 2
     low, high = -((size - 1) // 2), size // 2
     middle = (low + high) / 2
@@ -167,7 +184,15 @@ def disc(centre: Cell, size: int) -> set[Cell]:
 
 
 def line(start: Cell, end: Cell) -> list[Cell]:
-    """The pixels from one to another, without gaps."""
+    """Return the pixels of a line without gaps.
+
+    Args:
+        start: its first pixel, as (column, row).
+        end: its last pixel.
+
+    Returns:
+        The pixels in order, both ends included.
+    """
     steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
     return [
         (
@@ -179,15 +204,30 @@ def line(start: Cell, end: Cell) -> list[Cell]:
 
 
 def inside(cells: Iterable[Cell], scene: Scene) -> set[Cell]:
-    """The pixels that the scene has."""
+    """Leave out the pixels outside a scene.
+
+    Args:
+        cells: pixels, as (column, row).
+        scene: the scene.
+
+    Returns:
+        The pixels inside the scene.
+    """
     return {cell for cell in cells if 0 <= cell[0] < scene.width and 0 <= cell[1] < scene.height}
 
 
 def polygon_of(cells: Iterable[Cell], scene: Scene) -> QgsGeometry:
-    """The polygon along the edges of pixels, in the scene's CRS; empty for none.
+    """Make the polygon along the edges of pixels.
 
-    It is joined in whole pixel coordinates and moved to the map afterwards, so that it rasterises to these
-    pixels exactly, on rotated grids too.
+    The pixels are joined in integer pixel coordinates and transformed to the map afterwards, so that the
+    polygon rasterises to exactly these pixels, on rotated grids too.
+
+    Args:
+        cells: pixels, as (column, row).
+        scene: the scene.
+
+    Returns:
+        The polygon in the scene's CRS; an empty geometry for no pixels.
     """
     columns: dict[int, list[int]] = {}
     for column, row in cells:
@@ -206,6 +246,7 @@ def polygon_of(cells: Iterable[Cell], scene: Scene) -> QgsGeometry:
 
 
 def _runs(members: list[int]) -> list[tuple[int, int]]:
+    """Join consecutive integers to pairs of the first and the last."""
     runs: list[tuple[int, int]] = []
     for member in members:
         if runs and member == runs[-1][1] + 1:

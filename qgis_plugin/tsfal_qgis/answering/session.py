@@ -1,4 +1,4 @@
-"""A person at work in a workspace: the queue, the store and the layers, moved together."""
+"""An annotator's session in a workspace: the queue, the store and the layers, moved together."""
 
 from __future__ import annotations
 
@@ -11,51 +11,65 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..compat import tr
 from ..layers.layers import LayerSet
-from ..store.labels import Frame, read_statuses
-from ..store.other_annotators import Others
-from ..store.shapes import Refused, same_crs
+from ..store.history import Change
+from ..store.label_rows import LabelContext, read_statuses
+from ..store.other_annotators import OtherAnnotators
+from ..store.queries import DONE, OPEN, SKIPPED, UNSURE, Query
+from ..store.shapes import LabelRejected, same_crs
 from ..store.sources import open_store
 from ..store.workspace import Scene, Workspace, WorkspaceProblem
-from .query_queue import DONE, OPEN, SKIPPED, UNSURE, Query, QueryQueue, mine
+from .query_queue import QueryQueue, assigned_queries
 
-_LOOK_MS = 5000
+_REFRESH_MS = 5000
 
 
 class Session(QObject):
-    """Answers queries one after the other; every answer is saved before the next query is shown."""
+    """Answers one query after the other; every answer is saved before the next query is shown.
+
+    Args:
+        workspace: the workspace.
+        author: name under which labels are stored.
+        path: the author's label file; None with PostGIS.
+        canvas: the map canvas.
+
+    Attributes:
+        class_id: id of the class that the next label gets.
+        store: the author's labels and decisions.
+        layers: the layers in the project.
+        others: the labels of other annotators.
+        queue: the queries of the round.
+
+    Raises:
+        WorkspaceProblem: a layer cannot be opened.
+    """
 
     moved = pyqtSignal()
     changed = pyqtSignal()
-    said = pyqtSignal(str)
-    refused = pyqtSignal(str)
+    message = pyqtSignal(str)
+    problem = pyqtSignal(str)
 
     def __init__(self, workspace: Workspace, author: str, path: Path | None, canvas: QgsMapCanvas) -> None:
-        """Open the author's labels and show the layers.
-
-        Raises:
-            WorkspaceProblem: a layer cannot be opened.
-        """
         super().__init__()
         self.workspace = workspace
         self.author = author
         self.class_id: int | None = workspace.classes[0].id if workspace.classes else None
         self.store = open_store(workspace, author, path)
         self.layers = LayerSet(workspace, canvas)
-        self.others = Others(workspace, path)
-        self._own: dict[str, str] = {}
+        self.others = OtherAnnotators(workspace, path)
+        self._own_statuses: dict[str, str] = {}
         self.queue = QueryQueue([])
         self.layers.build(self.store.labels, self.store.decisions, author)
-        self.store.begin()
+        self.store.start_editing()
         self._fill_queue()
         self.layers.zoom_to_all()
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self.look_around)
+        self._timer.timeout.connect(self.refresh)
         if workspace.store:
             for layer in (*self.store.labels, self.store.decisions):
                 layer.dataProvider().setListening(True)
                 layer.dataProvider().notify.connect(self._notified)
         else:
-            self._timer.start(_LOOK_MS)
+            self._timer.start(_REFRESH_MS)
 
     @property
     def current(self) -> Query | None:
@@ -64,131 +78,147 @@ class Session(QObject):
 
     @property
     def scene(self) -> Scene:
-        """The scene of the current query, else the one on top, else the first."""
+        """The scene of the current query, else the picture on top, else the first scene."""
         name = self.current.scene if self.current else ""
         found = next((scene for scene in self.workspace.scenes if scene.name == name), None)
-        return found or self.layers.top or self.workspace.scenes[0]
+        return found or self.layers.pictures.top or self.workspace.scenes[0]
 
     def next(self) -> None:
         """Save, and go to the next open query."""
-        self._leave()
-        self.look_around()
-        if self.queue.next() is None:
-            self._nothing_open()
-        self._show()
+        self._finish_current()
+        self.refresh()
+        self._go_to_next()
 
     def previous(self) -> None:
-        """Save, and go to the query before, answered or not."""
-        self._leave()
+        """Save, and go to the previous query, answered or not."""
+        self._finish_current()
         if self.queue.previous() is None:
-            self.said.emit(tr("That was the first query."))
+            self.message.emit(tr("This is the first query."))
         self._show()
 
     def pick(self, point: QgsPointXY) -> None:
-        """Go to the query at a point of the canvas."""
-        qid = self.layers.query_at(point)
+        """Save, and go to the query at a point.
+
+        Args:
+            point: in the canvas's CRS.
+        """
+        qid = self.layers.queries.find_at(point)
         if qid is None or self.queue.find(qid) is None:
-            self.said.emit(tr("There is no query of yours at that place."))
+            self.message.emit(tr("None of your queries contains this point."))
             return
-        self._leave()
+        self._finish_current()
         self.queue.select(qid)
         self._show()
 
     def answer(self, class_id: int | None, source: str = "filled") -> None:
-        """Give the query's whole region a class, and go on."""
+        """Label the query's entire region, and go to the next query.
 
-        def give(query: Query) -> None:
-            region = self.layers.region(query)
+        Args:
+            class_id: id of the class.
+            source: ``filled``, or ``accepted`` for the suggested class.
+        """
+
+        def label(query: Query) -> None:
+            region = self.layers.queries.region(query)
             self.store.answer(query, region.geometry, region.crs, class_id, source)
 
-        self._decide(give)
+        self._decide(label)
 
     def accept(self) -> None:
-        """Finish a query on which something was drawn; else accept the suggestion. Go on."""
+        """Finish a query on which something was drawn, else accept its suggestion; go to the next query."""
         query = self.current
         if query is not None and self.store.has_labels(query):
             self._decide(lambda each: self.store.decide(each, DONE))
         elif query is not None and query.suggested is None:
-            self.refused.emit(tr("There is no suggestion for this query; press the number of its class."))
+            self.problem.emit(tr("There is no suggestion for this query; press the number of its class."))
         else:
             self.answer(query.suggested if query else None, "accepted")
 
     def skip(self) -> None:
-        """Do not answer this query; go on."""
+        """Record that the annotator does not answer this query; go to the next one."""
         self._decide(lambda query: self.store.decide(query, SKIPPED))
 
     def unsure(self) -> None:
-        """Nobody can tell; go on."""
+        """Record that the class cannot be recognised; go to the next query."""
         self._decide(lambda query: self.store.decide(query, UNSURE))
 
     def draw(self, geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem, source: str) -> None:
-        """Save a polygon with the current class; it answers the current query if it lies on it."""
+        """Save a polygon with the current class; it answers the current query if both intersect.
+
+        Args:
+            geometry: the polygon.
+            crs: the CRS of its coordinates.
+            source: ``drawn`` or ``brushed``.
+        """
         query = self.current
         if query is not None:
-            region = self.layers.region(query)
+            region = self.layers.queries.region(query)
             if not same_crs(region.crs, crs) or not region.geometry.intersects(geometry):
                 query = None
-        top = self.layers.top
+        top = self.layers.pictures.top
         self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query, top))
-        self._know(query.qid if query else None)
+        self._update_status(query.qid if query else None)
 
     def reopen(self) -> None:
-        """Go back to the query that was decided last, and take the decision back."""
+        """Go back to the query that was decided last, and remove the decision."""
         qid = self.store.last_decided()
         query = self.queue.find(qid) if qid else None
         if query is None:
-            self.said.emit(tr("Nothing was decided in this round yet."))
+            self.message.emit(tr("No query was decided in this round yet."))
         elif self._try(lambda: self.store.reopen(query)):
-            self._know(query.qid)
+            self._update_status(query.qid)
             self.queue.select(query.qid)
             self._show()
 
     def undo(self) -> None:
-        """Take the last change back, and go where it was."""
-        self._go_back(self.store.undo)
+        """Undo the last change, and go to its query."""
+        self._undo_or_redo(self.store.undo)
 
     def redo(self) -> None:
-        """Make the change that was taken back last again."""
-        self._go_back(self.store.redo)
+        """Redo the change that was undone last, and go to its query."""
+        self._undo_or_redo(self.store.redo)
 
     def start_round(self, workspace: Workspace) -> None:
-        """Move to the workspace's present round; the view and unsaved edits stay.
+        """Move to the workspace's present round; the view and unsaved edits do not change.
+
+        Args:
+            workspace: the workspace at the new round.
 
         Raises:
             WorkspaceProblem: its queries cannot be opened.
         """
         self.workspace = workspace
-        self.store.frame = Frame(workspace.classes, workspace.scenes, max(workspace.round, 0))
+        self.store.context = LabelContext(workspace.classes, workspace.scenes, max(workspace.round, 0))
         self.layers.show_query(None)
         self.layers.show_round(workspace)
         self._fill_queue()
         self.moved.emit()
 
-    def look_around(self) -> None:
-        """Take in what other people saved meanwhile."""
-        something, new = self.others.refresh()
-        if something:
+    def refresh(self) -> None:
+        """Read the labels and decisions that other annotators have saved since the last call."""
+        changed, new = self.others.refresh()
+        if changed:
             self.layers.add_others(new)
-            self._take_in()
+            self._update_statuses()
         if self.workspace.store:
-            self._own = read_statuses(self.store.labels, [self.store.decisions])
-            self._take_in()
+            self._own_statuses = read_statuses(self.store.labels, [self.store.decisions])
+            self._update_statuses()
 
     def save(self) -> str:
-        """Save what other tools of QGIS changed in the layers of labels; returns what went wrong."""
+        """Save the edits of QGIS's own tools; returns the problem, or an empty text."""
         return self.store.save()
 
     def close(self) -> None:
-        """Save, end the edit sessions, take the layers away; all stay where something cannot be saved."""
+        """Save, end the edit sessions, remove the layers; if a layer cannot be saved, all layers stay."""
         self.detach()
-        problem = self.store.end()
+        problem = self.store.stop_editing()
         if problem:
-            self.refused.emit(problem)
+            self.problem.emit(problem)
         else:
             self.layers.remove()
 
     def detach(self) -> None:
-        """Stop looking; for the moment when the project takes the layers away."""
+        """Stop refreshing, because the project is about to remove the layers."""
         self._timer.stop()
         self.layers.show_query(None)
         if self.workspace.store:
@@ -197,65 +227,65 @@ class Session(QObject):
 
     def _fill_queue(self) -> None:
         number = self.workspace.round
-        given = self.workspace.assigned(number) if number >= 0 and not self.workspace.store else {}
-        self.queue = QueryQueue(mine(self.layers.read_queries(), given, self.author))
-        self._own = read_statuses(self.store.labels, [self.store.decisions])
+        use_file = number >= 0 and not self.workspace.store
+        assignments = self.workspace.assignments(number) if use_file else {}
+        self.queue = QueryQueue(assigned_queries(self.layers.queries.read(), assignments, self.author))
+        self._own_statuses = read_statuses(self.store.labels, [self.store.decisions])
         _, new = self.others.refresh()
         self.layers.add_others(new)
-        self._take_in()
+        self._update_statuses()
 
-    def _take_in(self) -> None:
-        self.queue.update({**self.others.statuses, **self._own})
-        self.layers.set_statuses({query.qid: self.queue.status(query.qid) for query in self.queue.queries})
+    def _update_statuses(self) -> None:
+        self.queue.update({**self.others.statuses, **self._own_statuses})
+        queries = self.queue.queries
+        self.layers.queries.set_statuses({query.qid: self.queue.status(query.qid) for query in queries})
+        self.changed.emit()
+
+    def _update_status(self, qid: str | None) -> None:
+        query = self.queue.find(qid) if qid else None
+        if query is None:
+            self.changed.emit()
+            return
+        self._own_statuses[query.qid] = self.store.status(query)
+        if self._own_statuses[query.qid] == OPEN:
+            del self._own_statuses[query.qid]
+        self.queue.update({**self.others.statuses, **self._own_statuses})
+        self.layers.queries.set_statuses({query.qid: self.queue.status(query.qid)})
         self.changed.emit()
 
     def _notified(self, message: str) -> None:
         if message.startswith("tsfal"):
             for layer in (*self.store.labels, self.store.decisions):
                 layer.triggerRepaint()
-            self.look_around()
+            self.refresh()
 
-    def _know(self, qid: str | None) -> None:
-        query = self.queue.find(qid) if qid else None
-        if query is None:
-            self.changed.emit()
-            return
-        self._own[query.qid] = self.store.status(query)
-        if self._own[query.qid] == OPEN:
-            del self._own[query.qid]
-        self.queue.update({**self.others.statuses, **self._own})
-        self.layers.set_statuses({query.qid: self.queue.status(query.qid)})
-        self.changed.emit()
-
-    def _decide(self, how: Callable[[Query], None]) -> None:
+    def _decide(self, act: Callable[[Query], None]) -> None:
         query = self.current
         if query is None:
-            self.refused.emit(tr("Choose a query first: N goes to the next one."))
-        elif self._try(lambda: how(query)):
-            self._know(query.qid)
-            if self.queue.next() is None:
-                self._nothing_open()
-            self._show()
+            self.problem.emit(tr("Choose a query first: N goes to the next one."))
+        elif self._try(lambda: act(query)):
+            self._update_status(query.qid)
+            self._go_to_next()
 
-    def _leave(self) -> None:
+    def _finish_current(self) -> None:
+        """Save the edits of QGIS's own tools; a query with labels and without a decision is done."""
         problem = self.store.save()
         if problem:
-            self.refused.emit(problem)
+            self.problem.emit(problem)
         query = self.current
         if query is not None and self.store.undecided(query):
             self._try(lambda: self.store.decide(query, DONE))
-            self._know(query.qid)
+            self._update_status(query.qid)
 
-    def _go_back(self, turn: Callable[[], object]) -> None:
+    def _undo_or_redo(self, act: Callable[[], Change | None]) -> None:
         try:
-            change = turn()
-        except Refused as problem:
-            self.refused.emit(str(problem))
+            change = act()
+        except LabelRejected as problem:
+            self.problem.emit(str(problem))
             return
-        qid = getattr(change, "qid", None)
-        if qid:
-            self._know(qid)
-            self.queue.select(qid)
+        if change is not None and change.qid:
+            self._update_status(change.qid)
+            self.queue.select(change.qid)
             self._show()
         else:
             self.changed.emit()
@@ -263,13 +293,15 @@ class Session(QObject):
     def _try(self, act: Callable[[], object]) -> bool:
         try:
             act()
-        except (Refused, WorkspaceProblem) as problem:
-            self.refused.emit(str(problem))
+        except (LabelRejected, WorkspaceProblem) as problem:
+            self.problem.emit(str(problem))
             return False
         return True
 
-    def _nothing_open(self) -> None:
-        self.said.emit(tr("No query is left open. Train the next round."))
+    def _go_to_next(self) -> None:
+        if self.queue.next() is None:
+            self.message.emit(tr("No query is left open. Train the next round."))
+        self._show()
 
     def _show(self) -> None:
         self.layers.show_query(self.current)

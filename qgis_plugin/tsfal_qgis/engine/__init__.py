@@ -1,1 +1,1 @@
-"""The engine as a process: finding it, starting it, reading what it prints."""
+"""The engine as a process of its own: finding it, starting it, reading its output."""

@@ -1,4 +1,4 @@
-"""Where an engine may be installed. Imports no QGIS; runs nothing."""
+"""The places where an engine may be installed. Imports no QGIS and runs nothing."""
 
 from __future__ import annotations
 
@@ -11,34 +11,54 @@ _CONDAS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", 
 
 
 def executable_in(environment: Path, windows: bool = os.name == "nt") -> Path:
-    """Where a Python environment keeps the engine's command, whether it is there or not."""
+    """Return the path of the engine's command in a Python environment.
+
+    Args:
+        environment: folder of the environment.
+        windows: True for the names of Windows.
+
+    Returns:
+        The path; the file need not exist.
+    """
     return environment / "Scripts" / f"{NAME}.exe" if windows else environment / "bin" / NAME
 
 
-def installed(environ: Mapping[str, str], home: Path, windows: bool = os.name == "nt") -> list[Path]:
-    """The engines on PATH and in the usual places of the user's own, best first, each once.
+def installed_engines(environ: Mapping[str, str], home: Path, windows: bool = os.name == "nt") -> list[Path]:
+    """Find the engines on PATH and in the usual places of the user's own.
 
     Args:
-        environ: environment variables; PATH, CONDA_PREFIX, PIPX_HOME, UV_TOOL_DIR, APPDATA and LOCALAPPDATA.
-        home: the user's folder.
-        windows: whether the names are those of Windows.
+        environ: environment variables, of which PATH, VIRTUAL_ENV, CONDA_PREFIX, PIPX_HOME, UV_TOOL_DIR and
+            APPDATA are read.
+        home: the user's home folder.
+        windows: True for the names of Windows.
+
+    Returns:
+        Paths of programs, best first, each once.
     """
     found = [*_on_path(environ, windows), *(executable_in(e, windows) for e in _environments(environ, home))]
     found += [home / ".local" / "bin" / f"{NAME}{'.exe' if windows else ''}", Path("/opt/homebrew/bin", NAME)]
-    return _there(found)
+    return _executables(found)
 
 
-def beside(folders: Iterable[str | Path], windows: bool = os.name == "nt") -> list[Path]:
-    """Engines in a ``.venv`` in or above the given folders of data.
+def engines_beside(folders: Iterable[str | Path], windows: bool = os.name == "nt") -> list[Path]:
+    """Find the engines in a ``.venv`` in or above folders of data.
 
-    Data may come from strangers, and a program may lie in it: these are offered, never run unasked.
+    The data may come from strangers, and so may a program among it: the plugin shows these to the user, and
+    never runs one that the user has not chosen.
+
+    Args:
+        folders: folders of data.
+        windows: True for the names of Windows.
+
+    Returns:
+        Paths of programs, each once.
     """
     found = []
     for folder in folders:
         path = Path(folder).resolve()
         for each in (path, *list(path.parents)[:3]):
             found += [executable_in(each / name, windows) for name in (".venv", "venv")]
-    return _there(found)
+    return _executables(found)
 
 
 def _on_path(environ: Mapping[str, str], windows: bool) -> Iterator[Path]:
@@ -76,5 +96,5 @@ def _tool_folders(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
         yield folder / "venvs"
 
 
-def _there(paths: Iterable[Path]) -> list[Path]:
+def _executables(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(path for path in paths if path.is_file() and os.access(path, os.X_OK)))

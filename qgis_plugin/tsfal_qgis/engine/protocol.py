@@ -1,4 +1,8 @@
-"""What the engine prints: protocol v1, one JSON object a line on stdout (docs/workspace.md). No QGIS."""
+"""The engine's output: protocol v1, one JSON object a line on stdout (docs/protocol.md). Imports no QGIS.
+
+A command begins with ``hello`` and ends with ``result`` or ``error``. The reader is more tolerant: it takes
+events in any order, and treats a line that is no event of the protocol as a line of the log.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any, Callable
 PROTOCOL = 1
 
 DONE, BUG, MISTAKE, DAMAGED, STOPPED = range(5)  # exit codes of the engine
-NOT_STARTED, DIED = -2, -1  # ours, where there is none
+NOT_STARTED, DIED = -2, -1  # the plugin's own codes, for a process without exit code
 
 _KINDS = ("hello", "progress", "log", "artefact", "warning", "result", "error")
 _ENVELOPE = ("event", "time")
@@ -17,11 +21,11 @@ _ENVELOPE = ("event", "time")
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the engine.
+    """One line of the engine's output.
 
     Attributes:
         kind: ``hello``, ``progress``, ``log``, ``artefact``, ``warning``, ``result`` or ``error``.
-        values: the other keys of the JSON object, as they are.
+        values: the other keys of the JSON object.
     """
 
     kind: str
@@ -29,12 +33,12 @@ class Event:
 
     @property
     def message(self) -> str:
-        """The text of a ``log``, ``warning`` or ``error``; else empty."""
+        """The text of a ``log``, ``warning`` or ``error``; empty for other kinds."""
         return str(self.values.get("message", ""))
 
     @property
     def fraction(self) -> float:
-        """How far a ``progress`` is: 0 to 1, whatever the line says."""
+        """The share of the work that is done, from 0 to 1; 0 if the line has no such number."""
         try:
             value = float(self.values.get("fraction", 0.0))
         except (TypeError, ValueError):
@@ -43,13 +47,21 @@ class Event:
 
     @property
     def stage(self) -> str:
-        """What a ``progress`` is about, with its note (step, loss) if there is one."""
+        """The stage of a ``progress`` event, with its note (step, loss) if there is one."""
         parts = [str(self.values.get(key) or "") for key in ("stage", "note")]
         return ": ".join(part for part in parts if part)
 
 
 def parse_event(line: str) -> Event:
-    """A line as an event; what is no event of the protocol (a library's chatter) is a ``log``."""
+    """Read a line as an event.
+
+    Args:
+        line: a line of the engine's stdout.
+
+    Returns:
+        The event; a ``log`` with the line as its message if it is no event of the protocol, such as the
+        output of a library or an event of a newer engine.
+    """
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
@@ -60,36 +72,43 @@ def parse_event(line: str) -> Event:
 
 
 class LineReader:
-    """Cuts a stream of bytes, which arrives in pieces of any size, into lines of text."""
+    """Splits a stream of bytes, which arrives in pieces of any size, into lines of text."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are whole now, without empty ones."""
+        """Add bytes.
+
+        Args:
+            data: the next piece of the stream.
+
+        Returns:
+            The lines that are complete now, without empty ones.
+        """
         *lines, self._rest = (self._rest + data).split(b"\n")
-        return _texts(lines)
+        return _decode(lines)
 
     def close(self) -> list[str]:
-        """The last line, if it had no end."""
+        """Return the last line, if it does not end with a line break."""
         lines, self._rest = [self._rest], b""
-        return _texts(lines)
+        return _decode(lines)
 
 
-def _texts(lines: list[bytes]) -> list[str]:
+def _decode(lines: list[bytes]) -> list[str]:
     texts = (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
     return [text for text in texts if text.strip()]
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told of what.
+    """The functions that are called for the events of a run.
 
     Attributes:
-        progressed: fraction 0 to 1, and the stage in words.
-        logged: a line for the log.
-        artefact_written: kind and path of a file that is whole.
-        warned: what a person should look at.
+        progressed: called with the fraction, 0 to 1, and the stage in words.
+        logged: called with a line for the log.
+        artefact_written: called with kind and path of a complete file.
+        warned: called with a text that the user should read.
     """
 
     progressed: Callable[[float, str], None]
@@ -98,12 +117,15 @@ class Listener:
     warned: Callable[[str], None]
 
 
-class Conversation:
-    """Passes one run's output on, and keeps what it came to.
+class RunOutput:
+    """Passes the output of one run to a listener, and keeps the result.
+
+    Args:
+        listener: the functions to call.
 
     Attributes:
-        result: values of the ``result`` event; empty until it came.
-        error: the message of the ``error`` event; empty if none came.
+        result: values of the ``result`` event; empty until it arrives.
+        error: message of the ``error`` event; empty if none arrived.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -113,42 +135,55 @@ class Conversation:
         self._out, self._err = LineReader(), LineReader()
         self._last_err = ""
 
-    def hear(self, out: bytes = b"", err: bytes = b"", last: bool = False) -> None:
-        """Take what came on stdout and stderr; ``last`` once nothing more will."""
+    def feed(self, out: bytes = b"", err: bytes = b"", last: bool = False) -> None:
+        """Add output.
+
+        Args:
+            out: the next bytes of stdout.
+            err: the next bytes of stderr.
+            last: True if no more output follows.
+        """
         for line in self._out.feed(out) + (self._out.close() if last else []):
-            self._take(parse_event(line))
+            self._dispatch(parse_event(line))
         for line in self._err.feed(err) + (self._err.close() if last else []):
             self._last_err = line.strip()
             self._listener.logged(line)
 
     def failure(self, exit_code: int) -> str:
-        """Why the run failed, for a person; empty if it did not (done, or stopped as asked)."""
+        """Explain a failure to the user.
+
+        Args:
+            exit_code: of the engine, or ``NOT_STARTED`` or ``DIED``.
+
+        Returns:
+            The reason; empty if the run ended well or was stopped on request.
+        """
         if exit_code in (DONE, STOPPED):
             return ""
         if self.error:
             return self.error
         if exit_code == MISTAKE and self._last_err:
             return self._last_err
-        how = "was killed or crashed" if exit_code == DIED else f"ended with code {exit_code}"
+        end = "was killed or crashed" if exit_code == DIED else f"ended with code {exit_code}"
         detail = f": {self._last_err}" if self._last_err else ""
-        return f"The engine {how}{detail}. The log holds all that it said; what it had finished is kept."
+        return f"The engine {end}{detail}. The log holds its full output; everything finished is kept."
 
-    def _take(self, event: Event) -> None:
-        told, values = self._listener, event.values
+    def _dispatch(self, event: Event) -> None:
+        listener, values = self._listener, event.values
         if event.kind == "progress":
-            told.progressed(event.fraction, event.stage)
+            listener.progressed(event.fraction, event.stage)
         elif event.kind == "artefact":
-            told.artefact_written(str(values.get("kind", "")), str(values.get("path", "")))
+            listener.artefact_written(str(values.get("kind", "")), str(values.get("path", "")))
         elif event.kind == "warning":
-            told.warned(event.message)
+            listener.warned(event.message)
         elif event.kind == "result":
             self.result = values
         elif event.kind == "error":
             self.error = event.message
         elif event.kind == "hello" and values.get("protocol") != PROTOCOL:
-            told.warned(
+            listener.warned(
                 f"tsfal-geo {values.get('engine')} speaks protocol {values.get('protocol')}, this plugin "
                 f"{PROTOCOL}; bring both to the same version"
             )
         elif event.kind == "log":
-            told.logged(event.message)
+            listener.logged(event.message)

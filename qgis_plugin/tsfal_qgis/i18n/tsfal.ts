@@ -4,8 +4,13 @@
   <context>
     <name>Tsfal</name>
     <message>
+      <location filename="../answering/answering.py" />
+      <source>A number key labels the entire region and goes to the next query.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/runs.py" />
-      <source>A run is going on; wait for it, or stop it.</source>
+      <source>A run is in progress; wait for it, or stop it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -24,6 +29,16 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export.py" />
+      <source>Also write polygons, in this format</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/pages.py" />
+      <source>Also write the confidence</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/dock.py" />
       <source>Answer</source>
       <translation type="unfinished" />
@@ -35,7 +50,7 @@
     </message>
     <message>
       <location filename="../algs/import_labels.py" />
-      <source>Brings labels into a workspace: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet, or a GeoTIFF of classes. Classes are matched by the pairs, by id, or by name; a value that is none of these stops the import and is told.</source>
+      <source>Author of the labels</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -50,7 +65,7 @@
     </message>
     <message>
       <location filename="../answering/answering.py" />
-      <source>Brush of {size} pixels: number keys choose the class; B leaves.</source>
+      <source>Brush of {size} pixels: number keys choose the class; B leaves the tool.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -60,7 +75,7 @@
     </message>
     <message>
       <location filename="../algs/import_labels.py" />
-      <source>CRS of a file that does not say</source>
+      <source>CRS, for a file that does not name it</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -84,18 +99,13 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/start_page.py" />
-      <source>Classes are those of the label rasters, if there are any.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <location filename="../answering/answering.py" />
       <source>Click a query.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../algs/import_labels.py" />
-      <source>Column that holds the class</source>
+      <source>Column of the class</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -114,13 +124,13 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../answering/answering.py" />
-      <source>Do again</source>
+      <location filename="../plugin.py" />
+      <source>Creating a label file for {author} …</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
-      <source>Empty: the folder maps/ of the workspace.</source>
+      <location filename="../panel/start_page.py" />
+      <source>Enter the classes here</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -189,13 +199,18 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export.py" />
+      <source>Further rasters for each map</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../answering/answering.py" />
       <source>Hide overlays while held</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/query.py" />
-      <source>How queries are chosen; empty: as before</source>
+      <location filename="../panel/pages.py" />
+      <source>If empty: the folder maps/ of the workspace.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -204,8 +219,13 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/import_labels.py" />
+      <source>Imports labels into a workspace from a GeoPackage, GeoJSON, Shapefile, FlatGeobuf or GeoParquet file, or from a GeoTIFF of classes. Classes are matched by the pairs, by id, or by name. A value that matches none of these stops the import, and the message names it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../plugin.py" />
-      <source>In use by {who}. You can label; training waits for it.</source>
+      <source>In use by {engine}. You can label; training waits for it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -230,28 +250,18 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/import_labels.py" />
-      <source>Labels brought in</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <location filename="../answering/answering.py" />
       <source>Larger brush</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../algs/import_labels.py" />
-      <source>Layer of a file with several</source>
+      <source>Layer, for a file with several</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../panel/dock.py" />
       <source>Layers</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../plugin.py" />
-      <source>Making a label file for {author} …</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -261,17 +271,12 @@
     </message>
     <message>
       <location filename="../algs/export.py" />
-      <source>Maps every raster of a folder wall-to-wall with the workspace's model: a cloud-optimised GeoTIFF with the raster's name and grid, class names and colours included.</source>
+      <source>Maps every raster of a folder with the workspace's model. Each map is a cloud-optimised GeoTIFF with the raster's name and grid, and with the names and colours of the classes.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../algs/evaluate.py" />
       <source>Mean IoU</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../algs/export.py" />
-      <source>More rasters of each</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -286,17 +291,17 @@
     </message>
     <message>
       <location filename="../panel/dock.py" />
-      <source>Next: answer the open queries (N), or train with what is there.</source>
+      <source>Next: answer the open queries (N), or train with the present answers.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/dock.py" />
+      <source>Next: continue the training.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../panel/dock.py" />
       <source>Next: export the map.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../panel/dock.py" />
-      <source>Next: go on with training.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -315,23 +320,28 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../answering/session.py" />
+      <source>No query was decided in this round yet.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/dock.py" />
       <source>No workspace is open.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../store/labels.py" />
-      <source>Not saved: what QGIS itself drew in {layer} ({why}). Has each polygon a class?</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <location filename="../answering/session.py" />
-      <source>Nothing was decided in this round yet.</source>
+      <source>None of your queries contains this point.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../answering/answering.py" />
-      <source>Number keys give the whole region a class and go on.</source>
+      <location filename="../store/labels.py" />
+      <source>Not saved: edits of QGIS's own tools in {layer} ({reason}). Does each polygon have a class?</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/import_labels.py" />
+      <source>Number of imported labels</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -347,6 +357,11 @@
     <message>
       <location filename="../panel/start_page.py" />
       <source>Options</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/start_page.py" />
+      <source>Or create it from a folder of orthophotos (with dsm/ and labels/ beside them):</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -376,17 +391,12 @@
     </message>
     <message>
       <location filename="../answering/answering.py" />
-      <source>Polygon: number keys choose the class; right click ends it; D leaves.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../algs/export.py" />
-      <source>Polygons too, in this format</source>
+      <source>Polygon: number keys choose the class; a right click ends it; D leaves the tool.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../algs/evaluate.py" />
-      <source>Predicts a folder of rasters wall-to-wall and compares with their label rasters, each pixel once: IoU of each class, mIoU, overall accuracy, confusion matrix. The JSON file holds all of them.</source>
+      <source>Predicts every raster of a folder and compares it with its label raster, each pixel once. The outputs are the mean IoU and the overall accuracy. The JSON file also holds the IoU of each class and the confusion matrix.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -395,8 +405,7 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/query.py" />
-      <location filename="../algs/train.py" />
+      <location filename="../algs/parameters.py" />
       <source>Queries (GeoPackage)</source>
       <translation type="unfinished" />
     </message>
@@ -411,10 +420,20 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/query.py" />
+      <source>Query strategy; empty: that of the workspace</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/pages.py" />
       <source>Query {rank} ({status}) · {scene} {chip} · {pixels} pixels
 {reason}
-Suggested: {suggested}</source>
+Suggested class: {suggested}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/answering.py" />
+      <source>Redo</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -428,8 +447,7 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/query.py" />
-      <location filename="../algs/train.py" />
+      <location filename="../algs/parameters.py" />
       <source>Round</source>
       <translation type="unfinished" />
     </message>
@@ -441,6 +459,11 @@ Suggested: {suggested}</source>
     <message>
       <location filename="../algs/train.py" />
       <source>Rounds of queries</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/import_labels.py" />
+      <source>Scene of all labels in the file</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -465,7 +488,7 @@ Suggested: {suggested}</source>
     </message>
     <message>
       <location filename="../panel/pages.py" />
-      <source>Show the round before</source>
+      <source>Show the previous round</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -484,8 +507,7 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/query.py" />
-      <location filename="../algs/train.py" />
+      <location filename="../algs/parameters.py" />
       <source>Status</source>
       <translation type="unfinished" />
     </message>
@@ -500,18 +522,13 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine/engine.py" />
+      <location filename="../engine/job.py" />
       <source>Stopped; everything finished is kept.</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../panel/runs.py" />
-      <source>Stopped; everything finished is kept. Train again to go on.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../answering/answering.py" />
-      <source>Take back</source>
+      <source>Stopped; everything finished is kept. Train again to resume.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -520,8 +537,8 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../answering/session.py" />
-      <source>That was the first query.</source>
+      <location filename="../panel/start_page.py" />
+      <source>The classes come from the label rasters, if there are any.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -530,8 +547,8 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine/engine.py" />
-      <source>The engine is at work already; wait for it, or stop it.</source>
+      <location filename="../engine/job.py" />
+      <source>The engine is running already; wait for it, or stop it.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -550,16 +567,6 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/import_labels.py" />
-      <source>The scene that all of it is about</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../answering/session.py" />
-      <source>There is no query of yours at that place.</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
       <location filename="../answering/session.py" />
       <source>There is no suggestion for this query; press the number of its class.</source>
       <translation type="unfinished" />
@@ -567,6 +574,11 @@ Suggested: {suggested}</source>
     <message>
       <location filename="../engine/engine.py" />
       <source>There is one beside the data; choose it there if you trust it: {path}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/session.py" />
+      <source>This is the first query.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -592,12 +604,17 @@ Suggested: {suggested}</source>
     </message>
     <message>
       <location filename="../panel/options.py" />
-      <source>Training and mapping run in tsfal-geo, a program beside QGIS:</source>
+      <source>Training and mapping run in tsfal-geo, a separate program:</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../algs/train.py" />
-      <source>Trains the next round of a workspace with all labels that are there, then asks for the labels that would help most. A workspace that does not exist yet is made for the folder of rasters. A run that was stopped goes on where it stopped.</source>
+      <source>Trains the next round of a workspace on all its labels, then selects the queries whose answers would help most. A workspace that does not exist yet is created for the folder of rasters. A run that was stopped resumes where it stopped.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/answering.py" />
+      <source>Undo</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -606,25 +623,10 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../algs/import_labels.py" />
-      <source>Who made it</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../algs/base.py" />
+      <location filename="../algs/parameters.py" />
       <location filename="../panel/dock.py" />
       <location filename="../panel/start_page.py" />
       <source>Workspace</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../panel/start_page.py" />
-      <source>Write the classes down here</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../panel/pages.py" />
-      <source>Write the confidence too</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -664,7 +666,7 @@ Suggested: {suggested}</source>
     </message>
     <message>
       <location filename="../panel/options.py" />
-      <source>found by itself</source>
+      <source>found automatically</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -680,6 +682,11 @@ Suggested: {suggested}</source>
     <message>
       <location filename="../panel/pages.py" />
       <source>labelled</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/start_page.py" />
+      <source>labelled share at the end, such as 0.2</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -704,12 +711,7 @@ Suggested: {suggested}</source>
     </message>
     <message>
       <location filename="../panel/pages.py" />
-      <source>nothing</source>
-      <translation type="unfinished" />
-    </message>
-    <message>
-      <location filename="../panel/start_page.py" />
-      <source>or create it from a folder of orthophotos (dsm/ and labels/ beside them):</source>
+      <source>none</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -728,8 +730,8 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/start_page.py" />
-      <source>share labelled in the end, such as 0.2</source>
+      <location filename="../panel/dock.py" />
+      <source>round {number}</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -783,12 +785,12 @@ Suggested: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../engine/engine.py" />
+      <location filename="../engine/process.py" />
       <source>{program} does not start: {reason}. Choose the engine under Settings ▸ Options ▸ TSFAL.</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/dock.py" />
+      <location filename="../panel/pages.py" />
       <source>{scenes} scenes, {classes} classes.</source>
       <translation type="unfinished" />
     </message>

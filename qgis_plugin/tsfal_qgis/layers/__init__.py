@@ -1,1 +1,1 @@
-"""The layers of a workspace in the QGIS project."""
+"""The layers of a workspace in the QGIS project, and their styles."""

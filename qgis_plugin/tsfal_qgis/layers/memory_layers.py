@@ -1,4 +1,4 @@
-"""Layers that live in memory: the chips' outlines, and what became of queries."""
+"""Layers in memory: the outlines of chips, and the statuses of queries."""
 
 from __future__ import annotations
 
@@ -8,27 +8,34 @@ from qgis.core import QgsFeature, QgsGeometry, QgsPointXY, QgsVectorLayer
 
 from ..store.shapes import same_crs, scene_crs
 from ..store.workspace import Scene, Workspace
-from . import styling as dressing
+from .styling import STATUS_FIELD, style_chips
 
 
 def status_layer() -> QgsVectorLayer:
-    """An empty table of queries' statuses."""
-    return _memory(f"None?field=qid:string&field={dressing.STATUS_FIELD}:string", "statuses")
+    """Make an empty table of queries' statuses."""
+    return _memory_layer(f"None?field=qid:string&field={STATUS_FIELD}:string", "statuses")
 
 
 def chips_layer(workspace: Workspace) -> QgsVectorLayer | None:
-    """The outlines of chips, of the scenes in the first CRS; None where their size is not known."""
+    """Make the layer of the outlines of chips.
+
+    Args:
+        workspace: the workspace.
+
+    Returns:
+        The layer, with the scenes in the first scene's CRS; None if the size of chips is not known.
+    """
     size = workspace.chip_size()
     if size is None or not workspace.scenes:
         return None
-    layer = _memory("MultiPolygon?field=chip:string&field=scene:string", "chips")
+    layer = _memory_layer("MultiPolygon?field=chip:string&field=scene:string", "chips")
     layer.setCrs(scene_crs(workspace.scenes[0]))
     layer.dataProvider().addFeatures(list(_chips(layer, workspace, size)))
-    dressing.chips(layer)
+    style_chips(layer)
     return layer
 
 
-def _memory(uri: str, name: str) -> QgsVectorLayer:
+def _memory_layer(uri: str, name: str) -> QgsVectorLayer:
     layer = QgsVectorLayer(uri, name, "memory")
     layer.setCustomProperty("skipMemoryLayersCheck", 1)
     return layer

@@ -1,4 +1,4 @@
-"""The raster layers of scenes: made once, moved from file to file, made again where the user removed them."""
+"""The raster layers of scenes: they change their files from round to round, and are made again if removed."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from pathlib import Path
 from qgis.core import QgsDataProvider, QgsProject, QgsRasterLayer
 
 from ..store.workspace import KINDS, ClassInfo
-from . import styling as dressing
+from .styling import style_raster
 
 
-class Rasters:
-    """One layer for each kind and slot; what the user changed of it stays when it is moved.
+class RasterLayers:
+    """One layer for each kind and slot; the user's changes to its style stay when its file changes.
 
     Args:
-        classes: of class rasters.
+        classes: the class map, for rasters of classes.
     """
 
     def __init__(self, classes: Sequence[ClassInfo]) -> None:
         self._classes = classes
         self._project = QgsProject.instance()
-        self._ids: dict[tuple[str, str], str] = {}  # ids: the user may remove any layer
+        self._ids: dict[tuple[str, str], str] = {}  # ids, because the user may remove any layer
 
     def show(self, path: Path, slot: str, name: str, kind: str) -> QgsRasterLayer | None:
-        """Show a file, or nothing where it is not there; returns a new layer, which is to be added.
+        """Show a file, or remove its layer if the file does not exist.
 
         Args:
             path: the raster.
-            slot: which of the kind's layers shows it.
-            name: what the layer is called then.
-            kind: one of ``KINDS``, or ``orthophoto``, which keeps the look that QGIS gives it.
+            slot: key of the kind's layer that shows it.
+            name: the layer's name from now on.
+            kind: one of ``KINDS``, or ``orthophoto``, which keeps QGIS's default style.
+
+        Returns:
+            A new layer, which the caller adds to the project; None if the layer existed or was removed.
         """
         layer = self._project.mapLayer(self._ids.get((kind, slot), ""))
         if not path.is_file():
@@ -41,7 +44,7 @@ class Rasters:
             options.loadDefaultStyle = False
             layer = QgsRasterLayer(str(path), name, "gdal", options)
             if kind in KINDS:
-                dressing.raster(layer, kind, self._classes)
+                style_raster(layer, kind, self._classes)
             self._ids[kind, slot] = layer.id()
             return layer
         elif layer.source() != str(path):

@@ -1,4 +1,4 @@
-"""How layers look. Everything is built from ``workspace.json``, nothing from styles in files."""
+"""The styles of layers. They are built from ``workspace.json``, never from styles in files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ..answering.query_queue import DONE, OPEN, SKIPPED, UNSURE
+from ..store.queries import DONE, OPEN, SKIPPED, UNSURE
 from ..store.workspace import ClassInfo
 
 STATUS_FIELD = "tsfal_status"
 OPACITY = {"prediction": 0.5, "refined": 0.8, "confidence": 0.7, "error_mask": 0.5}
 
+# A layer of overlapping pictures has this variable: the name of the scene on top. Without the variable every
+# feature is shown, and so is a feature without scene.
 SCENE_VARIABLE = "tsfal_scene"
 _ON_TOP = f"coalesce(@{SCENE_VARIABLE}, \"scene\", '') = coalesce(\"scene\", @{SCENE_VARIABLE}, '')"
 
@@ -43,11 +45,19 @@ _QUERY_LINES = (
 )
 
 
-def raster(layer: QgsRasterLayer, kind: str, classes: Sequence[ClassInfo]) -> None:
-    """Dress a raster of a round."""
+def style_raster(layer: QgsRasterLayer, kind: str, classes: Sequence[ClassInfo]) -> None:
+    """Style a raster of a round.
+
+    Args:
+        layer: the layer.
+        kind: ``prediction``, ``refined``, ``confidence`` or ``error_mask``.
+        classes: the class map.
+    """
     provider = layer.dataProvider()
     if kind in ("prediction", "refined"):
-        values = [QgsPalettedRasterRenderer.Class(info.id, colour(info), info.name) for info in classes]
+        values = [
+            QgsPalettedRasterRenderer.Class(info.id, QColor(*info.colour), info.name) for info in classes
+        ]
         layer.setRenderer(QgsPalettedRasterRenderer(provider, 1, values))
     elif kind == "confidence":
         renderer = QgsSingleBandGrayRenderer(provider, 1)
@@ -64,8 +74,13 @@ def raster(layer: QgsRasterLayer, kind: str, classes: Sequence[ClassInfo]) -> No
     layer.setOpacity(OPACITY[kind])
 
 
-def labels(layer: QgsVectorLayer, classes: Sequence[ClassInfo]) -> None:
-    """Dress labels by class: outlines, and so little fill that the pixels stay visible."""
+def style_labels(layer: QgsVectorLayer, classes: Sequence[ClassInfo]) -> None:
+    """Style labels by class: outlines, and so little fill that the pixels stay visible.
+
+    Args:
+        layer: the layer.
+        classes: the class map.
+    """
     categories = []
     for info in classes:
         red, green, blue = info.colour
@@ -76,8 +91,12 @@ def labels(layer: QgsVectorLayer, classes: Sequence[ClassInfo]) -> None:
     layer.setRenderer(QgsCategorizedSymbolRenderer(value, categories))
 
 
-def queries(layer: QgsVectorLayer) -> None:
-    """Dress queries by status, with the rank of those that are open."""
+def style_queries(layer: QgsVectorLayer) -> None:
+    """Style queries by status, and label the open ones with their ranks.
+
+    Args:
+        layer: the layer, joined with the table of statuses.
+    """
     root = QgsRuleBasedRenderer.Rule(None)
     for status, outline, width, style in _QUERY_LINES:
         rule = QgsRuleBasedRenderer.Rule(_fill("0,0,0,0", outline, width, style))
@@ -88,21 +107,25 @@ def queries(layer: QgsVectorLayer) -> None:
     settings = QgsPalLayerSettings()
     settings.isExpression = True
     settings.fieldName = f"if({_STATUS} = '{OPEN}' AND {_ON_TOP}, \"rank\", '')"
-    settings.fitInPolygonOnly = True  # seen from afar the ranks would hide everything
+    settings.fitInPolygonOnly = True  # on a small scale the ranks would cover the image
     text = QgsTextFormat()
     text.setSize(8)
     text.setColor(QColor(120, 0, 90))
-    halo = QgsTextBufferSettings()
-    halo.setEnabled(True)
-    halo.setSize(0.8)
-    text.setBuffer(halo)
+    buffer = QgsTextBufferSettings()
+    buffer.setEnabled(True)
+    buffer.setSize(0.8)
+    text.setBuffer(buffer)
     settings.setFormat(text)
     layer.setLabeling(QgsVectorLayerSimpleLabeling(settings))
     layer.setLabelsEnabled(True)
 
 
-def chips(layer: QgsVectorLayer) -> None:
-    """Dress the outlines of chips."""
+def style_chips(layer: QgsVectorLayer) -> None:
+    """Style the outlines of chips.
+
+    Args:
+        layer: the layer.
+    """
     root = QgsRuleBasedRenderer.Rule(None)
     rule = QgsRuleBasedRenderer.Rule(_fill("0,0,0,0", "255,255,255,150", "0.2", "dot"))
     rule.setFilterExpression(_ON_TOP)
@@ -111,14 +134,14 @@ def chips(layer: QgsVectorLayer) -> None:
 
 
 def show_only(layer: QgsVectorLayer, scene: str) -> None:
-    """Show nothing but one scene's features in a layer of pictures that lie on one another."""
+    """Show only one scene's features in a layer of overlapping pictures.
+
+    Args:
+        layer: the layer.
+        scene: name of the scene.
+    """
     QgsExpressionContextUtils.setLayerVariable(layer, SCENE_VARIABLE, scene)
     layer.triggerRepaint()
-
-
-def colour(info: ClassInfo) -> QColor:
-    """A class's colour."""
-    return QColor(*info.colour)
 
 
 def _fill(inside: str, outline: str, width: str, style: str) -> QgsFillSymbol:

@@ -1,1 +1,1 @@
-"""The panel and the options page: widgets and signals."""
+"""The panel with its pages, the runs of the engine that it shows, and the page in QGIS's options."""

@@ -1,8 +1,9 @@
-"""The dock: where the work stands, what to do next, and one page for each step."""
+"""The panel: the state of the workspace, the next step, and one page for each step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import Qt
@@ -17,8 +18,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..answering.query_queue import DONE, OPEN, SKIPPED, UNSURE
 from ..compat import tr
+from ..store.queries import DONE, OPEN, SKIPPED, UNSURE
 from ..store.workspace import Workspace
 from .pages import (
     AnswerPage,
@@ -26,32 +27,47 @@ from .pages import (
     ExportPage,
     LayersPage,
     TrainPage,
-    figure,
-    known_miou,
-    percent,
+    format_percent,
+    format_score,
+    miou_history,
 )
 from .start_page import StartPage
-from .widgets import plain
+from .widgets import text_label
 
-_WIDTH = 375  # pixels: three step buttons beside each other
-START, LAYERS, ANSWER, TRAIN, COMPARE, EXPORT = range(6)
+_WIDTH = 375  # pixels: three step buttons in a row
+
+
+class Step(IntEnum):
+    """A step of the work, and the number of its page."""
+
+    START = 0
+    LAYERS = 1
+    ANSWER = 2
+    TRAIN = 3
+    COMPARE = 4
+    EXPORT = 5
 
 
 class TsfalDock(QgsDockWidget):
-    """Leads through the work. Widgets and signals only; `TsfalPlugin` does what they ask for."""
+    """The panel: widgets and signals only, which `TsfalPlugin` acts on.
+
+    Args:
+        author: name of the annotator that the first page shows.
+        parent: the main window.
+    """
 
     def __init__(self, author: str, parent: QWidget | None = None) -> None:
         super().__init__("TSFAL", parent)
         self.setObjectName("TsfalDock")
-        self.title = plain(tr("No workspace is open."), "title")
+        self.title = text_label(tr("No workspace is open."), "title")
         self.budget = QProgressBar()
         self.budget.setObjectName("budget")
         self.budget.setRange(0, 1000)
-        self.counts = plain(name="counts")
-        self.history = plain(name="history")
-        self.next_step = plain(name="next_step")
+        self.counts = text_label(name="counts")
+        self.history = text_label(name="history")
+        self.next_step = text_label(name="next_step")
         self.next_step.setStyleSheet("font-weight: bold;")
-        self.message = plain(name="message")
+        self.message = text_label(name="message")
         self.start = StartPage(author)
         self.layers = LayersPage()
         self.answer = AnswerPage()
@@ -74,17 +90,21 @@ class TsfalDock(QgsDockWidget):
         scroll.setWidget(body)
         scroll.setMinimumWidth(_WIDTH)
         self.setWidget(scroll)
-        self.layers.continue_requested.connect(lambda: self.go_to(ANSWER))
-        self.start.problem_found.connect(self.warn)
+        self.layers.continue_requested.connect(lambda: self.go_to(Step.ANSWER))
+        self.start.problem_found.connect(self.show_problem)
         self.close_workspace()
 
     @property
     def step(self) -> int:
-        """The page that is shown."""
+        """The number of the page that is shown."""
         return self._stack.currentIndex()
 
     def go_to(self, step: int) -> None:
-        """Show a page."""
+        """Show a page.
+
+        Args:
+            step: its number.
+        """
         self._stack.setCurrentIndex(step)
         for number, tool in enumerate(self._steps):
             tool.setChecked(number == step)
@@ -96,16 +116,21 @@ class TsfalDock(QgsDockWidget):
             widget.hide()
         self.next_step.setText(tr("Next: open or create a workspace."))
         for number, tool in enumerate(self._steps):
-            tool.setEnabled(number in (START, TRAIN))
-        self.go_to(START)
+            tool.setEnabled(number in (Step.START, Step.TRAIN))
+        self.go_to(Step.START)
 
     def show_workspace(self, workspace: Workspace) -> None:
-        """Show where a workspace stands; called again after each round."""
-        state = tr("no round is complete yet") if workspace.round < 0 else f"round {workspace.round}"
+        """Show the state of a workspace; called again after each round.
+
+        Args:
+            workspace: the workspace.
+        """
+        number = workspace.round
+        state = tr("round {number}").format(number=number) if number >= 0 else tr("no round is complete yet")
         self.title.setText(f"{workspace.root.name} · {state} · {workspace.status}")
-        miou = known_miou(workspace)
+        miou = miou_history(workspace)
         self.history.setText(
-            "mIoU " + " → ".join(map(figure, miou)) if miou else tr("mIoU: no validation scenes")
+            "mIoU " + " → ".join(map(format_score, miou)) if miou else tr("mIoU: no validation scenes")
         )
         for widget in (self.budget, self.counts, self.history):
             widget.show()
@@ -113,21 +138,26 @@ class TsfalDock(QgsDockWidget):
             tool.setEnabled(True)
         self.answer.classes.show_classes(workspace.classes)
         self.compare.show_rounds(workspace)
-        self.layers.told.setText(
-            tr("{scenes} scenes, {classes} classes.").format(
-                scenes=len(workspace.scenes), classes=len(workspace.classes)
-            )
-        )
+        self.layers.show_workspace(workspace)
 
     def show_progress(self, workspace: Workspace, counts: Mapping[str, int], answered_pixels: int) -> None:
-        """Show queries and budget; the pixels of answered queries count until the engine counts anew."""
+        """Show the queries, the budget and the next step.
+
+        Args:
+            workspace: the workspace.
+            counts: status → number of queries.
+            answered_pixels: pixels of the queries answered in this round; the panel adds them to the labelled
+                share until the engine counts again.
+        """
         last = workspace.metrics[-1] if workspace.metrics else {}
         goal = float(last.get("budget") or 0)
         valid = max(int(last.get("valid_pixels") or 1), 1)
         spent = float(last.get("labelled_share") or 0) + answered_pixels / valid
         self.budget.setValue(round(1000 * min(spent / goal, 1)) if goal else 0)
-        told = tr("budget: {spent} spent, {left} left")
-        self.budget.setFormat(told.format(spent=percent(spent), left=percent(max(goal - spent, 0))))
+        text = tr("budget: {spent} spent, {left} left")
+        self.budget.setFormat(
+            text.format(spent=format_percent(spent), left=format_percent(max(goal - spent, 0)))
+        )
         self.counts.setText(
             tr("Queries: {open} open · {done} done · {skipped} skipped · {unsure} unsure").format(
                 open=counts[OPEN], done=counts[DONE], skipped=counts[SKIPPED], unsure=counts[UNSURE]
@@ -135,21 +165,29 @@ class TsfalDock(QgsDockWidget):
         )
         self.next_step.setText(self._next_step(workspace, counts))
 
-    def say(self, text: str) -> None:
-        """Tell something in passing."""
+    def show_message(self, text: str) -> None:
+        """Show a note below the page.
+
+        Args:
+            text: the note; empty to remove the last one.
+        """
         self.message.setStyleSheet("")
         self.message.setText(text)
 
-    def warn(self, text: str) -> None:
-        """Tell what went wrong."""
+    def show_problem(self, text: str) -> None:
+        """Show a problem below the page.
+
+        Args:
+            text: the problem and its remedy.
+        """
         self.message.setStyleSheet("color: #b00020; font-weight: bold;")
         self.message.setText(text)
 
     def _next_step(self, workspace: Workspace, counts: Mapping[str, int]) -> str:
         if workspace.round < 0 or workspace.status == "training":
-            return tr("Next: go on with training.")
+            return tr("Next: continue the training.")
         if counts[OPEN]:
-            return tr("Next: answer the open queries (N), or train with what is there.")
+            return tr("Next: answer the open queries (N), or train with the present answers.")
         if workspace.status == "waiting":
             return tr("Next: train the next round.")
         return tr("Next: export the map.")

@@ -1,4 +1,4 @@
-"""The page in QGIS's options: which engine to use, and whether it answers."""
+"""The page in QGIS's options: the choice of the engine, and a test of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPu
 
 from ..compat import tr
 from ..engine.engine import INSTALL, EngineConfig, split_command
+from .widgets import text_label
 
 _ICON = str(Path(__file__).parents[1] / "icon.svg")
 
@@ -30,7 +31,7 @@ class TsfalOptionsFactory(QgsOptionsWidgetFactory):
 
 
 class TsfalOptionsPage(QgsOptionsPageWidget):
-    """The engine's command, with what was found to choose from, and a test."""
+    """The engine's command, with those found to choose from, and a test."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,7 +43,7 @@ class TsfalOptionsPage(QgsOptionsPageWidget):
             [str(path) for path in dict.fromkeys([*self._config.installed(), *self._config.offers()])]
         )
         self.command.setCurrentText(self._config.chosen)
-        self.command.lineEdit().setPlaceholderText(tr("found by itself"))
+        self.command.lineEdit().setPlaceholderText(tr("found automatically"))
         self.command.setToolTip(tr("The program tsfal-geo, or the folder of its Python environment"))
         browse = QPushButton(tr("Browse …"))
         browse.clicked.connect(self._browse)
@@ -52,20 +53,20 @@ class TsfalOptionsPage(QgsOptionsPageWidget):
         row.addWidget(self.command, 1)
         row.addWidget(browse)
         row.addWidget(self.test_button)
-        self.answer = _text("")
+        self.answer = _selectable_label("")
         layout = QVBoxLayout(self)
-        layout.addWidget(_text(tr("Training and mapping run in tsfal-geo, a program beside QGIS:")))
+        layout.addWidget(_selectable_label(tr("Training and mapping run in tsfal-geo, a separate program:")))
         layout.addLayout(row)
         layout.addWidget(self.answer)
-        layout.addWidget(_text(tr("To install it: {command}").format(command=INSTALL)))
+        layout.addWidget(_selectable_label(tr("To install it: {command}").format(command=INSTALL)))
         layout.addStretch()
 
     def apply(self) -> None:
-        """Keep what was entered; QGIS calls this on OK."""
+        """Save the entry; QGIS calls this on OK."""
         self._config.chosen = self.command.currentText()
 
     def test(self) -> None:
-        """Ask what was entered, or what is found, for its version, and show the answer."""
+        """Ask the engine in the field, or the one that is found, for its version, and show the answer."""
         text = self.command.currentText().strip()
         command = split_command(text) if text else self._config.found()
         handshake = self._config.check(command)
@@ -81,9 +82,7 @@ class TsfalOptionsPage(QgsOptionsPageWidget):
             self.command.setCurrentText(path)
 
 
-def _text(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
+def _selectable_label(text: str) -> QLabel:
+    label = text_label(text)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

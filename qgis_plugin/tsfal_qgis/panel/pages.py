@@ -1,38 +1,26 @@
-"""The pages of the dock, one for each step of the work; widgets and signals only."""
+"""The pages of the panel after the first, one for each step of the work; widgets and signals only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from qgis.gui import QgsFileWidget
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QCheckBox,
-    QFormLayout,
     QGridLayout,
     QPlainTextEdit,
     QProgressBar,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from ..answering.query_queue import Query
 from ..compat import tr
+from ..store.queries import Query
 from ..store.workspace import ClassInfo, Workspace
-from .widgets import ClassButtons, Curve, plain
-
-
-def button(text: str, name: str, tip: str = "") -> QPushButton:
-    """A button that leaves the keyboard to the canvas."""
-    made = QPushButton(text)
-    made.setObjectName(name)
-    made.setToolTip(tip)
-    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return made
+from .widgets import ClassButtons, Curve, folder_field, form, push_button, text_label
 
 
 class Page(QWidget):
@@ -44,31 +32,44 @@ class Page(QWidget):
         self.column.setContentsMargins(2, 4, 2, 2)
 
     def add(self, *widgets: QWidget) -> None:
-        """Append widgets."""
+        """Append widgets to the column.
+
+        Args:
+            widgets: the widgets, from the top.
+        """
         for widget in widgets:
             self.column.addWidget(widget)
 
 
 class LayersPage(Page):
-    """What lies on the map."""
+    """The step in which the user looks at the layers."""
 
     zoom_requested = pyqtSignal()
     continue_requested = pyqtSignal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = plain(name="layers_told")
-        zoom = button(tr("Show all scenes"), "zoom_all")
+        self._summary = text_label(name="layers_summary")
+        zoom = push_button(tr("Show all scenes"), "zoom_all")
         zoom.clicked.connect(self.zoom_requested)
-        going_on = button(tr("Answer queries"), "to_answer")
-        going_on.clicked.connect(self.continue_requested)
+        to_answer = push_button(tr("Answer queries"), "to_answer")
+        to_answer.clicked.connect(self.continue_requested)
         self.add(
-            self.told,
-            plain(tr("Tick the groups in the Layers panel. Hold H to see the orthophoto alone.")),
+            self._summary,
+            text_label(tr("Tick the groups in the Layers panel. Hold H to see the orthophoto alone.")),
             zoom,
-            going_on,
+            to_answer,
         )
         self.column.addStretch()
+
+    def show_workspace(self, workspace: Workspace) -> None:
+        """Show the number of scenes and classes of a workspace.
+
+        Args:
+            workspace: the workspace.
+        """
+        text = tr("{scenes} scenes, {classes} classes.")
+        self._summary.setText(text.format(scenes=len(workspace.scenes), classes=len(workspace.classes)))
 
 
 class AnswerPage(Page):
@@ -78,60 +79,70 @@ class AnswerPage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        self.query = plain(name="query_told")
-        self.mode = plain(name="mode_told")
+        self.query_text = text_label(name="query_text")
+        self.mode_text = text_label(name="mode_text")
         self.classes = ClassButtons()
         self.classes.chosen.connect(self.class_chosen)
         self.tools = QGridLayout()
-        self.add(self.query, self.classes, self.mode)
+        self.add(self.query_text, self.classes, self.mode_text)
         self.column.addLayout(self.tools)
         self.column.addStretch()
 
     def add_tools(self, tools: Sequence[QWidget]) -> None:
-        """Buttons of actions, two in a row."""
-        for place, widget in enumerate(tools):
-            self.tools.addWidget(widget, place // 2, place % 2)
+        """Add the buttons of actions, two in a row.
+
+        Args:
+            tools: the buttons.
+        """
+        for number, widget in enumerate(tools):
+            self.tools.addWidget(widget, number // 2, number % 2)
 
     def show_query(self, query: Query | None, status: str, classes: Sequence[ClassInfo]) -> None:
-        """Tell about the current query."""
+        """Describe the current query.
+
+        Args:
+            query: the query; None if there is none.
+            status: its status.
+            classes: the class map, for the name of the suggested class.
+        """
         if query is None:
-            self.query.setText(tr("N goes to the first query."))
+            self.query_text.setText(tr("N goes to the first query."))
             return
         names = {info.id: info.name for info in classes}
-        suggested = (
-            names.get(query.suggested, tr("nothing")) if query.suggested is not None else tr("nothing")
+        suggested = names.get(query.suggested) if query.suggested is not None else None
+        text = tr(
+            "Query {rank} ({status}) · {scene} {chip} · {pixels} pixels\n{reason}\n"
+            "Suggested class: {suggested}"
         )
-        self.query.setText(
-            tr(
-                "Query {rank} ({status}) · {scene} {chip} · {pixels} pixels\n{reason}\nSuggested: {suggested}"
-            ).format(
+        self.query_text.setText(
+            text.format(
                 rank=query.rank,
                 status=status,
                 scene=query.scene,
                 chip=query.chip,
                 pixels=query.pixels,
                 reason=query.reason,
-                suggested=suggested,
+                suggested=tr("none") if suggested is None else suggested,
             )
         )
 
 
 class TrainPage(Page):
-    """Run the engine and follow it."""
+    """A run of the engine: start, progress, log."""
 
     train_requested = pyqtSignal()
     cancel_requested = pyqtSignal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.train = button(tr("Train the next round"), "train")
+        self.train = push_button(tr("Train the next round"), "train")
         self.train.clicked.connect(self.train_requested)
-        self.cancel = button(tr("Stop"), "cancel")
+        self.cancel = push_button(tr("Stop"), "cancel")
         self.cancel.clicked.connect(self.cancel_requested)
         self.bar = QProgressBar()
         self.bar.setObjectName("run_progress")
         self.bar.setRange(0, 1000)
-        self.stage = plain(name="run_stage")
+        self.stage = text_label(name="run_stage")
         self.log = QPlainTextEdit()
         self.log.setObjectName("run_log")
         self.log.setReadOnly(True)
@@ -140,23 +151,32 @@ class TrainPage(Page):
         self.show_running(False)
 
     def show_running(self, running: bool) -> None:
-        """Whether a run is going on."""
+        """Enable the button that applies.
+
+        Args:
+            running: True while a run is in progress.
+        """
         self.train.setEnabled(not running)
         self.cancel.setEnabled(running)
 
-    def start_over(self) -> None:
-        """Forget the last run."""
+    def clear(self) -> None:
+        """Remove the progress and the log of the last run."""
         self.bar.setValue(0)
         self.log.clear()
 
     def show_progress(self, fraction: float, stage: str) -> None:
-        """How far it is."""
+        """Show the progress of a run.
+
+        Args:
+            fraction: from 0 to 1.
+            stage: the stage in words.
+        """
         self.bar.setValue(round(1000 * fraction))
         self.stage.setText(stage)
 
 
 class ComparePage(Page):
-    """What got better."""
+    """The rounds side by side: labelled share, mIoU, queries."""
 
     round_chosen = pyqtSignal(int)
 
@@ -168,7 +188,7 @@ class ComparePage(Page):
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
         self.table.horizontalHeader().setStretchLastSection(True)
-        self.earlier = button(tr("Show the round before"), "show_earlier")
+        self.earlier = push_button(tr("Show the previous round"), "show_earlier")
         self.earlier.setCheckable(True)
         self.earlier.toggled.connect(self._toggle)
         self.curve = Curve()
@@ -176,7 +196,11 @@ class ComparePage(Page):
         self._round = -1
 
     def show_rounds(self, workspace: Workspace) -> None:
-        """The figures of every round."""
+        """Show the metrics of every round.
+
+        Args:
+            workspace: the workspace.
+        """
         self._round = workspace.round
         self.earlier.blockSignals(True)
         self.earlier.setChecked(False)
@@ -186,21 +210,21 @@ class ComparePage(Page):
         for row, item in enumerate(workspace.metrics):
             texts = (
                 str(item.get("round")),
-                percent(item.get("labelled_share")),
-                figure(item.get("miou")),
+                format_percent(item.get("labelled_share")),
+                format_score(item.get("miou")),
                 str(item.get("queries")),
             )
             for column, text in enumerate(texts):
                 self.table.setItem(row, column, QTableWidgetItem(text))
         self.table.resizeColumnsToContents()
-        self.curve.show_values(known_miou(workspace))
+        self.curve.show_values(miou_history(workspace))
 
     def _toggle(self, earlier: bool) -> None:
         self.round_chosen.emit(self._round - 1 if earlier else self._round)
 
 
 class ExportPage(Page):
-    """Write the map."""
+    """The export of the map."""
 
     export_requested = pyqtSignal(str, bool)
 
@@ -209,41 +233,47 @@ class ExportPage(Page):
         fields = form()
         self.folder = folder_field("export_folder")
         fields.addRow(tr("Folder"), self.folder)
-        self.confidence = QCheckBox(tr("Write the confidence too"))
-        export = button(tr("Export the map"), "export")
+        self.confidence = QCheckBox(tr("Also write the confidence"))
+        export = push_button(tr("Export the map"), "export")
         export.clicked.connect(
             lambda: self.export_requested.emit(self.folder.filePath(), self.confidence.isChecked())
         )
         self.column.addLayout(fields)
-        self.add(plain(tr("Empty: the folder maps/ of the workspace.")), self.confidence, export)
+        self.add(text_label(tr("If empty: the folder maps/ of the workspace.")), self.confidence, export)
         self.column.addStretch()
 
 
-def percent(value: Any) -> str:
-    """A share as text."""
-    return "–" if value is None else f"{100 * float(value):.1f} %"
+def format_percent(share: Any) -> str:
+    """Write a share as a percentage.
+
+    Args:
+        share: a number from 0 to 1, or None.
+
+    Returns:
+        The text; a dash for None.
+    """
+    return "–" if share is None else f"{100 * float(share):.1f} %"
 
 
-def figure(value: Any) -> str:
-    """A figure between 0 and 1 as text."""
-    return "–" if value is None else f"{float(value):.3f}"
+def format_score(score: Any) -> str:
+    """Write a score with three decimals.
+
+    Args:
+        score: a number from 0 to 1, or None.
+
+    Returns:
+        The text; a dash for None.
+    """
+    return "–" if score is None else f"{float(score):.3f}"
 
 
-def known_miou(workspace: Workspace) -> list[float]:
-    """The mIoU of the rounds that have one, oldest first."""
+def miou_history(workspace: Workspace) -> list[float]:
+    """List the mIoU of the rounds.
+
+    Args:
+        workspace: the workspace.
+
+    Returns:
+        The mIoU of each round that has one, oldest first.
+    """
     return [float(item["miou"]) for item in workspace.metrics if item.get("miou") is not None]
-
-
-def form() -> QFormLayout:
-    """Labels above their fields where both do not fit beside each other."""
-    made = QFormLayout()
-    made.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-    return made
-
-
-def folder_field(name: str) -> QgsFileWidget:
-    """A field for a folder."""
-    widget = QgsFileWidget()
-    widget.setObjectName(name)
-    widget.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
-    return widget

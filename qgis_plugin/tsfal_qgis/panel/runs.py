@@ -1,4 +1,4 @@
-"""Runs of the engine beside QGIS, and what the panel shows of them."""
+"""Runs of the engine beside QGIS, with their progress and log on the panel."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import Any
 from qgis.PyQt.QtCore import QObject
 
 from ..compat import tr
-from ..engine.engine import EngineError, EngineJob
+from ..engine.engine import EngineError
+from ..engine.job import EngineJob
+from ..engine.protocol import DONE, NOT_STARTED, STOPPED
 from .dock import TsfalDock
 
-STOPPED = 4
 
+class EngineRuns(QObject):
+    """One long run at a time, such as a training, and short commands beside it.
 
-class Runs(QObject):
-    """One long run at a time, such as a training; short questions beside it."""
+    Args:
+        dock: the panel that shows the long run.
+    """
 
     def __init__(self, dock: TsfalDock) -> None:
         super().__init__()
@@ -26,19 +30,24 @@ class Runs(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a long run is going on."""
+        """True while a long run is in progress."""
         return self._long is not None
 
     def start(
         self, arguments: list[str], done: Callable[[dict[str, Any]], None], cwd: str | None = None
     ) -> bool:
-        """Start a long run; ``done`` is called with its result if it ends well.
+        """Start a long run.
+
+        Args:
+            arguments: the command and its options.
+            done: called with the result if the run ends well.
+            cwd: folder to run in.
 
         Returns:
-            Whether it was started; what was wrong is shown.
+            True if it was started; otherwise the panel shows the problem.
         """
         if self._long is not None:
-            self._dock.warn(tr("A run is going on; wait for it, or stop it."))
+            self._dock.show_problem(tr("A run is in progress; wait for it, or stop it."))
             return False
         job = EngineJob(self)
         page = self._dock.train
@@ -49,28 +58,34 @@ class Runs(QObject):
         job.failed.connect(self._problems.append)
         job.ended.connect(lambda code, result: self._ended(code, result, done))
         self._long = job
-        page.start_over()
+        page.clear()
         page.show_running(True)
         page.stage.setText(tr("starting …"))
         try:
             job.start(arguments, cwd)
         except EngineError as problem:
             self._problems.append(str(problem))
-            self._ended(-1, {}, done)
+            self._ended(NOT_STARTED, {}, done)
             return False
         return True
 
-    def ask(
+    def run_beside(
         self, arguments: list[str], done: Callable[[dict[str, Any]], None], failed: Callable[[str], None]
     ) -> None:
-        """Run a short command beside the long one."""
+        """Run a short command beside the long run.
+
+        Args:
+            arguments: the command and its options.
+            done: called with the result if the command ends well.
+            failed: called with the problem if it does not.
+        """
         job = EngineJob(self)
         problems: list[str] = []
 
         def ended(code: int, result: dict[str, Any]) -> None:
             self._short.remove(job)
             job.deleteLater()
-            if code == 0:
+            if code == DONE:
                 done(result)
             else:
                 failed(
@@ -84,16 +99,16 @@ class Runs(QObject):
             job.start(arguments)
         except EngineError as problem:
             problems.append(str(problem))
-            ended(-1, {})
+            ended(NOT_STARTED, {})
 
     def cancel(self) -> None:
-        """Ask the long run to stop; everything finished is kept."""
+        """Ask the long run to stop and keep everything finished."""
         if self._long is not None:
             self._dock.train.stage.setText(tr("stopping …"))
             self._long.cancel()
 
     def shut_down(self) -> None:
-        """Stop everything: the plugin goes."""
+        """Stop all runs, because the plugin is unloaded."""
         for job in (*self._short, self._long):
             if job is not None:
                 job.blockSignals(True)
@@ -105,12 +120,14 @@ class Runs(QObject):
         self._long = None
         page = self._dock.train
         page.show_running(False)
-        if code == 0:
+        if code == DONE:
             page.show_progress(1, tr("done"))
             done(result)
         elif code == STOPPED:
             page.stage.setText(tr("stopped; everything finished is kept"))
-            self._dock.say(tr("Stopped; everything finished is kept. Train again to go on."))
+            self._dock.show_message(tr("Stopped; everything finished is kept. Train again to resume."))
         else:
             page.stage.setText(tr("failed"))
-            self._dock.warn(self._problems[-1] if self._problems else tr("The run failed; see the log."))
+            self._dock.show_problem(
+                self._problems[-1] if self._problems else tr("The run failed; see the log.")
+            )

@@ -1,4 +1,4 @@
-"""The first page of the dock: choose a workspace, or create one."""
+"""The first page of the panel: choose a workspace, or create one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QLineEdit
 
 from ..compat import tr
-from .pages import Page, button, folder_field, form
-from .widgets import ClassTable, plain
+from .pages import Page
+from .widgets import ClassTable, folder_field, form, push_button, text_label
 
 
 class StartPage(Page):
-    """Choose a workspace, or create one."""
+    """The choice of a workspace, and the form that creates one.
+
+    Args:
+        author: name of the annotator that the field begins with.
+    """
 
     open_requested = pyqtSignal(str)
     create_requested = pyqtSignal(str, list)
@@ -29,17 +33,18 @@ class StartPage(Page):
         self.folder = folder_field("workspace_folder")
         fields.addRow(tr("Workspace"), self.folder)
         self.column.addLayout(fields)
-        opening = button(tr("Open workspace"), "open_workspace")
+        opening = push_button(tr("Open workspace"), "open_workspace")
         opening.clicked.connect(lambda: self.open_requested.emit(self.folder.filePath()))
         self.add(
-            opening, plain(tr("or create it from a folder of orthophotos (dsm/ and labels/ beside them):"))
+            opening,
+            text_label(tr("Or create it from a folder of orthophotos (with dsm/ and labels/ beside them):")),
         )
         fields = form()
         self.rasters = folder_field("raster_folder")
         fields.addRow(tr("Orthophotos"), self.rasters)
         self.budget = QLineEdit()
         self.budget.setObjectName("budget_goal")
-        self.budget.setPlaceholderText(tr("share labelled in the end, such as 0.2"))
+        self.budget.setPlaceholderText(tr("labelled share at the end, such as 0.2"))
         fields.addRow(tr("Budget"), self.budget)
         self.database = QLineEdit()
         self.database.setPlaceholderText(tr("postgresql://… for a team; else empty"))
@@ -49,17 +54,17 @@ class StartPage(Page):
         self.further.setPlaceholderText(tr("further options of tsfal-geo train"))
         fields.addRow(tr("Options"), self.further)
         self.column.addLayout(fields)
-        self.own_classes = QCheckBox(tr("Write the classes down here"))
+        self.own_classes = QCheckBox(tr("Enter the classes here"))
         self.own_classes.setObjectName("own_classes")
         self.classes = ClassTable()
         self.classes.add()
         self.classes.add()
         self.classes.hide()
         self.own_classes.toggled.connect(self.classes.setVisible)
-        creating = button(tr("Create workspace"), "create_workspace")
+        creating = push_button(tr("Create workspace"), "create_workspace")
         creating.clicked.connect(self._create)
-        self.add(plain(tr("Classes are those of the label rasters, if there are any.")), self.own_classes)
-        self.add(self.classes, creating)
+        self.add(text_label(tr("The classes come from the label rasters, if there are any.")))
+        self.add(self.own_classes, self.classes, creating)
         self.column.addStretch()
 
     def _create(self) -> None:

@@ -1,13 +1,15 @@
-"""Small widgets of the dock. Names from files are shown as plain text everywhere."""
+"""Small widgets of the panel. Names from files are shown as plain text everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QPointF, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPen, QPixmap
 from qgis.PyQt.QtWidgets import (
     QColorDialog,
+    QFormLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -24,8 +26,16 @@ from ..store.workspace import ClassInfo
 _COLOURS = ((230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48), (145, 30, 180))
 
 
-def plain(text: str = "", name: str = "") -> QLabel:
-    """A label that shows its text as it is, whatever is in it."""
+def text_label(text: str = "", name: str = "") -> QLabel:
+    """Make a label that shows its text literally, also if it looks like HTML.
+
+    Args:
+        text: the text.
+        name: object name.
+
+    Returns:
+        The label, which wraps its lines.
+    """
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
@@ -33,19 +43,46 @@ def plain(text: str = "", name: str = "") -> QLabel:
     return label
 
 
-def swatch(colour: Sequence[int]) -> QIcon:
-    """An icon of one colour."""
-    picture = QPixmap(16, 16)
-    picture.fill(QColor(*colour))
-    painter = QPainter(picture)
-    painter.setPen(QColor(90, 90, 90))
-    painter.drawRect(0, 0, 15, 15)
-    painter.end()
-    return QIcon(picture)
+def push_button(text: str, name: str) -> QPushButton:
+    """Make a button that leaves the keyboard to the canvas.
+
+    Args:
+        text: the text.
+        name: object name.
+
+    Returns:
+        The button.
+    """
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def form() -> QFormLayout:
+    """Make a form that puts labels above their fields where the panel is too narrow for both."""
+    layout = QFormLayout()
+    layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+    return layout
+
+
+def folder_field(name: str) -> QgsFileWidget:
+    """Make a field for a folder.
+
+    Args:
+        name: object name.
+
+    Returns:
+        The field.
+    """
+    widget = QgsFileWidget()
+    widget.setObjectName(name)
+    widget.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
+    return widget
 
 
 class ClassButtons(QWidget):
-    """The classes with their colours and keys."""
+    """The classes as buttons, with their colours and keys."""
 
     chosen = pyqtSignal(int)
 
@@ -57,14 +94,18 @@ class ClassButtons(QWidget):
         self._buttons: dict[int, QPushButton] = {}
 
     def show_classes(self, classes: Sequence[ClassInfo]) -> None:
-        """One button a class, with the keys 1 to 9."""
+        """Replace the buttons.
+
+        Args:
+            classes: the class map; the first nine have the keys 1 to 9.
+        """
         for button in self._buttons.values():
             button.setParent(None)
             button.deleteLater()
         self._buttons = {}
-        for place, info in enumerate(classes, 1):
-            key = f"{place}  " if place <= 9 else ""
-            button = QPushButton(swatch(info.colour), f"{key}{info.name}".replace("&", "&&"))
+        for number, info in enumerate(classes, 1):
+            key = f"{number}  " if number <= 9 else ""
+            button = QPushButton(_colour_icon(info.colour), f"{key}{info.name}".replace("&", "&&"))
             button.setObjectName(f"class_{info.id}")
             button.setCheckable(True)
             button.setStyleSheet("text-align: left; padding: 3px;")
@@ -74,13 +115,17 @@ class ClassButtons(QWidget):
             self._buttons[info.id] = button
 
     def mark(self, class_id: int | None) -> None:
-        """Show which class is the current one."""
+        """Mark the current class.
+
+        Args:
+            class_id: its id; None if there is none.
+        """
         for each, button in self._buttons.items():
             button.setChecked(each == class_id)
 
 
 class Curve(QWidget):
-    """The mIoU of each round, as a line."""
+    """The mIoU of the rounds as a line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,11 +134,15 @@ class Curve(QWidget):
         self.hide()
 
     def sizeHint(self) -> QSize:
-        """As high as two lines of text."""
+        """Return the size of two lines of text."""
         return QSize(120, 46)
 
     def show_values(self, values: Sequence[float]) -> None:
-        """Draw values between 0 and 1; fewer than two are no line."""
+        """Draw values; fewer than two are no line, and hide the widget.
+
+        Args:
+            values: from 0 to 1.
+        """
         self._values = list(values)
         self.setVisible(len(self._values) > 1)
         self.update()
@@ -121,7 +170,7 @@ class Curve(QWidget):
 
 
 class ClassTable(QWidget):
-    """A class map to be written down: id, name, colour."""
+    """A table in which the user enters a class map: id, name, colour."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +196,12 @@ class ClassTable(QWidget):
         column.addLayout(row)
 
     def add(self, name: str = "", colour: Sequence[int] | None = None) -> None:
-        """Add a class with the next id."""
+        """Add a class with the next id.
+
+        Args:
+            name: its name; "class" and the id if empty.
+            colour: red, green and blue, 0 to 255 each; None for the next of six.
+        """
         number = self._table.rowCount()
         colour = colour or _COLOURS[number % len(_COLOURS)]
         self._table.insertRow(number)
@@ -159,7 +213,7 @@ class ClassTable(QWidget):
         self._table.setItem(number, 2, cell)
 
     def classes(self) -> list[dict[str, object]]:
-        """The classes as ``--set classes=…`` takes them.
+        """Return the classes in the form of ``--set classes=…``.
 
         Raises:
             ValueError: an id is not a number.
@@ -177,12 +231,21 @@ class ClassTable(QWidget):
         return found
 
     def _drop(self) -> None:
-        self._table.removeRow(
-            self._table.currentRow() if self._table.currentRow() >= 0 else self._table.rowCount() - 1
-        )
+        current = self._table.currentRow()
+        self._table.removeRow(current if current >= 0 else self._table.rowCount() - 1)
 
     def _choose_colour(self, row: int, column: int) -> None:
         if column == 2:
             colour = QColorDialog.getColor(self._table.item(row, 2).background().color(), self)
             if colour.isValid():
                 self._table.item(row, 2).setBackground(colour)
+
+
+def _colour_icon(colour: Sequence[int]) -> QIcon:
+    picture = QPixmap(16, 16)
+    picture.fill(QColor(*colour))
+    painter = QPainter(picture)
+    painter.setPen(QColor(90, 90, 90))
+    painter.drawRect(0, 0, 15, 15)
+    painter.end()
+    return QIcon(picture)

@@ -1,1 +1,1 @@
-"""Workspaces, queries and labels, read and written through QGIS's providers."""
+"""The contents of a workspace: its files, queries, labels and decisions, read and written through QGIS."""

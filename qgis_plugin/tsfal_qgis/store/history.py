@@ -1,6 +1,6 @@
-"""What a person did, row by row, so that it can be taken back and done again after it was saved.
+"""Changes of label layers, saved one by one, with an undo that reaches back over what is saved.
 
-QGIS empties its own undo stack whenever a layer is saved, and here every polygon is saved at once.
+QGIS empties its own undo stack whenever a layer is saved, and here every change is saved at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 
 class Row:
-    """A row of a layer; keeps its number while it is removed and added again."""
+    """A row of a layer, followed while it is removed and added again.
+
+    Attributes:
+        layer: the layer.
+        feature: a copy of the feature.
+        fid: the present id of the feature; it changes when the row is added again.
+    """
 
     def __init__(self, layer: QgsVectorLayer, feature: QgsFeature) -> None:
         self.layer = layer
@@ -23,7 +29,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Change:
-    """Rows that came and rows that went, together; ``qid`` is the query that it was about, if any."""
+    """Rows that are added and removed together.
+
+    Attributes:
+        added: the new rows.
+        removed: the rows that they replace.
+        qid: the query that the change answers; None for a label outside every query.
+    """
 
     added: tuple[Row, ...] = ()
     removed: tuple[Row, ...] = ()
@@ -31,34 +43,37 @@ class Change:
 
 
 class SaveProblem(Exception):
-    """Why rows were not saved; nothing was changed."""
+    """The reason why rows were not saved; no row was changed."""
 
 
 class History(QObject):
-    """Changes that are saved as they are made, and the way back."""
+    """The stack of saved changes, and the stack of those that were undone."""
 
     changed = pyqtSignal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._done: list[Change] = []
         self._undone: list[Change] = []
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is anything to take back."""
+        """True if there is a change to undo."""
         return bool(self._done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is anything to do again."""
+        """True if there is a change to redo."""
         return bool(self._undone)
 
-    def do(self, change: Change) -> None:
+    def apply(self, change: Change) -> None:
         """Make and save a change.
 
+        Args:
+            change: the rows to add and to remove.
+
         Raises:
-            SaveProblem: the store refused it; nothing was changed.
+            SaveProblem: the store rejected the change; no row was changed.
         """
         _apply(change.added, change.removed)
         self._done.append(change)
@@ -66,22 +81,28 @@ class History(QObject):
         self.changed.emit()
 
     def undo(self) -> Change | None:
-        """Take the last change back and save; None: there was none.
+        """Undo the last change and save.
+
+        Returns:
+            The change; None if there was none.
 
         Raises:
-            SaveProblem: the store refused; nothing was changed.
+            SaveProblem: the store rejected it; no row was changed.
         """
-        return self._turn(self._done, self._undone, back=True)
+        return self._move(self._done, self._undone, back=True)
 
     def redo(self) -> Change | None:
-        """Make the change that was taken back last again; None: there was none.
+        """Redo the change that was undone last and save.
+
+        Returns:
+            The change; None if there was none.
 
         Raises:
-            SaveProblem: the store refused; nothing was changed.
+            SaveProblem: the store rejected it; no row was changed.
         """
-        return self._turn(self._undone, self._done, back=False)
+        return self._move(self._undone, self._done, back=False)
 
-    def _turn(self, source: list[Change], target: list[Change], back: bool) -> Change | None:
+    def _move(self, source: list[Change], target: list[Change], back: bool) -> Change | None:
         if not source:
             return None
         change = source[-1]
@@ -91,81 +112,90 @@ class History(QObject):
         return change
 
 
-def _apply(added: Sequence[Row], removed: Sequence[Row]) -> None:
-    finished: list[tuple[Sequence[Row], Sequence[Row]]] = []
-    for layer in dict.fromkeys(row.layer for row in (*added, *removed)):
-        coming = [row for row in added if row.layer is layer]
-        going = [row for row in removed if row.layer is layer]
-        try:
-            _save(layer, coming, going)
-        except SaveProblem:
-            for earlier_coming, earlier_going in reversed(finished):
-                _save(
-                    earlier_coming[0].layer if earlier_coming else earlier_going[0].layer,
-                    earlier_going,
-                    earlier_coming,
-                )
-            raise
-        finished.append((coming, going))
-
-
-def _save(layer: QgsVectorLayer, coming: Sequence[Row], going: Sequence[Row]) -> None:
-    if not layer.isEditable() and not layer.startEditing():
-        raise SaveProblem(f"{layer.name()} cannot be edited; is its file writable?")
-    if layer.isModified():
-        # What other tools drew is saved by itself, or else kept: only our own change may be dropped below.
-        commit(layer)
-    there = {row.fid for row in going if layer.getFeature(row.fid).isValid()}
-    new: list[QgsFeature] = []
-    layer.beginEditCommand("tsfal")
-    layer.deleteFeatures(list(there))
-    for row in coming:
-        feature = QgsFeature(row.feature)
-        _forget_number(layer, feature)
-        layer.addFeature(feature)
-        new.append(feature)
-    layer.endEditCommand()
-    try:
-        numbers = commit(layer)
-    except SaveProblem:
-        layer.rollBack()
-        layer.startEditing()
-        raise
-    # Rows come back in the order in which they were added.
-    for row, number in zip(coming, numbers[-len(coming) :] if coming else []):
-        row.fid = number
-
-
 def commit(layer: QgsVectorLayer) -> list[int]:
-    """Save a layer and stay in its edit session; returns the numbers of new rows.
+    """Save a layer and keep its edit session open.
+
+    Args:
+        layer: a layer in an edit session.
+
+    Returns:
+        The ids of the new features.
 
     Raises:
-        SaveProblem: it was refused; what was not saved stays in the edit session.
+        SaveProblem: the store rejected the edits, which stay in the edit session.
     """
-    numbers: list[int] = []
+    fids: list[int] = []
 
     def committed(_: str, features: list[QgsFeature]) -> None:
-        numbers.extend(feature.id() for feature in features)
+        fids.extend(feature.id() for feature in features)
 
     layer.committedFeaturesAdded.connect(committed)
     try:
         if layer.commitChanges(False):
-            return numbers
+            return fids
         reasons = [line.strip() for line in layer.commitErrors() if line.strip()]
     finally:
         layer.committedFeaturesAdded.disconnect(committed)
     raise SaveProblem("; ".join(reasons[-2:]) or f"{layer.name()} could not be saved")
 
 
-def rows(layer: QgsVectorLayer, expression: str) -> list[Row]:
-    """The rows of a layer for which an expression holds."""
+def find_rows(layer: QgsVectorLayer, expression: str) -> list[Row]:
+    """Find the rows of a layer for which an expression is true.
+
+    Args:
+        layer: the layer.
+        expression: a QGIS expression over the fields.
+
+    Returns:
+        Copies of the rows, in the layer's order.
+    """
     return [
         Row(layer, feature)
         for feature in layer.getFeatures(QgsFeatureRequest().setFilterExpression(expression))
     ]
 
 
-def _forget_number(layer: QgsVectorLayer, feature: QgsFeature) -> None:
-    # A row that was saved before would ask for its old number.
+def _apply(added: Sequence[Row], removed: Sequence[Row]) -> None:
+    """Save layer by layer; if one layer rejects its rows, the layers saved before are restored."""
+    finished: list[tuple[QgsVectorLayer, list[Row], list[Row]]] = []
+    for layer in dict.fromkeys(row.layer for row in (*added, *removed)):
+        new = [row for row in added if row.layer is layer]
+        old = [row for row in removed if row.layer is layer]
+        try:
+            _save(layer, new, old)
+        except SaveProblem:
+            for saved_layer, saved_new, saved_old in reversed(finished):
+                _save(saved_layer, saved_old, saved_new)
+            raise
+        finished.append((layer, new, old))
+
+
+def _save(layer: QgsVectorLayer, added: Sequence[Row], removed: Sequence[Row]) -> None:
+    if not layer.isEditable() and not layer.startEditing():
+        raise SaveProblem(f"{layer.name()} cannot be edited; is its file writable?")
+    if layer.isModified():
+        # Edits of QGIS's own tools are saved first, so that the rollback below drops our change alone.
+        commit(layer)
+    existing = {row.fid for row in removed if layer.getFeature(row.fid).isValid()}
+    layer.beginEditCommand("tsfal")
+    layer.deleteFeatures(list(existing))
+    for row in added:
+        feature = QgsFeature(row.feature)
+        _clear_primary_key(layer, feature)
+        layer.addFeature(feature)
+    layer.endEditCommand()
+    try:
+        fids = commit(layer)
+    except SaveProblem:
+        layer.rollBack()
+        layer.startEditing()
+        raise
+    # QGIS reports the new ids in the order in which the rows were added.
+    for row, fid in zip(added, fids[-len(added) :] if added else []):
+        row.fid = fid
+
+
+def _clear_primary_key(layer: QgsVectorLayer, feature: QgsFeature) -> None:
+    # A row that was saved before would ask for its old id.
     for index in layer.primaryKeyAttributes():
         feature.setAttribute(index, layer.dataProvider().defaultValueClause(index) or None)

@@ -1,77 +1,60 @@
-"""A person's labels and decisions, through QGIS's own providers: a GeoPackage, or a team's PostGIS tables."""
+"""The store of one author's labels and decisions: a GeoPackage, or the tables of a PostGIS database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsFeature,
-    QgsFeatureRequest,
-    QgsGeometry,
-    QgsVectorLayer,
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsVectorLayer
+
+from ..compat import tr
+from .history import Change, History, Row, SaveProblem, commit, find_rows
+from .label_rows import (
+    LabelContext,
+    author_decisions,
+    author_labels,
+    author_region_labels,
+    field_is,
+    new_row,
 )
-from qgis.PyQt.QtCore import QDateTime, QObject, pyqtSignal
-
-from ..answering.query_queue import DONE, OPEN, Query
-from ..compat import create_feature, tr
-from .history import Change, History, Row, SaveProblem, commit, rows
-from .shapes import Refused, footprint, mended, same_crs, scene_crs
-from .workspace import ClassInfo, Scene
-
-WHOLE = ("filled", "accepted")  # sources of labels that are a query's whole region
+from .queries import DONE, OPEN, Query
+from .shapes import LabelRejected, footprint, repair_polygon, same_crs, scene_crs
+from .workspace import Scene
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where labels may lie.
-
-    Attributes:
-        classes: the class map.
-        scenes: the scenes.
-        round: the round in which labels are made.
-    """
-
-    classes: tuple[ClassInfo, ...]
-    scenes: tuple[Scene, ...]
-    round: int
-
-
-class LabelStore(QObject):
-    """The author's layers of labels and table of decisions; every change is saved at once.
+class LabelStore:
+    """The author's label layers and table of decisions; every change is saved at once.
 
     Args:
-        labels: layers of labels, of different CRSs.
+        labels: layers of labels, one for each CRS.
         decisions: the table of decisions.
-        author: who labels.
-        frame: classes, scenes, round.
+        author: name under which labels are stored.
+        context: classes, scenes and round that labels are checked against.
+
+    Attributes:
+        history: the changes, which can be undone.
     """
 
-    changed = pyqtSignal()
-
     def __init__(
-        self, labels: Sequence[QgsVectorLayer], decisions: QgsVectorLayer, author: str, frame: Frame
+        self, labels: Sequence[QgsVectorLayer], decisions: QgsVectorLayer, author: str, context: LabelContext
     ) -> None:
-        super().__init__()
         self.labels = list(labels)
         self.decisions = decisions
         self.author = author
-        self.frame = frame
-        self.history = History(self)
-        self.history.changed.connect(self.changed)
+        self.context = context
+        self.history = History()
 
-    def begin(self) -> None:
-        """Open the edit sessions; they stay open so that QGIS's digitising tools work."""
+    def start_editing(self) -> None:
+        """Open the edit sessions, which stay open so that QGIS's digitising tools work."""
         for layer in (*self.labels, self.decisions):
             if not layer.isEditable():
                 layer.startEditing()
 
-    def end(self) -> str:
-        """Save what other tools left in the layers, end the edit sessions; returns what went wrong.
+    def stop_editing(self) -> str:
+        """Save the edits of QGIS's own tools and close the edit sessions.
 
-        A layer that cannot be saved stays in its edit session, with everything that was drawn.
+        Returns:
+            The problem; empty if there was none. A layer that cannot be saved stays in its edit session, with
+            all its edits.
         """
         problem = self.save()
         for layer in (*self.labels, self.decisions):
@@ -80,38 +63,55 @@ class LabelStore(QObject):
         return problem
 
     def save(self) -> str:
-        """Save what other tools of QGIS changed in the layers; returns what went wrong, or nothing."""
+        """Save the edits of QGIS's own tools in the label layers.
+
+        Returns:
+            The problem; empty if there was none.
+        """
         for layer in (*self.labels, self.decisions):
             if layer.isEditable() and layer.isModified():
                 try:
                     commit(layer)
                 except SaveProblem as problem:
                     text = tr(
-                        "Not saved: what QGIS itself drew in {layer} ({why}). Has each polygon a class?"
+                        "Not saved: edits of QGIS's own tools in {layer} ({reason}). "
+                        "Does each polygon have a class?"
                     )
-                    return text.format(layer=layer.name(), why=str(problem).rstrip(". "))
+                    return text.format(layer=layer.name(), reason=str(problem).rstrip(". "))
         return ""
 
     def layer_for(self, crs: QgsCoordinateReferenceSystem) -> QgsVectorLayer:
-        """The layer of a CRS.
+        """Find the label layer of a CRS.
+
+        Args:
+            crs: the CRS.
+
+        Returns:
+            The layer.
 
         Raises:
-            Refused: the store has none.
+            LabelRejected: the store has none.
         """
         for layer in self.labels:
             if same_crs(layer.crs(), crs):
                 return layer
-        raise Refused(
+        raise LabelRejected(
             f"Your label file is older than the scenes in {crs.authid()}; label under another name."
         )
 
     def layer_of(self, scene: Scene) -> QgsVectorLayer:
-        """The layer of a scene's CRS.
+        """Find the label layer of a scene.
+
+        Args:
+            scene: the scene.
+
+        Returns:
+            The layer.
 
         Raises:
-            Refused: the store has none.
+            LabelRejected: the store has none in the scene's CRS.
         """
-        # A CRS without a code is not always the same one to QGIS after it was in a file.
+        # QGIS does not always recognise a CRS without a code after it was written to a file.
         return self.labels[0] if len(self.labels) == 1 else self.layer_for(scene_crs(scene))
 
     def add(
@@ -126,21 +126,21 @@ class LabelStore(QObject):
         """Save a label.
 
         Args:
-            geometry: a polygon; mended where it is invalid.
-            crs: its coordinates.
+            geometry: a polygon; an invalid one is repaired.
+            crs: the CRS of its coordinates.
             class_id: id of the class.
             source: ``drawn`` or ``brushed``.
-            query: the query that it answers, if it lies on one.
-            top: the scene that is meant of those that lie on one another.
+            query: the query that the label answers; None for a label outside every query.
+            top: the scene that is shown, among scenes that overlap because they have no georeference.
 
         Returns:
             The polygon as it was saved.
 
         Raises:
-            Refused: no class, no polygon, outside every scene, or the store refused it.
+            LabelRejected: no class, no polygon, outside every scene, or the store rejected it.
         """
         row = self._label(geometry, crs, class_id, source, query, top)
-        self._do(Change(added=(row,), qid=query.qid if query else None))
+        self._apply(Change(added=(row,), qid=query.qid if query else None))
         return row.feature.geometry()
 
     def answer(
@@ -151,94 +151,125 @@ class LabelStore(QObject):
         class_id: int | None,
         source: str,
     ) -> None:
-        """Save a label for a query's whole region and the decision ``done``, together.
+        """Save a label for a query's entire region and the decision ``done`` as one change.
+
+        Args:
+            query: the query.
+            geometry: its region.
+            crs: the CRS of the region.
+            class_id: id of the class.
+            source: one of ``REGION_SOURCES``.
 
         Raises:
-            Refused: as ``add``.
+            LabelRejected: as for ``add``.
         """
         row = self._label(geometry, crs, class_id, source, query)
-        earlier = [item for layer in self.labels for item in rows(layer, _whole(query, self.author))]
-        added, removed = self._deciding(query, DONE)
-        self._do(Change((row, *added), (*earlier, *removed), query.qid))
+        earlier = self._label_rows(author_region_labels(query, self.author))
+        added, removed = self._decision(query, DONE)
+        self._apply(Change((row, *added), (*earlier, *removed), query.qid))
 
     def decide(self, query: Query, status: str) -> None:
-        """Save a decision; an earlier one on the same query is replaced.
+        """Save a decision, which replaces an earlier one on the same query.
+
+        Args:
+            query: the query.
+            status: one of ``STATUSES``.
 
         Raises:
-            Refused: the store refused it.
+            LabelRejected: the store rejected it.
         """
-        added, removed = self._deciding(query, status)
-        self._do(Change(added, removed, query.qid))
+        added, removed = self._decision(query, status)
+        self._apply(Change(added, removed, query.qid))
 
     def last_decided(self) -> str | None:
-        """The query that this author decided last in this round."""
-        own = rows(self.decisions, f"{_is('round', self.frame.round)} AND {_is('author', self.author)}")
-        if not own:
-            return None
-        return str(max(own, key=lambda row: row.fid).feature["qid"])
+        """Return the qid of the query that this author decided last in this round; None if there is none."""
+        this_round = field_is("round", self.context.round)
+        own = find_rows(self.decisions, f"{this_round} AND {field_is('author', self.author)}")
+        return str(max(own, key=lambda row: row.fid).feature["qid"]) if own else None
 
     def reopen(self, query: Query) -> None:
-        """Take back this author's decision on a query and the labels that filled it; drawn ones stay.
+        """Remove this author's decision on a query and the labels of its entire region; drawn labels stay.
+
+        Args:
+            query: the query.
 
         Raises:
-            Refused: the store refused.
+            LabelRejected: the store rejected it.
         """
-        labels = [row for layer in self.labels for row in rows(layer, _whole(query, self.author))]
-        decided = rows(self.decisions, self._own(query))
-        if labels or decided:
-            self._do(Change(removed=(*labels, *decided), qid=query.qid))
+        labels = self._label_rows(author_region_labels(query, self.author))
+        decisions = find_rows(self.decisions, author_decisions(query, self.author))
+        if labels or decisions:
+            self._apply(Change(removed=(*labels, *decisions), qid=query.qid))
 
     def undo(self) -> Change | None:
-        """Take the last change back.
+        """Undo the last change.
+
+        Returns:
+            The change; None if there was none.
 
         Raises:
-            Refused: the store refused.
+            LabelRejected: the store rejected it.
         """
-        try:
-            return self.history.undo()
-        except SaveProblem as problem:
-            raise Refused(f"Not taken back: {problem}") from None
+        return _saved(self.history.undo, "Not undone")
 
     def redo(self) -> Change | None:
-        """Make the change that was taken back last again.
+        """Redo the change that was undone last.
+
+        Returns:
+            The change; None if there was none.
 
         Raises:
-            Refused: the store refused.
+            LabelRejected: the store rejected it.
         """
-        try:
-            return self.history.redo()
-        except SaveProblem as problem:
-            raise Refused(f"Not done again: {problem}") from None
+        return _saved(self.history.redo, "Not redone")
 
     def has_labels(self, query: Query) -> bool:
-        """Whether this author has labelled anything on a query."""
-        mine = f"{_is('qid', query.qid)} AND {_is('author', self.author)}"
-        return any(rows(layer, mine) for layer in self.labels)
+        """Check if this author has labels on a query.
+
+        Args:
+            query: the query.
+
+        Returns:
+            True if there is a label.
+        """
+        return bool(self._label_rows(author_labels(query, self.author)))
 
     def undecided(self, query: Query) -> bool:
-        """Whether this author labelled something on a query and has not said what became of it."""
-        return self.has_labels(query) and not rows(self.decisions, self._own(query))
+        """Check if this author has labels on a query and no decision.
+
+        Args:
+            query: the query.
+
+        Returns:
+            True if the decision is missing.
+        """
+        return self.has_labels(query) and not find_rows(self.decisions, author_decisions(query, self.author))
 
     def status(self, query: Query) -> str:
-        """What became of a query by this author's hand: the decision; done where there are only labels."""
-        decided = rows(self.decisions, self._own(query))
-        if decided:
-            return str(decided[-1].feature["status"])
+        """Return the status that this author gave a query.
+
+        Args:
+            query: the query.
+
+        Returns:
+            The status of the decision; without a decision, done for a query with labels, else open.
+        """
+        decisions = find_rows(self.decisions, author_decisions(query, self.author))
+        if decisions:
+            return str(decisions[-1].feature["status"])
         return DONE if self.has_labels(query) else OPEN
 
-    def _do(self, change: Change) -> None:
-        try:
-            self.history.do(change)
-        except SaveProblem as problem:
-            raise Refused(f"Not saved: {problem}") from None
+    def _apply(self, change: Change) -> None:
+        _saved(lambda: self.history.apply(change), "Not saved")
 
-    def _deciding(self, query: Query, status: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    def _label_rows(self, expression: str) -> list[Row]:
+        return [row for layer in self.labels for row in find_rows(layer, expression)]
+
+    def _decision(self, query: Query, status: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+        """Make the new row of a decision, and find those that it replaces."""
         values = {"qid": query.qid, "round": query.round, "status": status, "author": self.author}
-        row = Row(self.decisions, _feature(self.decisions, QgsGeometry(), values))
-        return (row,), tuple(rows(self.decisions, self._own(query)))
-
-    def _own(self, query: Query) -> str:
-        return " AND ".join((_is("qid", query.qid), _is("round", query.round), _is("author", self.author)))
+        row = new_row(self.decisions, QgsGeometry(), values)
+        return (row,), tuple(find_rows(self.decisions, author_decisions(query, self.author)))
 
     def _label(
         self,
@@ -250,70 +281,38 @@ class LabelStore(QObject):
         top: Scene | None = None,
     ) -> Row:
         if class_id is None:
-            raise Refused("Choose a class first: press its number, or click it.")
-        if class_id not in {info.id for info in self.frame.classes}:
-            raise Refused(f"Class {class_id} is not in the class map of this workspace.")
+            raise LabelRejected("Choose a class first: press its number, or click it.")
+        if class_id not in {info.id for info in self.context.classes}:
+            raise LabelRejected(f"Class {class_id} is not in the class map of this workspace.")
         layer = self.layer_for(crs)
-        shape = mended(geometry)
-        scene = query.scene if query else self._scene_below(shape, crs, top)
+        shape = repair_polygon(geometry)
         values = {
             "class_id": class_id,
-            "scene": scene,
+            "scene": query.scene if query else self._scene_name(shape, crs, top),
             "qid": query.qid if query else None,
-            "round": self.frame.round,
+            "round": self.context.round,
             "author": self.author,
             "source": source,
         }
-        return Row(layer, _feature(layer, shape, values))
+        return new_row(layer, shape, values)
 
-    def _scene_below(
+    def _scene_name(
         self, shape: QgsGeometry, crs: QgsCoordinateReferenceSystem, top: Scene | None
     ) -> str | None:
-        meant = self.frame.scenes if top is None or crs.isValid() else (top,)
-        below = [
-            scene
-            for scene in meant
+        """Find the scene that a polygon lies in; None where several scenes overlap there."""
+        candidates = self.context.scenes if top is None or crs.isValid() else (top,)
+        found = [
+            scene.name
+            for scene in candidates
             if same_crs(self.layer_of(scene).crs(), crs) and footprint(scene).intersects(shape)
         ]
-        if not below:
-            raise Refused("The polygon lies outside every scene.")
-        return below[0].name if len(below) == 1 else None
+        if not found:
+            raise LabelRejected("The polygon lies outside every scene.")
+        return found[0] if len(found) == 1 else None
 
 
-def read_statuses(labels: Iterable[QgsVectorLayer], decisions: Iterable[QgsVectorLayer]) -> dict[str, str]:
-    """What became of queries, by qid: the latest decision; done where there are only labels."""
-    statuses: dict[str, str] = {}
-    request = QgsFeatureRequest().setFlags(QgsFeatureRequest.Flag.NoGeometry)
-    for layer in labels:
-        if "qid" in layer.fields().names():
-            named = layer.getFeatures(request)
-            statuses.update((str(each["qid"]), DONE) for each in named if isinstance(each["qid"], str))
-    decided: dict[str, tuple[str, str]] = {}
-    for layer in decisions:
-        if {"qid", "status", "created"} <= set(layer.fields().names()):
-            for each in layer.getFeatures(request):
-                qid, known = str(each["qid"]), (_stamp(each["created"]), str(each["status"]))
-                decided[qid] = max(decided.get(qid, known), known)
-    return {**statuses, **{qid: status for qid, (_, status) in decided.items()}}
-
-
-def _feature(layer: QgsVectorLayer, geometry: QgsGeometry, values: dict[str, Any]) -> QgsFeature:
-    fields = layer.fields()
-    named = {fields.indexOf(name): value for name, value in values.items() if fields.indexOf(name) >= 0}
-    return create_feature(
-        layer, geometry, {index: value for index, value in named.items() if value is not None}
-    )
-
-
-def _stamp(time: object) -> str:
-    return time.toUTC().toString("yyyy-MM-ddTHH:mm:ss.zzz") if isinstance(time, QDateTime) else ""
-
-
-def _is(name: str, value: object) -> str:
-    text = str(value).replace("'", "''") if isinstance(value, str) else value
-    return f"\"{name}\" = '{text}'" if isinstance(value, str) else f'"{name}" = {text}'
-
-
-def _whole(query: Query, author: str) -> str:
-    sources = ", ".join(f"'{source}'" for source in WHOLE)
-    return f'{_is("qid", query.qid)} AND {_is("author", author)} AND "source" IN ({sources})'
+def _saved(act: Callable[[], Change | None], prefix: str) -> Change | None:
+    try:
+        return act()
+    except SaveProblem as problem:
+        raise LabelRejected(f"{prefix}: {problem}") from None

@@ -1,4 +1,4 @@
-"""What other people and tools labelled: shown, counted, never written."""
+"""The labels of other annotators and tools in a workspace: shown and counted, never written."""
 
 from __future__ import annotations
 
@@ -7,74 +7,82 @@ from pathlib import Path
 from qgis.core import QgsVectorLayer
 from qgis.PyQt import sip
 
-from .labels import read_statuses
-from .sources import Source, geopackage, open_layers
+from .label_rows import read_statuses
+from .sources import geopackage_decisions, geopackage_layers, open_layers
 from .workspace import Workspace, WorkspaceProblem
 
 
-class Others:
-    """Everybody else's label files in a workspace's folder ``labels/``.
+class OtherAnnotators:
+    """The label files in a workspace's folder ``labels/`` that are not the author's own.
+
+    Args:
+        workspace: the workspace.
+        own: the author's own label file, which is left out; None with PostGIS.
 
     Attributes:
-        statuses: what became of queries by their hands.
+        statuses: qid → status, from the labels and decisions in these files.
     """
 
     def __init__(self, workspace: Workspace, own: Path | None) -> None:
         self.statuses: dict[str, str] = {}
         self._workspace = workspace
         self._own = own
-        self._stamps: dict[Path, tuple[int, ...]] = {}
-        self._layers: dict[Path, list[QgsVectorLayer]] = {}
+        self._versions: dict[Path, tuple[int, ...]] = {}
+        self._labels: dict[Path, list[QgsVectorLayer]] = {}
         self._decisions: dict[Path, list[QgsVectorLayer]] = {}
 
     def refresh(self) -> tuple[bool, list[QgsVectorLayer]]:
-        """Look whether anything changed.
+        """Read the files that changed since the last call.
 
         Returns:
-            Whether something did, and layers (of labels and decisions) that were not there before.
+            True if a file changed, and the layers (of labels and decisions) of files that are new.
         """
         if self._workspace.store:
             return False, []
         files = [path for path in self._workspace.label_files() if self._own is None or path != self._own]
-        stamps = {path: _stamp(path) for path in files}
-        fresh = [path for path in files if stamps[path] != self._stamps.get(path)]
-        if not fresh:
+        versions = {path: _version(path) for path in files}
+        changed = [path for path in files if versions[path] != self._versions.get(path)]
+        if not changed:
             return False, []
-        self._stamps = stamps
+        self._versions = versions
         new = []
-        for path in fresh:
-            if path in self._layers:
-                self._layers[path] = [layer for layer in self._layers[path] if not sip.isdeleted(layer)]
-                for layer in self._layers[path]:
-                    layer.dataProvider().reloadData()
-                    layer.triggerRepaint()
+        for path in changed:
+            if path in self._labels:
+                self._reload(path)
             else:
                 new += self._open(path)
-        labels = [layer for layers in self._layers.values() for layer in layers if not sip.isdeleted(layer)]
-        tables = self._decisions.values()
-        decisions = [layer for layers in tables for layer in layers if not sip.isdeleted(layer)]
-        self.statuses = read_statuses(labels, decisions)
+        self.statuses = read_statuses(_existing(self._labels), _existing(self._decisions))
         return True, new
+
+    def _reload(self, path: Path) -> None:
+        self._labels[path] = [layer for layer in self._labels[path] if not sip.isdeleted(layer)]
+        for layer in self._labels[path]:
+            layer.dataProvider().reloadData()
+            layer.triggerRepaint()
 
     def _open(self, path: Path) -> list[QgsVectorLayer]:
         try:
-            layers = open_layers(geopackage(path, "labels"), self._workspace)
+            labels = open_layers(geopackage_layers(path, "labels"), self._workspace)
         except WorkspaceProblem:
-            layers = []  # the engine says what is wrong with it when it reads the labels
-        for layer in layers:
-            layer.setName(path.stem if len(layers) == 1 else f"{path.stem} {layer.crs().authid()}")
+            labels = []  # the engine reports the fault when it reads the labels
+        for layer in labels:
+            layer.setName(path.stem if len(labels) == 1 else f"{path.stem} {layer.crs().authid()}")
             layer.setReadOnly(True)
-        self._layers[path] = layers
         try:
-            decisions = [Source("ogr", f"{path}|layername=decisions", f"{path.stem} decisions").open()]
+            decisions = [geopackage_decisions(path, f"{path.stem} decisions").open()]
         except WorkspaceProblem:
             decisions = []
-        self._decisions[path] = decisions
-        return [*layers, *decisions]
+        self._labels[path], self._decisions[path] = labels, decisions
+        return [*labels, *decisions]
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    # What a QGIS has saved but not yet folded in is in the log beside the file.
+def _existing(layers: dict[Path, list[QgsVectorLayer]]) -> list[QgsVectorLayer]:
+    """Leave out layers that the user removed from the project."""
+    return [layer for each in layers.values() for layer in each if not sip.isdeleted(layer)]
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    # Rows that another QGIS has saved but SQLite has not merged yet are in the log beside the file.
     times = []
     for each in (path, path.with_name(path.name + "-wal")):
         try:

@@ -1,4 +1,4 @@
-"""Polygons and coordinate systems of labels."""
+"""Polygons and coordinate reference systems of labels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from ..compat import POLYGON
 from .workspace import Scene
 
 
-class Refused(Exception):
-    """Why a label was not taken, in a sentence for the person who made it."""
+class LabelRejected(Exception):
+    """The reason why a label was rejected, in a sentence for the annotator."""
 
 
-def mended(geometry: QgsGeometry) -> QgsGeometry:
-    """A valid multipolygon of the same area, without Z and M.
+def repair_polygon(geometry: QgsGeometry) -> QgsGeometry:
+    """Make a geometry a valid multipolygon.
+
+    Args:
+        geometry: a polygon, which may cross itself and may have Z and M.
+
+    Returns:
+        A valid multipolygon of the same area, without Z and M.
 
     Raises:
-        Refused: there is no area in it.
+        LabelRejected: the geometry has no area.
     """
     shape = QgsGeometry(geometry)
     shape.get().dropZValue() if not shape.isNull() else None
@@ -25,21 +31,35 @@ def mended(geometry: QgsGeometry) -> QgsGeometry:
         shape = shape.makeValid()
     parts = [part for part in shape.asGeometryCollection() if part.type() == POLYGON and part.area() > 0]
     if not parts:
-        raise Refused("The polygon has no area; draw at least three corners.")
-    whole = QgsGeometry.collectGeometry(parts) if len(parts) > 1 else parts[0]
-    whole.convertToMultiType()
-    if QgsWkbTypes.flatType(whole.wkbType()) != QgsWkbTypes.Type.MultiPolygon:
-        raise Refused("That is not a polygon.")
-    return whole
+        raise LabelRejected("The polygon has no area; draw at least three corners.")
+    polygon = QgsGeometry.collectGeometry(parts) if len(parts) > 1 else parts[0]
+    polygon.convertToMultiType()
+    if QgsWkbTypes.flatType(polygon.wkbType()) != QgsWkbTypes.Type.MultiPolygon:
+        raise LabelRejected("The geometry is not a polygon.")
+    return polygon
 
 
 def footprint(scene: Scene) -> QgsGeometry:
-    """The outline of a scene in its CRS."""
+    """Make the outline of a scene.
+
+    Args:
+        scene: the scene.
+
+    Returns:
+        A polygon in the scene's CRS.
+    """
     return QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in scene.outline()]])
 
 
 def scene_crs(scene: Scene) -> QgsCoordinateReferenceSystem:
-    """The CRS of a scene; invalid where it has none."""
+    """Make the CRS of a scene.
+
+    Args:
+        scene: the scene.
+
+    Returns:
+        The CRS; an invalid one for a scene without CRS.
+    """
     if scene.crs is None:
         return QgsCoordinateReferenceSystem()
     if scene.crs.startswith("EPSG:"):
@@ -48,5 +68,13 @@ def scene_crs(scene: Scene) -> QgsCoordinateReferenceSystem:
 
 
 def same_crs(first: QgsCoordinateReferenceSystem, second: QgsCoordinateReferenceSystem) -> bool:
-    """Whether coordinates in one are coordinates in the other; none is like none."""
+    """Compare two coordinate reference systems.
+
+    Args:
+        first: any CRS; an invalid one stands for "no CRS".
+        second: the one to compare with.
+
+    Returns:
+        True if both are the same, or both are invalid.
+    """
     return first == second or not (first.isValid() or second.isValid())

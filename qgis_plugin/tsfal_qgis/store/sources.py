@@ -1,6 +1,6 @@
-"""Opens what is asked and what is labelled: the GeoPackages of a workspace, or a team's PostGIS tables.
+"""The sources of queries, labels and decisions: GeoPackages of a workspace, or PostGIS tables.
 
-Styles and forms inside the files are never loaded: nothing that a file brings is executed.
+Styles and forms inside the files are never loaded, because QGIS would execute parts of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from .labels import Frame, LabelStore
+from .label_rows import LabelContext
+from .labels import LabelStore
 from .shapes import scene_crs
 from .workspace import Workspace, WorkspaceProblem
 
@@ -26,105 +27,158 @@ SCHEMA = "tsfal"
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a layer is: the provider, its URI and the layer's name."""
+class LayerSource:
+    """The source of a layer.
+
+    Attributes:
+        provider: key of QGIS's provider, ``ogr`` or ``postgres``.
+        uri: the provider's URI.
+        name: name of the layer.
+    """
 
     provider: str
     uri: str
     name: str
 
     def open(self) -> QgsVectorLayer:
-        """The layer, without the style and form that the source brings.
+        """Open the layer without the style and form that the source contains.
+
+        Returns:
+            The layer, which is in no project yet.
 
         Raises:
-            WorkspaceProblem: it cannot be opened.
+            WorkspaceProblem: the layer cannot be opened.
         """
         options = QgsVectorLayer.LayerOptions()
         options.loadDefaultStyle = False
         layer = QgsVectorLayer(self.uri, self.name, self.provider, options)
         if not layer.isValid():
+            file = self.uri.split("|")[0]
             raise WorkspaceProblem(
-                f"{self.name} cannot be opened: {_shown(self.uri)}. Is it there, and whole?"
+                f"{self.name} cannot be opened: {file}. Does it exist, and is it complete?"
             )
         return layer
 
 
-def geopackage(path: Path, base: str) -> list[Source]:
-    """The layers called ``base`` or ``base_…`` in a GeoPackage, in the file's order."""
+def geopackage_layers(path: Path, base: str) -> list[LayerSource]:
+    """List the layers called ``base`` or ``base_…`` in a GeoPackage.
+
+    Args:
+        path: the GeoPackage.
+        base: ``labels`` or ``queries``.
+
+    Returns:
+        The sources, in the file's order.
+    """
     found = QgsProviderRegistry.instance().querySublayers(str(path))
     names = [item.name() for item in found]
     chosen = [name for name in names if name == base or name.startswith(f"{base}_")]
-    return [Source("ogr", f"{path}|layername={name}", name) for name in chosen]
+    return [LayerSource("ogr", f"{path}|layername={name}", name) for name in chosen]
 
 
-def open_layers(sources: Sequence[Source], workspace: Workspace) -> list[QgsVectorLayer]:
-    """Layers with the CRSs of the scenes.
+def geopackage_decisions(path: Path, name: str = "decisions") -> LayerSource:
+    """Return the source of the table of decisions in a label file.
+
+    Args:
+        path: the label file.
+        name: name of the layer in QGIS.
+
+    Returns:
+        The source.
+    """
+    return LayerSource("ogr", f"{path}|layername=decisions", name)
+
+
+def open_layers(sources: Sequence[LayerSource], workspace: Workspace) -> list[QgsVectorLayer]:
+    """Open layers and correct their CRSs.
+
+    Args:
+        sources: the sources.
+        workspace: the workspace, whose scenes have the CRSs that the layers should have.
+
+    Returns:
+        The layers.
 
     Raises:
-        WorkspaceProblem: one cannot be opened.
+        WorkspaceProblem: a layer cannot be opened.
     """
     layers = [source.open() for source in sources]
     for layer in layers:
-        settle_crs(layer, workspace)
+        clear_invented_crs(layer, workspace)
     return layers
 
 
-def settle_crs(layer: QgsVectorLayer, workspace: Workspace) -> None:
-    """Take the CRS from a layer of scenes that have none: QGIS makes one up for it."""
+def clear_invented_crs(layer: QgsVectorLayer, workspace: Workspace) -> None:
+    """Remove the CRS of a layer whose scenes have none; QGIS assigns such a layer a default.
+
+    Args:
+        layer: a layer of labels or queries.
+        workspace: the workspace, with the scenes.
+    """
     systems = [scene_crs(scene) for scene in workspace.scenes]
-    bare = any(not crs.isValid() for crs in systems)
-    if bare and not any(crs.isValid() and crs == layer.crs() for crs in systems):
+    some_without = any(not crs.isValid() for crs in systems)
+    if some_without and not any(crs.isValid() and crs == layer.crs() for crs in systems):
         layer.setCrs(QgsCoordinateReferenceSystem())
 
 
-def query_sources(workspace: Workspace, number: int) -> list[Source]:
-    """The layers of a round's queries; none where nothing was asked."""
-    if workspace.store:
-        return _tables(workspace, "queries", f'"round" = {number}')
-    path = workspace.queries(number)
-    return geopackage(path, "queries") if number >= 0 and path.is_file() else []
-
-
-def open_store(workspace: Workspace, author: str, path: Path | None) -> LabelStore:
-    """The layers that an author writes.
+def query_sources(workspace: Workspace, number: int) -> list[LayerSource]:
+    """List the layers of a round's queries.
 
     Args:
         workspace: the workspace.
-        author: who labels.
+        number: number of the round; -1 before the first.
+
+    Returns:
+        The sources; empty if the round has no queries.
+    """
+    if workspace.store:
+        return _tables(workspace, "queries", f'"round" = {number}')
+    path = workspace.queries(number)
+    return geopackage_layers(path, "queries") if number >= 0 and path.is_file() else []
+
+
+def open_store(workspace: Workspace, author: str, path: Path | None) -> LabelStore:
+    """Open the layers that an author writes.
+
+    Args:
+        workspace: the workspace.
+        author: name under which labels are stored.
         path: the author's GeoPackage; not needed with PostGIS.
 
+    Returns:
+        The store.
+
     Raises:
-        WorkspaceProblem: they cannot be opened.
+        WorkspaceProblem: a layer cannot be opened.
     """
-    frame = Frame(workspace.classes, workspace.scenes, max(workspace.round, 0))
+    context = LabelContext(workspace.classes, workspace.scenes, max(workspace.round, 0))
     if workspace.store:
         labels = [source.open() for source in _tables(workspace, "labels")]
-        return LabelStore(labels, _table(workspace, "decisions").open(), author, frame)
+        return LabelStore(labels, _table(workspace, "decisions").open(), author, context)
     if path is None:
         raise WorkspaceProblem(f"{workspace.root}: there is no label file for {author}.")
-    labels = open_layers(geopackage(path, "labels"), workspace)
+    labels = open_layers(geopackage_layers(path, "labels"), workspace)
     if not labels:
         raise WorkspaceProblem(f"{path} has no layer 'labels'. Move it away, and a new one is made.")
-    return LabelStore(labels, Source("ogr", f"{path}|layername=decisions", "decisions").open(), author, frame)
+    return LabelStore(labels, geopackage_decisions(path).open(), author, context)
 
 
-def _tables(workspace: Workspace, table: str, sql: str = "") -> list[Source]:
-    """One layer for each CRS of the scenes; one table holds them all."""
+def _tables(workspace: Workspace, table: str, sql: str = "") -> list[LayerSource]:
+    """Split one table into a layer for each CRS of the scenes."""
     systems: list[QgsCoordinateReferenceSystem] = []
     for scene in workspace.scenes:
         crs = scene_crs(scene)
         if crs not in systems:
             systems.append(crs)
-    alone = len(systems) == 1
     sources = []
     for crs in systems:
         srid = crs.postgisSrid() if crs.isValid() else 0
-        only = [sql, "" if alone else f'ST_SRID("geom") = {srid}']
-        sources.append(_table(workspace, table, " AND ".join(filter(None, only)), srid))
+        conditions = [sql, "" if len(systems) == 1 else f'ST_SRID("geom") = {srid}']
+        sources.append(_table(workspace, table, " AND ".join(filter(None, conditions)), srid))
     return sources
 
 
-def _table(workspace: Workspace, table: str, sql: str = "", srid: int | None = None) -> Source:
+def _table(workspace: Workspace, table: str, sql: str = "", srid: int | None = None) -> LayerSource:
     parts = urlsplit(workspace.store or "")
     parameters = dict(parse_qsl(parts.query))
     uri = QgsDataSourceUri()
@@ -141,8 +195,4 @@ def _table(workspace: Workspace, table: str, sql: str = "", srid: int | None = N
     if srid is not None:
         uri.setSrid(str(srid))
         uri.setWkbType(QgsWkbTypes.Type.MultiPolygon)
-    return Source("postgres", uri.uri(False), table)
-
-
-def _shown(uri: str) -> str:
-    return uri.split("|")[0]
+    return LayerSource("postgres", uri.uri(False), table)

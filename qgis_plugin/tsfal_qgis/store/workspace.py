@@ -1,4 +1,4 @@
-"""Reads a workspace folder as ``docs/workspace.md`` describes it; writes nothing, needs no QGIS."""
+"""The reader of a workspace folder as ``docs/workspace.md`` describes it; writes nothing, imports no QGIS."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ SCHEMA = 1
 KINDS = ("prediction", "confidence", "error_mask", "refined")
 _INDEX = "workspace.json"
 _PLAIN_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,38}[a-z0-9_])?$")
-_NOT_PLAIN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|(import|restore)-\d+)$")
+_RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|(import|restore)-\d+)$")
 
 
 class WorkspaceProblem(Exception):
-    """What is wrong with a workspace, in a sentence that says what mends it."""
+    """A fault of a workspace; the text names the file, the fault and the remedy."""
 
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """A class: the id in files, its name, its colour (8-bit RGB)."""
+    """A class of the class map.
+
+    Attributes:
+        id: value in label files and maps.
+        name: name for people.
+        colour: red, green and blue, 0 to 255 each.
+    """
 
     id: int
     name: str
@@ -39,8 +45,9 @@ class Scene:
         path: the raster.
         height: rows.
         width: columns.
-        transform: a … f, as QGIS shows the scene: x = a·column + b·row + c, y = d·column + e·row + f.
-        crs: ``EPSG:…`` or WKT; None where it has none.
+        transform: (a, b, c, d, e, f) of x = a·column + b·row + c and y = d·column + e·row + f, as QGIS shows
+            the scene.
+        crs: ``EPSG:…`` or WKT; None for a scene without CRS.
     """
 
     name: str
@@ -52,23 +59,39 @@ class Scene:
 
     @property
     def unplaced(self) -> bool:
-        """Whether nothing says where it lies: QGIS shows it from (0, 0) downwards."""
+        """True for a scene without any georeference, which QGIS shows from (0, 0) downwards."""
         return self.crs is None and self.transform == (1, 0, 0, 0, -1, 0)
 
     def corner(self, column: float, row: float) -> tuple[float, float]:
-        """Map coordinates of a point of the grid, float64."""
+        """Convert a point of the grid to map coordinates.
+
+        Args:
+            column: columns from the left edge.
+            row: rows from the upper edge.
+
+        Returns:
+            x and y, float64.
+        """
         a, b, c, d, e, f = self.transform
         return a * column + b * row + c, d * column + e * row + f
 
     def cell(self, x: float, y: float) -> tuple[int, int]:
-        """Column and row of the pixel that holds a point; also beyond the scene."""
+        """Find the pixel that contains a point.
+
+        Args:
+            x: map coordinate.
+            y: map coordinate.
+
+        Returns:
+            Column and row, which lie outside the grid for a point outside the scene.
+        """
         a, b, c, d, e, f = self.transform
-        over = a * e - b * d
+        determinant = a * e - b * d
         x, y = x - c, y - f
-        return int((e * x - b * y) / over // 1), int((a * y - d * x) / over // 1)
+        return int((e * x - b * y) / determinant // 1), int((a * y - d * x) / determinant // 1)
 
     def outline(self) -> list[tuple[float, float]]:
-        """The four corners, in order around the scene."""
+        """Return the map coordinates of the four corners, in order around the scene."""
         return [
             self.corner(*at) for at in ((0, 0), (self.width, 0), (self.width, self.height), (0, self.height))
         ]
@@ -76,7 +99,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Workspace:
-    """What ``workspace.json`` and the rounds' figures say.
+    """The contents of ``workspace.json`` and the metrics of the rounds.
 
     Attributes:
         root: the folder.
@@ -85,7 +108,7 @@ class Workspace:
         round: last complete round; -1 before the first.
         status: ``new``, ``training``, ``waiting`` or ``done``.
         store: URL of a PostGIS label store, or None.
-        metrics: figures of every complete round, oldest first.
+        metrics: contents of ``metrics.json`` of every complete round, oldest first.
     """
 
     root: Path
@@ -100,8 +123,14 @@ class Workspace:
     def read(cls, root: str | Path) -> Workspace:
         """Read and check a workspace.
 
+        Args:
+            root: the folder.
+
+        Returns:
+            The workspace as it is now.
+
         Raises:
-            WorkspaceProblem: not a workspace, damaged, or written by a newer tsfal-geo.
+            WorkspaceProblem: the folder is no workspace, is damaged, or was written by a newer tsfal-geo.
         """
         root = Path(root).resolve()
         path = root / _INDEX
@@ -109,7 +138,7 @@ class Workspace:
             raise WorkspaceProblem(
                 f"{root} is not a workspace: there is no {_INDEX} in it. Choose another folder."
             )
-        data = _json(path)
+        data = _read_json(path)
         schema = data.get("schema")
         if not isinstance(schema, int):
             raise WorkspaceProblem(
@@ -129,7 +158,7 @@ class Workspace:
                 status=str(data["status"]),
                 store=str(data["store"]) if data.get("store") else None,
                 metrics=tuple(
-                    _json(root / "rounds" / f"{n:03d}" / "metrics.json") for n in range(current + 1)
+                    _read_json(root / "rounds" / f"{n:03d}" / "metrics.json") for n in range(current + 1)
                 ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -138,30 +167,60 @@ class Workspace:
             ) from None
 
     def round_dir(self, number: int) -> Path:
-        """Folder of a round."""
+        """Return the folder of a round.
+
+        Args:
+            number: number of the round.
+
+        Returns:
+            The folder, which need not exist.
+        """
         return self.root / "rounds" / f"{number:03d}"
 
     def raster(self, number: int, scene: str, kind: str) -> Path:
-        """A raster of a round: one of ``KINDS``; it need not be there."""
+        """Return the path of a raster of a round.
+
+        Args:
+            number: number of the round.
+            scene: name of the scene.
+            kind: one of ``KINDS``.
+
+        Returns:
+            The path; the file need not exist.
+        """
         return self.round_dir(number) / scene / f"{kind}.tif"
 
     def queries(self, number: int) -> Path:
-        """File of a round's queries; with PostGIS they are in the database instead."""
+        """Return the GeoPackage of a round's queries.
+
+        Args:
+            number: number of the round.
+
+        Returns:
+            The path; with PostGIS the file does not exist.
+        """
         return self.round_dir(number) / "queries.gpkg"
 
     def label_files(self) -> list[Path]:
-        """Everybody's label files."""
+        """Return the label files of all authors, sorted by name."""
         found = (self.root / "labels").glob("*.gpkg")
         return sorted(path for path in found if not path.name.startswith((".", "restore-")))
 
     def plain_label_file(self, author: str) -> Path | None:
-        """The author's file where its name is the author's own; None where only the engine knows it."""
-        plain = _PLAIN_NAME.match(author) and not _NOT_PLAIN.match(author)
+        """Find the label file of an author whose name is a valid file name.
+
+        Args:
+            author: name of the annotator.
+
+        Returns:
+            The file; None if it does not exist, or if only the engine can derive its name from the author's.
+        """
+        plain = _PLAIN_NAME.match(author) and not _RESERVED_NAME.match(author)
         path = self.root / "labels" / f"{author}.gpkg"
         return path if plain and path.is_file() else None
 
     def chip_size(self) -> int | None:
-        """Pixels a side of a chip, as ``tsfal.yaml`` says."""
+        """Return the side of a chip in pixels from ``tsfal.yaml``; None if it is not there."""
         try:
             text = (self.root / "tsfal.yaml").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -169,28 +228,36 @@ class Workspace:
         found = re.search(r"^\s+chip_size:\s*(\d+)\s*$", text, re.MULTILINE)
         return int(found.group(1)) if found else None
 
-    def assigned(self, number: int) -> dict[str, tuple[str, ...]]:
-        """To whom each query of a round was handed out, by qid; empty where nothing was.
+    def assignments(self, number: int) -> dict[str, tuple[str, ...]]:
+        """Read the assignment of a round's queries to annotators.
+
+        Args:
+            number: number of the round.
+
+        Returns:
+            qid → annotators; empty if no query was assigned.
 
         Raises:
             WorkspaceProblem: the file is damaged.
         """
         path = self.round_dir(number) / "assignments.json"
-        return {qid: tuple(map(str, people)) for qid, people in _json(path).items()} if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        return {qid: tuple(map(str, authors)) for qid, authors in _read_json(path).items()}
 
-    def at_work(self) -> str | None:
-        """Which engine is at work in the workspace, in a few words; None if none is known to be."""
+    def running_engine(self) -> str | None:
+        """Describe the engine that holds the workspace's lock; None if none is known to run."""
         path = self.root / ".lock.json"
         if not path.is_file():
             return None
         try:
-            who = _json(path)
-            pid, host = int(who["pid"]), str(who["host"])
+            holder = _read_json(path)
+            pid, host = int(holder["pid"]), str(holder["host"])
         except (WorkspaceProblem, KeyError, TypeError, ValueError):
             return "another tsfal-geo"
         if host == socket.gethostname() and os.name == "posix" and not _alive(pid):
             return None
-        return f"process {pid} of {who.get('user')} on {host} since {who.get('since')}"
+        return f"process {pid} of {holder.get('user')} on {host} since {holder.get('since')}"
 
 
 def _alive(pid: int) -> bool:
@@ -203,7 +270,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -224,7 +291,7 @@ def _scene(root: Path, item: dict[str, Any]) -> Scene:
     a, b, c, d, e, f = (float(value) for value in item["transform"])
     crs = item["crs"]
     if crs is None and (a, b, c, d, e, f) == (1, 0, 0, 0, 1, 0):
-        e = -1.0  # QGIS shows a raster without georeference with y = -row, and labels are stored so
+        e = -1.0  # QGIS shows a raster without georeference with y = -row, and labels are stored that way
     return Scene(
         name=str(item["name"]),
         path=Path(os.path.normpath(root / item["path"])),

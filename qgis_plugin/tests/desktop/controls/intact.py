@@ -7,7 +7,7 @@ def walk(desktop):
     assert desktop.plugin() is not None
     desktop.render()
     desktop.shot("started")
-    desktop.step("looked", plugin=type(desktop.plugin()).__name__)
+    desktop.step("started", plugin=type(desktop.plugin()).__name__)
 
 
 drive(walk, 60)
