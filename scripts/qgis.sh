@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gives the tests a real QGIS and the environments that they run in beside it: installs Debian's packages if they
 # are missing, makes .venv-qgis (QGIS's own Python with pytest) and .venv-qt6 (PyQt6 and the plugin site's scanners).
-# Needs root and Debian or Ubuntu; anywhere else it says what is not covered and lets the tests go on.
+# Needs root and Debian or Ubuntu; anywhere else it names the tests that are not covered, and ends without an error.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin

@@ -1,6 +1,7 @@
 """Takes the README's pictures of the QGIS plugin again: trains on sample_tiles, then drives the desktop.
 
-Run as `.venv/bin/python scripts/qgis_pictures.py`; needs what `make system-test-deps` installs.
+Run as `.venv/bin/python scripts/qgis_pictures.py [FOLDER]`, after `make system-test-deps`. Without FOLDER the
+pictures go to docs/pictures.
 """
 
 import subprocess
@@ -17,8 +18,12 @@ COLOURS = 170
 LARGEST = 200_000
 
 
-def main() -> None:
-    """Train if there is no workspace yet, take the pictures, make them small."""
+def main(folder: Path = PICTURES) -> None:
+    """Train if there is no workspace yet, take the pictures, compress them.
+
+    Args:
+        folder: folder of the pictures.
+    """
     sys.path.insert(0, str(DESKTOP))
     from run import run
 
@@ -33,11 +38,11 @@ def main() -> None:
     outcome = run(DESKTOP / "pictures.py", WORK / "raw", workspace=str(workspace), engine=str(engine))
     if not outcome.ok:
         sys.exit(str(outcome))
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for raw in sorted((WORK / "raw").glob("*.png")):
-        target = PICTURES / f"qgis_{raw.stem.partition('_')[2]}.png"
+        target = folder / f"qgis_{raw.stem.partition('_')[2]}.png"
         picture = Image.open(raw).convert("RGB")
-        # The octree keeps the few pixels of a class's colour, which a median cut would give away.
+        # The octree keeps the few pixels of a class's colour, which a median cut would lose.
         few = picture.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         few.save(target, optimize=True)
         if target.stat().st_size > LARGEST:
@@ -46,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

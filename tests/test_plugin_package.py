@@ -67,7 +67,7 @@ def add(name, data=b"x"):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lose("LICENSE"), "LICENSE is missing"),
         (lose("__init__.py"), "__init__.py is missing"),
@@ -88,9 +88,9 @@ def add(name, data=b"x"):
         (lambda folder: (folder / "plugin.py").chmod(0o755), "marked executable"),
     ],
 )
-def test_what_the_plugin_site_refuses_is_told_and_not_packaged(folder, tmp_path, spoil, told):
+def test_a_plugin_that_the_plugin_site_rejects_is_not_packaged(folder, tmp_path, spoil, message):
     spoil(folder)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         plugin.package(folder, tmp_path / "out")
     assert not list(tmp_path.glob("out/*.zip"))
 
@@ -107,7 +107,7 @@ def test_the_commands_package_and_install(tmp_path):
     assert plugin.files(target) == plugin.files(plugin.source())
 
 
-def test_an_older_plugin_is_replaced_whole(folder, tmp_path):
+def test_an_older_plugin_is_replaced_entirely(folder, tmp_path):
     target = plugin.install(folder, tmp_path / "profile")
     (target / "gone.py").write_text("")
     assert plugin.install(folder, tmp_path / "profile") == target
@@ -115,7 +115,7 @@ def test_an_older_plugin_is_replaced_whole(folder, tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["tsfal_qgis"]
 
 
-def test_what_is_not_ours_is_left_alone(folder, tmp_path):
+def test_another_plugin_and_a_link_are_left_alone(folder, tmp_path):
     place = tmp_path / "profile" / "python" / "plugins" / "tsfal_qgis"
     place.mkdir(parents=True)
     (place / "mine.py").write_text("")

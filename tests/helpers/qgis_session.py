@@ -1,4 +1,4 @@
-"""A person's edit session, in a QGIS process of its own; told what to do line by line on stdin.
+"""An annotator's edit session in a QGIS process, which obeys commands on stdin, one a line.
 
 Run by QGIS's own Python. `add X Y [CLASS]` draws a square with the corner (X, Y), `save` commits and stays in
 the edit session, `quit` rolls back and ends.
@@ -13,9 +13,9 @@ path, queries = sys.argv[1:3]
 application = QgsApplication([], False)
 application.initQgis()
 layer = QgsVectorLayer(f"{path}|layername=labels", "labels", "ogr")
-asked = QgsVectorLayer(f"{queries}|layername=queries", "queries", "ogr")
-asked.setReadOnly(True)
-QgsProject.instance().addMapLayers([layer, asked])
+query_layer = QgsVectorLayer(f"{queries}|layername=queries", "queries", "ogr")
+query_layer.setReadOnly(True)
+QgsProject.instance().addMapLayers([layer, query_layer])
 
 
 def say(**values):
@@ -27,13 +27,13 @@ def style():
     picks = [next(iter(item.items())) for item in widget.config().get("map", [])]
     default = layer.defaultValueDefinition(layer.fields().indexOf("author")).expression()
     return {
-        "valid": layer.isValid() and asked.isValid(),
+        "valid": layer.isValid() and query_layer.isValid(),
         "crs": layer.crs().authid(),
         "categories": [
             [category.label(), int(category.value())] for category in layer.renderer().categories()
         ],
-        "asked": asked.renderer().classAttribute(),
-        "queries": asked.featureCount(),
+        "suggested": query_layer.renderer().classAttribute(),
+        "queries": query_layer.featureCount(),
         "widget": widget.type(),
         "picks": [[name, int(value)] for name, value in picks],
         "author": default,

@@ -1,4 +1,4 @@
-"""The store beside a real QGIS that has an open edit session on a person's file."""
+"""The store beside a real QGIS that has an open edit session on an annotator's file."""
 
 import json
 import os
@@ -16,8 +16,8 @@ CORNER = (497_000.01, 5_419_000.07)
 
 
 def clean_environment(home):
-    taken = ("PYTHON", "PROJ", "GDAL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(taken)}
+    foreign = ("PYTHON", "PROJ", "GDAL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     return environment | {
         "HOME": str(home),
         "XDG_RUNTIME_DIR": str(home),
@@ -48,7 +48,7 @@ def store(tmp_path, town):
 
 
 class Session:
-    """A QGIS process that does what it is told."""
+    """An annotator in a QGIS process, who obeys commands."""
 
     def __init__(self, path, queries, home):
         script = Path(__file__).parents[1] / "helpers" / "qgis_session.py"
@@ -60,17 +60,17 @@ class Session:
             text=True,
             env=clean_environment(home),
         )
-        self.start = self.hear()
+        self.start = self.receive()
 
-    def hear(self):
+    def receive(self):
         line = self.process.stdout.readline()
         assert line, f"QGIS ended with {self.process.wait()}"
         return json.loads(line)
 
-    def tell(self, line):
+    def send(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self.hear()
+        return self.receive()
 
 
 @pytest.fixture
@@ -89,33 +89,33 @@ def test_the_file_brings_its_style_its_pick_list_and_its_defaults(session):
     assert found["crs"] == "EPSG:25832"
     assert found["categories"] == expected
     assert (found["widget"], found["picks"]) == ("ValueMap", expected)
-    assert (found["asked"], found["queries"], found["author"]) == ("suggested", 3, "'anna'")
+    assert (found["suggested"], found["queries"], found["author"]) == ("suggested", 3, "'anna'")
 
 
 def test_saved_rows_are_read_while_the_edit_session_stays_open(store, session):
     x, y = CORNER
     assert store.author_store("anna").with_name("anna.gpkg-wal").exists()
-    assert session.tell(f"add {x} {y - 0.9}")["added"]
+    assert session.send(f"add {x} {y - 0.9}")["added"]
     assert store.snapshot().labels == ()
-    told = session.tell("save")
-    assert (told["saved"], told["editing"]) == (True, True)
-    session.tell(f"add {x + 2} {y - 0.9}")
+    answer = session.send("save")
+    assert (answer["saved"], answer["editing"]) == (True, True)
+    session.send(f"add {x + 2} {y - 0.9}")
     found = store.snapshot()
     assert len(found.labels) == 1
     assert not found.rejected
     assert (found.labels[0].author, found.labels[0].source) == ("anna", "drawn")
     assert abs((found.labels[0].created - datetime.now(UTC)).total_seconds()) < 60
-    assert session.tell("save")["saved"]
+    assert session.send("save")["saved"]
     assert len(store.snapshot().labels) == 2
-    assert session.tell("quit")["bye"]
+    assert session.send("quit")["bye"]
     assert len(store.snapshot().labels) == 2
 
 
 def test_rows_saved_by_a_qgis_that_was_killed_are_read(store, session):
     x, y = CORNER
-    session.tell(f"add {x} {y - 0.9}")
-    session.tell("save")
-    session.tell(f"add {x + 2} {y - 0.9}")
+    session.send(f"add {x} {y - 0.9}")
+    session.send("save")
+    session.send(f"add {x + 2} {y - 0.9}")
     session.process.kill()
     session.process.wait()
     assert len(store.snapshot().labels) == 1
@@ -123,15 +123,15 @@ def test_rows_saved_by_a_qgis_that_was_killed_are_read(store, session):
 
 def test_a_polygon_without_class_is_refused_by_the_file_when_qgis_saves_it(store, session):
     x, y = CORNER
-    session.tell(f"add {x} {y - 0.9} nan")
-    assert session.tell("save")["saved"] is False
+    session.send(f"add {x} {y - 0.9} nan")
+    assert session.send("save")["saved"] is False
     assert store.snapshot().labels == ()
 
 
 def test_an_import_beside_an_edit_session_disturbs_neither(store, session, town):
     x, y = CORNER
-    session.tell(f"add {x} {y - 0.9}")
+    session.send(f"add {x} {y - 0.9}")
     store.add_import("survey", [make_label(town, 30, 30)])
     store.add("ben", [make_label(town, 40, 40)])
-    assert session.tell("save")["saved"]
+    assert session.send("save")["saved"]
     assert len(store.snapshot().labels) == 3
