@@ -1,8 +1,8 @@
-"""Coordinates of labels: which CRS a scene's labels are stored in, and the way there and back.
+"""Coordinates of labels: the CRS in which a store holds them, and conversions to pixels and other CRSs.
 
-A layer has one CRS, so a store has one layer for each CRS of its scenes: a polygon then never leaves its
-scene's CRS and rasterises to the very pixels that it was made from. A scene without georeference is shown by
-QGIS with x = column and y = -row; labels of such scenes are stored so, and flipped when they are read.
+A layer has one CRS, so that a store has a layer for each CRS of its scenes: a polygon never leaves its scene's
+CRS, and rasterises to the very pixels that it was made from. QGIS shows a scene without georeference with
+x = column and y = -row; a store holds labels of such scenes likewise, and readers flip y.
 """
 
 from __future__ import annotations
@@ -26,53 +26,94 @@ _CARTESIAN = -1
 
 
 def scene_crs(scene: Scene) -> pyproj.CRS | None:
-    """The CRS of a scene, or None."""
+    """Return the CRS of a scene, or None.
+
+    Args:
+        scene: any scene.
+    """
     return None if scene.grid.crs is None else scene.grid.crs.proj
 
 
 def same_crs(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
-    """Whether coordinates in one are coordinates in the other."""
+    """Compare two CRSs by their coordinates, x before y in both.
+
+    Args:
+        first: a CRS; None for pixel coordinates.
+        second: another.
+
+    Returns:
+        True where coordinates of one are coordinates of the other.
+    """
     if first is None or second is None:
         return first is second
     return bool(first == second or first.equals(second, ignore_axis_order=True))
 
 
 def layer_crs(scenes: Iterable[Scene], base: str) -> dict[str, pyproj.CRS | None]:
-    """The layers that a file for these scenes has: the first CRS in ``base``, others in ``base_<crs>``."""
+    """Name the layers of a file for scenes: ``base`` for the first CRS, ``base_<crs>`` for others.
+
+    Args:
+        scenes: the scenes.
+        base: name of the first layer.
+
+    Returns:
+        CRSs by the layer's name; one layer without CRS where there are no scenes.
+    """
     layers: dict[str, pyproj.CRS | None] = {}
     for scene in scenes:
         crs = scene_crs(scene)
-        if not any(same_crs(crs, known) for known in layers.values()):
+        if not any(same_crs(crs, earlier) for earlier in layers.values()):
             layers[base if not layers else f"{base}_{_crs_slug(crs)}"] = crs
     return layers or {base: None}
 
 
 def layer_of(crs: pyproj.CRS | None, layers: dict[str, pyproj.CRS | None]) -> str | None:
-    """The layer whose CRS is ``crs``, or None."""
-    return next((name for name, known in layers.items() if same_crs(crs, known)), None)
+    """Find the layer of a CRS.
+
+    Args:
+        crs: the CRS; None for pixel coordinates.
+        layers: CRSs by the layer's name.
+
+    Returns:
+        The layer's name; None where no layer has the CRS.
+    """
+    return next((name for name, own in layers.items() if same_crs(crs, own)), None)
 
 
 @contextmanager
 def writing_without_crs() -> Iterator[None]:
-    """Keep pyogrio from warning a person that pictures have no CRS."""
+    """Suppress pyogrio's warning that a layer has no CRS, which is right for pictures."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
         yield
 
 
 def stores_flipped_y(scene: Scene) -> bool:
-    """Whether the store holds the scene's geometries with y = -row."""
+    """Tell whether a store holds the scene's geometries with y = -row.
+
+    Args:
+        scene: any scene.
+    """
     return scene.grid.crs is None and bool(scene.grid.affine == Affine.identity())
 
 
 def flip_y[T](geometry: T) -> T:
-    """Negate y, exactly; its own inverse."""
+    """Negate y, exactly; flipping twice gives the same coordinates.
+
+    Args:
+        geometry: a geometry, or an array of geometries.
+    """
     flipped: T = shapely.transform(geometry, lambda points: points * np.array([1.0, -1.0]))
     return flipped
 
 
 def to_pixels[T](geometry: T, scene: Scene) -> T:
-    """Scene coordinates to pixel coordinates (column, row from the grid's first corner), float64."""
+    """Convert scene coordinates to pixel coordinates: float64 column and row from the grid's first corner.
+
+    Args:
+        geometry: a geometry, or an array of geometries, in the scene's coordinates.
+        scene: the scene.
+    """
     inverse = ~scene.grid.affine
     if inverse == Affine.identity():
         return geometry
@@ -83,16 +124,29 @@ def to_pixels[T](geometry: T, scene: Scene) -> T:
 
 
 def transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
-    """From one CRS to another, x before y in both.
+    """Make a transformer from one CRS to another, x before y in both.
+
+    Args:
+        source: CRS of the input.
+        target: CRS of the output.
 
     Raises:
-        ProjError: there is no way from one to the other.
+        ProjError: PROJ has no transformation between the two.
     """
     return pyproj.Transformer.from_crs(source, target, always_xy=True, allow_ballpark=True)
 
 
 def reproject(geometry: Any, source: pyproj.CRS, target: pyproj.CRS) -> Any:
-    """Geometries in another CRS, vertex by vertex; where a vertex has no image, None."""
+    """Reproject geometries vertex by vertex.
+
+    Args:
+        geometry: (n,) geometries.
+        source: their CRS.
+        target: the CRS of the result.
+
+    Returns:
+        (n,) geometries; None where a vertex cannot be reprojected.
+    """
     try:
         change = transformer(source, target)
     except (ProjError, CRSError):
@@ -108,7 +162,17 @@ def reproject(geometry: Any, source: pyproj.CRS, target: pyproj.CRS) -> Any:
 
 
 def from_srs_row(srs_id: int, organization: str, code: int, definition: str) -> pyproj.CRS | None:
-    """The CRS of a row of ``gpkg_spatial_ref_sys``; None where it stands for an undefined one."""
+    """Return the CRS of a row of ``gpkg_spatial_ref_sys``.
+
+    Args:
+        srs_id: the row's id.
+        organization: authority, such as ``EPSG``.
+        code: the authority's code.
+        definition: WKT.
+
+    Returns:
+        The CRS; None for the rows of undefined CRSs, and for one that PROJ cannot read.
+    """
     if srs_id in (_CARTESIAN, 0, 99999) or definition.strip().lower() in ("", "undefined"):
         return None
     try:
