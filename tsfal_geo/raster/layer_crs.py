@@ -1,8 +1,8 @@
 """Coordinates of labels: the CRS in which a store holds them, and conversions to pixels and other CRSs.
 
-A layer has one CRS, so that a store has a layer for each CRS of its scenes: a polygon never leaves its scene's
-CRS, and rasterises to the very pixels that it was made from. QGIS shows a scene without georeference with
-x = column and y = -row; a store holds labels of such scenes likewise, and readers flip y.
+A layer has one CRS, so that a store has a layer for each CRS of its scenes: a polygon never leaves its
+scene's CRS, and rasterises to the very pixels that it was made from. QGIS shows a scene without georeference
+with x = column and y = -row; a store holds labels of such scenes likewise, and readers flip y.
 """
 
 from __future__ import annotations
