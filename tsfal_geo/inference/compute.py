@@ -29,7 +29,7 @@ class Compute:
 
     @property
     def folds_norms(self) -> bool:
-        """Whether networks run with batch norms folded into their convolutions: on a CPU."""
+        """True where networks run with batch norms folded into their convolutions: on a CPU."""
         return self.device.type == "cpu"
 
 

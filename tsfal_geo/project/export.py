@@ -69,7 +69,7 @@ class ExportOptions:
 
     @property
     def in_blocks(self) -> bool:
-        """Whether several processes share the work."""
+        """True where several processes share the work."""
         return self.workers is not None or self.scheduler is not None or self.shard is not None
 
 

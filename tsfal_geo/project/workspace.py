@@ -60,8 +60,8 @@ class Workspace:
     def train(self, reporter: Reporter | None = None) -> RoundResult:
         """Train until a person is needed or the budget is spent.
 
-        A call trains a round where there are new labels, and selects queries. It does nothing where the
-        queries of the last round still wait for labels. A call that was stopped goes on where it was.
+        A call trains a round where there are new labels, and selects queries. A call that was stopped goes on
+        where it was.
 
         Args:
             reporter: takes lines and progress; None: nobody does.
