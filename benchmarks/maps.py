@@ -2,7 +2,7 @@
 
 ``python benchmarks/maps.py memory``   peak memory over the raster's area, a process each, 1 × 1 network
 ``python benchmarks/maps.py memory-scene``  the same in one piece over width and height, MobileNetV2
-``python benchmarks/maps.py seams``    maps against one pass over a whole raster; ``--model FOLDER``
+``python benchmarks/maps.py seams``    maps against one pass over the raster; ``--model FOLDER``
 ``python benchmarks/maps.py network``  export against the network alone on windows that are in memory
 ``python benchmarks/maps.py peers``    torchgeo's gridded sampler and a stitched array, the same windows and
                                        network; ``--geoai PYTHON`` adds geoai from an environment of its own
@@ -32,7 +32,6 @@ from common.divided import divided
 from common.load import load
 from common.networks import (
     BATCH,
-    CLASSES,
     OVERLAP,
     STATISTICS,
     WINDOW,
@@ -42,11 +41,10 @@ from common.networks import (
     one_by_one,
 )
 from common.rasters import classes_of, write_sparse, write_town
-from elsewhere import torchgeo_side
+from peers import torchgeo_side
 from torch.nn.functional import interpolate
 
 from tsfal_geo.classes import VAIHINGEN, ClassMap
-from tsfal_geo.config import ModelConfig
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import Compute, choose_compute
 from tsfal_geo.inference.network import Network, make_predict_fn
@@ -56,7 +54,6 @@ from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.mapping.windowed import LayerRows
 from tsfal_geo.models.head import ImageMean, LocalMean
 from tsfal_geo.models.io import load_model
-from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
@@ -109,39 +106,32 @@ def one(options: argparse.Namespace) -> None:
 
 
 def seams(options: argparse.Namespace) -> None:
-    """Probabilities and classes of the map against the same network on the whole raster at once.
+    """Probabilities and classes of the map against the same network on the raster at once.
 
     ``scene`` is compared with the network whose image pooling averages over a chip's surroundings, which is
     what it computes; windows with the network as it was trained, which averages over all that it is given.
     """
     size, float32 = options.size, Compute(torch.device("cpu"), None)
     torch.set_num_threads(1)
-    segmenter, statistics, chip = (
-        build_segmenter(ModelConfig(weights=None), 3, CLASSES, seed=0),
-        STATISTICS,
-        WINDOW,
-    )
+    segmenter, card = mobilenet(), model_card()
     if options.model:
         segmenter, card = load_model(options.model)
-        statistics, chip = Normalisation.from_dict(card.normalisation), card.chip_size
-        classes = ClassMap.from_specs(card.classes)
-    rows = row_model(segmenter, Normaliser(statistics), float32, chip)
+    statistics, classes = Normalisation.from_dict(card.normalisation), ClassMap.from_specs(card.classes)
+    rows = row_model(segmenter, Normaliser(statistics), float32, card.chip_size)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_town(folder / "town.tif", size)
         reader = SceneReader(discover(folder), None, False)
         patch = reader.read(Window(0, 0, 0, size, size))
-        whole = {"image": torch.from_numpy(patch.image)[None], "valid": torch.from_numpy(patch.valid)[None]}
+        image = {"image": torch.from_numpy(patch.image)[None], "valid": torch.from_numpy(patch.valid)[None]}
         print("\n| window, overlap | largest difference of probabilities | mean | class map differs |")
         print("|-|-:|-:|-:|")
-        local = LocalMean(chip // segmenter.encoder.stride // 2 * 2 + 1)
+        local = LocalMean(card.chip_size // segmenter.encoder.stride // 2 * 2 + 1)
         for window, mean in ((None, local), (512, ImageMean())):
             segmenter.head.aspp.mean = mean  # type: ignore[method-assign]
             predict = make_predict_fn(segmenter, Normaliser(statistics), float32)
-            single = interpolate(predict(whole)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
-            streamed = mapped(
-                reader, Network(predict, model_card(), classes, rows=rows), window, single.shape
-            )
+            single = interpolate(predict(image)["probabilities"], scale_factor=4, mode="bilinear")[0].numpy()
+            streamed = mapped(reader, Network(predict, card, classes, rows=rows), window, single.shape)
             gap = np.abs(streamed - single)
             differ = (streamed.argmax(0) != single.argmax(0)).mean()
             name = "scene" if window is None else f"{window}, {OVERLAP}"
@@ -152,10 +142,10 @@ def mapped(reader: SceneReader, network: Network, window: int | None, shape: tup
     """The probabilities of a scene's map, (C, h, w)."""
     found = np.zeros(shape, np.float32)
 
-    def collect(block: LayerRows) -> None:
-        values = block.layers["probabilities"].numpy()
+    def collect(rows: LayerRows) -> None:
+        values = rows.layers["probabilities"].numpy()
         height, width = values.shape[1:]
-        found[:, block.y : block.y + height, block.x : block.x + width] = values
+        found[:, rows.y : rows.y + height, rows.x : rows.x + width] = values
 
     map_scene(reader, 0, network, Settings(window, OVERLAP, 1), collect)
     return found
@@ -177,8 +167,8 @@ def network(options: argparse.Namespace) -> None:
             "image": torch.from_numpy(patch.image)[None].repeat(BATCH, 1, 1, 1),
             "valid": torch.from_numpy(patch.valid)[None].repeat(BATCH, 1, 1),
         }
-        whole = reader.read(Window(0, 0, 0, options.size, options.size))
-        band = {"image": torch.from_numpy(whole.image)[None], "valid": torch.from_numpy(whole.valid)[None]}
+        scene = reader.read(Window(0, 0, 0, options.size, options.size))
+        band = {"image": torch.from_numpy(scene.image)[None], "valid": torch.from_numpy(scene.valid)[None]}
 
         def alone() -> None:
             for _ in range(options.size**2 // (BATCH * WINDOW**2)):
@@ -217,7 +207,7 @@ def peers(options: argparse.Namespace) -> None:
         write_raster(folder / "town.tif", options.size)
         sides = {
             "tsfal-geo, windows": lambda: export(folder, one_by_one(False), folder / "maps"),
-            "tsfal-geo, in one piece": lambda: export(folder, one_by_one(True), folder / "whole"),
+            "tsfal-geo, in one piece": lambda: export(folder, one_by_one(True), folder / "one-piece"),
             "torchgeo": lambda: torchgeo_side.pipeline(folder / "town.tif", folder / "maps" / "torchgeo.tif"),
         }
         times = in_turns(sides, options.rounds)
@@ -225,12 +215,12 @@ def peers(options: argparse.Namespace) -> None:
         same = {
             name: (ours == classes_of(path)).mean()
             for name, path in {
-                "in one piece": folder / "whole" / "town.tif",
+                "in one piece": folder / "one-piece" / "town.tif",
                 "torchgeo": folder / "maps" / "torchgeo.tif",
             }.items()
         }
         if options.geoai:
-            script = Path(__file__).parent / "elsewhere" / "geoai_side.py"
+            script = Path(__file__).parent / "peers" / "geoai_side.py"
             command = [options.geoai, script, folder / "town.tif", folder / "maps" / "geoai.tif"]
             found = [
                 subprocess.run(command, capture_output=True, text=True, check=True)
