@@ -1,4 +1,4 @@
-"""One tester for every way to train: a test class inherits it and names its method."""
+"""The tester of every training method: a test class inherits it and names its method."""
 
 import csv
 from typing import ClassVar
@@ -9,7 +9,7 @@ from lightning import LightningModule
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.helpers.trained import Corner, Notes, ask_to_stop, gradients, same
+from tests.helpers.trained import CornerLabels, Notes, gradients, same, stop_after
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import Cancelled
 
@@ -17,7 +17,7 @@ STEPS = 30
 
 
 class MethodTester:
-    """What every way to train must do, shown with a tiny network on a tiny town.
+    """The contract of a training method, tested with a tiny network on a tiny town.
 
     Losses on labelled images have names that begin with one of ``labelled``: the others may ramp_up, as their
     weights do.
@@ -67,22 +67,22 @@ class MethodTester:
         assert all(value.isfinite().all() for name, value in first.state_dict().items())
 
     def test_stopped_and_resumed_is_bitwise_what_was_never_stopped(self, run, config):
-        whole, _, _ = run(config(val_every=6), "whole")
+        full, _, _ = run(config(val_every=6), "full")
         with pytest.raises(Cancelled, match="after step 3"):
-            run(config(val_every=6), "cut", disturb=ask_to_stop(3))
+            run(config(val_every=6), "cut", disturb=stop_after(3))
         resumed, second, _ = run(config(val_every=6), "cut")
-        assert second.resumed_from == 3 and same(whole, resumed)
+        assert second.resumed_from == 3 and same(full, resumed)
 
-    def test_what_people_said_on_unlabelled_images_is_learnt(self, run, config, make_data):
-        plain, told = (
-            run(config(lr=0.05, val_every=12), folder, steps=12, manual=manual)[0]
-            for folder, manual in (("plain", None), ("told", Corner()))
+    def test_manual_labels_on_unlabelled_images_are_learnt(self, run, config, make_data):
+        plain, manual = (
+            run(config(lr=0.05, val_every=12), folder, steps=12, manual=labels)[0]
+            for folder, labels in (("plain", None), ("manual", CornerLabels()))
         )
         data = make_data(config())
         batch = {"image": torch.stack([data.partner(i)["image"] for i in range(4)]),
                  "valid": torch.ones(4, 64, 64, dtype=torch.bool)}  # fmt: skip
         for name in plain.evaluated():
-            networks = [module.evaluated()[name].eval() for module in (plain, told)]
+            networks = [module.evaluated()[name].eval() for module in (plain, manual)]
             with torch.no_grad():
                 before, after = (
                     network(plain.normaliser(batch)).logits.softmax(1)[:, 2].mean() for network in networks
@@ -159,7 +159,7 @@ class MethodTester:
         """Train in two processes; their gradients must be the mean of the ranks', their weights the same."""
 
         def alone(made, rank):
-            monkeypatch.setattr(TsfDataModule, "_place", lambda data: (rank, 2))
+            monkeypatch.setattr(TsfDataModule, "_rank_and_world", lambda data: (rank, 2))
             monkeypatch.setattr(LightningModule, "global_rank", rank)
             data = make_data(made)
             module = make_module(made, data).train()

@@ -1,4 +1,4 @@
-"""One tester for every encoder: a test class inherits it and names its encoder."""
+"""The tester of every encoder: a test class inherits it and names its encoder."""
 
 import copy
 from typing import ClassVar
@@ -28,7 +28,7 @@ def card_of(segmenter: Segmenter, in_channels: int) -> ModelCard:
 
 
 class SegmenterTester:
-    """What every encoder's network must do; the inputs are small, the networks whole."""
+    """The contract of an encoder's network; the inputs are small, the networks have their full size."""
 
     encoder = ""
     options: ClassVar[dict] = {}

@@ -1,11 +1,11 @@
-"""What tests of trainings share."""
+"""Labels, disturbances and comparisons for tests of trainings."""
 
 import numpy as np
 import torch
 
 
-class Corner:
-    """Somebody labelled the top left quarter of every chip as class 2."""
+class CornerLabels:
+    """Manual labels: the top left quarter of each chip is class 2."""
 
     def read(self, window):
         labels = np.full(window.shape, 255, np.uint8)
@@ -13,8 +13,8 @@ class Corner:
         return labels
 
 
-def ask_to_stop(after):
-    """Set the stop signal while step ``after`` is being done."""
+def stop_after(after):
+    """Set the stop signal during step ``after``."""
 
     def disturb(module, stop):
         done = module.after_step
@@ -42,7 +42,7 @@ def gradients(module):
 
 
 class Notes:
-    """Writes down what a process has after each step; made to be sent to spawned processes."""
+    """Saves gradients and weights of a process after each step; can be pickled for spawned processes."""
 
     def __init__(self, module, folder):
         self.module, self.folder = module, folder

@@ -97,7 +97,7 @@ def break_surplus(folder):
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("harm", "message"),
     [
         (break_missing_card, "no model there"),
         (break_missing_weights, "missing"),
@@ -110,8 +110,8 @@ def break_surplus(folder):
         (break_surplus, "head.more"),
     ],
 )
-def test_damage_is_told_in_one_line_with_the_file(folder, harm, says):
+def test_damage_is_reported_in_one_line_with_the_file(folder, harm, message):
     harm(folder)
-    with pytest.raises(WeightsError, match=says) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         load_model(folder)
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)

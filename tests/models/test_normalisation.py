@@ -66,7 +66,7 @@ def test_torchgeo_s_own_transform_is_reproduced(weights):
 
 
 @pytest.mark.parametrize(
-    ("weights", "statistics", "bands", "dtype", "says"),
+    ("weights", "statistics", "bands", "dtype", "message"),
     [
         (None, scenes(90.0, 80.0, 70.0), 3, "uint8", "no weights"),
         ("imagenet", scenes(90.0), 1, "uint8", "has 3 bands, the images have 1"),
@@ -79,8 +79,8 @@ def test_torchgeo_s_own_transform_is_reproduced(weights):
         ("DOFABase16_Weights.DOFA_MAE", scenes(90.0, 80.0, 70.0), 3, "uint8", "for which bands"),
     ],
 )
-def test_statistics_that_do_not_suit_are_refused(weights, statistics, bands, dtype, says):
-    with pytest.raises(ConfigError, match=says) as caught:
+def test_statistics_that_do_not_suit_are_refused(weights, statistics, bands, dtype, message):
+    with pytest.raises(ConfigError, match=message) as caught:
         own_normalisation(config(weights), statistics, bands, dtype)
     assert "model.normalisation=scenes" in str(caught.value) and "\n" not in str(caught.value)
 

@@ -125,7 +125,7 @@ def test_cut_grid_keeps_its_cells_in_place():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "says"),
+    ("name", "options", "message"),
     [
         ("mobilenet_v9", {}, "no such encoder"),
         ("tu-nothing_like_it", {}, "tu-nothing_like_it"),
@@ -133,7 +133,7 @@ def test_cut_grid_keeps_its_cells_in_place():
         ("tu-vit_tiny_r_s16_p8_224", {}, "choose another encoder"),
     ],
 )
-def test_unusable_encoder_is_told_in_one_line(name, options, says):
-    with pytest.raises(ConfigError, match=says) as caught:
+def test_unusable_encoder_is_reported_in_one_line(name, options, message):
+    with pytest.raises(ConfigError, match=message) as caught:
         build_segmenter(ModelConfig(encoder=name, weights=None, **options), 3, CLASSES, seed=0)
     assert "\n" not in str(caught.value)

@@ -80,7 +80,9 @@ def test_a_download_that_fails_is_told_with_the_remedy(monkeypatch):
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
     cfg = ModelConfig(encoder="resnet50", weights="ResNet50_Weights.FMOW_RGB_GASSL")
-    with pytest.raises(WeightsError, match=r"FMOW_RGB_GASSL cannot be loaded .*model\.weights=FILE") as caught:
+    with pytest.raises(
+        WeightsError, match=r"FMOW_RGB_GASSL cannot be loaded .*model\.weights=FILE"
+    ) as caught:
         build_segmenter(cfg, 3, 3, seed=0)
     assert "\n" not in str(caught.value)
 

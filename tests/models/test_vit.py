@@ -21,7 +21,7 @@ DINO_V3 = "tu-vit_tiny_patch16_dinov3_qkvb"
 
 @pytest.fixture(scope="module")
 def placeless():
-    """A network in double precision that is not told where a patch is."""
+    """A network in double precision that does not depend on the place of a patch."""
     torch.set_num_threads(1)
     cfg = ModelConfig(encoder=TINY, weights=None)
     network = build_segmenter(cfg, 3, CLASSES, seed=0).double()
@@ -84,11 +84,11 @@ def test_a_changed_patch_changes_its_own_cell_of_f1_most(placeless, cell):
 
 def test_each_quarter_of_the_blocks_is_tapped_after_the_last_norm():
     encoder = ViTEncoder(TINY, 3).eval()
-    seen = []
+    outputs = []
     for block in encoder.net.blocks:
-        block.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+        block.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     maps = encoder(images(32, 64).float())
-    tokens = [encoder.net.norm(seen[i])[:, encoder.net.num_prefix_tokens :] for i in (0, 2, 3, 5)]
+    tokens = [encoder.net.norm(outputs[i])[:, encoder.net.num_prefix_tokens :] for i in (0, 2, 3, 5)]
     for one, expected in zip(maps, tokens, strict=True):
         assert torch.equal(one, expected.mT.unflatten(2, (2, 4)))
 
@@ -162,7 +162,7 @@ def test_more_bands_keep_the_response_to_grey(tmp_path):
 
 
 @pytest.mark.parametrize("name", [TINY, DINO_V3])
-def test_a_file_of_another_network_is_told_in_one_line(tmp_path, name):
+def test_a_file_of_another_network_is_reported_in_one_line(tmp_path, name):
     convolutional = timm.create_model("test_resnet", num_classes=0)
     save_file(convolutional.state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match=r"other\.safetensors: .*choose the encoder") as caught:
@@ -215,11 +215,11 @@ def test_half_precision_gives_nearly_the_same_classes(name):
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
         network(image)
-        whole = network.eval()(image).logits
+        full = network.eval()(image).logits
         with torch.autocast("cpu", torch.bfloat16):
             half = network(image).logits
     assert half.dtype == torch.bfloat16
-    assert (half.argmax(1) == whole.argmax(1)).double().mean() > 0.95
+    assert (half.argmax(1) == full.argmax(1)).double().mean() > 0.95
 
 
 @pytest.mark.parametrize("name", [DINO_V2, DINO_V3, "tu-vit_large_patch16_dinov3.sat493m"])
@@ -235,7 +235,7 @@ def test_other_encoders_are_none(name):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"encoder": TINY, "architecture": "deeplabv3plus"}, "needs dpt"),
         ({"encoder": "mobilenet_v2", "architecture": "dpt"}, "needs deeplabv3plus"),
@@ -244,7 +244,7 @@ def test_other_encoders_are_none(name):
         ({"encoder": TINY, "decoder_convs": 1}, r"model\.decoder_convs=1"),
     ],
 )
-def test_what_a_head_lacks_is_told_in_one_line(options, says):
-    with pytest.raises(ConfigError, match=says) as caught:
+def test_what_a_head_lacks_is_reported_in_one_line(options, message):
+    with pytest.raises(ConfigError, match=message) as caught:
         build_segmenter(ModelConfig(weights=None, **options), 3, CLASSES, seed=0)
     assert "\n" not in str(caught.value)

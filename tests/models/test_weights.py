@@ -90,8 +90,8 @@ def test_safe_pickles_are_read_and_unsafe_ones_refused(tmp_path):
     load_encoder_weights(target, str(tmp_path / "plain.pth"))
     assert torch.equal(first_conv(target).weight, first_conv(source).weight)
     torch.save({"a": RunsWhenUnpickled(tmp_path / "ran")}, tmp_path / "unsafe.pth")
-    torch.save(source, tmp_path / "whole.pth")
-    for name in ("unsafe.pth", "whole.pth"):
+    torch.save(source, tmp_path / "full.pth")
+    for name in ("unsafe.pth", "full.pth"):
         with pytest.raises(WeightsError, match=name) as caught:
             load_encoder_weights(target, str(tmp_path / name))
         assert "\n" not in str(caught.value)

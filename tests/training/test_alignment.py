@@ -21,10 +21,10 @@ def test_predictions_that_are_as_frequent_as_labels_stay():
 def test_predicted_shares_come_to_those_of_the_labels():
     """Against the fixed point in NumPy: p·π/q, normalised."""
     alignment = Alignment([499, 299, 199], networks=1)
-    said = [0.8, 0.15, 0.05]
+    predicted = [0.8, 0.15, 0.05]
     for _ in range(1000):
-        aligned = alignment(0, logits_of(said), VALID)
-    expected = np.array(said) * np.array([0.5, 0.3, 0.2]) / np.array(said)
+        aligned = alignment(0, logits_of(predicted), VALID)
+    expected = np.array(predicted) * np.array([0.5, 0.3, 0.2]) / np.array(predicted)
     got = aligned.softmax(1)[0, :, 0, 0]
     assert got.numpy() == pytest.approx(expected / expected.sum(), abs=1e-3)
 

@@ -40,7 +40,7 @@ def test_probabilities_by_hand():
     assert bank.pasting_probabilities((1, 2)) == pytest.approx([v / sum(t) for v in t], rel=1e-6)
 
 
-def test_fully_known_classes_do_not_divide_by_zero():
+def test_classes_of_confidence_one_do_not_divide_by_zero():
     assert bank_of([1.0, 1.0]).keep_probabilities().isfinite().all()
 
 

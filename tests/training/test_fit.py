@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import jaccard_score
 from torch.nn.functional import interpolate
 
-from tests.helpers.trained import ask_to_stop, same
+from tests.helpers.trained import same, stop_after
 from tsfal_geo.errors import Cancelled, ConfigError, UserError, WorkspaceError
 from tsfal_geo.refinement.refiner import ActiveRefiner
 from tsfal_geo.training import devices
@@ -62,7 +62,7 @@ def test_stopped_and_resumed_has_the_weights_and_figures_of_what_was_never_stopp
     config = make_config("paper", train={"val_every": 2})
     full, result, _ = run(config, "full")
     with pytest.raises(Cancelled, match="after step 3 of 6"):
-        run(config, "cut", disturb=ask_to_stop(3))
+        run(config, "cut", disturb=stop_after(3))
     resumed, second, _ = run(config, "cut")
     assert second.resumed_from == 3
     assert same(full, resumed)

@@ -33,7 +33,7 @@ def truth_losses(log_p, target):
     return np.array([-p[n, y[n, i, j], i, j] for n, i, j in where]), where
 
 
-def test_cross_entropy_is_the_mean_over_known_pixels(scene):
+def test_cross_entropy_is_the_mean_over_labelled_pixels(scene):
     log_p, target, _ = scene
     losses, _ = truth_losses(log_p, target)
     assert cross_entropy(log_p, target).item() == pytest.approx(losses.mean(), rel=1e-6)
@@ -58,7 +58,7 @@ def test_class_weights_are_inverse_roots_of_shares_with_mean_one():
     assert (weights * share).sum() == pytest.approx(1, rel=1e-4)
 
 
-def test_a_class_nobody_labelled_weighs_what_a_thousandth_weighs():
+def test_a_class_without_labels_has_the_weight_of_a_thousandth():
     weights = class_weights([999_000, 1_000, 0])
     assert weights[2].item() == pytest.approx(weights[1].item(), rel=1e-3)
     assert torch.isfinite(class_weights([0, 0, 0])).all()
@@ -78,7 +78,7 @@ def test_weighted_classes_against_numpy(scene):
     assert found == pytest.approx(weighted[hard].mean(), rel=1e-6)
 
 
-def test_nothing_known_costs_nothing(scene):
+def test_without_labels_all_losses_are_zero(scene):
     log_p, target, _ = scene
     void = torch.full_like(target, 255)
     zero = torch.zeros(target.shape)
@@ -118,13 +118,13 @@ def test_teacher_weightings_against_numpy(scene):
         assert loss.item() == pytest.approx(value, rel=1e-5), weighting
 
 
-def test_pseudo_labels_count_a_share_of_the_teachers_loss_and_people_wholly(scene):
+def test_pseudo_labels_have_a_share_and_manual_labels_full_weight_in_the_teachers_loss(scene):
     log_p, target, generator = scene
     confidence = torch.rand(target.shape, generator=generator)
     keep = torch.rand(target.shape, generator=generator) < 0.5
-    said = keep & (torch.rand(target.shape, generator=generator) < 0.4)
+    manual = keep & (torch.rand(target.shape, generator=generator) < 0.4)
     losses, where = truth_losses(log_p, target)
-    conf, kept, by_hand = (part.numpy()[tuple(where.T)] for part in (confidence, keep, said))
+    conf, kept, by_hand = (part.numpy()[tuple(where.T)] for part in (confidence, keep, manual))
     shares = np.where(by_hand, 1, 0.25)
     weight = conf**2 * kept
     expected = {
@@ -133,7 +133,7 @@ def test_pseudo_labels_count_a_share_of_the_teachers_loss_and_people_wholly(scen
     }
     assert by_hand.any() and not by_hand.all()
     for weighting, value in expected.items():
-        loss = teacher_loss(log_p, target, confidence, keep, weighting, 0.6, said, 0.25)
+        loss = teacher_loss(log_p, target, confidence, keep, weighting, 0.6, manual, 0.25)
         assert loss.item() == pytest.approx(value, rel=1e-5), weighting
 
 
@@ -144,21 +144,21 @@ def test_log_probabilities_are_at_pixels_and_in_float32():
     assert torch.allclose(log_p.exp().sum(1), torch.ones(1, 15, 18), atol=1e-6)
 
 
-def test_peers_believe_what_the_other_is_sure_of_and_people_wholly(scene):
+def test_peer_loss_is_weighted_by_confidence_and_manual_labels_have_full_weight(scene):
     log_p, target, generator = scene
     confidence = torch.rand(target.shape, generator=generator)
-    said = torch.rand(target.shape, generator=generator) < 0.2
+    manual = torch.rand(target.shape, generator=generator) < 0.2
     losses, where = truth_losses(log_p, target)
-    trust = np.array([1.0 if said[i] else float(confidence[i]) ** 2 for i in map(tuple, where)])
-    weighted = peer_loss(log_p, target, confidence, said, "confidence")
+    trust = np.array([1.0 if manual[i] else float(confidence[i]) ** 2 for i in map(tuple, where)])
+    weighted = peer_loss(log_p, target, confidence, manual, "confidence")
     assert weighted.item() == pytest.approx((losses * trust).sum() / len(losses), rel=1e-5)
-    plain = peer_loss(log_p, target, confidence, said, "none")
+    plain = peer_loss(log_p, target, confidence, manual, "none")
     assert plain.item() == pytest.approx(cross_entropy(log_p, target).item(), rel=1e-6)
-    by_hand = said.numpy()[tuple(where.T)]
-    quarter = peer_loss(log_p, target, confidence, said, "confidence", 0.25)
+    by_hand = manual.numpy()[tuple(where.T)]
+    quarter = peer_loss(log_p, target, confidence, manual, "confidence", 0.25)
     shares = np.where(by_hand, trust, 0.25 * trust)
     assert by_hand.any() and quarter.item() == pytest.approx((losses * shares).sum() / len(losses), rel=1e-5)
-    nothing = peer_loss(log_p, torch.full_like(target, 255), confidence, said, "confidence")
+    nothing = peer_loss(log_p, torch.full_like(target, 255), confidence, manual, "confidence")
     assert nothing == 0
 
 
@@ -166,5 +166,5 @@ def test_peers_believe_what_the_other_is_sure_of_and_people_wholly(scene):
     ("progress", "share", "weight"),
     [(0, 0.5, math.exp(-5)), (0.25, 0.5, math.exp(-1.25)), (0.5, 0.5, 1), (0.9, 0.5, 1), (0, 0, 1)],
 )
-def test_the_rise_is_laine_and_ailas(progress, share, weight):
+def test_the_ramp_up_is_laine_and_ailas(progress, share, weight):
     assert ramp_up(progress, share) == pytest.approx(weight)

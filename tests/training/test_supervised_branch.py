@@ -1,4 +1,4 @@
-"""The loss on labels that every way to train shares."""
+"""The loss on labels that every training method shares."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def reference(log_p, target, weight):
 
 
 @pytest.mark.parametrize("preset", ["strong", "paper"])
-def test_strong_weighs_the_classes_in_both_heads(make_config, make_module, output, preset):
+def test_strong_weights_the_classes_in_both_heads(make_config, make_module, output, preset):
     output, target = output
     branch = make_module(make_config(preset)).branch
     weight = class_weights(COUNTS) if preset == "strong" else None

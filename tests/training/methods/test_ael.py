@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.training.banks import ConfidenceBank
 from tsfal_geo.training.methods import adaptive
 
@@ -19,22 +19,22 @@ class TestAel(MethodTester):
         return calls
 
     def test_pixels_weigh_by_squared_confidence(self, step, caught):
-        _, losses = step(manual=Corner())
+        _, losses = step(manual=CornerLabels())
         log_p, labels, confidence, keep, weighting, _, _, share = (
             part.detach().numpy() if isinstance(part, torch.Tensor) else part for part in caught[0]
         )
-        total = whole = 0.0
+        total = weights = 0.0
         for i in np.argwhere(keep & (labels != 255)):
             n, y, x = i
             weight = confidence[n, y, x] ** 2
             total -= weight * log_p[n, labels[n, y, x], y, x]
-            whole += weight
+            weights += weight
         assert (weighting, share) == ("ael", 1) and 0 < keep.mean() < 1
-        assert losses["teacher"].item() == pytest.approx(total / whole, rel=1e-4)
+        assert losses["teacher"].item() == pytest.approx(total / weights, rel=1e-4)
 
     def test_unknown_classes_are_kept_and_what_people_said_always(self, step, caught, monkeypatch):
         monkeypatch.setattr(ConfidenceBank, "keep_probabilities", lambda bank: torch.zeros(3))
-        step(manual=Corner())
+        step(manual=CornerLabels())
         _, labels, confidence, keep, *_ = caught[0]
         assert keep.any() and (labels[keep] == 2).all() and (confidence[keep] == 1).all()
 

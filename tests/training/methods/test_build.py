@@ -59,7 +59,7 @@ def test_methods_and_their_networks(build):
     ids=["convolutional", "transformer"],
 )
 def test_the_real_network_resumes_to_the_bit(build, tmp_path, options):
-    """In bf16 too, and with a validation after each step, from which train mode has to come back whole."""
+    """Also in bfloat16, with a validation after each step, after which all modules return to train mode."""
 
     def run(folder, stop=None):
         config, data, module = build(steps=3, **options)
@@ -68,8 +68,8 @@ def test_the_real_network_resumes_to_the_bit(build, tmp_path, options):
         fit(module, data, folder=tmp_path / folder, steps=3, train=config.train, stop=stop)
         return module.state_dict()
 
-    whole = run("whole")
+    full = run("full")
     with pytest.raises(Cancelled):
         run("cut", threading.Event())
     resumed = run("cut")
-    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    assert all(torch.equal(value, resumed[name]) for name, value in full.items())

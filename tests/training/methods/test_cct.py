@@ -4,7 +4,7 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.training.methods import perturbations
 from tsfal_geo.training.views import Views
 
@@ -37,7 +37,7 @@ class TestCct(MethodTester):
         assert sorted(called) == sorted(2 * ["adversarial", "dropout", "cut_out", "hide_context",
                                              "hide_objects", "drop_attended", "noise"])  # fmt: skip
 
-    @pytest.mark.parametrize("manual", [None, Corner()])
+    @pytest.mark.parametrize("manual", [None, CornerLabels()])
     def test_squared_error_to_the_main_prediction(
         self, config, make_module, make_data, batch_of, monkeypatch, manual
     ):
@@ -51,10 +51,10 @@ class TestCct(MethodTester):
         monkeypatch.setattr(module, "joint", lambda *a, **k: outputs.append(joint(*a, **k)) or outputs[0])
         losses = module.losses(batch, module._seed())
         views = module.views(batch["unlabelled"])
-        said, valid = (v.numpy()[:, 2::4, 2::4] for v in (views.labels, views.valid))
+        manual_labels, valid = (v.numpy()[:, 2::4, 2::4] for v in (views.labels, views.valid))
         p = softmax(outputs[0].output.logits[2:].detach().double().numpy(), 1)
         for c in range(3):
-            p[:, c][said != 255] = said[said != 255] == c
+            p[:, c][manual_labels != 255] = manual_labels[manual_labels != 255] == c
         squares = [((softmax(g.double().numpy(), 1) - p) ** 2).mean(1)[valid].mean() for g in given]
         assert losses["consistency"].item() == pytest.approx(30 * np.mean(squares), rel=1e-4)
         labels = np.where(views.valid, views.labels, 255)

@@ -14,7 +14,7 @@ from tsfal_geo.training.methods.contrast import (
 )
 
 
-def cells_of(labels, p, reliable=None, unreliable=None, known=1):
+def cells_of(labels, p, reliable=None, unreliable=None, labelled=1):
     """Cells of images of one row each: labels (N, w), probabilities (N, w, C)."""
     labels = torch.tensor(labels)[:, None]
     nothing = torch.zeros_like(labels, dtype=torch.bool)
@@ -23,7 +23,7 @@ def cells_of(labels, p, reliable=None, unreliable=None, known=1):
         torch.tensor(p).log().movedim(-1, 1)[:, :, None],
         nothing if reliable is None else torch.tensor(reliable)[:, None],
         nothing if unreliable is None else torch.tensor(unreliable)[:, None],
-        known,
+        labelled,
     )
 
 
@@ -103,13 +103,15 @@ def test_a_step_puts_in_a_random_part_where_there_is_more(monkeypatch):
 
 
 def test_anchors_are_drawn_to_their_centre_and_away_from_negatives():
-    """Two classes at right angles, all negatives of a class along the other: the numbers are known."""
+    """Two classes at right angles, all negatives of a class along the other: the numbers follow by hand."""
     east, north = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     vectors = torch.stack((east, east, north, north, north, east), dim=1)[None, :, None]
     student = vectors.clone().requires_grad_()
     p = [[[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.6, 0.4], [0.4, 0.6]]]
     sure = [[True, True, True, True, False, False]]
-    cells = cells_of([[0, 0, 1, 1, 0, 1]], p, reliable=sure, unreliable=[[not s for s in sure[0]]], known=0)
+    cells = cells_of(
+        [[0, 0, 1, 1, 0, 1]], p, reliable=sure, unreliable=[[not s for s in sure[0]]], labelled=0
+    )
     queues = ClassQueues(2, 2)
     loss = contrast(student, vectors, cells, queues)
     # Of the fifth cell (north) class 1 is the unlikely one, so class 1 has a north negative, and class 0 an

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.training.methods import cps
 
 
@@ -13,21 +13,21 @@ class TestCps(MethodTester):
 
     @pytest.fixture
     def first(self, config, make_module, make_data, batch_of, monkeypatch):
-        """A module, its losses, its unlabelled views, what was said of mixed images, these, and the mask."""
+        """A module, its losses, its unlabelled views, predictions on mixed images, these, and the mask."""
 
         def run(manual=None):
             mask = np.random.default_rng(0).random((64, 64)) < 0.5
             monkeypatch.setattr(cps, "three_boxes", lambda size, rng: mask)
             data = make_data(config(), manual=manual)
-            module, batch, said = make_module(config(), data), batch_of(data), {}
+            module, batch, name_of = make_module(config(), data), batch_of(data), {}
             for name, network in module.learners().items():
                 torch.nn.init.normal_(network.head.classifier.weight)
-                said[network] = name
+                name_of[network] = name
             joint, log_p, images = module.joint, {}, []
 
             def note(network, labelled, mixed):
                 result = joint(network, labelled, mixed)
-                log_p[said[network]] = result.unlabelled.detach().numpy()
+                log_p[name_of[network]] = result.unlabelled.detach().numpy()
                 images.append(mixed.numpy())
                 return result
 
@@ -37,15 +37,15 @@ class TestCps(MethodTester):
 
         return run
 
-    @pytest.mark.parametrize("manual", [None, Corner()])
+    @pytest.mark.parametrize("manual", [None, CornerLabels()])
     def test_each_learns_the_others_labels_of_unmixed_images(self, first, manual):
         module, losses, views, log_p, images, mask = first(manual)
-        valid, said = views.valid.numpy(), views.labels.numpy()
+        valid, manual_labels = views.valid.numpy(), views.labels.numpy()
         labels = {}
         for name, network in module.learners().items():
             with torch.no_grad():
                 fine = interpolate(network(views.images).logits, scale_factor=4, mode="bilinear")
-            own = np.where(valid, np.where(said != 255, said, fine.argmax(1).numpy()), 255)
+            own = np.where(valid, np.where(manual_labels != 255, manual_labels, fine.argmax(1).numpy()), 255)
             labels[name] = np.where(mask, own[::-1], own)
         expected = np.where(mask, views.images.numpy()[::-1], views.images.numpy())
         assert all((mixed == expected).all() for mixed in images) and len(images) == 2

@@ -17,11 +17,11 @@ class TestCutMix(MethodTester):
         data = make_data(config())
         module = make_module(config(), data)
         torch.nn.init.normal_(module.teacher.model.head.classifier.weight, std=3)
-        seen = {}
+        recorded = {}
         monkeypatch.setattr(
             cutmix,
             "squared_error",
-            lambda p, target, valid: seen.update(p=p, target=target) or squared_error(p, target, valid),
+            lambda p, target, valid: recorded.update(p=p, target=target) or squared_error(p, target, valid),
         )
         mask = np.zeros((64, 64), dtype=bool)
         mask[16:48, 8:40] = True  # whole cells, away from which interpolation reaches over the border
@@ -33,9 +33,9 @@ class TestCutMix(MethodTester):
             logits = module.teacher(views.images).logits
         p = torch.nn.functional.interpolate(logits, scale_factor=4, mode="bilinear").softmax(1)
         expected = torch.where(torch.from_numpy(mask), p[[1, 0]], p)
-        assert torch.allclose(seen["target"], expected, atol=1e-6)
+        assert torch.allclose(recorded["target"], expected, atol=1e-6)
         valid = torch.where(torch.from_numpy(mask), views.valid[[1, 0]], views.valid).numpy()
-        squares = ((seen["p"].detach() - expected) ** 2).mean(1).numpy()[valid]
+        squares = ((recorded["p"].detach() - expected) ** 2).mean(1).numpy()[valid]
         share = (expected.amax(1).numpy() > 0.97)[valid].mean()
         assert 0.05 < share < 0.95
         assert losses["consistency"].item() == pytest.approx(20 * share * squares.mean(), rel=1e-4)

@@ -14,8 +14,8 @@ class TestDeal(MethodTester):
     method = "deal"
     test_in_the_warm_up_only_labels_teach = None  # it has a start of its own, or none
 
-    def test_what_people_said_on_unlabelled_images_is_learnt(self):
-        """Chips that people labelled are labelled chips to it; the loop's tests show that."""
+    def test_manual_labels_on_unlabelled_images_are_learnt(self):
+        """Chips with manual labels are labelled chips to this method; the tests of rounds cover them."""
         assert not Deal.uses_unlabelled
 
 

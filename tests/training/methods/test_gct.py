@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.training.methods import flaws, gct
 
 
@@ -28,7 +28,7 @@ class TestGct(MethodTester):
             assert all(p.grad is None for p in network.parameters())
 
     @pytest.mark.parametrize("progress", [0.05, 0.5])
-    @pytest.mark.parametrize("manual", [None, Corner()])
+    @pytest.mark.parametrize("manual", [None, CornerLabels()])
     def test_losses_by_hand(self, config, make_module, make_data, batch_of, monkeypatch, manual, progress):
         data = make_data(config(steps=20), manual=manual)
         module, batch = make_module(config(steps=20), data), batch_of(data)
@@ -42,12 +42,12 @@ class TestGct(MethodTester):
         monkeypatch.setattr(gct, "smooth_flaws", lambda maps: maps)
         monkeypatch.setattr(gct, "flaw_target", lambda p, labels: wanted)
         monkeypatch.setattr(module.detector, "forward", lambda images, p: found)
-        joint, seen = module.joint, []
-        monkeypatch.setattr(module, "joint", lambda *a: seen.append(joint(*a)) or seen[-1])
+        joint, recorded = module.joint, []
+        monkeypatch.setattr(module, "joint", lambda *a: recorded.append(joint(*a)) or recorded[-1])
         losses = module.losses(batch, module._seed())
         views = module.views(batch["unlabelled"])
-        valid, said = views.valid.numpy(), views.labels.numpy()
-        p = [one.unlabelled.detach().double().exp().numpy() for one in seen]
+        valid, manual_labels = views.valid.numpy(), views.labels.numpy()
+        p = [one.unlabelled.detach().double().exp().numpy() for one in recorded]
         maps = np.split(judged.numpy(), 2)
         consistency = 0
         bad = (maps[0] > 0.6) & (maps[1] > 0.6)
@@ -55,7 +55,7 @@ class TestGct(MethodTester):
             capped = [np.where(m > 0.6, 1, m) for m in maps]
             target = np.where((capped[1 - own] < capped[own])[:, None], p[1 - own], p[own])
             for c in range(3):
-                target[:, c][said != 255] = said[said != 255] == c
+                target[:, c][manual_labels != 255] = manual_labels[manual_labels != 255] == c
             consistency += ((p[own] - target) ** 2).mean(1)[valid].mean()
         ramp = np.exp(-5 * (1 - min(1, progress / 0.15)) ** 2)
         assert losses["consistency"].item() == pytest.approx(100 * ramp * consistency, rel=1e-3)

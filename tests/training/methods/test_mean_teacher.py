@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.models.ema import bounded_decay
 from tsfal_geo.training.methods import mean_teacher
 
@@ -18,7 +18,7 @@ class TestMeanTeacher(MethodTester):
     method = "mean_teacher"
 
     @pytest.mark.parametrize("progress", [0.0, 0.5])
-    @pytest.mark.parametrize("manual", [None, Corner()])
+    @pytest.mark.parametrize("manual", [None, CornerLabels()])
     def test_squared_error_of_softmax_with_a_ramp(
         self, make_config, make_module, make_data, batch_of, monkeypatch, progress, manual
     ):
@@ -49,14 +49,14 @@ class TestMeanTeacher(MethodTester):
     ):
         config = make_config(preset, train={"method": "mean_teacher"})
         data = make_data(config)
-        module, batch, seen = make_module(config, data), batch_of(data), {}
+        module, batch, recorded = make_module(config, data), batch_of(data), {}
         for name in ("teacher", "student"):
             getattr(module, name).register_forward_pre_hook(
-                lambda _, args, name=name: seen.update({name: args[0]})
+                lambda _, args, name=name: recorded.update({name: args[0]})
             )
         module.losses(batch, module._seed())
         valid = module.views(batch["unlabelled"]).valid
-        assert (seen["teacher"] != seen["student"][2:]).any(1)[valid].float().mean() > 0.99
+        assert (recorded["teacher"] != recorded["student"][2:]).any(1)[valid].float().mean() > 0.99
 
     def test_without_jitter_the_student_sees_noise_on_bands_where_the_image_is(
         self, make_config, make_module
@@ -74,14 +74,14 @@ class TestMeanTeacher(MethodTester):
         module.begin(1000)
         assert module.teacher.decay == 0.99
         w = module.student.head.classifier.bias
-        seen = []
+        recorded = []
         for k in range(4):
             with torch.no_grad():
                 w.fill_(2.0**k)
             module.after_step()
-            seen.append(module.predictor.head.classifier.bias[0].item())
+            recorded.append(module.predictor.head.classifier.bias[0].item())
         # Decays 0, 1/2, 2/3, 3/4: the plain mean as long as 1 - 1/(t + 1) is the smaller one.
-        assert seen == pytest.approx([1, 1.5, 7 / 3, 15 / 4])
+        assert recorded == pytest.approx([1, 1.5, 7 / 3, 15 / 4])
 
     def test_short_trainings_forget_sooner(self):
         assert bounded_decay(0.99, 100_000) == 0.99 and bounded_decay(0.99, 100) == pytest.approx(0.9)

@@ -79,10 +79,10 @@ def test_cutout_hides_a_part_of_each_large_objects_box(features):
     objects = torch.zeros(2, 32, 32, dtype=torch.bool)
     objects[0, 2:22, 4:14] = True  # 20 by 10 cells: 8 by 4 are hidden
     objects[0, 25:31, 20:28] = True  # 48 cells: too small
-    whole = torch.ones(2, 6, 32, 32)
+    ones = torch.ones(2, 6, 32, 32)
     places = set()
     for seed in range(30):
-        hidden = perturb.cut_out(whole, objects, np.random.default_rng(seed))[:, 0] == 0
+        hidden = perturb.cut_out(ones, objects, np.random.default_rng(seed))[:, 0] == 0
         assert not hidden[1].any() and hidden.sum() == 8 * 4
         rows, columns = (hidden[0].any(dim).nonzero().flatten() for dim in (1, 0))
         assert (len(rows), len(columns)) == (8, 4)

@@ -45,13 +45,13 @@ class TestPsMt(MethodTester):
         direction /= direction.flatten(1).norm(dim=1)[:, None, None, None]
         heads = [copy.deepcopy(teacher.model.head).double() for teacher in module.teachers]
 
-        def said(deepest):
+        def teachers_logits(deepest):
             features = EncoderFeatures(low.double(), deepest, deepest)
             return (heads[0](features)[0] + heads[1](features)[0]) / 2
 
         away = (1e-3 * direction).requires_grad_()
-        before = said(high.double()).softmax(1).detach()
-        (before * -said(high + away).log_softmax(1)).sum().backward()
+        before = teachers_logits(high.double()).softmax(1).detach()
+        (before * -teachers_logits(high + away).log_softmax(1)).sum().backward()
         cosine = torch.nn.functional.cosine_similarity(got.flatten(1), away.grad.flatten(1).float())
         assert (cosine > 0.999).all()
 

@@ -70,8 +70,8 @@ def test_class_mix_pastes_half_of_the_classes_over_the_next_image():
             here = (part[i] == before[i]).logical_or(part[i] == before[other])
             assert here.all()
         assert torch.equal(images[i, 0][~own], base[0][other, 0][~own])
-        taken = [c for c in range(6) if (images[i, 0] == base[0][i, 0])[base[1][i] == c].all()]
-        assert len(taken) == 3
+        pasted_classes = [c for c in range(6) if (images[i, 0] == base[0][i, 0])[base[1][i] == c].all()]
+        assert len(pasted_classes) == 3
         assert labels[i, 0, 0] == 255
 
 
@@ -79,9 +79,11 @@ def test_rare_classes_are_pasted_with_three_frequent_ones():
     base, donors = maps(1, classes=9), maps(2, classes=9)
     images, labels, _ = s4al.paste_rare(base, donors, (4, 5, 6, 7, 8), 9, np.random.default_rng(0))
     for i in range(2):
-        taken = [c for c in range(9) if (images[i, 0] == donors[0][i, 0])[donors[1][i] == c].all()]
-        assert len([c for c in taken if c < 4]) == 3 and len([c for c in taken if c >= 4]) == 3
-        pasted = torch.isin(donors[1][i], torch.tensor(taken))
+        pasted_classes = [c for c in range(9) if (images[i, 0] == donors[0][i, 0])[donors[1][i] == c].all()]
+        assert (
+            len([c for c in pasted_classes if c < 4]) == 3 and len([c for c in pasted_classes if c >= 4]) == 3
+        )
+        pasted = torch.isin(donors[1][i], torch.tensor(pasted_classes))
         assert torch.equal(labels[i], torch.where(pasted, donors[1][i], base[1][i]))
 
 
@@ -101,10 +103,10 @@ def test_in_the_cold_start_only_labels_teach_and_half_as_much_again(build, batch
 def test_what_people_said_takes_the_place_of_pseudo_labels(build, batch_of):
     module, data = build()
     views = make_views(batch_of(data)["unlabelled"], module.normaliser, module.branch.augment)
-    said = torch.full_like(views.labels, 255)
-    said[:, 10:20, 10:20] = 2
-    _, labels, confidence = module._taught(dataclasses.replace(views, labels=said))
-    inside = (said != 255) & views.valid
+    manual_labels = torch.full_like(views.labels, 255)
+    manual_labels[:, 10:20, 10:20] = 2
+    _, labels, confidence = module._teacher_labels(dataclasses.replace(views, labels=manual_labels))
+    inside = (manual_labels != 255) & views.valid
     assert (labels[inside] == 2).all() and (confidence[inside] == 1).all()
     assert (labels[~views.valid] == 255).all() and confidence[~inside].max() < 1
 
@@ -141,12 +143,12 @@ def test_the_rare_classes_are_those_of_the_labels_with_copy_paste_or_without(
 def test_the_buffer_gives_what_it_holds_once_and_never_holds_too_many(build):
     module, _ = build(generation=1)
     rng = np.random.default_rng(0)
-    module._remember(list(range(3)), rng)
-    taken = module._replayed(2, rng).index.tolist()
+    module._add_to_buffer(list(range(3)), rng)
+    drawn = module._from_buffer(2, rng).index.tolist()
     left = module.replay[module.replay >= 0].tolist()
-    assert sorted(taken + left) == [0, 1, 2]
+    assert sorted(drawn + left) == [0, 1, 2]
     for _ in range(300):
-        module._remember([1, 2], rng)
+        module._add_to_buffer([1, 2], rng)
     assert (module.replay >= 0).all() and len(module.replay) == 500
 
 

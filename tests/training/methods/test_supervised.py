@@ -9,6 +9,6 @@ class TestSupervised(MethodTester):
     labelled = ("total",)
     test_in_the_warm_up_only_labels_teach = None  # it has none
 
-    def test_what_people_said_on_unlabelled_images_is_learnt(self):
-        """Chips that people labelled are labelled chips to it; the loop's tests show that."""
+    def test_manual_labels_on_unlabelled_images_are_learnt(self):
+        """Chips with manual labels are labelled chips to this method; the tests of rounds cover them."""
         assert not Supervised.uses_unlabelled

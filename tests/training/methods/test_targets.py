@@ -17,11 +17,11 @@ def test_what_people_said_overrides_labels_and_probabilities():
     hard, confidence = hard_targets(logits, views)
     soft = soft_targets(logits, views)
     p = softmax(fine, 1)
-    said = labels.numpy() != 255
-    expected = np.where(said, labels.numpy(), p.argmax(1))
+    manual = labels.numpy() != 255
+    expected = np.where(manual, labels.numpy(), p.argmax(1))
     assert (hard.numpy()[valid] == expected[valid]).all() and (hard[~valid] == 255).all()
-    sure = np.where(said, 1, p.max(1)) * valid.numpy()
+    sure = np.where(manual, 1, p.max(1)) * valid.numpy()
     np.testing.assert_allclose(confidence.numpy(), sure, atol=1e-6)
-    one_hot = np.eye(3)[np.where(said, labels.numpy(), 0)].transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(soft.numpy(), np.where(said[:, None], one_hot, p), atol=1e-6)
+    one_hot = np.eye(3)[np.where(manual, labels.numpy(), 0)].transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(soft.numpy(), np.where(manual[:, None], one_hot, p), atol=1e-6)
     assert not hard.requires_grad and not confidence.requires_grad and not soft.requires_grad

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.training.adaptive_augmentation import Box, mix
 from tsfal_geo.training.banks import ConfidenceBank
 from tsfal_geo.training.methods import adaptive
@@ -29,7 +29,7 @@ class Spy(nn.Module):
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(8))
-        self.seen = []
+        self.calls = []
         self.targets = []
 
     def parameters_to_train(self):
@@ -37,7 +37,7 @@ class Spy(nn.Module):
 
     def refine(self, teacher, pseudo, conf, manual, step_fraction):
         assert not torch.is_grad_enabled()
-        self.seen.append((teacher, pseudo, conf, manual, step_fraction))
+        self.calls.append((teacher, pseudo, conf, manual, step_fraction))
         refined = torch.rand(pseudo.shape, generator=torch.Generator().manual_seed(0)) < 0.5
         return refined.long(), torch.full_like(conf, 0.25), refined
 
@@ -74,7 +74,7 @@ def grads(network):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_teacher_teaches_the_student_only(step, make_config, preset):
-    module, losses, _ = step(make_config(preset), manual=Corner())
+    module, losses, _ = step(make_config(preset), manual=CornerLabels())
     losses["teacher"].backward()
     assert all(grad is None for grad in grads(module.friend) + grads(module.teacher))
     assert all(grad is not None and grad.abs().sum() > 0 for grad in grads(module.student))
@@ -105,10 +105,10 @@ def test_unmixed_views_give_the_peers_labels_before_mixing(step, make_config, pr
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_manual_labels_override_in_full_confidence(step, make_config, preset):
-    _, _, extra = step(make_config(preset, tsf={"cutmix": False}), manual=Corner())
-    said = extra.manual != 255
-    assert said.any() and (extra.teacher[said] == 2).all() and (extra.confidence[said] == 1).all()
-    assert (extra.confidence[~said] < 1).all()
+    _, _, extra = step(make_config(preset, tsf={"cutmix": False}), manual=CornerLabels())
+    manual = extra.manual != 255
+    assert manual.any() and (extra.teacher[manual] == 2).all() and (extra.confidence[manual] == 1).all()
+    assert (extra.confidence[~manual] < 1).all()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -120,11 +120,11 @@ def test_the_friend_learns_manual_labels_in_strong_only(step, make_config, monke
         "peer_loss",
         lambda log_p, target, *rest: targets.append(target) or original(log_p, target, *rest),
     )
-    _, _, extra = step(make_config(preset), manual=Corner())
+    _, _, extra = step(make_config(preset), manual=CornerLabels())
     by_friend, by_student = targets
-    said = (extra.manual == 2) & extra.valid
-    for_friend = (by_student[said] == 2).float().mean()
-    assert said.any() and (for_friend == 1) == (preset == "strong")
+    manual = (extra.manual == 2) & extra.valid
+    for_friend = (by_student[manual] == 2).float().mean()
+    assert manual.any() and (for_friend == 1) == (preset == "strong")
     assert ((by_friend == 255) == ~extra.valid).all()
 
 
@@ -133,19 +133,19 @@ def test_manual_pixels_are_always_kept(step, make_config, monkeypatch):
     original = adaptive.teacher_loss
     monkeypatch.setattr(adaptive, "teacher_loss", lambda *args: kept.append(args[3]) or original(*args))
     monkeypatch.setattr(ConfidenceBank, "keep_probabilities", lambda bank: torch.zeros(3))
-    _, _, extra = step(make_config(), manual=Corner())
+    _, _, extra = step(make_config(), manual=CornerLabels())
     assert torch.equal(kept[0], extra.manual != 255) and kept[0].any()
 
 
-def test_votes_count_as_wholly_as_what_people_said(step, make_config, monkeypatch):
+def test_votes_have_the_full_weight_of_manual_labels(step, make_config, monkeypatch):
     calls = []
     original = adaptive.teacher_loss
     monkeypatch.setattr(adaptive, "teacher_loss", lambda *args: calls.append(args) or original(*args))
-    _, _, extra = step(make_config(), manual=Corner(), refiner=Spy())
-    *_, known, share = calls[0]
+    _, _, extra = step(make_config(), manual=CornerLabels(), refiner=Spy())
+    *_, trusted, share = calls[0]
     voted = (extra.teacher == 1) & extra.valid
     assert torch.equal(extra.refined & extra.valid, voted) and 0.2 < voted.float().mean() < 0.8
-    assert share < 1 and torch.equal(known, extra.refined | (extra.manual != 255))
+    assert share < 1 and torch.equal(trusted, extra.refined | (extra.manual != 255))
 
 
 def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypatch):
@@ -157,7 +157,7 @@ def test_image_and_maps_are_mixed_in_the_same_boxes(step, make_config, monkeypat
 
     monkeypatch.setattr(adaptive, "mix", note)
     monkeypatch.setattr(adaptive, "draw_boxes", lambda *args: [Box(8, 16, 24, 32), Box(0, 0, 5, 7)])
-    _, _, extra = step(make_config(augment={"colour": 0.0}), manual=Corner())
+    _, _, extra = step(make_config(augment={"colour": 0.0}), manual=CornerLabels())
     inside = torch.zeros(2, 64, 64, dtype=torch.bool)
     inside[0, 8:32, 16:48] = inside[1, :5, :7] = True
     maps = (
@@ -186,30 +186,30 @@ def test_warm_up_and_missing_images_leave_the_supervised_losses(
 
 
 @pytest.mark.parametrize("name", ["teacher", "peers"])
-def test_losses_on_unlabelled_images_rise_with_the_training(step, make_config, name):
-    whole, quarter, start = (step(make_config(tsf={"ramp": ramp}))[1] for ramp in (0.0, 0.5, 1.0))
-    assert quarter[name] == start[name] == whole[name] * np.float32(np.exp(-5))
-    assert quarter["student"] == whole["student"]
+def test_losses_on_unlabelled_images_ramp_up_with_the_training(step, make_config, name):
+    full, quarter, start = (step(make_config(tsf={"ramp": ramp}))[1] for ramp in (0.0, 0.5, 1.0))
+    assert quarter[name] == start[name] == full[name] * np.float32(np.exp(-5))
+    assert quarter["student"] == full["student"]
 
 
 @pytest.mark.parametrize("name", ["teacher", "peers"])
-def test_pseudo_labels_count_the_configured_share(step, make_config, name):
-    whole, quarter = (
+def test_pseudo_labels_have_the_configured_weight(step, make_config, name):
+    full, quarter = (
         step(make_config(tsf={"ramp": 0.0, "pseudo_weight": share}))[1][name].item() for share in (1.0, 0.25)
     )
-    assert whole > 0 and quarter == pytest.approx(whole / 4, rel=1e-5)
+    assert full > 0 and quarter == pytest.approx(full / 4, rel=1e-5)
 
 
-def test_presence_bank_notes_what_the_teacher_sees(step, make_config):
+def test_presence_bank_marks_the_classes_that_the_teacher_predicts(step, make_config):
     module, _, _ = step(make_config())
     columns = module.presence.present.any(0).sum()
     assert 2 <= columns <= 4  # two base images and their partners
 
 
-def test_the_refiner_sees_unmixed_float32_features_and_its_word_counts(step, make_config):
+def test_the_refiner_gets_unmixed_float32_features_and_its_labels_are_used(step, make_config):
     spy = Spy()
-    module, losses, extra = step(make_config(), manual=Corner(), refiner=spy)
-    ((teacher, pseudo, conf, manual, fraction),) = spy.seen
+    module, losses, extra = step(make_config(), manual=CornerLabels(), refiner=spy)
+    ((teacher, pseudo, conf, manual, fraction),) = spy.calls
     assert teacher.logits.shape == (4, 3, 16, 16) and teacher.f1.dtype == torch.float32
     assert pseudo.shape == conf.shape == manual.shape == (4, 64, 64)
     assert manual.dtype == torch.uint8 and fraction == 0
@@ -224,7 +224,7 @@ def test_the_refiner_learns_on_held_out_chips_and_in_strong_on_manual_pixels(
     step, make_config, preset, images
 ):
     spy = Spy()
-    step(make_config(preset), manual=Corner(), refiner=spy, held_out=2)
+    step(make_config(preset), manual=CornerLabels(), refiner=spy, held_out=2)
     (target,) = spy.targets
     assert target.shape == (images, 64, 64) and target.dtype == torch.uint8
     assert {0, 1} <= set(target[:2].unique().tolist())

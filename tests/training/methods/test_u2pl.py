@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests.helpers.method_tester import MethodTester
-from tests.helpers.trained import Corner
+from tests.helpers.trained import CornerLabels
 from tsfal_geo.training.methods import contrast
 from tsfal_geo.training.methods import u2pl as module_u2pl
 from tsfal_geo.training.methods.u2pl import entropy, entropy_bounds, reliable_loss
@@ -22,15 +22,17 @@ class TestU2pl(MethodTester):
         assert shares == pytest.approx([share])
 
     def test_what_people_said_is_always_reliable(self, step, monkeypatch):
-        seen, original = [], module_u2pl.contrast
-        monkeypatch.setattr(module_u2pl, "contrast", lambda *args: seen.append(args[2]) or original(*args))
+        recorded, original = [], module_u2pl.contrast
+        monkeypatch.setattr(
+            module_u2pl, "contrast", lambda *args: recorded.append(args[2]) or original(*args)
+        )
         kept, loss = [], reliable_loss
         monkeypatch.setattr(module_u2pl, "reliable_loss", lambda *args: kept.append(args[1:3]) or loss(*args))
-        step(manual=Corner())
-        (cells,) = seen
+        step(manual=CornerLabels())
+        (cells,) = recorded
         ((labels, pixels),) = kept
-        said = labels == 2
-        assert said.any() and pixels[said].all()
+        manual = labels == 2
+        assert manual.any() and pixels[manual].all()
         assert pixels[labels != 255].float().mean().item() == pytest.approx(0.8, abs=0.01)
         assert cells.reliable[2:][cells.labels[2:] == 2].all() and not cells.unreliable[:2].any()
 

@@ -24,11 +24,13 @@ class TestUniMatch(MethodTester):
         data = make_data(made)
         module = make_module(made, data)
         module.augment = lambda images, valid, generator: images
-        seen, taught = [], []
+        passed, supervised = [], []
         original = module.network.forward
-        module.network.forward = lambda images, **rest: seen.append(images) or original(images, **rest)
+        module.network.forward = lambda images, **rest: passed.append(images) or original(images, **rest)
         loss = confident_loss
-        monkeypatch.setattr(unimatch, "confident_loss", lambda *args: taught.append(args[1:]) or loss(*args))
+        monkeypatch.setattr(
+            unimatch, "confident_loss", lambda *args: supervised.append(args[1:]) or loss(*args)
+        )
         boxes = iter((np.s_[8:40, 4:60], np.s_[0:16, 0:16], np.s_[32:64, 32:64], np.s_[0:0, 0:0]))
 
         def box(size, rng):
@@ -38,7 +40,7 @@ class TestUniMatch(MethodTester):
 
         monkeypatch.setattr(unimatch, "sometimes_box", box)
         module.losses(batch_of(data), module._seed())
-        ((images,), (first, second, weak)) = seen, taught
+        ((images,), (first, second, weak)) = passed, supervised
         base, strong = images[2:4], images[4:].split(2)
         inside = torch.zeros(4, 64, 64, dtype=torch.bool)
         inside[0, 8:40, 4:60] = inside[1, :16, :16] = inside[2, 32:, 32:] = True

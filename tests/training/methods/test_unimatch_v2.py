@@ -26,15 +26,15 @@ class TestUniMatchV2(MethodTester):
         made = config()
         data = make_data(made)
         module = make_module(made, data)
-        seen = []
+        recorded = []
         teacher, student = module.teacher.model, module.student
         for name, network in (("teacher", teacher), ("student", student)):
             original = network.forward
 
             def note(images, original=original, name=name, **rest):
-                seen.append((name, len(images), rest.get("perturb") is not None))
+                recorded.append((name, len(images), rest.get("perturb") is not None))
                 return original(images, **rest)
 
             network.forward = note
         module.losses(batch_of(data), module._seed())
-        assert seen == [("teacher", 2, False), ("student", 6, True)]
+        assert recorded == [("teacher", 2, False), ("student", 6, True)]
