@@ -4,61 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from click.testing import CliRunner
 from sklearn.metrics import confusion_matrix, jaccard_score
 
+from tests.helpers.command_cases import SIZES, write_scene
 from tsfal_geo.classes import VAIHINGEN
 from tsfal_geo.cli import evaluate, export
 from tsfal_geo.cli.reporter import CommandReporter
-from tsfal_geo.config import Config
 from tsfal_geo.errors import Cancelled, LabelError, RasterError, UserError, WorkspaceError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.write import write_classes
 from tsfal_geo.reporting import scene_progress
-from tsfal_geo.workspace.folder import WorkspaceFolder
-from tsfal_geo.workspace.state import State
-
-SIZES = {"east": (150, 170), "west": (97, 260)}
-
-
-def scene(path, height, width, dtype=np.uint8, count=3):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = np.random.default_rng(height).integers(0, 255, (count, height, width)).astype(dtype)
-    with rasterio.open(
-        path, "w", driver="GTiff", dtype=dtype, count=count, height=height, width=width,
-        transform=Affine(0.09, 0, 497_000, 0, -0.09, 5_420_000), crs="EPSG:25832",
-    ) as file:  # fmt: skip
-        file.write(image)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Scenes with labels, and a workspace with an untrained network."""
-    from tsfal_geo.models.io import ModelCard, save_model
-    from tsfal_geo.models.segmenter import build_segmenter
-
-    root = tmp_path_factory.mktemp("project")
-    for name, size in SIZES.items():
-        scene(root / "town" / "images" / f"{name}.tif", *size)
-    for found in discover(root / "town"):
-        labels = np.random.default_rng(1).choice([0, 1, 2, 3, 4, 5, 255], found.shape).astype(np.uint8)
-        write_classes(root / "town" / "labels" / f"{found.name}.tif", found.grid, VAIHINGEN, labels)
-    config = Config.model_validate({"export": {"window": 64}, "model": {"weights": None}})
-    scenes = tuple(discover(root / "town"))
-    workspace = WorkspaceFolder.create(
-        root / "ws", State(root / "town", None, VAIHINGEN, scenes, round=0, status="done"), config
-    )
-    statistics = {"low": [0] * 3, "high": [255] * 3, "mean": [127] * 3, "std": [74] * 3}
-    card = ModelCard(
-        model=config.model, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=statistics,
-        bands=None, dsm=False, chip_size=128, seed=3,
-    )  # fmt: skip
-    save_model(workspace.round_dir(0), build_segmenter(config.model, 3, 6, 3), card)
-    # No chip's labels are in use, so that maps are the network's alone.
-    found = {"normalisation": statistics, "labelled_chips": [], "valid_pixels": [1, 1], "dsm": False}
-    (root / "ws" / "inputs.json").write_text(json.dumps(found))
-    return root
 
 
 def run(command, *arguments):
@@ -95,7 +51,7 @@ def test_export_writes_a_map_a_scene_and_evaluate_scores_just_these(folder):
 
 
 def test_export_of_other_scenes_into_another_folder_as_json(folder, tmp_path):
-    scene(tmp_path / "new" / "north.tif", 70, 80)
+    write_scene(tmp_path / "new" / "north.tif", 70, 80)
     lines = run(
         export.command, "--workspace", folder / "ws", "--raster", tmp_path / "new", "--out",
         tmp_path / "out", "--json",
@@ -169,8 +125,8 @@ def test_evaluate_prints_tables_for_people(folder):
 
 
 def test_scenes_without_labels(folder, tmp_path):
-    scene(tmp_path / "images" / "a.tif", 70, 80)
-    scene(tmp_path / "images" / "b.tif", 70, 90)
+    write_scene(tmp_path / "images" / "a.tif", 70, 80)
+    write_scene(tmp_path / "images" / "b.tif", 70, 90)
     arguments = ("--workspace", folder / "ws", "--raster", tmp_path, "--json")
     with pytest.raises(LabelError, match="found 2 scenes and no labels"):
         run(evaluate.command, *arguments)
@@ -183,10 +139,10 @@ def test_scenes_without_labels(folder, tmp_path):
 
 
 def test_wrong_input_is_one_clear_line(folder, tmp_path):
-    scene(tmp_path / "deep" / "a.tif", 70, 80, np.uint16)
+    write_scene(tmp_path / "deep" / "a.tif", 70, 80, np.uint16)
     with pytest.raises(RasterError, match=r"a\.tif is uint16, expected uint8"):
         run(export.command, "--workspace", folder / "ws", "--raster", tmp_path / "deep")
-    scene(tmp_path / "many" / "a.tif", 70, 80, count=4)
+    write_scene(tmp_path / "many" / "a.tif", 70, 80, count=4)
     with pytest.raises(RasterError, match=r"a\.tif has 4 bands, expected 3"):
         run(export.command, "--workspace", folder / "ws", "--raster", tmp_path / "many")
     with pytest.raises(UserError, match="--out"):
@@ -198,8 +154,8 @@ def test_wrong_input_is_one_clear_line(folder, tmp_path):
 
 
 def test_files_that_are_not_used_are_told(folder, tmp_path):
-    scene(tmp_path / "images" / "a.tif", 70, 80)
-    scene(tmp_path / "stray.tif", 70, 80)
+    write_scene(tmp_path / "images" / "a.tif", 70, 80)
+    write_scene(tmp_path / "stray.tif", 70, 80)
     lines = run(
         export.command,
         "--workspace",

@@ -7,54 +7,17 @@ import sys
 from contextlib import closing
 
 import geopandas
-import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from click.testing import CliRunner
 
-from tsfal_geo.classes import ClassInfo, ClassMap
+from tests.helpers.command_cases import square
 from tsfal_geo.cli.labels import command as labels
 from tsfal_geo.cli.queries import command as queries
 from tsfal_geo.cli.workspace import command as workspace_command
-from tsfal_geo.config import Config
 from tsfal_geo.errors import UserError
 from tsfal_geo.labels.history import write_snapshot
-from tsfal_geo.labels.model import Decision, Label, Query
-from tsfal_geo.labels.polygonise import region_polygon
-from tsfal_geo.raster.discovery import discover
+from tsfal_geo.labels.model import Decision, Label
 from tsfal_geo.workspace.folder import WorkspaceFolder
-from tsfal_geo.workspace.state import State
-
-CLASSES = ClassMap((ClassInfo(0, "field", (0, 255, 0)), ClassInfo(5, "<b>road</b>", (90, 90, 90))))
-
-
-def square(scene, y, x, size=10):
-    return region_polygon(np.ones((size, size), bool), scene.grid, y, x)
-
-
-@pytest.fixture
-def opened(tmp_path):
-    folder = tmp_path / "data" / "images"
-    folder.mkdir(parents=True)
-    image = np.full((3, 60, 80), 100, np.uint8)
-    image[:, :, :20] = 0
-    profile = {"driver": "GTiff", "height": 60, "width": 80, "count": 3, "dtype": "uint8", "nodata": 0}
-    transform = Affine(0.5, 0, 497_000, 0, -0.5, 5_419_000)
-    profile |= {"crs": "EPSG:25832", "transform": transform}
-    with rasterio.open(folder / "town.tif", "w", **profile) as dataset:
-        dataset.write(image)
-    state = State(
-        tmp_path / "data", None, CLASSES, tuple(discover(tmp_path / "data")), round=0, status="waiting"
-    )
-    workspace = WorkspaceFolder.create(tmp_path / "ws", state, Config())
-    scene = workspace.scenes[0]
-    asked = [
-        Query(f"q{n}", 0, "town", "r0c0", n, 1 / n, "unsure", 5, 100, square(scene, n * 7, 30))
-        for n in range(1, 7)
-    ]
-    workspace.store().write_queries(0, asked)
-    return workspace
 
 
 def run(group, *arguments):

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 @click.option("--method", type=click.Choice(get_args(Method)), help="Training method; default: tsf.")
 @bands_option
 @click.option(
-    "--dsm", type=click.Choice(["auto", "use", "ignore"]), help="Use of heights as one more channel."
+    "--dsm",
+    type=click.Choice(["auto", "use", "ignore"]),
+    help="Heights above local ground as an extra channel; auto: if all scenes have DSMs.",
 )
 @click.option("--weights", help="Weights of the encoder: a file, 'imagenet' or a name of torchgeo's.")
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
