@@ -10,7 +10,7 @@ its confidence and its error mask decoder are those of a network that knows some
   with its surroundings, error mask decoder, PLAR, regions, ranking, the rasters of every scene; then
   ``queries.gpkg``.
 
-CPU seconds of the whole process, medians; one thread. ``extra`` is (round - forward) / forward.
+CPU seconds of the process, medians; one thread. ``extra`` is (round - forward) / forward.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from torch.utils.data import default_collate
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.inference.compute import choose_compute
+from tsfal_geo.labels.history import take_snapshot
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.reporting import SilentReporter
-from tsfal_geo.rounds import inspection as looking
-from tsfal_geo.rounds import loop
+from tsfal_geo.rounds import inspection, loop
 from tsfal_geo.rounds import round as rounds
 from tsfal_geo.rounds.asking import select_queries
 from tsfal_geo.rounds.context import RoundContext
@@ -76,7 +76,7 @@ def forward(context: RoundContext, trained: TrainedRound) -> None:
             module.predictor(module.prepared(module.normaliser(samples)))
 
 
-def whole_round(
+def full_round(
     context: RoundContext, trained: TrainedRound, labels: RoundLabels, budget: Budget
 ) -> QuerySelection:
     """All that a round does after its training."""
@@ -127,7 +127,7 @@ def main() -> None:
             train_small(trained_root, options.raster, load_config(None, {**common, **small}))
         config = load_config(None, {**common, "data.chip_size": options.chip, "export.batch": BATCH})
         context = open_round(Path(folder) / "round", trained_root, options.raster, config)
-        labels = rounds._read_labels(context, 1, None, None)
+        labels = rounds._read_labels(context, take_snapshot(context.store, 1), None)
         trained = load_round(context, 1, labels, label_pools(context.inputs, labels, config, 1))
         budget = rounds._budget(context, 1, labels, training=True)
         seconds: dict[str, list[float]] = {"forward": [], "round": []}
@@ -135,7 +135,7 @@ def main() -> None:
             begin = time.process_time()
             forward(context, trained)
             middle = time.process_time()
-            asked = whole_round(context, trained, labels, budget)
+            selection = full_round(context, trained, labels, budget)
             end = time.process_time()
             if turn:
                 seconds["forward"].append(middle - begin)
@@ -143,8 +143,8 @@ def main() -> None:
             print(f"turn {turn}: forward {middle - begin:.2f}, round {end - middle:.2f}", flush=True)
         plain, full = (statistics.median(values) for values in seconds.values())
         print(
-            f"\n{len(context.inputs.chips)} chips of {options.chip}, halo {looking.HALO}, "
-            f"{mask_share(context):.0%} of the pixels in the error mask, {len(asked.queries)} queries; "
+            f"\n{len(context.inputs.chips)} chips of {options.chip}, halo {inspection.HALO}, "
+            f"{mask_share(context):.0%} of the pixels in the error mask, {len(selection.queries)} queries; "
             f"load {os.getloadavg()[0]:.1f}\n\n| side | CPU s | times forward |\n|---|---|---|"
         )
         for name, value in (("forward", plain), ("round", full), ("extra", full - plain)):

@@ -7,7 +7,7 @@ import pytest
 
 import tsfal_geo as tg
 from tests.helpers.loop_case import tiny_config
-from tsfal_geo.labels import gpkg_store
+from tsfal_geo.labels import gpkg_store, history
 from tsfal_geo.models import segmenter
 from tsfal_geo.rounds import first_queries, inputs, loop, open_workspace, validation
 from tsfal_geo.training.methods import build
@@ -33,7 +33,8 @@ def calls(monkeypatch):
     count(inputs, "check_labels", lambda scene, _: ("checked", str(scene.labels)))
     count(validation, "check_labels", lambda scene, _: ("checked", str(scene.labels)))
     count(open_workspace, "validation_set", lambda folder, *_: ("validation", str(folder)))
-    count(gpkg_store, "read_label_file", lambda path, *_: ("parsed", path.name))
+    for module in (gpkg_store, history):
+        count(module, "read_label_file", lambda path, *_: ("parsed", path.name))
     count(loop, "run_round", lambda _, number, **__: ("round", number))
     for module in (open_workspace, first_queries, build):
         count(module, "build_segmenter", lambda *args: ("built", args[3]))

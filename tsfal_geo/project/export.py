@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from tsfal_geo.errors import require_extra
 from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ def export_maps(
     from tsfal_geo.mapping.outputs.rasters import check_paths, export_scene
     from tsfal_geo.mapping.scene import settings_for
 
+    if options.polygons == "parquet":
+        require_extra("pyarrow", "parquet", "--polygons parquet")
     scenes = find_scenes(raster, reporter)
     check_paths(out, scenes, options.layers, options.pictures)
     folder = workspace.current_model()
@@ -246,8 +249,8 @@ def _overlays(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporte
     from tsfal_geo.rounds.label_overlay import same_grid_other_file, scene_overlays
 
     snapshot = workspace.store().snapshot()
-    for finding in snapshot.rejected:
-        reporter.warning(f"not used: {finding}")
+    for issue in snapshot.rejected:
+        reporter.warning(f"not used: {issue}")
     overlays = scene_overlays(workspace, scenes, snapshot)
     if overlays:
         reporter.say(

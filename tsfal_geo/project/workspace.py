@@ -266,7 +266,7 @@ class Workspace:
             out: folder of the maps; None: ``maps/`` in the workspace.
             layers: more rasters: some of ``confidence``, ``entropy``, ``error_mask``, ``probabilities``,
                 ``source``.
-            options: everything else that ``tsfal-geo export`` offers; its own layers come first.
+            options: everything else that ``tsfal-geo export`` offers.
             reporter: takes lines and progress; None: nobody does.
 
         Returns:
@@ -280,8 +280,7 @@ class Workspace:
             >>> maps[0].classes.name
             's0.tif'
         """
-        options = options or ExportOptions()
-        wanted = options.with_layers(layers)
+        wanted = (options or ExportOptions()).with_layers(layers)
         is_address = isinstance(rasters, str) and "://" in rasters
         source = self.folder.raster_dir if rasters is None else rasters if is_address else Path(rasters)
         folder = local_folder(source, self.root / "remote")

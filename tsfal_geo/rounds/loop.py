@@ -108,6 +108,7 @@ def _run(opened: OpenWorkspace) -> RoundResult:
     context, network = opened.context, opened.network
     workspace, config = context.workspace, context.config
     rasterised: PolygonLabels | None = None
+    previous: LabelSnapshot | None = None
     snapshot = context.store.snapshot()
     if workspace.state.status == "waiting" and config.active.oracle:
         # Either a run was stopped between a round and its answers, or a simulation ends a person's work.
@@ -119,10 +120,17 @@ def _run(opened: OpenWorkspace) -> RoundResult:
         number = workspace.current_round + 1
         if workspace.current_round >= 0 and not in_progress(workspace, number):
             unanswered = _open_queries(context, snapshot)
-            if not _has_news(context, snapshot, len(unanswered)):
+            if not _has_news(context, previous, snapshot, len(unanswered)):
                 return _finish(context, len(unanswered))
-        done = run_round(context, number, snapshot=snapshot, rasterised=rasterised, network=network)
-        rasterised, network = done.rasterised, None
+        done = run_round(
+            context,
+            number,
+            snapshot=snapshot,
+            previous=previous,
+            rasterised=rasterised,
+            network=network,
+        )
+        previous, rasterised, network = done.snapshot, done.rasterised, None
         if workspace.state.status == "done" or not config.active.oracle:
             return _finish(context, len(done.queries))
         answer_queries(context.store, context.inputs, number, done.queries)
@@ -135,12 +143,14 @@ def _open_queries(context: RoundContext, snapshot: LabelSnapshot) -> list[Query]
     return [query for query in queries if query.qid not in answered]
 
 
-def _has_news(context: RoundContext, snapshot: LabelSnapshot, open_queries: int) -> bool:
+def _has_news(
+    context: RoundContext, previous: LabelSnapshot | None, snapshot: LabelSnapshot, open_queries: int
+) -> bool:
     """Return whether there is reason to train: other labels than the last training had, or no query."""
     workspace = context.workspace
     if workspace.state.status == "waiting" and not context.store.read_queries(workspace.current_round):
         return True
-    before = read_snapshot(context.store, _last_training(workspace))
+    before = read_snapshot(context.store, _last_training(workspace)) if previous is None else previous
     change = difference(before, snapshot)
     if change.added or change.removed:
         return True

@@ -10,7 +10,7 @@ from typing import Any
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.labels.history import take_snapshot
+from tsfal_geo.labels.history import RoundSnapshot, take_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.store import LabelStore
@@ -32,10 +32,12 @@ class RoundOutcome:
 
     Attributes:
         queries: that the round selected, by rank.
+        snapshot: the labels that the round trained on.
         rasterised: people's labels as the round rasterised them.
     """
 
     queries: tuple[Query, ...]
+    snapshot: LabelSnapshot
     rasterised: PolygonLabels
 
 
@@ -63,6 +65,7 @@ def run_round(
     *,
     training: bool = True,
     snapshot: LabelSnapshot | None = None,
+    previous: LabelSnapshot | None = None,
     rasterised: PolygonLabels | None = None,
     network: FirstNetwork | None = None,
 ) -> RoundOutcome:
@@ -73,6 +76,7 @@ def run_round(
         number: of the round.
         training: False writes queries from the last round's model without training.
         snapshot: the labels that are committed now; None: the round reads them.
+        previous: the labels that the round before trained on; None: the round reads them.
         rasterised: people's labels as the round before rasterised them: blocks without a change are reused.
         network: built with the workspace, for its first round.
 
@@ -87,7 +91,8 @@ def run_round(
     folder = workspace.round_dir(number)
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock()
-    labels = _read_labels(context, number, snapshot, rasterised)
+    round_snapshot = take_snapshot(context.store, number, snapshot, previous)
+    labels = _read_labels(context, round_snapshot, rasterised)
     if labels.spent == 0:
         first = first_budget(context)
         try:
@@ -97,7 +102,7 @@ def run_round(
             shutil.rmtree(folder)
             raise
         _complete(context, number, labels, None, selection, clock, first)
-        return RoundOutcome(tuple(selection.queries), labels.manual)
+        return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
     pools = label_pools(context.inputs, labels, context.config, number)
     in_part = sum(share < FULL for share in pools.shares or ())
     reporter.say(
@@ -122,20 +127,19 @@ def run_round(
     _complete(context, number, labels, trained.metrics, selection, clock, budget)
     if training:
         trained.forget_earlier()
-    return RoundOutcome(tuple(selection.queries), labels.manual)
+    return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
 
 
 def _read_labels(
-    context: RoundContext, number: int, snapshot: LabelSnapshot | None, rasterised: PolygonLabels | None
+    context: RoundContext, snapshot: RoundSnapshot, rasterised: PolygonLabels | None
 ) -> RoundLabels:
     """Read what the round trains on: its own snapshot where it has begun, else what is committed now."""
-    taken = take_snapshot(context.store, number, snapshot)
-    if taken.snapshot.labels or taken.rejected:
-        for line in taken.lines():
+    if snapshot.snapshot.labels or snapshot.rejected:
+        for line in snapshot.lines():
             tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
             tell(line)
-    skipped = skipped_queries(context.store, taken.snapshot)
-    return read_labels(context.inputs, taken.snapshot, skipped, rasterised)
+    skipped = skipped_queries(context.store, snapshot.snapshot)
+    return read_labels(context.inputs, snapshot.snapshot, skipped, rasterised)
 
 
 def skipped_queries(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
