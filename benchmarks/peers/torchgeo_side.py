@@ -25,19 +25,19 @@ def pipeline(source: Path, target: Path) -> None:
     # The grid hangs over the raster on every side.
     total = torch.zeros(CLASSES, height + 2 * WINDOW, width + 2 * WINDOW)
     weights = torch.from_numpy(window_weights(WINDOW))
-    seen = torch.zeros(height + 2 * WINDOW, width + 2 * WINDOW)
+    weight_sum = torch.zeros(height + 2 * WINDOW, width + 2 * WINDOW)
     queries = iter(list(sampler))
     for batch in DataLoader(dataset, batch_size=BATCH, sampler=sampler):
         for values in layer(batch)["probabilities"]:
             # The batch's own bounds are float32, too coarse for rows of a projected raster.
             east, north, *_ = next(queries)
             column, row = (round(v) + WINDOW for v in ~transform * (east.start, north.stop))
-            place = slice(row, row + values.shape[1]), slice(column, column + values.shape[2])
+            area = slice(row, row + values.shape[1]), slice(column, column + values.shape[2])
             part = weights[: values.shape[1], : values.shape[2]]
-            total[:, *place] += values * part
-            seen[place] += part
+            total[:, *area] += values * part
+            weight_sum[area] += part
     inside = slice(WINDOW, WINDOW + height), slice(WINDOW, WINDOW + width)
-    classes = total[:, *inside].div_(seen[inside].clamp_min(1e-9)).argmax(0)
+    classes = total[:, *inside].div_(weight_sum[inside].clamp_min(1e-9)).argmax(0)
     profile.update(count=1, nodata=255, compress="deflate")
     with rasterio.open(target, "w", **profile) as file:
         file.write(classes.numpy().astype(np.uint8), 1)

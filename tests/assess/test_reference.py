@@ -101,7 +101,7 @@ def test_a_design_comes_back_and_is_never_drawn_twice(project):
         reference.write(design)
 
 
-def test_who_labels_does_not_see_the_maps_class(project):
+def test_the_annotator_does_not_see_the_maps_class(project):
     reference = Reference(project.root / "reference", VAIHINGEN, maps_of(project))
     with closing(sqlite3.connect(reference.write(drawn(project)))) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(samples)")]
@@ -128,7 +128,7 @@ def test_answers_are_read_and_training_never_sees_them(project):
     assert result.classes[2].users.to_json()["value"] is None
 
 
-def test_labels_off_their_sample_are_told(project):
+def test_labels_off_their_sample_are_issues(project):
     design = drawn(project)
     Reference(project.root / "reference", VAIHINGEN, maps_of(project)).write(design)
     first, second, *_ = (p for p in design.points if p.scene == "east")

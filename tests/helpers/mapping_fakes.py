@@ -1,4 +1,4 @@
-"""Scenes in memory, and networks whose right answer is known."""
+"""Scenes in memory, and a network whose result is the image itself."""
 
 from dataclasses import astuple, dataclass
 from types import SimpleNamespace

@@ -72,7 +72,7 @@ def test_halved_convolutions_keep_their_bias_and_the_hold_of_others():
 
 
 class Branches(nn.Module):
-    """A norm whose convolution is looked at by others too, and one that has its convolution for itself."""
+    """A norm whose convolution's output another layer reads too, and one that alone reads its own."""
 
     def __init__(self, twice):
         super().__init__()

@@ -77,7 +77,7 @@ def test_rows_give_what_the_image_gives_at_once(encoder, values, kernel):
             assert (found[name] - at_once).abs().max() < 1e-3
 
 
-def test_rows_depend_on_no_more_than_the_reach_that_is_told():
+def test_rows_depend_on_no_more_than_the_reach_of_the_network():
     segmenter = segmenter_of("tu-mobilenetv2_035", atrous_rates=(1, 2, 3))
     network = row_network(OutputLayers(segmenter, None).eval(), ("p",), 32, torch.float32, CELLS)
     image, given, parts = torch.randn(1, 3, 512, 32), 0, []
@@ -113,7 +113,7 @@ def test_rows_leave_no_faster_at_an_images_end_than_before(height):
     network = row_network(layers, ("p", "error"), 32, torch.float32, 33)
     image = torch.randn(1, 3, height, 32, generator=torch.Generator().manual_seed(1))
     counts = [layers["p"].shape[2] for layers in pieces(network.start(), image, 32)]
-    # A layer that enlarges gives what waited in it besides.
+    # A layer that upsamples also gives the rows that it holds.
     assert sum(counts) == height and max(counts) <= 40
 
 
@@ -130,7 +130,7 @@ def test_half_precision_stays_near():
 
 
 @pytest.mark.parametrize("encoder", ["tu-efficientnet_b0", "tu-convnext_pico"])
-def test_networks_that_look_at_an_image_as_a_whole_are_told(encoder):
+def test_networks_that_read_an_image_at_once_are_refused(encoder):
     segmenter = segmenter_of(encoder)
     with pytest.raises(UnstreamableError):
         row_network(OutputLayers(segmenter, None).eval(), ("p",), 32, torch.float32, CELLS)
@@ -159,7 +159,7 @@ def test_windows_over_rows(kernel, stride, padding, step):
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 @pytest.mark.parametrize("step", [1, 3, 12])
-def test_enlarged_rows(factor, step):
+def test_upsampled_rows(factor, step):
     image, layer, found = torch.randn(1, 2, 12, 5), Upsample(factor), []
     for y in range(0, 12, step):
         found.append(layer.push([image[:, :, y : y + step]], y + step >= 12))

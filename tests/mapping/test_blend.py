@@ -10,7 +10,7 @@ WINDOW = 32
 HEIGHT, WIDTH = 120, 72
 
 
-def whole(outputs, stride, starts):
+def at_once(outputs, stride, starts):
     """The blend of all windows in float64 in one piece."""
     cells = WINDOW // stride
     weights = window_weights(cells).astype(np.float64)
@@ -47,7 +47,7 @@ def test_streamed_rows_equal_the_blend_in_one_piece(stride):
                 found[:2, y:end, x0:x1], found[2:, y:end, x0:x1] = layers["a"], layers["b"]
             y = end
         blender.discard_above(y)
-    assert np.abs(found - whole(outputs, stride, starts)).max() < 2e-6
+    assert np.abs(found - at_once(outputs, stride, starts)).max() < 2e-6
 
 
 def test_only_growing_rows_are_held():

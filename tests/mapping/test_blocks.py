@@ -48,8 +48,8 @@ def project(tmp_path_factory):
 
 def job_of(project, out, side=512, **settings):
     (scene,) = discover(project / "town")
-    wanted = Settings(**{"window": 128, "layers": LAYERS, **settings})
-    return MappingJob(project / "model", scene, "uint8", out, wanted, threads=1, side=side)
+    chosen = Settings(**{"window": 128, "layers": LAYERS, **settings})
+    return MappingJob(project / "model", scene, "uint8", out, chosen, threads=1, side=side)
 
 
 def rasters(files):
@@ -72,20 +72,22 @@ def test_blocks_are_the_map_of_one_pass(project, alone, tmp_path):
     torch.set_num_threads(1)
     network = open_network(project / "model")
     reader = SceneReader(discover(project / "town"), None, False)
-    files = export_scene(reader, 0, network, tmp_path / "whole", Settings(128, layers=LAYERS))
+    files = export_scene(reader, 0, network, tmp_path / "single", Settings(128, layers=LAYERS))
     job = job_of(project, tmp_path)
     list(run_local(job))
     blocks = assemble(job)
     for path, other in zip(rasters(files), rasters(blocks), strict=True):
-        with rasterio.open(path) as whole, rasterio.open(other) as made:
-            assert whole.profile == made.profile
+        with rasterio.open(path) as single, rasterio.open(other) as made:
+            assert single.profile == made.profile
             # Other batches make the network round differently.
-            assert np.abs(whole.read().astype(int) - made.read()).max() <= (5 if path == files.classes else 2)
-            assert (whole.read() == made.read())[:, 440:584, 400:1130].mean() > 0.99
+            assert np.abs(single.read().astype(int) - made.read()).max() <= (
+                5 if path == files.classes else 2
+            )
+            assert (single.read() == made.read())[:, 440:584, 400:1130].mean() > 0.99
     assert contents(blocks) == alone
 
 
-def test_shards_make_the_same_bytes_and_who_is_last_assembles(project, alone, tmp_path):
+def test_shards_make_the_same_bytes_and_the_last_one_assembles(project, alone, tmp_path):
     job = job_of(project, tmp_path)
     assert len(list(run_local(job, 1, 2))) == 3
     assert assemble(job) is None and not (tmp_path / "town.tif").exists()

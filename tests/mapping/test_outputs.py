@@ -122,8 +122,8 @@ def test_polygons_share_their_borders(tmp_path, suffix):
     shapes = frame.geometry.to_numpy()
     single = shapely.get_geometry(shapes, 0) if suffix == "gpkg" else shapes
     assert shapely.is_valid(shapes).all() and shapely.coverage_is_valid(single)
-    known = (index != 255).sum() * 0.25
-    assert shapely.union_all(shapes).area == pytest.approx(known, rel=0.01)
+    labelled_area = (index != 255).sum() * 0.25
+    assert shapely.union_all(shapes).area == pytest.approx(labelled_area, rel=0.01)
     assert shapely.area(shapes).sum() == pytest.approx(shapely.union_all(shapes).area, rel=1e-9)
     assert 4 not in set(frame.class_id) and frame.area.min() > 3
     back = rasterize(zip(shapes, frame.class_id, strict=True), GRID.shape, fill=255, transform=GRID.affine)

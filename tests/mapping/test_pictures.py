@@ -58,7 +58,7 @@ def test_the_legend_holds_every_colour(tmp_path):
         assert (foot == colour).all(1).sum() > 100
 
 
-def test_small_scenes_are_not_enlarged_and_maps_beyond_the_side_are_reduced(tmp_path):
+def test_small_scenes_are_not_upsampled_and_maps_beyond_the_side_are_reduced(tmp_path):
     small, large = make(tmp_path / "a", 60, 40), make(tmp_path / "b", 3000, 40)
     assert small.shape[0] < 200
     assert 200 < large.shape[0] < 320

@@ -6,7 +6,7 @@ from tsfal_geo.mapping.pipeline import TileRows
 
 @pytest.mark.parametrize("height", [1, 63, 64, 65, 200])
 @pytest.mark.parametrize("step", [1, 10, 64, 150])
-def test_blocks_are_whole_rows_of_tiles(height, step):
+def test_blocks_are_complete_rows_of_tiles(height, step):
     source = np.random.default_rng(0).integers(0, 255, (height, 50)).astype(np.uint8)
     found, blocks = np.zeros_like(source), []
 
@@ -23,7 +23,7 @@ def test_blocks_are_whole_rows_of_tiles(height, step):
     assert len(blocks) == 2 * -(-height // 64)
 
 
-def test_a_failing_disk_is_told():
+def test_a_failing_disk_raises():
     def write(y, x, block):
         raise OSError("no space left")
 

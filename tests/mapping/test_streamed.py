@@ -95,9 +95,9 @@ def test_nodata_costs_nothing_beyond_the_networks_reach(segmenter, model, monkey
     side = 2 * (model.network.reach + 64) + 64
     assert 0 < sum(computed) < 2 * side * side / 2
     for rows, columns in ((slice(0, 400), slice(0, 400)), (slice(1504, 2000), slice(480, 900))):
-        part = MemoryReader(reader.image[:, rows, columns], reader.valid[rows, columns])
-        gap = np.abs(found[:, rows, columns] - at_once(part, segmenter))
-        assert gap[:, part.valid].max() < 1e-3
+        cut = MemoryReader(reader.image[:, rows, columns], reader.valid[rows, columns])
+        gap = np.abs(found[:, rows, columns] - at_once(cut, segmenter))
+        assert gap[:, cut.valid].max() < 1e-3
 
 
 def test_a_scene_of_nodata_alone_costs_nothing(model):
@@ -106,13 +106,13 @@ def test_a_scene_of_nodata_alone_costs_nothing(model):
     assert run(reader, RowModel(model.network, None, 2**13)) is None
 
 
-def test_parts_and_strips_have_what_the_whole_scene_has(model, monkeypatch):
+def test_blocks_and_strips_have_the_values_of_the_full_scene(model, monkeypatch):
     reader = scene(200, 900)
-    whole = run(reader, model)
+    full = run(reader, model)
     blocks = [Block(0, x, 200, min(x + 512, 900)) for x in (0, 512)]
-    assert np.abs(run(reader, model, *blocks) - whole).max() < 1e-3
+    assert np.abs(run(reader, model, *blocks) - full).max() < 1e-3
     monkeypatch.setattr(streamed, "_WIDEST", 512)
-    assert np.abs(run(reader, model) - whole).max() < 1e-3
+    assert np.abs(run(reader, model) - full).max() < 1e-3
 
 
 def test_bands_for_which_memory_is_short_are_halved_with_the_same_result(model):
@@ -129,7 +129,7 @@ def test_bands_for_which_memory_is_short_are_halved_with_the_same_result(model):
     assert np.abs(found - run(reader, model)).max() < 1e-3
 
 
-def test_which_scenes_are_seen_in_one_piece(model):
+def test_scenes_are_predicted_in_one_piece_where_configuration_and_network_say_so(model):
     def window(chip, rows, **values):
         network = Network(None, card(chip_size=chip), VAIHINGEN, rows=rows)
         config = load_config(None, {f"export.{k}": v for k, v in values.items()})
@@ -160,9 +160,9 @@ def test_blocks_of_a_scene_in_one_piece_make_the_map_of_one_pass(segmenter, tmp_
         list(run_local(other, shard, 2))
     assert assemble(other).classes.read_bytes() == files.classes.read_bytes()
     reader = SceneReader([found], None, False)
-    whole = export_scene(reader, 0, open_network(tmp_path / "model"), tmp_path / "whole", settings)
+    single_map = export_scene(reader, 0, open_network(tmp_path / "model"), tmp_path / "single", settings)
     with (
         rasterio.open(files.layers["probabilities"]) as made,
-        rasterio.open(whole.layers["probabilities"]) as single,
+        rasterio.open(single_map.layers["probabilities"]) as single,
     ):
         assert np.abs(made.read().astype(int) - single.read()).mean() < 1

@@ -50,11 +50,11 @@ def test_the_batch_size_does_not_matter(batch):
 
 def test_strips_give_the_same_bytes(monkeypatch):
     reader, network = scene(200, 700), Stride4()
-    whole = run(reader, network, channels={"probabilities": 3}).layers["probabilities"]
+    full = run(reader, network, channels={"probabilities": 3}).layers["probabilities"]
     monkeypatch.setattr(predict, "_WIDEST", 256)
     monkeypatch.setattr(predict, "BLOCK", 32)
     cut = run(reader, network, channels={"probabilities": 3}).layers["probabilities"]
-    assert np.array_equal(whole, cut)
+    assert np.array_equal(full, cut)
 
 
 class Stride4:
@@ -64,7 +64,7 @@ class Stride4:
         return {"probabilities": avg_pool2d(batch["image"].float(), 4)}
 
 
-def test_stride_4_is_the_enlarged_single_pass():
+def test_stride_4_is_the_upsampled_single_pass():
     reader = scene(200, 332)
     found = run(reader, Stride4(), channels={"probabilities": 3}).layers["probabilities"]
     cells = avg_pool2d(torch.from_numpy(reader.image)[None].float(), 4)
@@ -142,7 +142,7 @@ def test_a_failing_read_is_raised():
 
 
 def test_progress_ends_at_one():
-    reader, seen = scene(300, 200), []
+    reader, shares = scene(300, 200), []
     predict_scene(
         reader,
         0,
@@ -151,7 +151,7 @@ def test_progress_ends_at_one():
         overlap=0.25,
         batch=2,
         channels={"probabilities": 6},
-        on_rows=lambda block: None,
-        progress=seen.append,
+        on_rows=lambda rows: None,
+        progress=shares.append,
     )
-    assert seen == sorted(seen) and seen[-1] == 1.0
+    assert shares == sorted(shares) and shares[-1] == 1.0

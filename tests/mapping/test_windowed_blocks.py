@@ -26,10 +26,10 @@ def run(reader, network, block=None, channels=3):
 
 
 @pytest.mark.parametrize("size", [(200, 331), (63, 300), (449, 97)])
-def test_parts_together_are_the_whole_to_the_byte(size):
+def test_blocks_together_are_the_full_scene_to_the_byte(size):
     reader = scene(*size)
     reader.valid[40:130, 20:90] = False
-    whole = run(reader, Stride4()).layers["probabilities"]
+    full = run(reader, Stride4()).layers["probabilities"]
     counts = np.zeros(size, int)
     for y in range(0, size[0], 80):
         for x in range(0, size[1], 112):
@@ -40,14 +40,14 @@ def test_parts_together_are_the_whole_to_the_byte(size):
             assert (found.counts[place] == 1).all() and found.counts.sum() == found.counts[place].size
             assert np.array_equal(found.valid[place], reader.valid[place])
             if "probabilities" in found.layers:
-                known = reader.valid[place]
+                valid = reader.valid[place]
                 assert np.array_equal(
-                    found.layers["probabilities"][:, *place][:, known], whole[:, *place][:, known]
+                    found.layers["probabilities"][:, *place][:, valid], full[:, *place][:, valid]
                 )
     assert (counts == 1).all()
 
 
-def test_a_part_far_down_reads_and_holds_no_more_than_it_needs():
+def test_a_block_far_down_reads_no_more_than_it_needs():
     reader = scene(4000, 200)
     run(reader, Identity(), Block(3200, 64, 3264, 128), channels=6)
     rows, columns = np.nonzero(reader.reads)
@@ -55,7 +55,7 @@ def test_a_part_far_down_reads_and_holds_no_more_than_it_needs():
     assert columns.min() == 0 and columns.max() < 128 + 68
 
 
-def test_a_part_without_data_costs_nothing():
+def test_a_block_without_data_costs_nothing():
     reader = MemoryReader(np.zeros((3, 300, 300), np.uint8), np.zeros((300, 300), bool))
     network = Identity()
     found = run(reader, network, Block(128, 128, 256, 256), channels=6)

@@ -34,18 +34,18 @@ def test_windows_off_the_networks_cells_are_refused(window):
 
 
 @pytest.mark.parametrize("width", [5, 100, 333, 1000])
-def test_strips_share_the_whole_rasters_windows(width):
+def test_strips_share_the_full_rasters_windows(width):
     window, overlap = 64, 0.25
-    whole = window_starts(width, window, overlap)
+    full = window_starts(width, window, overlap)
     cut = list(strips(width, window, overlap, widest=128, tile=32))
     assert cut[0].x0 == 0 and cut[-1].x1 == width
     assert all(a.x1 == b.x0 and b.x0 % 32 == 0 for a, b in itertools.pairwise(cut))
     assert max(strip.x1 - strip.x0 for strip in cut) <= 128
     for strip in cut:
-        # a pixel beside the strip takes part in the enlargement of its rim
+        # a pixel beside the strip takes part in the upsampling of its rim
         reach = range(max(strip.x0 - ALIGN, 0), min(strip.x1 + ALIGN, width))
-        needed = {x for x in whole if any(x <= pixel < x + window for pixel in reach)}
-        assert needed <= set(strip.starts) <= set(whole)
+        needed = {x for x in full if any(x <= pixel < x + window for pixel in reach)}
+        assert needed <= set(strip.starts) <= set(full)
 
 
 def test_weights_are_smooth_symmetric_and_positive():

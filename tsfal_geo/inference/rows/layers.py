@@ -220,20 +220,33 @@ class LocalAverage:
 
 
 def row_count(rows: Rows) -> int:
-    """Count rows; none for None."""
+    """Count rows.
+
+    Args:
+        rows: of a layer; None counts 0.
+    """
     return 0 if rows is None else rows.shape[2]
 
 
 def join_rows(above: Rows, below: Rows) -> Rows:
-    """Put rows one above the other; None is no rows."""
+    """Put rows one above the other.
+
+    Args:
+        above: the upper rows; None for none.
+        below: the lower rows; None for none.
+    """
     if above is None or below is None:
         return below if above is None else above
     return torch.cat([above, below], 2)
 
 
 def rows_from(rows: Rows, first: int) -> Rows:
-    """Copy the rows from number ``first`` on; None if there are none."""
-    # A copy, because a view would keep all rows in memory.
+    """Copy the rows from one of them on; a view would keep all rows in memory.
+
+    Args:
+        rows: of a layer.
+        first: number of the first row to keep; past the last row, the result is None.
+    """
     if rows is None or rows.shape[2] <= first:
         return None
     return rows[:, :, first:].clone()
