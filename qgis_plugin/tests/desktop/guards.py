@@ -56,12 +56,12 @@ class Drive:
         QTimer.singleShot(ms, loop.quit)
         loop.exec()
 
-    def until(self, condition, what, seconds=30):
+    def until(self, condition, event, seconds=30):
         """Let QGIS work until the condition holds."""
         begun = time.monotonic()
         while not condition():
             if time.monotonic() - begun > seconds:
-                raise TimeoutError(f"{what} did not happen within {seconds} s")
+                raise TimeoutError(f"{event} did not happen within {seconds} s")
             self.pump(_POLL_MS)
 
     def render(self):
@@ -128,8 +128,8 @@ class Drive:
             QApplication.primaryScreen().grabWindow(0).save(str(self.out / "modal.png"))
             self._give_up(MODAL, "modals", [type(modal).__name__, *texts])
 
-    def _give_up(self, code, key, what):
-        self._verdict[key].append(what)
+    def _give_up(self, code, key, fault):
+        self._verdict[key].append(fault)
         self.write(ok=False)
         os._exit(code)
 

@@ -1,4 +1,4 @@
-"""What the panel shows and asks for."""
+"""The texts that the panel shows and the signals that it emits."""
 
 import json
 

@@ -218,9 +218,7 @@ class Answering(QObject):
             "brush": tr("Brush of {size} pixels: number keys choose the class; B leaves the tool."),
             "pick": tr("Click a query."),
         }
-        text = texts.get(
-            self.tools.active, tr("A number key labels the entire region and goes to the next query.")
-        )
+        text = texts.get(self.tools.active, tr("A number key labels the entire region."))
         self._dock.answer.mode_text.setText(text.format(size=self.tools.brush.size))
 
     def _show_problem(self, text: str) -> None:

@@ -36,7 +36,7 @@ class Session(QObject):
         class_id: id of the class that the next label gets.
         store: the author's labels and decisions.
         layers: the layers in the project.
-        others: the labels of other annotators.
+        other_annotators: the labels of other annotators.
         queue: the queries of the round.
 
     Raises:
@@ -55,7 +55,7 @@ class Session(QObject):
         self.class_id: int | None = workspace.classes[0].id if workspace.classes else None
         self.store = open_store(workspace, author, path)
         self.layers = LayerSet(workspace, canvas)
-        self.others = OtherAnnotators(workspace, path)
+        self.other_annotators = OtherAnnotators(workspace, path)
         self._own_statuses: dict[str, str] = {}
         self.queue = QueryQueue([])
         self.layers.build(self.store.labels, self.store.decisions, author)
@@ -196,9 +196,9 @@ class Session(QObject):
 
     def refresh(self) -> None:
         """Read the labels and decisions that other annotators have saved since the last call."""
-        changed, new = self.others.refresh()
+        changed, new = self.other_annotators.refresh()
         if changed:
-            self.layers.add_others(new)
+            self.layers.add_other_annotators(new)
             self._update_statuses()
         if self.workspace.store:
             self._own_statuses = read_statuses(self.store.labels, [self.store.decisions])
@@ -231,12 +231,12 @@ class Session(QObject):
         assignments = self.workspace.assignments(number) if use_file else {}
         self.queue = QueryQueue(assigned_queries(self.layers.queries.read(), assignments, self.author))
         self._own_statuses = read_statuses(self.store.labels, [self.store.decisions])
-        _, new = self.others.refresh()
-        self.layers.add_others(new)
+        _, new = self.other_annotators.refresh()
+        self.layers.add_other_annotators(new)
         self._update_statuses()
 
     def _update_statuses(self) -> None:
-        self.queue.update({**self.others.statuses, **self._own_statuses})
+        self.queue.update({**self.other_annotators.statuses, **self._own_statuses})
         queries = self.queue.queries
         self.layers.queries.set_statuses({query.qid: self.queue.status(query.qid) for query in queries})
         self.changed.emit()
@@ -249,7 +249,7 @@ class Session(QObject):
         self._own_statuses[query.qid] = self.store.status(query)
         if self._own_statuses[query.qid] == OPEN:
             del self._own_statuses[query.qid]
-        self.queue.update({**self.others.statuses, **self._own_statuses})
+        self.queue.update({**self.other_annotators.statuses, **self._own_statuses})
         self.layers.queries.set_statuses({query.qid: self.queue.status(query.qid)})
         self.changed.emit()
 

@@ -5,7 +5,7 @@
     <name>Tsfal</name>
     <message>
       <location filename="../answering/answering.py" />
-      <source>A number key labels the entire region and goes to the next query.</source>
+      <source>A number key labels the entire region.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -291,7 +291,7 @@
     </message>
     <message>
       <location filename="../panel/dock.py" />
-      <source>Next: answer the open queries (N), or train with the present answers.</source>
+      <source>Next: answer the open queries (N), or train.</source>
       <translation type="unfinished" />
     </message>
     <message>

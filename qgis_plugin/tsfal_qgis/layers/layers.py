@@ -81,7 +81,7 @@ class LayerSet(QObject):
         self._add_chips()
         self.show_round(self.workspace)
 
-    def add_others(self, layers: Iterable[QgsVectorLayer]) -> None:
+    def add_other_annotators(self, layers: Iterable[QgsVectorLayer]) -> None:
         """Add the layers of other annotators.
 
         Args:

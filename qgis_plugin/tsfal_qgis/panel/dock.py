@@ -187,7 +187,7 @@ class TsfalDock(QgsDockWidget):
         if workspace.round < 0 or workspace.status == "training":
             return tr("Next: continue the training.")
         if counts[OPEN]:
-            return tr("Next: answer the open queries (N), or train with the present answers.")
+            return tr("Next: answer the open queries (N), or train.")
         if workspace.status == "waiting":
             return tr("Next: train the next round.")
         return tr("Next: export the map.")

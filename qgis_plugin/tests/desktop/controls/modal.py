@@ -1,4 +1,4 @@
-"""A modal dialog: it waits for somebody who is not there."""
+"""A modal dialog, which waits for an answer that never comes."""
 
 from guards import drive
 from qgis.PyQt.QtWidgets import QMessageBox
