@@ -246,6 +246,7 @@ def test_every_line_of_the_real_engine_is_an_event_that_the_plugin_knows(project
     events = [protocol.parse_event(line) for line in printed.splitlines()]
     raw = [json.loads(line) for line in printed.splitlines()]
     assert [event.kind for event in events] == [line["event"] for line in raw]
+    assert {event.kind for event in events} <= set(protocol.KINDS)
     assert events[0] == protocol.Event("hello", {"protocol": protocol.PROTOCOL, "engine": "0.1.0"})
     assert events[-1].kind == "result"
     assert {"round", "status"} <= events[-1].values.keys()
@@ -273,6 +274,7 @@ def test_short_commands_begin_with_hello_and_their_results_are_read(project, wor
     done = engine(*words.split(), "--workspace", root / "ws")
     assert json.loads(done.stdout.splitlines()[0])["event"] == "hello"
     output, warnings = read(done)
+    assert {protocol.parse_event(line).kind for line in done.stdout.splitlines()} <= set(protocol.KINDS)
     assert key in output.result
     assert (output.failure(done.returncode), warnings) == ("", [])
 

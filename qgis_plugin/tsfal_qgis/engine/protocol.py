@@ -1,7 +1,7 @@
 """The engine's output: protocol v1, one JSON object a line on stdout (docs/protocol.md). Imports no QGIS.
 
 A command begins with ``hello`` and ends with ``result`` or ``error``. The reader is more tolerant: it takes
-events in any order, and treats a line that is no event of the protocol as a line of the log.
+events in any order, skips kinds of events that it does not know, and treats other lines as lines of the log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PROTOCOL = 1
 DONE, BUG, MISTAKE, DAMAGED, STOPPED = range(5)  # exit codes of the engine
 NOT_STARTED, DIED = -2, -1  # the plugin's own codes, for a process without exit code
 
-_KINDS = ("hello", "progress", "log", "artefact", "warning", "result", "error")
+KINDS = ("hello", "progress", "log", "artefact", "query", "warning", "result", "error")
 _ENVELOPE = ("event", "time")
 
 
@@ -24,7 +24,7 @@ class Event:
     """One line of the engine's output.
 
     Attributes:
-        kind: ``hello``, ``progress``, ``log``, ``artefact``, ``warning``, ``result`` or ``error``.
+        kind: one of ``KINDS``, or a kind that a newer engine added to the protocol.
         values: the other keys of the JSON object.
     """
 
@@ -59,14 +59,13 @@ def parse_event(line: str) -> Event:
         line: a line of the engine's stdout.
 
     Returns:
-        The event; a ``log`` with the line as its message if it is no event of the protocol, such as the
-        output of a library or an event of a newer engine.
+        The event; a ``log`` with the line as its message if it is no event, such as the output of a library.
     """
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, dict) or values.get("event") not in _KINDS:
+    if not isinstance(values, dict) or not isinstance(values.get("event"), str):
         return Event("log", {"message": line})
     return Event(values["event"], {key: value for key, value in values.items() if key not in _ENVELOPE})
 
