@@ -260,6 +260,11 @@ def test_every_line_of_the_real_engine_is_an_event_that_the_plugin_knows(project
     assert "nowhere" in output.failure(failed.returncode)
 
 
+def test_the_plugin_knows_the_events_of_the_protocol_s_schema():
+    schema = json.loads((HOME / "tsfal_geo" / "cli" / "protocol.schema.json").read_text(encoding="utf-8"))
+    assert {each["$ref"].rpartition("/")[2] for each in schema["oneOf"]} == set(protocol.KINDS)
+
+
 @pytest.mark.parametrize(
     ("words", "key"),
     [
