@@ -109,9 +109,9 @@ def test_shards_are_put_together_by_the_last(folder, tmp_path):
     assert "1 blocks are left" in run(export.command, *arguments, "--shard", "1/2").stderr
     assert not list(tmp_path.glob("*.tif"))
     run(export.command, *arguments, "--shard", "0/2")
-    run(export.command, "--workspace", folder / "ws", "--out", tmp_path / "whole")
+    run(export.command, "--workspace", folder / "ws", "--out", tmp_path / "undivided")
     for name in SIZES:
-        files = (out / f"{name}.tif" for out in (tmp_path, tmp_path / "whole"))
+        files = (out / f"{name}.tif" for out in (tmp_path, tmp_path / "undivided"))
         with rasterio.open(next(files)) as made, rasterio.open(next(files)) as one:
             assert (made.read() == one.read()).mean() > 0.99
     assert run(export.command, *arguments, "--shard", "2/2").exit_code == 2
@@ -153,7 +153,7 @@ def test_wrong_input_is_one_clear_line(folder, tmp_path):
         run(evaluate.command, "--workspace", folder / "ws", "--raster", tmp_path / "nowhere")
 
 
-def test_files_that_are_not_used_are_told(folder, tmp_path):
+def test_files_that_are_not_used_are_warnings(folder, tmp_path):
     write_scene(tmp_path / "images" / "a.tif", 70, 80)
     write_scene(tmp_path / "stray.tif", 70, 80)
     lines = run(
@@ -170,7 +170,7 @@ def test_files_that_are_not_used_are_told(folder, tmp_path):
     assert len(warnings) == 1 and "stray.tif" in warnings[0]
 
 
-def test_a_stop_is_heard_at_the_next_step():
+def test_a_stop_ends_the_next_step():
     reporter = CommandReporter(as_json=False)
     progress = scene_progress(reporter, "map", "east", 0, 2)
     progress(0.5)

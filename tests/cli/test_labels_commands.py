@@ -32,38 +32,38 @@ def events(group, *arguments):
     return [json.loads(line) for line in run(group, *arguments, "--json").splitlines()]
 
 
-def test_in_look_out_and_back(opened, tmp_path):
+def test_labels_are_imported_reported_and_exported(opened, tmp_path):
     scene, root = opened.scenes[0], opened.root
     path = tmp_path / "survey.geojson"
     shapes = [square(scene, 0, 15), square(scene, 30, 30), square(scene, 30, 30)]
     geopandas.GeoDataFrame({"kind": ["Acker", "Weg", "?"]}, geometry=shapes, crs=25832).to_file(path)
     with pytest.raises(UserError, match="Acker"):
         run(labels, "import", path, "--workspace", root)
-    told = run(
+    printed = run(
         labels, "import", path, "--workspace", root, "--map", "Acker=field", "--map", "Weg=5", "--map", "?="
     )
-    assert "2 labels imported, 1 left out" in told
+    assert "2 labels imported, 1 left out" in printed
     report = events(labels, "status", "--workspace", root)[-1]
     assert (report["labels"], report["pixels"], report["valid_pixels"]) == (2, 150, 3600)
     assert report["share"] == pytest.approx(150 / 3600)
     assert report["classes"] == {"field": 50, "<b>road</b>": 100}
     assert report["people"] == {"survey": {"labels": 2, "pixels": 150, "decisions": {}}}
-    told = run(labels, "status", "--workspace", root)
-    assert "150 pixels, 4.17% of 3600" in told
+    printed = run(labels, "status", "--workspace", root)
+    assert "150 pixels, 4.17% of 3600" in printed
     assert run(labels, "export", tmp_path / "out.gpkg", "--workspace", root).strip() == str(
         tmp_path / "out.gpkg"
     )
     assert len(geopandas.read_file(tmp_path / "out.gpkg")) == 2
 
 
-def test_states_are_compared_and_gone_back_to(opened):
+def test_states_are_compared_and_restored(opened):
     store, scene, root = opened.store(), opened.scenes[0], opened.root
     store.add("anna", [Label("town", 0, square(scene, 0, 30))])
     write_snapshot(store, 0, store.snapshot())
     store.add("ben", [Label("town", 5, square(scene, 0, 35))])
-    told = run(labels, "diff", "0", "--workspace", root)
-    assert "+ town <b>road</b> by ben" in told
-    assert "1 new, 0 removed, 1 unchanged" in told
+    printed = run(labels, "diff", "0", "--workspace", root)
+    assert "+ town <b>road</b> by ben" in printed
+    assert "1 new, 0 removed, 1 unchanged" in printed
     changed = events(labels, "diff", "0", "now", "--workspace", root)[-1]
     assert [row["author"] for row in changed["added"]] == ["ben"]
     status = run(labels, "status", "--workspace", root)
@@ -74,15 +74,15 @@ def test_states_are_compared_and_gone_back_to(opened):
         run(labels, "diff", "yesterday", "--workspace", root)
 
 
-def test_queries_are_listed_and_handed_out(opened):
+def test_queries_are_listed_and_assigned(opened):
     store, root = opened.store(), opened.root
     store.add("anna", [], [Decision("q2", 0, "skipped")])
     hello, *rows, result = events(queries, "list", "--workspace", root)
     assert (hello["event"], result["event"], result["queries"]) == ("hello", "result", len(rows))
     assert [row["qid"] for row in rows] == ["q1", "q3", "q4", "q5", "q6"]
     assert rows[0]["suggested"] == "<b>road</b>"
-    told = run(queries, "assign", "--workspace", root, "--to", "anna", "--to", "../b", "--overlap", "0.2")
-    assert told.splitlines() == ["anna: 3 queries", "../b: 3 queries"]
+    printed = run(queries, "assign", "--workspace", root, "--to", "anna", "--to", "../b", "--overlap", "0.2")
+    assert printed.splitlines() == ["anna: 3 queries", "../b: 3 queries"]
     anna = run(queries, "list", "--workspace", root, "--to", "anna").splitlines()
     other = run(queries, "list", "--workspace", root, "--to", "../b").splitlines()
     assert len(anna) == len(other) == 3
@@ -116,7 +116,7 @@ def test_a_copy_holds_what_is_committed_and_finds_its_rasters(opened, tmp_path):
         run(workspace_command, "copy", "--workspace", opened.root, opened.root / "copy")
 
 
-def test_a_folder_that_is_no_workspace_is_told(tmp_path):
+def test_a_folder_that_is_no_workspace_is_an_error(tmp_path):
     for group, name in ((labels, "status"), (queries, "list")):
         with pytest.raises(UserError, match=r"workspace\.json"):
             run(group, name, "--workspace", tmp_path)

@@ -1,4 +1,4 @@
-"""The engine, when the program that started it dies or stops listening: it ends, and what it did is kept."""
+"""The engine ends, and keeps its work, when the program that started it dies or no longer reads."""
 
 import json
 import os

@@ -109,9 +109,7 @@ def arguments(opened, folder, tmp_path, monkeypatch):
     (tmp_path / "profiles" / "profiles" / "default").mkdir(parents=True)
 
     def replaced(text):
-        for name, path in paths.items():
-            text = text.replace(name, str(path))
-        return text.split()
+        return re.sub("[A-Z]{2,}", lambda name: str(paths[name[0]]), text).split()
 
     return replaced
 
