@@ -118,15 +118,37 @@ class SemiSupervised(SegmentationModule):
         return JointOutput(output, log_p[:count], log_p[count:])
 
     def supervised(self, joint: JointOutput, labelled: Views) -> Tensor:
-        """Compute L_sup of a network's output (eq. 1)."""
+        """Compute L_sup (Ma, Karakus, Rosin 2025, eq. 1).
+
+        Args:
+            joint: output of a network.
+            labelled: the labelled views that passed through it.
+
+        Returns:
+            A scalar.
+        """
         return self.branch.loss(joint.output, joint.labelled, labelled.labels)
 
     def update_bank(self, joint: JointOutput, labelled: Views) -> None:
-        """Update the confidence bank; called once a step, with the network that makes the map."""
+        """Update the confidence bank; called once a step.
+
+        Args:
+            joint: output of the step's first learner.
+            labelled: the labelled views that passed through it.
+        """
         self.branch.bank.update(joint.labelled.detach(), labelled.labels)
 
     def strong(self, images: Tensor, valid: Tensor, rng: np.random.Generator) -> Tensor:
-        """Jitter the colours of images (B, C, H, W) where valid (B, H, W), with seeds from ``rng``."""
+        """Jitter the colours of images.
+
+        Args:
+            images: (B, C, H, W) float, normalised.
+            valid: (B, H, W) bool; other pixels stay unchanged.
+            rng: draws one seed an image.
+
+        Returns:
+            As ``images``.
+        """
         return self.jitter(images, valid, generator=item_seeds(rng, len(images)))
 
     def mixing(self, base: Views, sampler: Sampler, rng: np.random.Generator) -> tuple[Views, Mixing]:
@@ -219,5 +241,13 @@ class WithTeacher(SemiSupervised):
 
 
 def item_seeds(rng: np.random.Generator, count: int) -> Tensor:
-    """Draw one seed an image, (count,) int64 on the CPU."""
+    """Draw one seed an image.
+
+    Args:
+        rng: the step's random numbers.
+        count: number of images.
+
+    Returns:
+        (count,) int64 on the CPU.
+    """
     return torch.from_numpy(rng.integers(2**62, size=count))

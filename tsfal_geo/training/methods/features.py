@@ -13,7 +13,15 @@ from tsfal_geo.models.segmenter import Segmenter
 
 
 def each(features: EncoderFeatures, change: Callable[[Tensor], Tensor]) -> EncoderFeatures:
-    """Apply a change to every map; the result has the type of ``features``."""
+    """Apply a change to every map.
+
+    Args:
+        features: maps (N, channels, h, w) of one encoder.
+        change: of one map.
+
+    Returns:
+        The changed maps, of the type of ``features``.
+    """
     return type(features)(*(change(part) for part in features))
 
 

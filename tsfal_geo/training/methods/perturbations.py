@@ -51,7 +51,14 @@ def adversarial(features: Tensor, decoder: Callable[[Tensor], Tensor]) -> Tensor
 
 
 def dropout(features: Tensor) -> Tensor:
-    """Drop half of the channels of each image and double the others."""
+    """Drop half of the channels of each image and double the others.
+
+    Args:
+        features: (N, D, h, w).
+
+    Returns:
+        As ``features``.
+    """
     return F.dropout2d(features, DROP)
 
 
@@ -70,12 +77,28 @@ def foreground(classes: Tensor) -> Tensor:
 
 
 def hide_context(features: Tensor, objects: Tensor) -> Tensor:
-    """Set features to 0 outside objects, (N, h', w') bool."""
+    """Set features to 0 outside objects.
+
+    Args:
+        features: (N, D, h, w).
+        objects: (N, h', w') bool.
+
+    Returns:
+        As ``features``.
+    """
     return features * _on_grid(objects, features)
 
 
 def hide_objects(features: Tensor, objects: Tensor) -> Tensor:
-    """Set features to 0 on objects, (N, h', w') bool."""
+    """Set features to 0 on objects.
+
+    Args:
+        features: (N, D, h, w).
+        objects: (N, h', w') bool.
+
+    Returns:
+        As ``features``.
+    """
     return features * _on_grid(~objects, features)
 
 
@@ -118,7 +141,14 @@ def drop_attended(features: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def noise(features: Tensor) -> Tensor:
-    """Multiply by 1 + u, with u (1, D, h, w) uniform in ±0.3 and the same for all images."""
+    """Multiply by 1 + u, with u (1, D, h, w) uniform in ±0.3 and the same for all images.
+
+    Args:
+        features: (N, D, h, w).
+
+    Returns:
+        As ``features``.
+    """
     u = (2 * torch.rand_like(features[:1]) - 1) * NOISE
     return features * (1 + u)
 

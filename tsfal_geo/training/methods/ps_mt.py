@@ -144,7 +144,14 @@ def active_teacher_at(step: int, epoch: int) -> int:
 
 
 def ensemble(logits: list[Tensor]) -> Tensor:
-    """Average the teachers' logits, (N, C, h4, w4) of any precision each, in float32."""
+    """Average the teachers' logits.
+
+    Args:
+        logits: (N, C, h4, w4) a teacher, any precision.
+
+    Returns:
+        (N, C, h4, w4) float32.
+    """
     return torch.stack([part.float() for part in logits]).mean(dim=0)
 
 
