@@ -83,6 +83,7 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
             status=workspace.state.status,
             queries=rounds[-1]["queries"] if rounds else 0,
             open_queries=open_queries,
+            labelled_share=rounds[-1]["labelled_share"] if rounds else 0.0,
             interrupted=interrupted,
         ),
     )

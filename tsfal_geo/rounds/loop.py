@@ -180,6 +180,7 @@ def _finish(context: RoundContext, open_queries: int) -> RoundResult:
         status=result.status,
         queries=result.queries,
         open_queries=open_queries,
+        labelled_share=result.labelled_share,
     )
     share = f" ({result.labelled_share:.2%} labelled of {result.budget:.2%})"
     spent = share if result.status == "done" else ""

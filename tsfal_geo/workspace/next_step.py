@@ -6,7 +6,14 @@ from pathlib import Path
 
 
 def next_step(
-    root: Path, *, round_number: int, status: str, queries: int, open_queries: int, interrupted: bool = False
+    root: Path,
+    *,
+    round_number: int,
+    status: str,
+    queries: int,
+    open_queries: int,
+    labelled_share: float,
+    interrupted: bool = False,
 ) -> str:
     """Say what the user does next.
 
@@ -16,6 +23,7 @@ def next_step(
         status: of the workspace: ``new``, ``training``, ``waiting`` or ``done``.
         queries: number of queries that the last round selected.
         open_queries: number of those without an answer.
+        labelled_share: share of the valid pixels with a label, 0 to 1.
         interrupted: whether a round has begun and is not complete.
 
     Returns:
@@ -30,7 +38,7 @@ def next_step(
             return f"{open_queries} queries wait for labels in {path}; label them, then run: {command}"
         answered = "every query is answered" if queries else "the round selected no queries"
         return f"{answered}; go on with training: {command}"
-    return (
-        f"write the map: tsfal-geo export --workspace {root}, "
-        f"or select more queries: tsfal-geo query --workspace {root} --budget SHARE"
-    )
+    step = f"write the map: tsfal-geo export --workspace {root}"
+    if labelled_share >= 1:
+        return step
+    return f"{step}, or ask for more with: tsfal-geo query --workspace {root} --budget SHARE"
