@@ -200,9 +200,9 @@ def test_networks_that_never_learnt_do_not_refine(tmp_path, monkeypatch):
     built = []
     original = training.ActiveRefiner
 
-    def build(*args, refining):
+    def build(*args, refining, **options):
         built.append(refining)
-        return original(*args, refining=refining)
+        return original(*args, refining=refining, **options)
 
     monkeypatch.setattr(training, "ActiveRefiner", build)
     options = {"data__labelled": None, "active__strategy": "random"}
