@@ -172,3 +172,20 @@ def test_every_key_has_a_meaning_and_values_in_words_for_people():
         assert not any(
             word in values for word in ("Literal", "Optional", "Union", "tuple", "None", "<class")
         ), key
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: TrainConfig(steps=0), "TrainConfig: steps is 0: "),
+        (lambda: Config(train={"steps": 0}), "Config: train.steps is 0: "),
+        (lambda: Config(active={"budgets": 1}), "Config: unknown key 'active.budgets'; "),
+        (lambda: Config(classes=[{"id": 0}]), "Config: classes.0.name is missing: expected a list"),
+        (lambda: TrainConfig(optimiser="adamw", lr=0.5), "TrainConfig: lr is 0.5: adamw expects"),
+    ],
+)
+def test_a_section_made_in_python_with_a_wrong_value_is_a_users_mistake(make, expected):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert str(caught.value).startswith(expected)
+    assert "\n" not in str(caught.value)

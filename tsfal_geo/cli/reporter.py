@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ import click
 
 from tsfal_geo.cli.starter import stop_with_starter
 from tsfal_geo.errors import Cancelled, UserError
+from tsfal_geo.figures import json_text
 from tsfal_geo.versions import __version__
 
 PROTOCOL = 1
@@ -237,7 +237,7 @@ class CommandReporter:
 
     def _emit(self, event: dict[str, Any]) -> None:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({**event, "time": time}, ensure_ascii=False)
+        line = json_text({**event, "time": time})
         if self._log is not None:
             self._log.write(line + "\n")
             self._log.flush()

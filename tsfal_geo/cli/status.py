@@ -10,6 +10,7 @@ import click
 from tsfal_geo.cli.command import ReportedCommand
 from tsfal_geo.cli.options import workspace_option
 from tsfal_geo.cli.reporter import CommandReporter
+from tsfal_geo.figures import figure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,8 +25,9 @@ def command(workspace: Path, reporter: CommandReporter) -> dict[str, Any]:
     status = open_workspace(workspace).status()
     if status.rounds:
         last = status.rounds[-1]
-        budget = f"budget: {last['labelled_share']:.2%} labelled of {last['budget']:.2%}"
-        reporter.output(_table(status.rounds), budget)
+        budget = f"budget: {last['labelled_share']:.2%} labelled of {figure(last['budget'], '.2%')}"
+        effort = f"effort: {status.effort.answers} answers, {status.effort.minutes:.1f} minutes"
+        reporter.output(_table(status.rounds), budget, effort)
     reporter.output(f"status: {status.status}; next: {status.next}")
     return status.to_json()
 
@@ -33,15 +35,16 @@ def command(workspace: Path, reporter: CommandReporter) -> dict[str, Any]:
 def _table(rounds: tuple[dict[str, Any], ...]) -> Table:
     from rich.table import Table
 
-    table = Table("round", "labelled", "mIoU (val)", "queries", "query px", "seconds")
+    table = Table("round", "labelled", "answers", "minutes", "mIoU (val)", "queries", "query px", "seconds")
     for item in rounds:
-        miou = item.get("miou")
         table.add_row(
             str(item["round"]),
             f"{item['labelled_share']:.2%}",
-            "–" if miou is None else f"{miou:.4f}",
-            str(item["queries"]),
-            f"{item['query_pixels']:,}",
-            f"{item['seconds']['total']:.0f}",
+            figure(item["answers"]),
+            figure(item["minutes"], ".1f"),
+            figure(item.get("miou"), ".4f"),
+            figure(item["queries"]),
+            figure(item["query_pixels"], ","),
+            figure((item["seconds"] or {}).get("total"), ".0f"),
         )
     return table

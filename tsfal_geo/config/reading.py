@@ -10,11 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tsfal_geo.config.configuration import Config
+from tsfal_geo.config.invalid import invalid
 from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.errors import ConfigError
-
-_CLASSES = "expected a list of classes, each such as {id: 0, name: water, colour: [0, 0, 255]}"
-_SECTION = "expected keys with values, see docs/configuration.md"
 
 
 def load_config(
@@ -178,24 +176,4 @@ def validated(values: Any, source: str) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "configuration"
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"{source}: unknown key '{key}'; take it out, or see docs/configuration.md for the keys"
-            ) from None
-        found = "missing" if first["type"] == "missing" else f"{first.get('input')!r}"
-        raise ConfigError(
-            f"{source}: {key} is {found}: {_expectation(first['type'], key, first['msg'])}"
-        ) from None
-
-
-def _expectation(kind: str, key: str, message: str) -> str:
-    """The expected value in words for users, where the validator's are for programmers."""
-    if kind in ("missing", "model_type", "tuple_type") and key.split(".")[0] == "classes":
-        return _CLASSES
-    if kind in ("missing", "model_type"):
-        return _SECTION
-    if kind == "tuple_type":
-        return "expected a list, such as [1, 2, 3]"
-    return message.removeprefix("Value error, ").replace("Input should be", "expected")
+        raise invalid(error, source) from None

@@ -6,11 +6,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from tsfal_geo.config.invalid import invalid
 from tsfal_geo.config.presets import RATES
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelType
+else:
+    _ModelType = type(BaseModel)
 
 Method = Literal[
     "tsf",
@@ -34,7 +48,18 @@ _SGD_ONLY = 0.01
 """Learning rates from here on suit SGD, and let AdamW diverge."""
 
 
-class Frozen(BaseModel):
+class _RaisesConfigError(_ModelType):
+    """Metaclass of the sections: a section that is made in Python with a wrong value is a user's mistake."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        # Sections inside a configuration do not come here, so that their errors name the whole key.
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise invalid(error, cls.__name__) from None
+
+
+class Frozen(BaseModel, metaclass=_RaisesConfigError):
     """Base of the sections: immutable, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from tsfal_geo.figures import figure
+from tsfal_geo.labels.effort import Effort, store_effort
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.next_step import next_step
 
@@ -21,6 +23,7 @@ class WorkspaceStatus:
         round: last complete round; -1 before the first is done.
         rounds: the values of each complete round's ``metrics.json``.
         open_queries: number of the last round's queries without an answer.
+        effort: of annotators until now.
         interrupted: whether a round has begun and is not complete.
         next: what the user does next, with the command.
     """
@@ -30,6 +33,7 @@ class WorkspaceStatus:
     round: int
     rounds: tuple[dict[str, Any], ...]
     open_queries: int
+    effort: Effort
     interrupted: bool
     next: str
 
@@ -41,6 +45,7 @@ class WorkspaceStatus:
             "round": self.round,
             "rounds": list(self.rounds),
             "open_queries": self.open_queries,
+            **self.effort.to_json(),
             "interrupted": self.interrupted,
             "next": self.next,
         }
@@ -48,11 +53,12 @@ class WorkspaceStatus:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{item['round']}</td><td>{item['labelled_share']:.2%}</td>"
-            f"<td>{'–' if item.get('miou') is None else format(item['miou'], '.4f')}</td>"
-            f"<td>{item['queries']}</td></tr>"
+            f"<td>{figure(item.get('miou'), '.4f')}</td><td>{figure(item['queries'])}</td>"
+            f"<td>{figure(item['answers'])}</td><td>{figure(item['minutes'], '.1f')}</td></tr>"
             for item in self.rounds
         )
-        head = "<tr><th>round</th><th>labelled</th><th>mIoU</th><th>queries</th></tr>"
+        names = ("round", "labelled", "mIoU", "queries", "answers", "minutes")
+        head = f"<tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
         return f"<table>{head}{rows}</table><p>{escape(self.status)}; next: {escape(self.next)}</p>"
 
 
@@ -69,19 +75,22 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
     rounds = tuple(workspace.metrics(n) for n in range(number + 1))
     # A round keeps its labels before anything else.
     interrupted = (workspace.round_dir(number + 1) / "taken.gpkg").is_file()
-    open_queries = len(workspace.store().open_queries(number)) if rounds else 0
+    store = workspace.store()
+    snapshot = store.snapshot()
+    open_queries = len(store.open_queries(number, snapshot)) if rounds else 0
     return WorkspaceStatus(
         workspace=workspace.root,
         status=workspace.state.status,
         round=number,
         rounds=rounds,
         open_queries=open_queries,
+        effort=store_effort(store, snapshot, len(rounds)),
         interrupted=interrupted,
         next=next_step(
             workspace.root,
             round_number=number,
             status=workspace.state.status,
-            queries=rounds[-1]["queries"] if rounds else 0,
+            queries=rounds[-1]["queries"] or 0 if rounds else 0,
             open_queries=open_queries,
             labelled_share=rounds[-1]["labelled_share"] if rounds else 0.0,
             interrupted=interrupted,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.figures import figure
 from tsfal_geo.labels.history import difference, read_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -178,11 +179,11 @@ def _finish(context: RoundContext, open_queries: int) -> RoundResult:
         workspace.root,
         round_number=result.number,
         status=result.status,
-        queries=result.queries,
+        queries=result.queries or 0,
         open_queries=open_queries,
         labelled_share=result.labelled_share,
     )
-    share = f" ({result.labelled_share:.2%} labelled of {result.budget:.2%})"
+    share = f" ({result.labelled_share:.2%} labelled of {figure(result.budget, '.2%')})"
     spent = share if result.status == "done" else ""
     context.reporter.say(f"Round {result.number} is complete{spent}; {step}")
     return result

@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tsfal_geo.figures import figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -20,9 +22,12 @@ class RoundResult:
         number: of the round, from 0.
         status: ``waiting`` for labels, or ``done``: the budget is spent.
         labelled_share: share of the valid pixels that were labelled when the round began, 0 to 1.
-        budget: share of the valid pixels that may be labelled in the end, 0 to 1.
+        budget: share of the valid pixels that may be labelled in the end, 0 to 1; None where the round, of an
+            earlier version, has no record of it, as for the figures below.
         queries: number of queries that the round selected.
         query_pixels: number of pixels in them.
+        answers: number of answers that annotators had given when the round began.
+        minutes: of a person's time for these answers.
         open_queries: number of queries that nobody has answered yet.
         miou: mean IoU on the validation scenes, 0 to 1; None without them.
         class_iou: IoU of each class on the validation scenes; empty without them.
@@ -34,13 +39,15 @@ class RoundResult:
     number: int
     status: str
     labelled_share: float
-    budget: float
-    queries: int
-    query_pixels: int
+    budget: float | None
+    queries: int | None
+    query_pixels: int | None
+    answers: int | None
+    minutes: float | None
     open_queries: int
     miou: float | None
     class_iou: dict[str, float]
-    seconds: float
+    seconds: float | None
     metrics: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -61,10 +68,12 @@ class RoundResult:
             budget=metrics["budget"],
             queries=metrics["queries"],
             query_pixels=metrics["query_pixels"],
+            answers=metrics["answers"],
+            minutes=metrics["minutes"],
             open_queries=open_queries,
             miou=metrics.get("miou"),
             class_iou=dict(metrics.get("class_iou") or {}),
-            seconds=metrics["seconds"]["total"],
+            seconds=(metrics["seconds"] or {}).get("total"),
             metrics=metrics,
         )
 
@@ -78,6 +87,8 @@ class RoundResult:
             "budget": self.budget,
             "queries": self.queries,
             "query_pixels": self.query_pixels,
+            "answers": self.answers,
+            "minutes": self.minutes,
             "miou": self.miou,
         }
 
@@ -104,13 +115,14 @@ class RoundResult:
         return ax
 
     def _repr_html_(self) -> str:
-        miou = "–" if self.miou is None else f"{self.miou:.4f}"
         rows = {
             "status": self.status,
-            "labelled": f"{self.labelled_share:.2%} of {self.budget:.2%}",
-            "queries": f"{self.queries} ({self.open_queries} open)",
-            "mIoU": miou,
-            "seconds": f"{self.seconds:.0f}",
+            "labelled": f"{self.labelled_share:.2%} of {figure(self.budget, '.2%')}",
+            "queries": f"{figure(self.queries)} ({self.open_queries} open)",
+            "answers": figure(self.answers),
+            "minutes": figure(self.minutes, ".1f"),
+            "mIoU": figure(self.miou, ".4f"),
+            "seconds": figure(self.seconds, ".0f"),
         }
         cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
         return f"<table><caption>Round {self.number}</caption>{cells}</table>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from typing import Any
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import ConfigError
+from tsfal_geo.figures import json_text
+from tsfal_geo.labels.effort import store_effort
 from tsfal_geo.labels.history import RoundSnapshot, take_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -101,7 +102,7 @@ def run_round(
             # A round that has begun would hold on to the very option that is to be changed.
             shutil.rmtree(folder)
             raise
-        _complete(context, number, labels, None, selection, clock, first)
+        _complete(context, number, round_snapshot.snapshot, labels, None, selection, clock, first)
         return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
     pools = label_pools(context.inputs, labels, context.config, number)
     in_part = sum(share < FULL for share in pools.shares or ())
@@ -124,7 +125,7 @@ def run_round(
         )
     selection = select_queries(context, number, trained, labels, budget)
     clock.stage("asking")
-    _complete(context, number, labels, trained.metrics, selection, clock, budget)
+    _complete(context, number, round_snapshot.snapshot, labels, trained.metrics, selection, clock, budget)
     if training:
         trained.forget_earlier()
     return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
@@ -180,6 +181,7 @@ def _budget(context: RoundContext, number: int, labels: RoundLabels, training: b
 def _complete(
     context: RoundContext,
     number: int,
+    snapshot: LabelSnapshot,
     labels: RoundLabels,
     training: dict[str, Any] | None,
     selection: QuerySelection,
@@ -192,6 +194,7 @@ def _complete(
     context.store.write_queries(number, selection.queries)
     clock.stage("writing")
     share = labels.spent / context.inputs.total
+    effort = store_effort(context.store, snapshot, number)
     metrics: dict[str, Any] = {
         "round": number,
         "strategy": selection.strategy,
@@ -201,12 +204,13 @@ def _complete(
         "budget": budget.goal,
         "queries": len(selection.queries),
         "query_pixels": sum(query.pixels for query in selection.queries),
+        **effort.to_json(),
         **(training or {}),
         **selection.diagnostics,
         "seconds": clock.total(),
     }
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=1))
-    shown = ("labelled_share", "budget", "queries", "query_pixels", "miou")
+    write_text(folder / "metrics.json", json_text(metrics, indent=1))
+    shown = ("labelled_share", "budget", "queries", "query_pixels", "answers", "minutes", "miou")
     workspace.update(
         round=number,
         status="waiting" if selection.queries or not budget.last else "done",

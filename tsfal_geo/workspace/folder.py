@@ -15,11 +15,14 @@ from tsfal_geo.classes import ClassMap
 from tsfal_geo.config import Config
 from tsfal_geo.config.reading import validated
 from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.figures import json_text
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.versions import package_versions
 from tsfal_geo.workspace.state import INDEX, State, reading_index, state_from_json, state_to_json
+
+_OPTIONAL_FIGURES = ("budget", "queries", "query_pixels", "answers", "minutes", "seconds")
 
 
 class WorkspaceFolder:
@@ -92,9 +95,7 @@ class WorkspaceFolder:
         Args:
             state: the new state.
         """
-        write_text(
-            self.root / INDEX, json.dumps(state_to_json(self.root, state), indent=1, ensure_ascii=False)
-        )
+        write_text(self.root / INDEX, json_text(state_to_json(self.root, state), indent=1))
         self.state = state
 
     def update(self, **changes: Any) -> None:
@@ -199,6 +200,10 @@ class WorkspaceFolder:
         Args:
             number: of the round.
 
+        Returns:
+            The figures by name. Those that this or an earlier version may leave out are None where the file
+            lacks them.
+
         Raises:
             WorkspaceError: the file is missing or damaged.
         """
@@ -207,7 +212,11 @@ class WorkspaceFolder:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise WorkspaceError(f"{path}: not readable ({error}); restore it from a copy") from None
-        return values
+        if not isinstance(values, dict) or not isinstance(values.get("labelled_share"), int | float):
+            raise WorkspaceError(
+                f"{path}: damaged (found no labelled_share, expected 0 to 1); restore it from a copy"
+            )
+        return {"round": number, **dict.fromkeys(_OPTIONAL_FIGURES), **values}
 
     def store(self) -> LabelStore:
         """Open the label store of this workspace.
