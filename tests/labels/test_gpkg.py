@@ -22,6 +22,7 @@ from tests.labels.conftest import CLASSES, make_label, make_query, make_scene, s
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage import connection as gpkg_file
 from tsfal_geo.geopackage.geometry import register_functions
+from tsfal_geo.geopackage.layers import insert as append_rows
 from tsfal_geo.labels.model import Decision
 from tsfal_geo.labels.opening import open_store
 
@@ -61,7 +62,7 @@ def sqlite(path):
 
 
 def insert(connection, scene, count, start=0):
-    gpkg_file.insert(
+    append_rows(
         connection,
         "labels",
         np.array([square(scene, n % 40, 0, 5) for n in range(start, start + count)], dtype=object),

@@ -9,7 +9,7 @@ import shapely
 from affine import Affine
 
 from tests.labels.conftest import CLASSES, make_scene, square
-from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.geopackage.layers import LayerRows
 from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.labels.validation import EPOCH, ValidationContext, in_order, parse_time, resolve_labels
@@ -35,8 +35,8 @@ def reasons(issues):
     ("geometry", "reason"),
     [
         (None, "no geometry"),
-        (shapely.Point(497_001, 5_418_999), "not a polygon"),
-        (shapely.LineString([(497_001, 5_418_999), (497_002, 5_418_999)]), "not a polygon"),
+        (shapely.Point(1, 1), "outside every scene"),
+        (shapely.LineString([(1, 1), (2, 2)]), "outside every scene"),
         (
             shapely.Polygon([(497_001, 5_418_999), (497_002, 5_418_999), (497_003, 5_418_999)]),
             "beyond repair",

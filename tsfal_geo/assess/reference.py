@@ -21,16 +21,9 @@ from shapely import Polygon
 from tsfal_geo.assess.design import Design, SamplePoint
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
-from tsfal_geo.geopackage.connection import (
-    insert,
-    layer_names,
-    read_layer,
-    read_meta,
-    read_table,
-    reading,
-    writing,
-)
+from tsfal_geo.geopackage.connection import reading, writing
 from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create, new_file
+from tsfal_geo.geopackage.layers import insert, layer_names, read_layer, read_meta, read_table
 from tsfal_geo.geopackage.styles import outline_style
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.agreement import Agreement, agreement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.errors import LabelError, WorkspaceError
 
 SCHEMA = 1
 GPKG_OPTIONS = {"VERSION": "1.3"}  # QGIS 3.22 warns about 1.4 each time it opens a file
@@ -35,8 +35,14 @@ def check_schema(version: str | None, file: str) -> None:
         file: name of the file, for the error.
 
     Raises:
+        LabelError: the version is no number.
         WorkspaceError: the schema is newer than this program.
     """
+    if version is not None and not version.isdecimal():
+        raise LabelError(
+            f"{file}: its label schema is {version!r}, expected a number such as {SCHEMA}; the file's "
+            "metadata are damaged: restore it, or bring it in with `tsfal-geo labels import`"
+        )
     if version is not None and int(version) > SCHEMA:
         raise WorkspaceError(
             f"{file}: label schema {version} is newer than this tsfal-geo supports ({SCHEMA}); "

@@ -23,6 +23,8 @@ from tsfal_geo.labels.restorations import is_restoration
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.labels.validation import ValidationContext, check_labels
 
+_OTHER_FORMATS = (".shp", ".geojson", ".fgb", ".parquet", ".gdb", ".kml")
+
 
 class GeoPackageStore(LabelStore):
     """The store of ``labels/*.gpkg`` and ``rounds/NNN/queries.gpkg``; see `LabelStore` for its methods."""
@@ -104,10 +106,15 @@ class GeoPackageStore(LabelStore):
         decisions: list[Decision] = []
         rejected: list[Issue] = []
         notes: list[Issue] = []
-        for path in sorted(self.folder.glob("*.gpkg")):
+        for path in sorted(self.folder.glob("*")):
+            issues = Issues(path.name)
             if path.name.startswith(".") or is_restoration(path):
                 continue
-            issues = Issues(path.name)
+            if path.suffix.lower() in _OTHER_FORMATS:
+                issues.reject("no GeoPackage; bring it in with `tsfal-geo labels import`")
+                rejected += issues.rejected
+            if path.suffix.lower() != ".gpkg":
+                continue
             file_labels, file_decisions = read_label_file(path, context, issues)
             labels += file_labels
             decisions += file_decisions

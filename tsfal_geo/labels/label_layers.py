@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.errors import LabelError, WorkspaceError
+from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage import styles
-from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, read_table, reading
+from tsfal_geo.geopackage.connection import reading
 from tsfal_geo.geopackage.create import LayerSpec, TableSpec, create
+from tsfal_geo.geopackage.layers import LayerRows, insert, layer_names, read_layer, read_meta, read_table
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.model import Decision, Label, Scenes, by_layer, stamp, stored_geometries
@@ -102,7 +103,7 @@ def append(
 def read_label_file(
     path: Path, context: ValidationContext, issues: Issues
 ) -> tuple[list[Label], list[Decision]]:
-    """Read everything that is committed in a file; a damaged file is an issue, and its rows are left out.
+    """Read everything that is committed in a file; what is damaged is an issue, and the rest is read.
 
     Args:
         path: the file.
@@ -116,30 +117,32 @@ def read_label_file(
         WorkspaceError: it is of a newer schema, or locked for too long.
     """
     labels: list[Label] = []
-    try:
-        with reading(path) as connection:
-            meta = read_meta(connection, str(path))
-            context = replace(context, author=meta.get("author") or path.stem)
-            layers = layer_names(connection, "labels")
-            decision_rows = read_table(connection, "decisions")
-            layer_rows = [read_layer(connection, layer, meta) for layer in layers]
-    except LabelError as error:
-        issues.reject(str(error))
-        return [], []
-    if not layers and not decision_rows:
-        issues.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
-    for rows in layer_rows:
-        resolved = resolve_labels(rows, context, issues)
-        if "file_fid" in rows.columns:
-            origin = dict(
-                zip(rows.fids, zip(rows.column("file"), rows.column("file_fid"), strict=True), strict=True)
-            )
-            resolved = [
-                replace(item, file=str(origin[item.fid][0]), fid=int(str(origin[item.fid][1])))
-                for item in resolved
-            ]
-        labels += resolved
-    return labels, resolve_decisions(decision_rows, context.author, issues)
+    decisions: list[Decision] = []
+    with issues.guarding(), reading(path) as connection:
+        meta = read_meta(connection, str(path))
+        context = replace(context, author=meta.get("author") or path.stem)
+        issues.author = "" if context.author == path.stem else context.author
+        layers = layer_names(connection, "labels")
+        for layer in layers:
+            with issues.guarding(f"layer {layer!r}"):
+                labels += _layer_labels(read_layer(connection, layer, meta), context, issues)
+        with issues.guarding("table 'decisions'"):
+            rows = read_table(connection, "decisions")
+            decisions += resolve_decisions(rows, context.author, issues)
+            if not layers and not rows:
+                issues.reject("no layer named 'labels'; bring it in with `tsfal-geo labels import`")
+    return labels, decisions
+
+
+def _layer_labels(rows: LayerRows, context: ValidationContext, issues: Issues) -> list[Label]:
+    labels = resolve_labels(rows, context, issues)
+    if "file_fid" not in rows.columns:
+        return labels
+    places = zip(rows.column("file"), rows.column("file_fid"), strict=True)
+    origin = dict(zip(rows.fids, places, strict=True))
+    return [
+        replace(item, file=str(origin[item.fid][0]), fid=int(str(origin[item.fid][1]))) for item in labels
+    ]
 
 
 def _label_row(item: Label, origin: bool) -> list[object]:

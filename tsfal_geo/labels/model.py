@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
+from tsfal_geo.labels.footprints import has_no_area, with_area
 from tsfal_geo.labels.issues import Issue
 from tsfal_geo.raster.layer_crs import flip_y, layer_crs, layer_of, scene_crs, stores_flipped_y
 from tsfal_geo.raster.scene import Scene
@@ -56,6 +57,8 @@ def by_layer[T: OnScene](items: Iterable[T], scenes: Scenes, base: str) -> Itera
 def stored_geometries(items: Sequence[OnScene], scenes: Scenes) -> NDArray[np.object_]:
     """Return geometries as a store holds them: in the scene's CRS; with y = -row where it has none.
 
+    Points and lines are held as the area of the pixels that they label.
+
     Args:
         items: labels or queries.
         scenes: all scenes of the workspace, by name.
@@ -63,10 +66,12 @@ def stored_geometries(items: Sequence[OnScene], scenes: Scenes) -> NDArray[np.ob
     Returns:
         (items,) geometries.
     """
-    return np.array(
-        [flip_y(item.geometry) if stores_flipped_y(scenes[item.scene]) else item.geometry for item in items],
-        dtype=object,
-    )
+    shapes = np.array([item.geometry for item in items], dtype=object)
+    for index in np.flatnonzero(has_no_area(shapes)).tolist():
+        shapes[index : index + 1] = with_area(shapes[index : index + 1], scenes[items[index].scene], None)
+    flipped = [index for index, item in enumerate(items) if stores_flipped_y(scenes[item.scene])]
+    shapes[flipped] = flip_y(shapes[flipped])
+    return shapes
 
 
 SOURCES = ("drawn", "filled", "brushed", "accepted", "imported", "oracle")
@@ -115,7 +120,8 @@ class Label:
     Attributes:
         scene: name of the scene.
         class_id: class id, not class index.
-        geometry: in the scene's CRS (grid coordinates where it has none).
+        geometry: in the scene's CRS (grid coordinates where it has none); a point or a line labels the pixels
+            that it touches.
         qid: the query that the label answers, if any.
         round: the round in which the label was made; None: unknown.
         author: the annotator; any text.
@@ -127,7 +133,7 @@ class Label:
 
     scene: str
     class_id: int
-    geometry: Polygon | MultiPolygon
+    geometry: shapely.Geometry
     qid: str | None = None
     round: int | None = None
     author: str = ""

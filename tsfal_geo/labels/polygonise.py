@@ -17,6 +17,22 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 
 
+def to_ground(pixels: NDArray[np.float64], grid: GeoBox) -> NDArray[np.float64]:
+    """Convert pixel coordinates to those of the grid's CRS.
+
+    Args:
+        pixels: (n, 2) column and row.
+        grid: the scene's grid.
+
+    Returns:
+        (n, 2) float64 x and y.
+    """
+    (columns, rows), affine = pixels.T, grid.affine
+    return np.column_stack(
+        (affine.a * columns + affine.b * rows + affine.c, affine.d * columns + affine.e * rows + affine.f)
+    )
+
+
 def region_polygon(mask: NDArray[Any], grid: GeoBox, y: int = 0, x: int = 0) -> Polygon | MultiPolygon:
     """Trace the outline of a region along pixel edges.
 
@@ -57,16 +73,9 @@ def region_polygons(
     traced = list(shapes(regions, mask=regions != 0, connectivity=4))
     outlines = shapely.make_valid(np.array([shape(item) for item, _ in traced], dtype=object))
     parts, of_outline = shapely.get_parts(outlines, return_index=True)
-    affine = grid.affine
-
-    def to_ground(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        columns, rows = points[:, 0] + x, points[:, 1] + y
-        return np.column_stack(
-            (affine.a * columns + affine.b * rows + affine.c, affine.d * columns + affine.e * rows + affine.f)
-        )
-
+    placed = shapely.transform(parts, lambda corners: to_ground(corners + np.array([x, y]), grid))
     found: dict[int, list[Polygon]] = defaultdict(list)
-    for part, index in zip(shapely.transform(parts, to_ground), of_outline, strict=True):
+    for part, index in zip(placed, of_outline, strict=True):
         found[int(traced[index][1])].append(part)
     return {number: own[0] if len(own) == 1 else MultiPolygon(own) for number, own in found.items()}
 

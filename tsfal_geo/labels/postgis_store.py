@@ -18,7 +18,7 @@ from psycopg import errors, sql
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError, WorkspaceError
-from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.geopackage.layers import LayerRows
 from tsfal_geo.labels.assignment import assign_queries
 from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, OnScene, Query, stored_geometries

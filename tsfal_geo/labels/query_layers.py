@@ -8,8 +8,9 @@ from typing import Any
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.geopackage import styles
-from tsfal_geo.geopackage.connection import insert, layer_names, read_layer, read_meta, reading, writing
+from tsfal_geo.geopackage.connection import reading, writing
 from tsfal_geo.geopackage.create import LayerSpec, create, new_file
+from tsfal_geo.geopackage.layers import insert, layer_names, read_layer, read_meta
 from tsfal_geo.geopackage.tables import quote
 from tsfal_geo.labels import schema
 from tsfal_geo.labels.model import Query, Scenes, by_layer, stored_geometries

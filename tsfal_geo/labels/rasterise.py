@@ -1,4 +1,4 @@
-"""From polygons to pixels: a pixel takes the class of the latest polygon that contains its centre."""
+"""From labels to pixels: a pixel takes the class of the latest polygon that contains its centre."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.labels.footprints import with_area
 from tsfal_geo.labels.model import Label
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
@@ -21,6 +22,7 @@ from tsfal_geo.raster.scene import Scene
 
 BLOCK = 512  # pixels a side of the blocks that are rasterised and cached
 LARGE = 500  # corners; polygons with more are cut to the block first
+FAR = 1e6  # pixels; polygons that reach beyond are cut, too
 CACHE_BYTES = 128 * 2**20  # per process
 
 ValidReader = Callable[[Window], NDArray[np.bool_]]
@@ -53,7 +55,7 @@ class PolygonLabels:
         self._values: list[NDArray[np.uint8]] = []
         for scene in scenes:
             own = by_scene.get(scene.name, [])
-            polygons = np.array([label.geometry for label in own], dtype=object)
+            polygons = with_area(np.array([label.geometry for label in own], dtype=object), scene, None)
             self._polygons.append(np.asarray(to_pixels(polygons, scene), dtype=object))
             self._values.append(np.array([index_of[label.class_id] for label in own], dtype=np.uint8))
         self._index()
@@ -165,8 +167,10 @@ class PolygonLabels:
             return None
         x, y = column * BLOCK, row * BLOCK
         polygons = self._polygons[scene][hits]
-        # GDAL visits every edge of a polygon for every row of the block, also edges far outside it.
-        large = shapely.get_num_coordinates(polygons) > LARGE
+        # GDAL visits every edge of a polygon for every row of the block, also edges far outside it, and its
+        # arithmetic does not reach to any distance.
+        far = np.abs(shapely.bounds(polygons)).max(axis=1) > FAR
+        large = far | (shapely.get_num_coordinates(polygons) > LARGE)
         polygons[large] = shapely.clip_by_rect(polygons[large], x - 1, y - 1, x + BLOCK + 1, y + BLOCK + 1)
         shapes = [
             (polygon, value)

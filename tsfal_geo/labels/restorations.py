@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tsfal_geo.classes import ClassMap
-from tsfal_geo.geopackage.connection import read_table, reading
+from tsfal_geo.geopackage.connection import reading
+from tsfal_geo.geopackage.layers import read_table
 from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.label_layers import read_label_file
 from tsfal_geo.labels.model import Label, LabelSnapshot, Scenes, label_keys

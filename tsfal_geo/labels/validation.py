@@ -17,7 +17,8 @@ from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.geopackage.layers import LayerRows
+from tsfal_geo.labels.footprints import with_area
 from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.model import SOURCES, STATUSES, Decision, Label, Scenes
 from tsfal_geo.labels.repair import clean_geometries
@@ -25,9 +26,7 @@ from tsfal_geo.raster.layer_crs import flip_y, reproject, same_crs, scene_crs, s
 from tsfal_geo.raster.scene import Scene
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ROUNDS = range(10**6)  # rounds that a row may name
 
 
 def check_labels(labels: Iterable[Label], scenes: Scenes, classes: ClassMap) -> None:
@@ -39,7 +38,7 @@ def check_labels(labels: Iterable[Label], scenes: Scenes, classes: ClassMap) -> 
         classes: the class map.
 
     Raises:
-        LabelError: an unknown scene or class, or a geometry that is not a polygon with an area.
+        LabelError: an unknown scene or class, or a geometry that is no polygon, line or point.
     """
     class_ids = {int(value) for value in classes.ids}
     for item in labels:
@@ -47,8 +46,11 @@ def check_labels(labels: Iterable[Label], scenes: Scenes, classes: ClassMap) -> 
             raise LabelError(f"a label is on scene {item.scene!r}, expected one of {', '.join(scenes)}")
         if item.class_id not in class_ids:
             raise LabelError(f"a label is of class {item.class_id}, expected one of {sorted(class_ids)}")
-        if item.geometry.geom_type not in ("Polygon", "MultiPolygon") or item.geometry.is_empty:
-            raise LabelError(f"a label is a {item.geometry.geom_type}, expected a polygon with an area")
+        if item.geometry.is_empty or item.geometry.geom_type == "GeometryCollection":
+            kind = f"{'empty ' if item.geometry.is_empty else ''}{item.geometry.geom_type}"
+            raise LabelError(f"a label is of type {kind}, expected a polygon, line or point")
+        if with_area(np.array([item.geometry]), scenes[item.scene], None)[0] is None:
+            raise LabelError(f"a label lies beyond its scene {item.scene!r}")
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,20 @@ class ValidationContext:
         classes: the class map.
         query_scene: returns the scene of a query, or None; called only for rows with a query and no scene.
         author: author of rows that name none.
+        radius: metres around a point that a row labels; None: the pixel that contains it.
     """
 
     scenes: Mapping[str, Scene]
     classes: ClassMap
     query_scene: Callable[[str], str | None]
     author: str = ""
+    radius: float | None = None
 
 
 def resolve_labels(rows: LayerRows, context: ValidationContext, issues: Issues) -> list[Label]:
     """Validate the rows of one layer; a row without a scene gives a label for each scene that it touches.
+
+    Points and lines become the area of the pixels that they label; see `labels.footprints`.
 
     Args:
         rows: all rows of the layer.
@@ -79,6 +85,8 @@ def resolve_labels(rows: LayerRows, context: ValidationContext, issues: Issues) 
     Returns:
         The labels, scene by scene; geometries in their scene's CRS.
     """
+    for note, fids in rows.notes:
+        issues.note(note, *fids)
     geometry = clean_geometries(rows, issues)
     class_ids = _classes(rows, context, geometry, issues)
     usable = np.flatnonzero(class_ids >= 0)
@@ -88,7 +96,7 @@ def resolve_labels(rows: LayerRows, context: ValidationContext, issues: Issues) 
     for scene_name, candidates in rows_of_scene.items():
         scene = context.scenes[scene_name]
         indices = np.asarray(candidates)
-        moved, inside = _to_scene(scene, geometry[indices], rows, indices, issues)
+        moved, inside = _to_scene(scene, geometry[indices], rows, indices, context, issues)
         inside_any.update(indices[inside].tolist())
         labels += [
             _label(rows, int(index), scene_name, int(class_ids[index]), shape, context, issues)
@@ -110,16 +118,16 @@ def resolve_decisions(rows: Sequence[dict[str, object]], author: str, issues: Is
     """
     decisions = []
     for position, row in enumerate(rows, start=1):
-        fid = row.get("fid") or position
+        fid = _integer(row.get("fid")) or position
         status = row.get("status")
         if not row.get("qid") or status not in STATUSES:
-            issues.reject(f"a decision of status {status!r} on query {row.get('qid')!r}", int(str(fid)))
+            issues.reject(f"a decision of status {status!r} on query {row.get('qid')!r}", fid)
             continue
         created = parse_time(row.get("created"))
         decisions.append(
             Decision(
                 qid=str(row["qid"]),
-                round=_integer(row.get("round")) or 0,
+                round=_round(row.get("round"), fid, issues) or 0,
                 status=str(status),
                 author=str(row.get("author") or author),
                 created=created or EPOCH,
@@ -135,13 +143,13 @@ def parse_time(value: object) -> datetime | None:
         value: a datetime or ISO 8601 text; UTC where it names no time zone.
 
     Returns:
-        The time in UTC, to the millisecond; None where the value is no time.
+        The time in UTC, to the millisecond; None where the value is no time between the years 1 and 9999.
     """
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
@@ -175,7 +183,7 @@ def _classes(
         if number in valid_ids:
             class_ids[index] = number
         else:
-            reason = "no class" if value is None else f"unknown class {value!r}"
+            reason = "no class" if value is None else f"unknown class {str(value)[:40]!r}"
             issues.reject(reason, rows.fids[index])
     return class_ids
 
@@ -210,7 +218,12 @@ def _rows_by_scene(
 
 
 def _to_scene(
-    scene: Scene, geometry: NDArray[np.object_], rows: LayerRows, indices: NDArray[np.intp], issues: Issues
+    scene: Scene,
+    geometry: NDArray[np.object_],
+    rows: LayerRows,
+    indices: NDArray[np.intp],
+    context: ValidationContext,
+    issues: Issues,
 ) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
     """Return geometries in the scene's CRS, and a mask of those that touch the scene's pixels."""
     crs = scene_crs(scene)
@@ -219,6 +232,7 @@ def _to_scene(
         geometry = reproject(geometry, rows.crs, crs)
     elif stores_flipped_y(scene):
         geometry = np.asarray(flip_y(geometry), dtype=object)
+    geometry = with_area(geometry, scene, context.radius)
     left, top, right, bottom = np.asarray(shapely.bounds(to_pixels(geometry, scene))).reshape(-1, 4).T
     inside = (right > 0) & (left < scene.width) & (bottom > 0) & (top < scene.height)
     if foreign and inside.any():
@@ -251,13 +265,21 @@ def _label(
         class_id=class_id,
         geometry=geometry,
         qid=str(qid) if qid else None,
-        round=_integer(rows.column("round")[index]),
+        round=_round(rows.column("round")[index], fid, issues),
         author=str(rows.column("author")[index] or context.author),
         created=created or EPOCH,
         source=str(source) if source in SOURCES else "drawn",
         file=issues.file,
         fid=fid,
     )
+
+
+def _round(value: object, fid: int, issues: Issues) -> int | None:
+    number = _integer(value)
+    if value is not None and number not in _ROUNDS:
+        issues.note(f"round {str(value)[:20]!r} is none, and counts as unknown", fid)
+        return None
+    return number
 
 
 def _integer(value: object) -> int | None:

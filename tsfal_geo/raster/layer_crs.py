@@ -11,7 +11,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -161,7 +161,9 @@ def reproject(geometry: Any, source: pyproj.CRS, target: pyproj.CRS) -> Any:
     return moved
 
 
-def from_srs_row(srs_id: int, organization: str, code: int, definition: str) -> pyproj.CRS | None:
+def from_srs_row(
+    srs_id: int, organization: str | None, code: int | None, definition: str | None
+) -> pyproj.CRS | None:
     """Return the CRS of a row of ``gpkg_spatial_ref_sys``.
 
     Args:
@@ -173,14 +175,14 @@ def from_srs_row(srs_id: int, organization: str, code: int, definition: str) -> 
     Returns:
         The CRS; None for the rows of undefined CRSs, and for one that PROJ cannot read.
     """
-    if srs_id in (_CARTESIAN, 0, 99999) or definition.strip().lower() in ("", "undefined"):
+    if srs_id in (_CARTESIAN, 0, 99999) or str(definition).strip().lower() in ("", "undefined"):
         return None
-    try:
-        if organization.upper() == "EPSG":
-            return pyproj.CRS.from_epsg(code)
-        return pyproj.CRS.from_wkt(definition)
-    except CRSError:
-        return None
+    if str(organization).upper() == "EPSG":
+        with suppress(CRSError):
+            return pyproj.CRS.from_epsg(str(code))
+    with suppress(CRSError):
+        return pyproj.CRS.from_wkt(str(definition))
+    return None
 
 
 def _crs_slug(crs: pyproj.CRS | None) -> str:

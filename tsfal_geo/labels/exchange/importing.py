@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.geopackage.layers import LayerRows
 from tsfal_geo.labels.exchange.vector import PARQUET, RASTER, VECTOR, ImportOptions, read_vector
 from tsfal_geo.labels.issues import Issue, Issues
 from tsfal_geo.labels.model import Label

@@ -10,7 +10,7 @@ from rasterio.windows import Window
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
-from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.geopackage.layers import LayerRows
 from tsfal_geo.labels.exchange.vector import ImportOptions
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.polygonise import class_polygons

@@ -14,7 +14,7 @@ import numpy as np
 import pyproj
 
 from tsfal_geo.errors import LabelError, require_extra
-from tsfal_geo.geopackage.connection import LayerRows
+from tsfal_geo.geopackage.layers import LayerRows
 from tsfal_geo.geopackage.tables import quote
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.schema import LABEL_COLUMNS
