@@ -89,6 +89,8 @@ def _alternatives(annotation: Any, limits: Sequence[object] = ()) -> Iterator[st
         words = _listed([*_alternatives(inner[0])])
         some = "" if inner[-1] is Ellipsis else f"{len(inner)} "
         yield f"list of {some}{_plural(words)}"
+    elif origin is dict:
+        yield "mapping of text to text"
     elif hasattr(annotation, "__metadata__"):
         yield from _alternatives(inner[0], _flat(annotation.__metadata__))
     elif annotation is bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsfal_geo.config import ClassSpec
+from tsfal_geo.config import NO_CLASS, ClassSpec, LabelValue
 from tsfal_geo.errors import ConfigError, LabelError
 
 IGNORE = 255
@@ -49,9 +49,10 @@ class ClassMap:
         classes: in the order of class indices.
         ignore_colours: colours that mean "no class" in RGB label files.
         ignore_ids: ids that mean "no class" in label files, besides 255.
+        label_values: classes that values of label files mean; they alone find these classes.
 
     Raises:
-        ConfigError: there is no class, or an id, name or colour occurs twice or is out of range.
+        ConfigError: no class, an id, name or colour that occurs twice or is out of range, a value of no class.
 
     Example:
         >>> classes = ClassMap((ClassInfo(7, "road", (90, 90, 90)), ClassInfo(9, "roof", (200, 0, 0))))
@@ -62,6 +63,7 @@ class ClassMap:
     classes: tuple[ClassInfo, ...]
     ignore_colours: tuple[Colour, ...] = ()
     ignore_ids: tuple[int, ...] = ()
+    label_values: tuple[LabelValue, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -78,6 +80,8 @@ class ClassMap:
                 raise ConfigError(f"class '{info.name}' has id {info.id}, expected 0 to 254 (255 is ignore)")
             if len(info.colour) != 3 or not all(0 <= value <= 255 for value in info.colour):
                 raise ConfigError(f"class '{info.name}' has colour {info.colour}, expected three 0 to 255")
+        for said in self.label_values:
+            self.meaning_index(said)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -116,7 +120,7 @@ class ClassMap:
         return np.array([info.colour for info in self.classes], np.uint8)
 
     def lut_ids_to_index(self) -> NDArray[np.int16]:
-        """Make the table from class id to class index.
+        """Make the table from class id to class index; `label_values` do not count.
 
         Returns:
             (256,) int16; -1 for ids out of the map, 255 for ignored ids.
@@ -137,6 +141,39 @@ class ClassMap:
         table[: len(self)] = self.ids
         return table
 
+    def meaning_index(self, value: LabelValue) -> int:
+        """Find the class index that a value of label files means.
+
+        Args:
+            value: one of `label_values`.
+
+        Returns:
+            The class index, or 255 for no class.
+
+        Raises:
+            ConfigError: the map has no such class.
+        """
+        if value.meaning == NO_CLASS:
+            return IGNORE
+        for index, info in enumerate(self.classes):
+            if value.meaning in (info.name, str(info.id)):
+                return index
+        raise ConfigError(
+            f"label_values: {value.key}={value.meaning} names no class, expected one of "
+            f"{', '.join(self.names)}, or {NO_CLASS}"
+        )
+
+    def with_label_values(self, values: Sequence[LabelValue]) -> ClassMap:
+        """Say what values of label files mean.
+
+        Args:
+            values: they replace `label_values`.
+
+        Raises:
+            ConfigError: a value names a class that the map does not have.
+        """
+        return replace(self, label_values=tuple(values))
+
     def ignoring(self, ids: Sequence[int]) -> ClassMap:
         """Turn classes into ignored ids.
 
@@ -147,7 +184,7 @@ class ClassMap:
             The class map without the classes of these ids.
         """
         kept = tuple(info for info in self.classes if info.id not in ids)
-        return ClassMap(kept, self.ignore_colours, tuple(ids))
+        return replace(self, classes=kept, ignore_ids=tuple(ids))
 
     def index_of_name(self, name: str) -> int:
         """Find a class by name.
@@ -167,7 +204,11 @@ class ClassMap:
 
     @classmethod
     def from_specs(
-        cls, specs: Sequence[ClassSpec], ignore_colours: Sequence[Colour] = (), ignore_ids: Sequence[int] = ()
+        cls,
+        specs: Sequence[ClassSpec],
+        ignore_colours: Sequence[Colour] = (),
+        ignore_ids: Sequence[int] = (),
+        label_values: Sequence[LabelValue] = (),
     ) -> ClassMap:
         """Make the class map of a configuration.
 
@@ -175,6 +216,7 @@ class ClassMap:
             specs: the configuration's ``classes``.
             ignore_colours: the configuration's ``ignore_colours``.
             ignore_ids: the configuration's ``ignore_ids``.
+            label_values: the configuration's ``label_values``, parsed.
 
         Returns:
             The class map.
@@ -183,7 +225,7 @@ class ClassMap:
             ConfigError: as for `ClassMap`.
         """
         infos = tuple(ClassInfo(spec.id, spec.name, spec.colour) for spec in specs)
-        return cls(infos, tuple(ignore_colours), tuple(ignore_ids))
+        return cls(infos, tuple(ignore_colours), tuple(ignore_ids), tuple(label_values))
 
     def to_specs(self) -> tuple[ClassSpec, ...]:
         """Convert to a configuration's ``classes``, without the ignored colours and ids."""

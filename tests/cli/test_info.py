@@ -27,7 +27,9 @@ def folder(tmp_path):
     image = np.ones((3, 40, 50), np.uint8)
     image[:, :10] = 0
     write("images/north.tif", image)
-    write("labels/north.tif", np.full((1, 40, 50), 3, np.uint8))
+    labels = np.full((1, 40, 50), 3, np.uint8)
+    labels[:, :, :5] = 4
+    write("labels/north.tif", labels)
     return tmp_path, write
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tsfal_geo.cli.command import ReportedCommand
-from tsfal_geo.cli.options import FOLDER, workspace_option
+from tsfal_geo.cli.options import FOLDER, map_option, workspace_option
 from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 
@@ -16,11 +16,14 @@ from tsfal_geo.cli.reporter import CommandReporter
 @click.command("evaluate", cls=ReportedCommand)
 @workspace_option
 @click.option("--raster", required=True, type=FOLDER, help="Folder of scenes with label rasters.")
+@map_option
 @remote_option
-def command(workspace: Path, raster: Path, reporter: CommandReporter) -> dict[str, Any]:
+def command(
+    workspace: Path, raster: Path, label_values: dict[str, str], reporter: CommandReporter
+) -> dict[str, Any]:
     """Predict each labelled pixel once; print IoU, mIoU, overall accuracy and the confusion matrix."""
     from tsfal_geo.project.open_workspace import open_workspace
 
-    scores = open_workspace(workspace).evaluate(raster, reporter)
+    scores = open_workspace(workspace).evaluate(raster, reporter, label_values=label_values)
     reporter.output(scores.table(), scores.confusion_table())
     return {**scores.to_json(), "scenes": list(scores.scenes)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tsfal_geo.cli.command import ReportedCommand
-from tsfal_geo.cli.options import bands_option, config_options
+from tsfal_geo.cli.options import bands_option, config_options, map_option
 from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.errors import RasterError
@@ -27,26 +27,33 @@ if TYPE_CHECKING:
     help="Folder of orthophotos (in it or in images/), with dsm/ and labels/ beside them.",
 )
 @bands_option
+@map_option
 @config_options
 @remote_option
 def command(
     raster: Path,
     bands: str | None,
+    label_values: dict[str, str],
     config_path: Path | None,
     settings: tuple[str, ...],
     reporter: CommandReporter,
 ) -> dict[str, Any]:
     """List the scenes of a folder and their problems; the exit code is 2 if a file cannot be used."""
     from tsfal_geo.classes import ClassMap
-    from tsfal_geo.config import load_config, parse_set
+    from tsfal_geo.config import load_config, parse_label_values, parse_set
     from tsfal_geo.raster.folder_report import inspect_folder
 
     numbers = None if bands is None else [part.strip() for part in bands.split(",")]
-    config = load_config(config_path, {"data.bands": numbers, **parse_set(settings)})
-    ignored = config.ignore_colours, config.ignore_ids
-    classes = ClassMap.from_specs(config.classes, *ignored) if config.classes else None
-    report = inspect_folder(raster, config.data.bands, classes, config.ignore_ids)
-    for line in report.survey.warnings:
+    overrides = {"data.bands": numbers, "label_values": label_values, **parse_set(settings)}
+    config = load_config(config_path, overrides)
+    values = parse_label_values(config.label_values)
+    classes = (
+        ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids, values)
+        if config.classes
+        else None
+    )
+    report = inspect_folder(raster, config.data.bands, classes, config.ignore_ids, values)
+    for line in (*report.survey.warnings, *report.warnings):
         reporter.warning(line)
     _print(report, reporter)
     if report.problems:

@@ -22,6 +22,25 @@ workspace_option = click.option(
 bands_option = click.option("--bands", help="Band numbers from 1, in the order of use, such as 4,1,2.")
 
 
+def _label_values(
+    _context: click.Context, _parameter: click.Parameter, items: tuple[str, ...]
+) -> dict[str, str]:
+    from tsfal_geo.config import parse_map_options
+
+    return parse_map_options(items)
+
+
+map_option = click.option(
+    "--map",
+    "label_values",
+    multiple=True,
+    metavar="VALUE=CLASS",
+    callback=_label_values,
+    help="Class that a value of the label files means: 255=building, 1-9=tree, 255,0,0=road, 7=ignore. "
+    "Repeatable.",
+)
+
+
 def config_options[F: Callable[..., Any]](function: F) -> F:
     """Add ``--config FILE`` and ``--set key=value`` to a command.
 

@@ -5,6 +5,7 @@ results differ, the default is None, and ``preset`` fills the value in.
 """
 
 from tsfal_geo.config.configuration import Config
+from tsfal_geo.config.label_values import NO_CLASS, LabelValue, parse_label_values, parse_map_options
 from tsfal_geo.config.methods import ActiveConfig, EmdConfig, PlarConfig, QueryStrategy, TsfConfig
 from tsfal_geo.config.reading import load_config, parse_set
 from tsfal_geo.config.sections import (
@@ -18,6 +19,7 @@ from tsfal_geo.config.sections import (
 )
 
 __all__ = [
+    "NO_CLASS",
     "ActiveConfig",
     "AugmentConfig",
     "ClassSpec",
@@ -25,6 +27,7 @@ __all__ = [
     "DataConfig",
     "EmdConfig",
     "ExportConfig",
+    "LabelValue",
     "Method",
     "ModelConfig",
     "PlarConfig",
@@ -32,5 +35,7 @@ __all__ = [
     "TrainConfig",
     "TsfConfig",
     "load_config",
+    "parse_label_values",
+    "parse_map_options",
     "parse_set",
 ]

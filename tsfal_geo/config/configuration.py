@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from tsfal_geo.config.label_values import parse_label_values
 from tsfal_geo.config.methods import ActiveConfig, EmdConfig, PlarConfig, TsfConfig
 from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.sections import (
@@ -18,6 +19,7 @@ from tsfal_geo.config.sections import (
     ModelConfig,
     TrainConfig,
 )
+from tsfal_geo.errors import ConfigError
 
 
 class Config(Frozen):
@@ -46,6 +48,11 @@ class Config(Frozen):
     ignore_ids: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
         (), description="ids in label files that mean no class, besides 255"
     )
+    label_values: dict[str, str] = Field(
+        {},
+        description="classes that values of the folder's label files mean, such as {255: building, 0: "
+        "background}; ranges 1-9, colours '255,0,0'; `ignore`: no class",
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -55,6 +62,18 @@ class Config(Frozen):
     plar: PlarConfig = PlarConfig()
     active: ActiveConfig = ActiveConfig()
     export: ExportConfig = ExportConfig()
+
+    @field_validator("label_values", mode="before")
+    @classmethod
+    def _texts(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        texts = {str(key): str(meaning) for key, meaning in values.items()}
+        try:
+            parse_label_values(texts)
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("label_values: ")) from None
+        return texts
 
     @model_validator(mode="before")
     @classmethod

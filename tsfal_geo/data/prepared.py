@@ -11,7 +11,7 @@ from torch import Tensor
 from torchgeo.datasets import NonGeoDataset
 
 from tsfal_geo.classes import IGNORE, ClassMap
-from tsfal_geo.config import load_config
+from tsfal_geo.config import load_config, parse_label_values
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.datasets.adapter import open_prepared
 from tsfal_geo.errors import ConfigError
@@ -77,7 +77,12 @@ class PreparedDataset(NonGeoDataset):
             raise ConfigError(f"found bands {', '.join(self.bands)}, expected some of {', '.join(available)}")
         self.transforms = transforms
         config = load_config(prepared.config)
-        self.classes = ClassMap.from_specs(config.classes or (), config.ignore_colours, config.ignore_ids)
+        self.classes = ClassMap.from_specs(
+            config.classes or (),
+            config.ignore_colours,
+            config.ignore_ids,
+            parse_label_values(config.label_values),
+        )
         self._spectral = [band for band in self.bands if band != HEIGHT]
         scenes = discover(prepared.splits[split], require_labels=True)
         numbers = tuple(self.all_bands.index(band) + 1 for band in self._spectral)

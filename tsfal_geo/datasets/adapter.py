@@ -158,7 +158,7 @@ def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping
 
     Args:
         folder: of the dataset.
-        classes: the class map; its ignored colours and ids are written too.
+        classes: the class map; its ignored colours and ids and its label values are written too.
         sections: keys and values by section, such as ``{"data": {"chip_size": 512}}``.
 
     Raises:
@@ -169,6 +169,8 @@ def write_config(folder: Path, classes: ClassMap, sections: Mapping[str, Mapping
         values["ignore_colours"] = [list(colour) for colour in classes.ignore_colours]
     if classes.ignore_ids:
         values["ignore_ids"] = list(classes.ignore_ids)
+    if classes.label_values:
+        values["label_values"] = {value.key: value.meaning for value in classes.label_values}
     values |= {section: dict(keys) for section, keys in sections.items()}
     path = folder / CONFIG
     path.write_text(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
+from tsfal_geo.config import parse_label_values, parse_map_options
 from tsfal_geo.datasets.adapter import (
     Adapter,
     Option,
@@ -26,8 +27,8 @@ from tsfal_geo.datasets.adapter import (
 from tsfal_geo.datasets.synthetic import save_picture, synthetic_ids, synthetic_picture, with_void
 from tsfal_geo.errors import UserError
 from tsfal_geo.raster.discovery import discover
-from tsfal_geo.raster.label_reader import check_labels
-from tsfal_geo.raster.label_tables import infer_class_map
+from tsfal_geo.raster.label_judgement import judge_labels
+from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
 from tsfal_geo.raster.scene import Scene
 
 
@@ -39,6 +40,7 @@ def prepare(
     val: float = 0.2,
     test: float = 0.0,
     ignore: str = "",
+    map: str = "",
     chip_size: int = 512,
     seed: int = 0,
 ) -> Prepared:
@@ -51,6 +53,7 @@ def prepare(
         val: share of the labelled scenes for validation, rounded to scenes, at least one.
         test: share of the labelled scenes for a test; 0 for no test.
         ignore: ids in the label files that mean no class, separated by commas.
+        map: classes that values of the label files mean, as ``255=building;0=background``.
         chip_size: pixels a side of a chip.
         seed: of the division and of the lists of labelled scenes.
 
@@ -77,17 +80,19 @@ def prepare(
         )
     drawn = {"val": labelled[: counts["val"]], "test": labelled[counts["val"] : sum(counts.values())]}
     split_of = {name: split for split, names in drawn.items() for name in names}
-    classes = (infer_class_map(list(scenes.values())) or VAIHINGEN).ignoring(ignored)
-    for number, scene in enumerate(scenes.values()):
-        progress(number / len(scenes), "checking labels")
-        check_labels(scene, classes)
+    values = parse_label_values(parse_map_options(part for part in map.split(";") if part.strip()))
+    classes = (infer_class_map(list(scenes.values()), values) or VAIHINGEN).ignoring(ignored)
+    progress(0.0, "checking labels")
+    found = [scenes[name] for name in labelled]
+    declared = bool(values) or classes_are_named(found)
+    lines = judge_labels(source, found, classes, declared=declared)
     with new_folder(out) as draft:
         for number, (name, scene) in enumerate(scenes.items()):
             progress(number / len(scenes), "linking pictures")
             _link_scene(scene, draft / split_of.get(name, "train"))
         train = [name for name in labelled if name not in split_of]
         write_config(draft, classes, {"data": {"chip_size": chip_size}})
-        notes = write_lists(draft, train, seed)
+        notes = (*lines, *write_lists(draft, train, seed))
     return open_prepared(out, notes)
 
 
@@ -159,6 +164,7 @@ ADAPTER = Adapter(
         Option("val", 0.2, "Share of the labelled pictures for validation."),
         Option("test", 0.0, "Share of the labelled pictures for a test."),
         Option("ignore", "", "Ids in the label files that mean no class, separated by commas."),
+        Option("map", "", "Classes that values of the label files mean, such as 255=building;0=background."),
         Option("chip_size", 512, "Pixels a side of a chip."),
         Option("seed", 0, "Seed of the division and of the lists of labelled pictures."),
     ),

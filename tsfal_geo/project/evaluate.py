@@ -11,22 +11,23 @@ from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
 
 if TYPE_CHECKING:
     from tsfal_geo.assess.metrics import Scores
+    from tsfal_geo.classes import ClassMap
     from tsfal_geo.raster.scene import Scene
     from tsfal_geo.workspace.folder import WorkspaceFolder
 
 
-def labelled_scenes(folder: Path, workspace: WorkspaceFolder, reporter: Reporter) -> list[Scene]:
+def labelled_scenes(folder: Path, classes: ClassMap, reporter: Reporter) -> list[Scene]:
     """Return the scenes of a folder whose labels fit the workspace's classes.
 
     Args:
         folder: of the scenes.
-        workspace: gives the classes.
+        classes: the workspace's, with the values of these label files.
         reporter: takes warnings.
 
     Raises:
         LabelError: no scene has labels, or some do not fit.
     """
-    from tsfal_geo.raster.label_reader import check_labels
+    from tsfal_geo.raster.label_judgement import judge_labels
 
     scenes = find_scenes(folder, reporter)
     labelled = [scene for scene in scenes if scene.labels is not None]
@@ -38,17 +39,18 @@ def labelled_scenes(folder: Path, workspace: WorkspaceFolder, reporter: Reporter
     bare = [scene.name for scene in scenes if scene.labels is None]
     if bare:
         reporter.warning(f"{len(bare)} of {len(scenes)} scenes have no labels: {', '.join(bare[:5])}")
-    for scene in labelled:
-        check_labels(scene, workspace.classes)
+    for line in judge_labels(folder, labelled, classes, declared=True):
+        reporter.warning(line)
     return labelled
 
 
-def score(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> Scores:
+def score(workspace: WorkspaceFolder, scenes: list[Scene], classes: ClassMap, reporter: Reporter) -> Scores:
     """Predict scenes wall-to-wall and compare with their labels, each pixel once.
 
     Args:
         workspace: with a model.
         scenes: with labels.
+        classes: the workspace's, with the values of these label files.
         reporter: takes the progress.
     """
     from tsfal_geo.assess.metrics import Confusion
@@ -60,7 +62,7 @@ def score(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -
 
     network = open_network(workspace.current_model())
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
-    labels = FolderLabels(scenes, workspace.classes)
+    labels = FolderLabels(scenes, classes)
     settings = settings_for(network, workspace.config.export, workspace.config.plar.confidence)
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from shapely import MultiPolygon, Polygon
 
-from tsfal_geo.config import Config, load_config
+from tsfal_geo.config import Config, load_config, parse_label_values
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.project.export import ExportOptions, export_maps
 from tsfal_geo.project.queries import Queries
@@ -287,15 +287,24 @@ class Workspace:
         target = self.folder.maps if out is None else Path(out)
         return export_maps(self.folder, folder, target, wanted, reporter or SilentReporter())
 
-    def evaluate(self, rasters: PathLike, reporter: Reporter | None = None) -> Scores:
+    def evaluate(
+        self,
+        rasters: PathLike,
+        reporter: Reporter | None = None,
+        *,
+        label_values: Mapping[str, str] | None = None,
+    ) -> Scores:
         """Compare the model's prediction of a folder of scenes with their label rasters, each pixel once.
 
         Args:
             rasters: folder of scenes with labels.
             reporter: takes lines and progress; None: nobody does.
+            label_values: class by value of the label files, such as ``{"255": "building"}``; None: as in
+                training.
 
         Raises:
             LabelError: no scene has labels, or some do not fit the workspace's classes.
+            ConfigError: ``label_values`` names a class that the workspace does not have.
 
         Example:
             >>> scores = workspace.evaluate("test")
@@ -305,8 +314,11 @@ class Workspace:
         from tsfal_geo.project.evaluate import labelled_scenes, score
 
         reporter = reporter or SilentReporter()
-        scenes = labelled_scenes(Path(rasters), self.folder, reporter)
-        return score(self.folder, scenes, reporter)
+        classes = self.folder.classes
+        if label_values:
+            classes = classes.with_label_values(parse_label_values(label_values))
+        scenes = labelled_scenes(Path(rasters), classes, reporter)
+        return score(self.folder, scenes, classes, reporter)
 
     def status(self) -> WorkspaceStatus:
         """Read rounds, budget and open queries."""

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from tsfal_geo.classes import VAIHINGEN, ClassMap
-from tsfal_geo.errors import UserError
+from tsfal_geo.config import LabelValue
+from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import Survey, survey
-from tsfal_geo.raster.label_reader import check_labels
-from tsfal_geo.raster.label_tables import infer_class_map, names_its_classes
+from tsfal_geo.raster.label_judgement import judge_counts
+from tsfal_geo.raster.label_reader import LabelCounts, check_labels
+from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene, metres_per_pixel
 
+_FILES = "the label files"
 _COUNTED_PIXELS = 32_000_000
 _ROWS = 1024
 _SAMPLES, _SAMPLE_SIDE = 8, 256
@@ -34,6 +37,7 @@ class SceneReport:
         pixel_size: side of a pixel in metres, or in the units of a transform without CRS; None without a
             georeference.
         problem: the reason why the scene cannot be used, on one line.
+        labels: pixels of its label file; None without one, or without a class map.
     """
 
     scene: Scene
@@ -41,6 +45,7 @@ class SceneReport:
     sampled: bool
     pixel_size: float | None
     problem: str | None
+    labels: LabelCounts | None = None
 
     @property
     def crs_name(self) -> str | None:
@@ -80,17 +85,23 @@ class FolderReport:
         scenes: reports on its usable scenes, sorted by name.
         classes: the class map; None without labels.
         class_source: origin of the class map, in words.
+        warnings: what a person should look at, one line each.
+        label_problem: the reason why the labels cannot be used as a whole, on one line.
     """
 
     survey: Survey
     scenes: tuple[SceneReport, ...]
     classes: ClassMap | None
     class_source: str
+    warnings: tuple[str, ...] = ()
+    label_problem: str | None = None
 
     @property
     def problems(self) -> list[str]:
-        """The reasons why files and scenes cannot be used, one line each."""
-        return [*self.survey.problems.values(), *(scene.problem for scene in self.scenes if scene.problem)]
+        """The reasons why files, scenes and labels cannot be used, one line each."""
+        scenes = [scene.problem for scene in self.scenes if scene.problem]
+        labels = [] if self.label_problem is None else [self.label_problem]
+        return [*self.survey.problems.values(), *scenes, *labels]
 
     def to_json(self) -> dict[str, Any]:
         """Return the values that ``tsfal-geo info --json`` prints."""
@@ -99,7 +110,8 @@ class FolderReport:
             "scenes": [scene.to_json() for scene in self.scenes],
             "classes": None if self.classes is None else self.classes.to_json(),
             "class_source": self.class_source,
-            "problems": list(self.survey.problems.values()),
+            "warnings": [*self.survey.warnings, *self.warnings],
+            "problems": self.problems,
         }
 
 
@@ -108,6 +120,7 @@ def inspect_folder(
     bands: tuple[int, ...] | None = None,
     classes: ClassMap | None = None,
     ignore_ids: tuple[int, ...] = (),
+    values: tuple[LabelValue, ...] = (),
 ) -> FolderReport:
     """Inspect the scenes of a folder: headers, labels, and pixels (of large scenes, samples).
 
@@ -116,6 +129,7 @@ def inspect_folder(
         bands: 1-based numbers of the bands that a training will use; None for all.
         classes: the configured class map; None for the classes of the label files, else Vaihingen's.
         ignore_ids: ids that mean no class, if ``classes`` is None.
+        values: classes that values of the label files mean, if ``classes`` is None.
 
     Returns:
         The report.
@@ -126,34 +140,55 @@ def inspect_folder(
     """
     found = survey(folder)
     source = "the configuration"
+    declared = classes is not None or bool(values)
     if classes is None:
-        own, source = _own_classes(found.scenes)
+        own, source = _own_classes(found.scenes, values)
         classes = own and own.ignoring(ignore_ids)
+        declared = declared or source == _FILES
     reports = tuple(_scene_report(scene, bands, classes) for scene in found.scenes)
-    return FolderReport(found, reports, classes, source)
+    lines, problem = _judged(folder, reports, classes, declared)
+    return FolderReport(found, reports, classes, source, tuple(lines), problem)
 
 
-def _own_classes(scenes: Sequence[Scene]) -> tuple[ClassMap | None, str]:
+def _judged(
+    folder: Path, reports: Sequence[SceneReport], classes: ClassMap | None, declared: bool
+) -> tuple[list[str], str | None]:
+    """What is to be looked at in the labels of all scenes, and the reason why they cannot be used."""
+    counts = [report.labels for report in reports if report.labels is not None]
+    if classes is None or not counts:
+        return [], None
+    total = counts[0]
+    for other in counts[1:]:
+        total += other
+    try:
+        return judge_counts(folder, classes, total, declared=declared), None
+    except LabelError as error:
+        return [], str(error)
+
+
+def _own_classes(scenes: Sequence[Scene], values: tuple[LabelValue, ...]) -> tuple[ClassMap | None, str]:
     files = [scene.labels for scene in scenes if scene.labels is not None]
     if not files:
         return None, "no labels"
     usable = []
     for scene in scenes:
         try:
-            infer_class_map([scene])
+            infer_class_map([scene], values)
         except UserError:
             continue
         usable.append(scene)
-    classes = infer_class_map(usable)
+    classes = infer_class_map(usable, values)
     if classes is None:
         return VAIHINGEN, "Vaihingen's colours, since the labels are RGB"
-    if any(scene.labels and names_its_classes(scene.labels) for scene in usable):
-        return classes, "the label files"
+    if values:
+        return classes, "--map"
+    if classes_are_named(usable):
+        return classes, _FILES
     return classes, "the ids that occur in the labels; name them under `classes` in the configuration"
 
 
 def _scene_report(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap | None) -> SceneReport:
-    share, sampled, problem = None, False, None
+    share, sampled, problem, labels = None, False, None, None
     try:
         reader = SceneReader([scene], bands, use_dsm=False)
         share, sampled = _nodata_share(reader)
@@ -161,12 +196,12 @@ def _scene_report(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap
             problem = f"{scene.path} holds nothing but nodata; remove the file, or mend its nodata value"
         if scene.dsm is not None:
             SceneReader([scene], bands, use_dsm=True).close()
-        if classes is not None:
-            check_labels(scene, classes)
+        if classes is not None and scene.labels is not None:
+            labels = check_labels(scene, classes)
         reader.close()
     except UserError as error:
         problem = str(error)
-    return SceneReport(scene, share, sampled, metres_per_pixel(scene.grid), problem)
+    return SceneReport(scene, share, sampled, metres_per_pixel(scene.grid), problem, labels)
 
 
 def _nodata_share(reader: SceneReader) -> tuple[float, bool]:

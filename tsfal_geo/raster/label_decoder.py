@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,14 @@ import pyproj
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
-from rasterio.windows import Window
 
 from tsfal_geo.classes import IGNORE, ClassMap, Colour
 from tsfal_geo.errors import LabelError
-from tsfal_geo.raster.files import reading
+from tsfal_geo.raster.label_pixels import LabelPixels, check_bands, check_ids_kept, is_lossy
 from tsfal_geo.raster.scene import Scene
 
 UNKNOWN = 254
 """Index of values that the class map does not hold; a class map has at most 254 classes, 0 to 253."""
-
-_STRIP_ROWS = 1024
 
 
 class LabelDecoder:
@@ -31,7 +27,7 @@ class LabelDecoder:
 
     A single band is decoded by its ids, or by the colours of its palette. The palette decides if it holds at
     least half of the class map's colours, at least two, and not under the class map's ids: as in pictures
-    whose palette was made from their colours.
+    whose palette was made from their colours. The class map's `label_values` come before all of these.
 
     Args:
         path: the label file, for messages.
@@ -39,43 +35,49 @@ class LabelDecoder:
         classes: the class map.
 
     Raises:
-        LabelError: the type or the number of bands cannot hold labels.
+        LabelError: the type, the bands or the compression cannot hold labels.
     """
 
     def __init__(self, path: Path, dataset: DatasetReader, classes: ClassMap) -> None:
         self._path = path
         self._classes = classes
         self._nodata = dataset.nodata
-        self._lossy = str(dataset.profile.get("compress", "")).lower() in {"jpeg", "webp"}
+        self._lossy = is_lossy(dataset)
         self.by_colour = dataset.count >= 3
-        _check_bands(path, dataset)
+        check_bands(path, dataset)
+        if not self.by_colour and not classes.label_values:
+            check_ids_kept(path, dataset)
         self._table = _rgb_table(classes) if self.by_colour else _band_table(dataset, classes)
 
-    def __call__(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    def __call__(self, pixels: LabelPixels) -> NDArray[np.uint8]:
         """Decode a window.
 
         Args:
-            values: (bands, height, width), all bands of the file.
+            pixels: all bands of the window.
 
         Returns:
             (height, width) uint8: class indices; 255 for ignored pixels, `UNKNOWN` for values out of the map.
         """
-        labels = self._colours(values) if self.by_colour else self._ids(values[0])
-        if values.shape[0] in (2, 4):
-            labels[values[-1] == 0] = IGNORE
+        labels = self._colours(pixels.values) if self.by_colour else self._ids(pixels.values[0])
+        if pixels.visible is not None:
+            labels[~pixels.visible] = IGNORE
         return labels
 
-    def unknown(self, values: NDArray[np.generic], labels: NDArray[np.uint8]) -> Counter[tuple[int, ...]]:
-        """Count the values that the class map does not hold.
+    def count(self, pixels: LabelPixels, labels: NDArray[np.uint8], index: int) -> Counter[tuple[int, ...]]:
+        """Count the values of the pixels that were decoded to an index.
 
         Args:
-            values: (bands, height, width).
-            labels: (height, width) uint8, decoded from ``values``.
+            pixels: a window; those without a label of their own (transparent, masked) are left out.
+            labels: (height, width) uint8, decoded from ``pixels``.
+            index: `UNKNOWN`, `IGNORE` or a class index.
 
         Returns:
             (id,) or (red, green, blue) → number of pixels.
         """
-        bands = values[: 3 if self.by_colour else 1, labels == UNKNOWN]
+        chosen = labels == index
+        if pixels.visible is not None:
+            chosen &= pixels.visible
+        bands = pixels.values[: 3 if self.by_colour else 1, chosen]
         found, counts = np.unique(bands, axis=1, return_counts=True)
         keys = (tuple(int(v) for v in column) for column in found.T)
         return Counter(dict(zip(keys, counts.tolist(), strict=True)))
@@ -84,7 +86,7 @@ class LabelDecoder:
         """Make the error for values that the class map does not hold.
 
         Args:
-            unknown: the values, as `unknown` counts them.
+            unknown: the values, as `count` counts them.
             where: place in the file, for the message.
 
         Returns:
@@ -96,7 +98,8 @@ class LabelDecoder:
         expected = ", ".join(
             f"{c.name} {c.colour if self.by_colour else c.id}" for c in self._classes.classes[:12]
         )
-        mend = "add it to `classes` in the configuration or mend the labels"
+        key = ",".join(map(str, value))
+        mend = f"say what it means with --map {key}=CLASS, add it to `classes`, or mend the labels"
         if self._lossy:
             mend = "the file is compressed with loss, which smears labels: save it as PNG or LZW GeoTIFF"
         pixels = "1 pixel" if count == 1 else f"{count} pixels"
@@ -112,28 +115,20 @@ class LabelDecoder:
         labels[~held] = UNKNOWN
         if self._nodata is not None:
             labels[values == self._nodata] = IGNORE
+        for value in self._classes.label_values:
+            if value.low is not None and value.high is not None:
+                inside = np.greater_equal(values, value.low) & np.less_equal(values, value.high)
+                labels[inside] = self._classes.meaning_index(value)
         return labels
 
     def _colours(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         red, green, blue = (band.astype(np.uint32) for band in values[:3])
-        labels: NDArray[np.uint8] = self._table[red << 16 | green << 8 | blue]
+        packed = red << 16 | green << 8 | blue
+        labels: NDArray[np.uint8] = self._table[packed]
         if self._nodata is not None:
-            labels[(values[:3] == self._nodata).all(0)] = IGNORE
+            said = [_packed(value.colour) for value in self._classes.label_values if value.colour is not None]
+            labels[(values[:3] == self._nodata).all(0) & ~np.isin(packed, said)] = IGNORE
         return labels
-
-
-def _check_bands(path: Path, dataset: DatasetReader) -> None:
-    kinds = {np.dtype(dtype) for dtype in dataset.dtypes}
-    if dataset.count >= 3 and (dataset.count > 4 or kinds != {np.dtype(np.uint8)}):
-        raise LabelError(
-            f"{path} has {dataset.count} bands of {dataset.dtypes[0]}, expected labels as one band of ids or "
-            "as 8-bit RGB"
-        )
-    if not all(np.issubdtype(kind, np.integer) for kind in kinds):
-        raise LabelError(
-            f"{path} holds {dataset.dtypes[0]}, expected integer class ids; convert it with "
-            "`gdal_translate -ot Byte`"
-        )
 
 
 @lru_cache(maxsize=4)
@@ -143,6 +138,9 @@ def _rgb_table(classes: ClassMap) -> NDArray[np.uint8]:
         table[_packed(colour)] = IGNORE
     for index, info in enumerate(classes.classes):
         table[_packed(info.colour)] = index
+    for value in classes.label_values:
+        if value.colour is not None:
+            table[_packed(value.colour)] = classes.meaning_index(value)
     return table
 
 
@@ -155,15 +153,22 @@ def _band_table(dataset: DatasetReader, classes: ClassMap) -> NDArray[np.uint8]:
     ids = classes.lut_ids_to_index()
     table = np.where(ids < 0, UNKNOWN, ids).astype(np.uint8)
     table.setflags(write=True)
+    said = [value for value in classes.label_values if value.low is not None]
     colours = palette(dataset)
-    if _uses_palette(colours, classes):
+    if not said and _uses_palette(colours, classes):
         index = {info.colour: i for i, info in enumerate(classes.classes)}
         index |= dict.fromkeys(classes.ignore_colours, IGNORE)
+        index |= {v.colour: classes.meaning_index(v) for v in classes.label_values if v.colour is not None}
         for value, colour in colours.items():
             table[value] = index.get(colour, UNKNOWN)
         table[IGNORE] = IGNORE
     if dataset.nodata is not None and 0 <= dataset.nodata <= IGNORE:
         table[int(dataset.nodata)] = IGNORE
+    indices = [classes.meaning_index(value) for value in said]
+    # A class that a value means is not also the class of its own id: the file may use that id for another.
+    table[np.isin(table, [index for index in indices if index != IGNORE])] = UNKNOWN
+    for rule, meaning in zip(said, indices, strict=True):
+        table[max(rule.low or 0, 0) : max((rule.high or 0) + 1, 0)] = meaning
     return table
 
 
@@ -228,23 +233,3 @@ def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
 def _epsg(crs: Any) -> int | None:
     """The EPSG code of a CRS without its heights, or None."""
     return pyproj.CRS.from_wkt(crs.to_wkt()).to_2d().to_epsg() if crs else None
-
-
-def row_strips(path: Path, dataset: DatasetReader) -> Iterator[NDArray[np.generic]]:
-    """Read a file in strips of rows.
-
-    Args:
-        path: the file, for messages.
-        dataset: the same file, open.
-
-    Yields:
-        (bands, rows, width) from the top to the bottom.
-
-    Raises:
-        RasterError: a block cannot be read.
-    """
-    for top in range(0, dataset.height, _STRIP_ROWS):
-        window = Window(0, top, dataset.width, min(_STRIP_ROWS, dataset.height - top))
-        with reading(path):
-            values = dataset.read(window=window)
-        yield values

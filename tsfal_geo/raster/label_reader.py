@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +18,9 @@ from rasterio import windows
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.raster.chips import Window
-from tsfal_geo.raster.files import FileHandles, open_raster, reading
-from tsfal_geo.raster.label_decoder import UNKNOWN, LabelDecoder, check_grid, row_strips
+from tsfal_geo.raster.files import FileHandles, open_raster
+from tsfal_geo.raster.label_decoder import UNKNOWN, LabelDecoder, check_grid
+from tsfal_geo.raster.label_pixels import label_strips, read_pixels
 from tsfal_geo.raster.scene import Scene
 
 
@@ -84,38 +86,62 @@ class FolderLabels:
         if decoder is None:
             check_grid(scene, path, dataset)
             decoder = self._decoders[path] = LabelDecoder(path, dataset, self.classes)
-        with reading(path):
-            values = dataset.read(window=window)
-        labels = decoder(values)
+        pixels = read_pixels(path, dataset, window)
+        labels = decoder(pixels)
         if (labels == UNKNOWN).any():
-            raise decoder.error(decoder.unknown(values, labels), f" near row {window.row_off}")
+            raise decoder.error(decoder.count(pixels, labels, UNKNOWN), f" near row {window.row_off}")
         return labels
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_decoders": {}}
 
 
-def check_labels(scene: Scene, classes: ClassMap) -> None:
-    """Check that the class map holds every pixel of a scene's label file.
+@dataclass(frozen=True)
+class LabelCounts:
+    """Pixels of label files.
+
+    Attributes:
+        classes: (C,) int64, pixels of each class.
+        ignored: (id,) or (red, green, blue) that means no class → number of visible pixels.
+    """
+
+    classes: NDArray[np.int64]
+    ignored: Counter[tuple[int, ...]]
+
+    def __add__(self, other: LabelCounts) -> LabelCounts:
+        return LabelCounts(self.classes + other.classes, self.ignored + other.ignored)
+
+
+def check_labels(scene: Scene, classes: ClassMap) -> LabelCounts:
+    """Check that the class map holds every pixel of a scene's label file, and count the pixels.
 
     Args:
         scene: the scene; without a label file there is nothing to check.
         classes: the class map.
+
+    Returns:
+        The pixels of each class, and of the values that mean no class.
 
     Raises:
         LabelError: the file has another size or place, or holds values that the class map does not; the
             message names the file, the commonest such value and its number of pixels.
         RasterError: the file cannot be read.
     """
-    if scene.labels is None:
-        return
-    with open_raster(scene.labels) as dataset:
-        check_grid(scene, scene.labels, dataset)
-        decoder = LabelDecoder(scene.labels, dataset, classes)
-        unknown: Counter[tuple[int, ...]] = Counter()
-        for values in row_strips(scene.labels, dataset):
-            labels = decoder(values)
-            if (labels == UNKNOWN).any():
-                unknown += decoder.unknown(values, labels)
+    counts = np.zeros(IGNORE + 1, np.int64)
+    ignored: Counter[tuple[int, ...]] = Counter()
+    unknown: Counter[tuple[int, ...]] = Counter()
+    if scene.labels is not None:
+        with open_raster(scene.labels) as dataset:
+            check_grid(scene, scene.labels, dataset)
+            decoder = LabelDecoder(scene.labels, dataset, classes)
+            for pixels in label_strips(scene.labels, dataset):
+                labels = decoder(pixels)
+                found = np.bincount(labels.ravel(), minlength=IGNORE + 1)
+                counts += found
+                if found[UNKNOWN]:
+                    unknown += decoder.count(pixels, labels, UNKNOWN)
+                if found[IGNORE]:
+                    ignored += decoder.count(pixels, labels, IGNORE)
     if unknown:
         raise decoder.error(unknown)
+    return LabelCounts(counts[: len(classes)], ignored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,11 +14,14 @@ import numpy as np
 from rasterio.io import DatasetReader
 
 from tsfal_geo.classes import IGNORE, ClassInfo, ClassMap, Colour, distinct_colours
+from tsfal_geo.config import NO_CLASS, LabelValue
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.files import open_raster
-from tsfal_geo.raster.label_decoder import palette, row_strips
+from tsfal_geo.raster.label_decoder import palette
+from tsfal_geo.raster.label_pixels import check_bands, check_ids_kept, label_strips
 from tsfal_geo.raster.scene import Scene
 
+_MANY_IDS = 40
 _CLASS_TAG = re.compile(r"class[_ ]?(\d{1,3})", re.IGNORECASE)
 
 
@@ -28,30 +32,32 @@ class LabelTable:
     Attributes:
         names: class id → name.
         colours: class id → colour.
-        occurring: ids in the pixels.
+        counts: id in the pixels → number of pixels.
     """
 
     names: dict[int, str] = field(default_factory=dict)
     colours: dict[int, Colour] = field(default_factory=dict)
-    occurring: set[int] = field(default_factory=set)
+    counts: Counter[int] = field(default_factory=Counter)
 
 
-def infer_class_map(scenes: Sequence[Scene]) -> ClassMap | None:
+def infer_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ()) -> ClassMap | None:
     """Infer the class map from single-band label files.
 
     The classes are those that the files name, by ``class_N`` tags, GDAL category names or a raster attribute
     table. Without names, the classes are the ids in the pixels, named "class N". Colours are those of the
-    palette, or distinct ones if there is no palette.
+    palette, or distinct ones if there is no palette. Classes that only ``values`` name come on top.
 
     Args:
         scenes: scenes, with or without labels.
+        values: classes that values of the files mean.
 
     Returns:
         The class map, ordered by class id; None if no scene has single-band labels (RGB labels carry no
-        table).
+        table) and there are no ``values``.
 
     Raises:
-        LabelError: two files give one id different names.
+        LabelError: two files give one id different names, ids are smeared by compression, or no class map can
+            hold the ids.
     """
     merged = LabelTable()
     sources: dict[int, Path] = {}
@@ -59,25 +65,54 @@ def infer_class_map(scenes: Sequence[Scene]) -> ClassMap | None:
         if scene.labels is None:
             continue
         stat = scene.labels.stat()
-        table = _read_table(scene.labels, stat.st_mtime_ns, stat.st_size)
+        table = _read_table(scene.labels, stat.st_mtime_ns, stat.st_size, tuple(values))
         if table is not None:
             _merge(merged, table, scene.labels, sources)
-    ids = sorted(merged.names or merged.occurring)
-    return _class_map(ids, merged) if ids else None
+    ids = sorted(merged.names or merged.counts)
+    if not ids and not values:
+        return None
+    _add_said_classes(merged, values, ids)
+    return _class_map(sorted(ids), merged).with_label_values(values)
 
 
-def names_its_classes(path: Path) -> bool:
-    """Look for class names in a label file.
+def _add_said_classes(table: LabelTable, values: Sequence[LabelValue], ids: list[int]) -> None:
+    """Give ids to the classes that only ``values`` name: the value itself if it can be, else a free one."""
+    known = {table.names.get(i, f"class {i}") for i in ids} | {str(i) for i in ids} | {NO_CLASS}
+    said: dict[str, LabelValue] = {}
+    for value in values:
+        if value.meaning not in known:
+            said.setdefault(value.meaning, value)
+    own = {
+        name: value.low
+        for name, value in said.items()
+        if value.low is not None and value.low == value.high and 0 <= value.low < IGNORE
+    }
+    taken = {*ids, *own.values()}
+    free = (number for number in range(IGNORE) if number not in taken)
+    for name, value in said.items():
+        number = own[name] if name in own and own[name] not in ids else next(free)
+        ids.append(number)
+        table.names[number] = name
+        if value.colour is not None:
+            table.colours[number] = value.colour
+
+
+def classes_are_named(scenes: Sequence[Scene]) -> bool:
+    """Look for class names in label files.
 
     Args:
-        path: the label file.
+        scenes: scenes, with or without labels.
 
     Returns:
-        True if it names classes; RGB files never do.
+        True if a file names classes; RGB files never do.
     """
-    stat = path.stat()
-    table = _read_table(path, stat.st_mtime_ns, stat.st_size)
-    return table is not None and bool(table.names)
+    for scene in scenes:
+        if scene.labels is not None:
+            stat = scene.labels.stat()
+            table = _read_table(scene.labels, stat.st_mtime_ns, stat.st_size, ())
+            if table is not None and table.names:
+                return True
+    return False
 
 
 def _merge(merged: LabelTable, table: LabelTable, path: Path, sources: dict[int, Path]) -> None:
@@ -90,7 +125,7 @@ def _merge(merged: LabelTable, table: LabelTable, path: Path, sources: dict[int,
             )
         sources.setdefault(value, path)
     merged.colours = table.colours | merged.colours
-    merged.occurring |= table.occurring
+    merged.counts += table.counts
 
 
 def _class_map(ids: Sequence[int], table: LabelTable) -> ClassMap:
@@ -108,18 +143,43 @@ def _class_map(ids: Sequence[int], table: LabelTable) -> ClassMap:
 
 
 @lru_cache(maxsize=1024)
-def _read_table(path: Path, _modified: int, _size: int) -> LabelTable | None:
+def _read_table(path: Path, _modified: int, _size: int, values: tuple[LabelValue, ...]) -> LabelTable | None:
     with open_raster(path) as dataset:
         if dataset.count > 2 or not np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer):
             return None
+        check_bands(path, dataset)
+        if not values:
+            check_ids_kept(path, dataset)
         table = _sidecar(path)
         table.colours |= palette(dataset)
         table.names |= _tagged(dataset)
-        table.occurring = _occurring(path, dataset)
         ignored = {IGNORE, dataset.nodata}
-    table.names = {v: n for v, n in table.names.items() if v not in ignored and 0 <= v < IGNORE}
-    table.occurring = {v for v in table.occurring if v not in ignored and 0 <= v < IGNORE}
+        table.names = {v: n for v, n in table.names.items() if v not in ignored and 0 <= v < IGNORE}
+        found = _occurring(path, dataset)
+    said = {v for v in found if any(value.covers(v) for value in values)}
+    table.counts = Counter({v: n for v, n in found.items() if v not in ignored and v not in said})
+    _check_ids(path, table.counts)
     return table
+
+
+def _check_ids(path: Path, counts: Counter[int]) -> None:
+    """Refuse ids that are no class ids: out of range, or as many as in masks of instances."""
+    impossible = sorted(value for value in counts if not 0 <= value < IGNORE)
+    if not impossible:
+        return
+    first, last = min(counts), max(counts)
+    if len(counts) > _MANY_IDS:
+        raise LabelError(
+            f"{path} holds {len(counts)} different ids from {first} to {last}, as masks of instances do, "
+            "expected "
+            f"class ids from 0 to 254; say what they mean, such as --map {max(first, 1)}-{last}=building"
+        )
+    value = max(impossible, key=lambda v: counts[v])
+    raise LabelError(
+        f"{path}: id {value} on {counts[value]} pixels, expected class ids from 0 to 254; say what it "
+        "means with "
+        f"--map {value}=CLASS, or --map {value}=ignore"
+    )
 
 
 def _tagged(dataset: DatasetReader) -> dict[int, str]:
@@ -128,11 +188,12 @@ def _tagged(dataset: DatasetReader) -> dict[int, str]:
     return {int(match[1]): name for match, name in matches if match and name}
 
 
-def _occurring(path: Path, dataset: DatasetReader) -> set[int]:
-    found: set[int] = set()
-    for values in row_strips(path, dataset):
-        visible = values[0] if dataset.count == 1 else values[0][values[1] > 0]
-        found.update(np.unique(visible).tolist())
+def _occurring(path: Path, dataset: DatasetReader) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for pixels in label_strips(path, dataset):
+        values = pixels.values[0] if pixels.visible is None else pixels.values[0][pixels.visible]
+        ids, counts = np.unique(values, return_counts=True)
+        found += Counter(dict(zip(ids.tolist(), counts.tolist(), strict=True)))
     return found
 
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
-from tsfal_geo.config import Config
+from tsfal_geo.config import Config, parse_label_values
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
 from tsfal_geo.raster.chips import Chip, Window, owned_part, scene_chips
 from tsfal_geo.raster.discovery import RasterWarning, discover
-from tsfal_geo.raster.label_reader import FolderLabels, LabelReader, check_labels
-from tsfal_geo.raster.label_tables import infer_class_map
+from tsfal_geo.raster.label_judgement import judge_labels
+from tsfal_geo.raster.label_reader import FolderLabels, LabelReader
+from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.stats import Normalisation, compute_normalisation
@@ -75,9 +76,10 @@ def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
         config: may name the classes.
         scenes: with label files that may.
     """
+    values = parse_label_values(config.label_values)
     if config.classes:
-        return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids)
-    return (infer_class_map(scenes) or VAIHINGEN).ignoring(config.ignore_ids)
+        return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids, values)
+    return (infer_class_map(scenes, values) or VAIHINGEN).ignoring(config.ignore_ids)
 
 
 def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:
@@ -120,9 +122,10 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         _warn_of_missing_heights(raster_dir, scenes)
     classes = class_map(config, scenes)
     truth = FolderLabels(scenes, classes)
-    for scene in scenes:
-        if scene.labels:
-            check_labels(scene, classes)
+    labelled_scenes = [scene for scene in scenes if scene.labels]
+    declared = bool(config.classes or config.label_values) or classes_are_named(labelled_scenes)
+    for line in judge_labels(raster_dir, labelled_scenes, classes, declared=declared):
+        warnings.warn(line, RasterWarning, stacklevel=2)
     chips = tuple(scene_chips(scenes, config.data.chip_size, config.data.edge))
     counts = class_counts(reader, chips, truth, len(classes))
     labelled = _labelled_chips(scenes, chips, counts, config)

@@ -21,7 +21,7 @@ from tsfal_geo.rounds.validation import validation_set
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
 
-_FIXED = ("classes", "ignore_colours", "ignore_ids", "data", "model")
+_FIXED = ("classes", "ignore_colours", "ignore_ids", "label_values", "data", "model")
 
 
 @dataclass(frozen=True)

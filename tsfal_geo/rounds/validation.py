@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import LabelError, RasterError
 from tsfal_geo.raster.chips import Chip, scene_chips
-from tsfal_geo.raster.label_reader import FolderLabels, check_labels
+from tsfal_geo.raster.discovery import RasterWarning
+from tsfal_geo.raster.label_judgement import judge_labels
+from tsfal_geo.raster.label_reader import FolderLabels
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.rounds.inputs import Inputs, open_scenes
 
@@ -50,8 +53,8 @@ def validation_set(folder: Path, inputs: Inputs, config: Config) -> ValidationSe
     labelled = tuple(scene for scene in scenes if scene.labels)
     if not labelled:
         raise LabelError(f"{folder}: found no labels for validation, expected rasters in {folder / 'labels'}")
-    for scene in labelled:
-        check_labels(scene, inputs.classes)
+    for line in judge_labels(folder, labelled, inputs.classes, declared=True):
+        warnings.warn(line, RasterWarning, stacklevel=2)
     if len(labelled) < len(scenes):
         reader = SceneReader(labelled, config.data.bands, reader.channels > reader.bands)
     chips = scene_chips(labelled, config.data.chip_size, config.data.edge)

@@ -14,6 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from tsfal_geo.classes import ClassMap
+from tsfal_geo.config import parse_label_values
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.raster.scene import Scene
 
@@ -99,6 +100,7 @@ def state_to_json(root: Path, state: State) -> dict[str, Any]:
         "classes": state.classes.to_json(),
         "ignore_colours": [list(colour) for colour in state.classes.ignore_colours],
         "ignore_ids": list(state.classes.ignore_ids),
+        "label_values": {value.key: value.meaning for value in state.classes.label_values},
         "scenes": [_scene_to_json(root, scene) for scene in state.scenes],
         "progress": state.progress,
     }
@@ -123,6 +125,7 @@ def state_from_json(root: Path, data: dict[str, Any]) -> State:
             ClassMap.from_json(data["classes"]),
             ignore_colours=tuple((int(r), int(g), int(b)) for r, g, b in data["ignore_colours"]),
             ignore_ids=tuple(int(value) for value in data.get("ignore_ids", ())),
+            label_values=parse_label_values(data.get("label_values", {})),
         ),
         scenes=tuple(_scene_from_json(root, item) for item in data["scenes"]),
         round=int(data["round"]),
