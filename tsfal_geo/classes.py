@@ -52,7 +52,7 @@ class ClassMap:
         label_values: classes that values of label files mean; they alone find these classes.
 
     Raises:
-        ConfigError: no class, an id, name or colour that occurs twice or is out of range, a value of no class.
+        ConfigError: no class, an id, name or colour that occurs twice or is out of range, values of no class.
 
     Example:
         >>> classes = ClassMap((ClassInfo(7, "road", (90, 90, 90)), ClassInfo(9, "roof", (200, 0, 0))))
