@@ -24,6 +24,6 @@ def command(
     """Predict each labelled pixel once; print IoU, mIoU, overall accuracy and the confusion matrix."""
     from tsfal_geo.project.open_workspace import open_workspace
 
-    scores = open_workspace(workspace).evaluate(raster, reporter, label_values=label_values)
+    scores = open_workspace(workspace).evaluate(raster, reporter, values=label_values)
     reporter.output(scores.table(), scores.confusion_table())
     return {**scores.to_json(), "scenes": list(scores.scenes)}

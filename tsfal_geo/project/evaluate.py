@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tsfal_geo.config import parse_label_values
 from tsfal_geo.errors import LabelError
 from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
 
@@ -14,6 +16,30 @@ if TYPE_CHECKING:
     from tsfal_geo.classes import ClassMap
     from tsfal_geo.raster.scene import Scene
     from tsfal_geo.workspace.folder import WorkspaceFolder
+
+
+def evaluate_folder(
+    workspace: WorkspaceFolder, folder: Path, label_values: Mapping[str, str] | None, reporter: Reporter
+) -> Scores:
+    """Compare the model's prediction of a folder of scenes with their label rasters.
+
+    Args:
+        workspace: with a model.
+        folder: of the scenes.
+        label_values: class by value of the label files; None or empty: as in training.
+        reporter: takes warnings and progress.
+
+    Returns:
+        The scores.
+
+    Raises:
+        LabelError: no scene has labels, or some do not fit the workspace's classes.
+        ConfigError: ``label_values`` names a class that the workspace does not have.
+    """
+    classes = workspace.classes
+    if label_values:
+        classes = classes.with_label_values(parse_label_values(label_values))
+    return score(workspace, labelled_scenes(folder, classes, reporter), classes, reporter)
 
 
 def labelled_scenes(folder: Path, classes: ClassMap, reporter: Reporter) -> list[Scene]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from shapely import MultiPolygon, Polygon
 
-from tsfal_geo.config import Config, load_config, parse_label_values
+from tsfal_geo.config import Config, load_config
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.project.export import ExportOptions, export_maps
 from tsfal_geo.project.queries import Queries
@@ -288,37 +288,25 @@ class Workspace:
         return export_maps(self.folder, folder, target, wanted, reporter or SilentReporter())
 
     def evaluate(
-        self,
-        rasters: PathLike,
-        reporter: Reporter | None = None,
-        *,
-        label_values: Mapping[str, str] | None = None,
+        self, rasters: PathLike, reporter: Reporter | None = None, values: Mapping[str, str] | None = None
     ) -> Scores:
         """Compare the model's prediction of a folder of scenes with their label rasters, each pixel once.
 
         Args:
             rasters: folder of scenes with labels.
             reporter: takes lines and progress; None: nobody does.
-            label_values: class by value of the label files, such as ``{"255": "building"}``; None: as in
-                training.
+            values: class by value of these label files, as ``{"255": "road"}``; None: as in training.
 
         Raises:
-            LabelError: no scene has labels, or some do not fit the workspace's classes.
-            ConfigError: ``label_values`` names a class that the workspace does not have.
+            UserError: no scene has labels, or some do not fit the workspace's classes.
 
         Example:
-            >>> scores = workspace.evaluate("test")
-            >>> list(scores.class_iou)
+            >>> list(workspace.evaluate("test").class_iou)
             ['road', 'building', 'tree']
         """
-        from tsfal_geo.project.evaluate import labelled_scenes, score
+        from tsfal_geo.project.evaluate import evaluate_folder
 
-        reporter = reporter or SilentReporter()
-        classes = self.folder.classes
-        if label_values:
-            classes = classes.with_label_values(parse_label_values(label_values))
-        scenes = labelled_scenes(Path(rasters), classes, reporter)
-        return score(self.folder, scenes, classes, reporter)
+        return evaluate_folder(self.folder, Path(rasters), values, reporter or SilentReporter())
 
     def status(self) -> WorkspaceStatus:
         """Read rounds, budget and open queries."""

@@ -153,7 +153,7 @@ def inspect_folder(
 def _judged(
     folder: Path, reports: Sequence[SceneReport], classes: ClassMap | None, declared: bool
 ) -> tuple[list[str], str | None]:
-    """What is to be looked at in the labels of all scenes, and the reason why they cannot be used."""
+    """Warnings about the labels of all scenes, and the reason why they cannot be used."""
     counts = [report.labels for report in reports if report.labels is not None]
     if classes is None or not counts:
         return [], None
