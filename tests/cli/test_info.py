@@ -18,7 +18,7 @@ def folder(tmp_path):
             tmp_path / name,
             "w",
             crs="EPSG:25832",
-            transform=from_origin(0, 0, 0.09, 0.09),
+            transform=from_origin(500_000, 5_420_000, 0.09, 0.09),
             nodata=0,
             **profile,
         ) as dataset:

@@ -13,8 +13,9 @@ from rasterio.windows import Window
 
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster import ground
 from tsfal_geo.raster.files import open_raster, reading
-from tsfal_geo.raster.scene import Scene, grid_of, metres_per_pixel
+from tsfal_geo.raster.scene import Scene, grid_of
 
 _ROWS = 512
 
@@ -139,7 +140,7 @@ def pixel_area(scene: Scene) -> float:
     Args:
         scene: any scene.
     """
-    return (metres_per_pixel(scene.grid) or 1.0) ** 2
+    return ground.pixel_area(scene.grid)
 
 
 def maps_overlap(maps: Sequence[Scene]) -> bool:

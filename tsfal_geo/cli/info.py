@@ -102,7 +102,7 @@ def _cells(report: SceneReport) -> list[str]:
         f"{scene.width}x{scene.height}",
         f"{len(scene.spectral)} {scene.dtype}{alpha}",
         report.crs_name or "none",
-        "–" if report.pixel_size is None else f"{report.pixel_size:.4g} m",
+        "–" if report.pixel_size is None else f"{report.pixel_size:.3g} m",
         f"~{share}" if report.sampled else share,
         scene.dsm.name if scene.dsm else "–",
         scene.labels.name if scene.labels else "–",

@@ -168,7 +168,7 @@ def write_onnx(
         reporter: takes the file.
     """
     from tsfal_geo.mapping.outputs.onnx import export_onnx
-    from tsfal_geo.raster.scene import metres_per_pixel
+    from tsfal_geo.raster.ground import metres_per_pixel
 
     path = out / "model.onnx"
     export_onnx(folder, path, resolution=metres_per_pixel(workspace.scenes[0].grid), overlap=overlap)

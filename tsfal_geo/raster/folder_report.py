@@ -14,11 +14,12 @@ from tsfal_geo.config import LabelValue
 from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import Survey, survey
+from tsfal_geo.raster.ground import metres_per_pixel
 from tsfal_geo.raster.label_judgement import judge_counts
 from tsfal_geo.raster.label_reader import LabelCounts, check_labels
 from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.scene import Scene, metres_per_pixel
+from tsfal_geo.raster.scene import Scene
 
 _FILES = "the label files"
 _COUNTED_PIXELS = 32_000_000
@@ -34,8 +35,8 @@ class SceneReport:
         scene: the scene.
         nodata_share: share of the pixels without measurements, 0 to 1; None if the file cannot be read.
         sampled: True if the share is estimated from windows, not counted.
-        pixel_size: side of a pixel in metres, or in the units of a transform without CRS; None without a
-            georeference.
+        pixel_size: side of a pixel in the scene's middle, in metres on the ellipsoid, or in the units of a
+            transform without CRS; None without a georeference.
         problem: the reason why the scene cannot be used, on one line.
         labels: pixels of its label file; None without one, or without a class map.
     """

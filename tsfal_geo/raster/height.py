@@ -20,9 +20,10 @@ from scipy import ndimage
 
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.files import FileHandles, reading
+from tsfal_geo.raster.ground import metres_per_pixel
 from tsfal_geo.raster.header import check_size
 from tsfal_geo.raster.resample import PixelMap, bilinear
-from tsfal_geo.raster.scene import grid_of, metres_per_pixel
+from tsfal_geo.raster.scene import grid_of
 
 _CELL = 2.0
 _NEIGHBOURHOOD = 60.0

@@ -19,14 +19,17 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import require_extra
 from tsfal_geo.geopackage.styles import class_style
 from tsfal_geo.raster.files import open_raster, reading
+from tsfal_geo.raster.ground import pixel_area, pixel_areas
 from tsfal_geo.raster.layer_crs import writing_without_crs
-from tsfal_geo.raster.scene import grid_of, metres_per_pixel
+from tsfal_geo.raster.scene import grid_of
 
 if TYPE_CHECKING:
     import geopandas
 
 FORMATS = {"gpkg": "GPKG", "parquet": "GeoParquet", "fgb": "FlatGeobuf"}
 _LEAST_PIXELS = 25
+_MAP_SCALE = 0.005
+"""Share by which square metres of UTM may differ from those of the ground: "25 m²" means 25 pixels of 1 m."""
 SMOOTH = 1.5
 """A corner is removed if its triangle with the neighbouring corners is smaller than a square of this side, in
 pixels."""
@@ -59,11 +62,12 @@ def write_polygons(
         require_extra("pyarrow", "parquet", f"{path}: GeoParquet")
     with open_raster(class_map) as dataset, reading(class_map):
         grid = grid_of(dataset)
-        pixel = (metres_per_pixel(grid) or 1.0) ** 2
-        least = _LEAST_PIXELS if min_area is None else math.ceil(min_area / pixel - 1e-9)
+        least = _LEAST_PIXELS
+        if min_area is not None:
+            least = math.ceil(min_area / pixel_area(grid) * (1 - _MAP_SCALE))
         ids = _sieved(dataset, least)
     values, regions = _regions(ids, smooth)
-    frame = _frame(values, regions, grid, classes, pixel)
+    frame = _frame(values, regions, grid, classes)
     with replace_file(path) as temporary, writing_without_crs():
         if path.suffix == ".parquet":
             frame.to_parquet(temporary)
@@ -93,8 +97,14 @@ def _regions(ids: NDArray[np.uint8], smooth: float) -> tuple[NDArray[np.int64], 
     return values, regions
 
 
+def _centroids(regions: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the columns and rows of the regions' middles."""
+    middles = shapely.centroid(regions)
+    return shapely.get_x(middles), shapely.get_y(middles)
+
+
 def _frame(
-    values: NDArray[np.int64], regions: NDArray[np.object_], grid: GeoBox, classes: ClassMap, pixel: float
+    values: NDArray[np.int64], regions: NDArray[np.object_], grid: GeoBox, classes: ClassMap
 ) -> geopandas.GeoDataFrame:
     import geopandas
 
@@ -106,7 +116,7 @@ def _frame(
     columns = {
         "class_id": values,
         "class_name": [names.get(int(value), "") for value in values],
-        "area": shapely.area(regions) * pixel,
+        "area": shapely.area(regions) * pixel_areas(grid, *_centroids(regions)),
     }
     placed = shapely.transform(regions, lambda points: points @ matrix.T + shift)
     crs = None if grid.crs is None else grid.crs.to_wkt()
