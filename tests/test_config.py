@@ -131,7 +131,7 @@ def test_what_is_wrong_is_named(overrides, words):
 
 
 def test_null_is_a_value():
-    assert load_config(None).model.weights == "imagenet"
+    assert load_config(None).model.weights == "bundled"
     assert load_config(None, parse_set(("model.weights=null",))).model.weights is None
 
 

@@ -54,7 +54,9 @@ def folder(tmp_path_factory):
     for found in discover(root / "town"):
         labels = np.random.default_rng(1).choice([0, 1, 2, 3, 4, 5, 255], found.shape).astype(np.uint8)
         write_classes(root / "town" / "labels" / f"{found.name}.tif", found.grid, VAIHINGEN, labels)
-    config = Config.model_validate({"export": {"window": 64}, "model": {"weights": None}})
+    config = Config.model_validate(
+        {"export": {"window": 64}, "model": {"encoder": "mobilenet_v2", "weights": None}}
+    )
     scenes = tuple(discover(root / "town"))
     workspace = WorkspaceFolder.create(
         root / "ws", State(root / "town", None, VAIHINGEN, scenes, round=0, status="done"), config

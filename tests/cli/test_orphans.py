@@ -112,7 +112,9 @@ def town(tmp_path_factory):
         root / "data" / "images" / "a.tif", (truth * 40 + random.integers(1, 9, (3, 1, 1))).astype(np.uint8)
     )
     write(root / "data" / "labels" / "a.tif", truth)
-    config = Config.model_validate({"export": {"window": 64, "batch": 1}, "model": {"weights": None}})
+    config = Config.model_validate(
+        {"export": {"window": 64, "batch": 1}, "model": {"encoder": "mobilenet_v2", "weights": None}}
+    )
     scenes = tuple(discover(root / "data"))
     state = State(root / "data", None, VAIHINGEN, scenes, round=0, status="done")
     workspace = WorkspaceFolder.create(root / "ws", state, config)

@@ -29,7 +29,7 @@ LAYERS = ("probabilities", "confidence")
 def project(tmp_path_factory):
     """A model and a scene of six blocks, all but the surroundings of their borders nodata."""
     root = tmp_path_factory.mktemp("project")
-    config = ModelConfig(weights=None)
+    config = ModelConfig(encoder="mobilenet_v2", weights=None)
     card = ModelCard(
         model=config, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=STATISTICS,
         bands=None, dsm=False, chip_size=128, seed=0,

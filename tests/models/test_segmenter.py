@@ -18,7 +18,8 @@ class TestMobileNetV2(SegmenterTester):
         assert network.encoder.channels == (24, 96, 320)
 
     def test_published_size(self, network):
-        dense = build_segmenter(ModelConfig(separable=False, weights=None), 3, 19, seed=0)
+        cfg = ModelConfig(encoder="mobilenet_v2", separable=False, weights=None)
+        dense = build_segmenter(cfg, 3, 19, seed=0)
         # DeepLabv3+ with MobileNetV2 as DEAL, S4AL and PixelPick have it: 5.8 M parameters at 19 classes.
         assert sum(p.numel() for p in dense.parameters()) == pytest.approx(5.81e6, rel=0.01)
 

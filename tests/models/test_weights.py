@@ -14,7 +14,8 @@ from tsfal_geo.models import weights
 from tsfal_geo.models.encoders import Encoder
 from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import build_segmenter
-from tsfal_geo.models.weights import adapt_bands, load_encoder_weights, match_keys
+from tsfal_geo.models.state_matching import adapt_bands, match_keys
+from tsfal_geo.models.weights import load_encoder_weights
 
 DATA = Path(os.environ.get("TSFAL_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "weights"
 SMALL = "tu-mobilenetv2_035"

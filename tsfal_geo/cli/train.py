@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "use", "ignore"]),
     help="Heights above local ground as an extra channel; auto: if all scenes have DSMs.",
 )
-@click.option("--weights", help="Weights of the encoder: a file, 'imagenet' or a name of torchgeo's.")
+@click.option("--weights", help="Weights of the encoder: bundled, imagenet, a name of torchgeo's, or a file.")
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
 @click.option("--seed", type=int, help="Seed of all random numbers.")
 @map_option

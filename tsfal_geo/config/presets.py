@@ -6,6 +6,7 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
+        "model": {"encoder": "mobilenet_v2"},
         "augment": {"colour": 0.0},
         "train": {"optimiser": "sgd", "class_weights": "none"},
         "tsf": {
@@ -26,6 +27,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "active": {"granularity": "pixels", "ranking": "paper", "descent": "whole"},
     },
     "strong": {
+        "model": {"encoder": "tu-tf_efficientnet_lite0"},
         "augment": {"colour": 0.5},
         "train": {"optimiser": "adamw", "class_weights": "inverse_sqrt"},
         "tsf": {

