@@ -89,3 +89,18 @@ def test_an_empty_folder_is_one_line(tmp_path):
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1
     assert "holds no orthophoto" in run.stderr
+
+
+def test_many_scenes_are_put_together_and_odd_ones_stand_alone(folder):
+    path, write = folder
+    (path / "labels" / "north.tif").unlink()
+    data = (path / "images" / "north.tif").read_bytes()
+    for number in range(120):
+        (path / "images" / f"tile{number:03d}.tif").write_bytes(data)
+    write("images/small.tif", np.ones((3, 20, 20), np.uint8))
+    write("images/void.tif", np.zeros((3, 40, 50), np.uint8))
+    run = info(path)
+    assert run.returncode == 2
+    for text in ("north … tile119", "(121 scenes)", "small", "void.tif holds nothing but nodata"):
+        assert text in run.stdout
+    assert "tile050" not in run.stdout

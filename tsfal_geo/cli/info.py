@@ -13,6 +13,9 @@ from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.errors import RasterError
 
+_ROWS = 100
+"""Scenes with rows of their own; more are put together by size, type, CRS and pixel."""
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -84,13 +87,33 @@ def _table(report: FolderReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("scene", "size", "bands", "CRS", "pixel", "nodata", "DSM", "labels", ""):
         table.add_column(heading, overflow="fold")
-    for scene in report.scenes:
+    alike = [scene for scene in report.scenes if not scene.problem] if len(report.scenes) > _ROWS else []
+    for group in _groups(alike):
+        table.add_row(*(escape(cell) for cell in _cells_of_many(group)))
+    for scene in report.scenes if not alike else [scene for scene in report.scenes if scene.problem]:
         table.add_row(*(escape(cell) for cell in _cells(scene)))
     readable = {scene.scene.path for scene in report.scenes}
     for path in report.survey.problems:
         if path not in readable:
             table.add_row(escape(path.stem), *[""] * 7, "✗")
     return table
+
+
+def _groups(reports: list[SceneReport]) -> list[list[SceneReport]]:
+    """Put scenes of one size, type, CRS and pixel together, in their order."""
+    groups: dict[tuple[str, ...], list[SceneReport]] = {}
+    for report in reports:
+        groups.setdefault(tuple(_cells(report)[1:5]), []).append(report)
+    return list(groups.values())
+
+
+def _cells_of_many(reports: list[SceneReport]) -> list[str]:
+    first, last, count = reports[0], reports[-1], len(reports)
+    name, *alike = _cells(first)[:5]
+    share = sum(report.nodata_share or 0 for report in reports) / count
+    found = (sum(getattr(report.scene, kind) is not None for report in reports) for kind in ("dsm", "labels"))
+    names = name if count == 1 else f"{name} … {last.scene.name} ({count} scenes)"
+    return [names, *alike, f"{share:.1%}", *(f"{n} of {count}" if n else "–" for n in found), ""]
 
 
 def _cells(report: SceneReport) -> list[str]:

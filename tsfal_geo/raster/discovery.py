@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tsfal_geo.errors import RasterError, UserError
 from tsfal_geo.raster import naming
+from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.header import read_scene
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.vrt import local_sources
@@ -70,11 +72,12 @@ def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
     return found.scenes
 
 
-def survey(folder: Path) -> Survey:
+def survey(folder: Path, look: Callable[[Scene, FileHandles], None] | None = None) -> Survey:
     """List the files of a folder by name and header; no pixels are read but some of alpha bands.
 
     Args:
         folder: as for `discover`.
+        look: called for each usable scene while its file is open, with the cache that holds the file.
 
     Returns:
         Usable scenes, and the problems of the others.
@@ -95,13 +98,19 @@ def survey(folder: Path) -> Survey:
     _check_names(result, images)
     dsm_of = _match(result, images, dsms, "DSM")
     labels_of = _match(result, images, labels, "label file")
+    handles = FileHandles(limit=1)
     for image in images:
         if image in result.problems:
             continue
         try:
-            result.scenes.append(read_scene(image, dsm_of.get(image), labels_of.get(image)))
+            scene = read_scene(image, dsm_of.get(image), labels_of.get(image), handles)
         except UserError as error:
             result.problems[image] = str(error)
+            continue
+        result.scenes.append(scene)
+        if look is not None:
+            look(scene, handles)
+    handles.close()
     return result
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from odc.geo.crs import CRS
 
 from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import LabelValue
 from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import Survey, survey
+from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.ground import metres_per_pixel
 from tsfal_geo.raster.label_judgement import judge_counts
 from tsfal_geo.raster.label_reader import LabelCounts, check_labels
@@ -52,9 +55,7 @@ class SceneReport:
     def crs_name(self) -> str | None:
         """The EPSG code of the scene's CRS, else its name; None without a CRS."""
         crs = self.scene.grid.crs
-        if crs is None:
-            return None
-        return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
+        return None if crs is None else _crs_name(crs)
 
     def to_json(self) -> dict[str, Any]:
         """Return the values that ``tsfal-geo info --json`` prints of a scene."""
@@ -116,6 +117,11 @@ class FolderReport:
         }
 
 
+@lru_cache(maxsize=64)
+def _crs_name(crs: CRS) -> str:
+    return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
+
+
 def inspect_folder(
     folder: Path,
     bands: tuple[int, ...] | None = None,
@@ -139,16 +145,17 @@ def inspect_folder(
         RasterError: there is no such folder, or no orthophoto in it.
         LabelError: two label files give one id different names.
     """
-    found = survey(folder)
+    reports: list[SceneReport] = []
+    found = survey(folder, lambda scene, handles: reports.append(_pixel_report(scene, bands, handles)))
     source = "the configuration"
     declared = classes is not None or bool(values)
     if classes is None:
         own, source = _own_classes(found.scenes, values)
         classes = own and own.ignoring(ignore_ids)
         declared = declared or source == _FILES
-    reports = tuple(_scene_report(scene, bands, classes) for scene in found.scenes)
+    reports = [report if report.problem else _with_labels(report, classes) for report in reports]
     lines, problem = _judged(folder, reports, classes, declared)
-    return FolderReport(found, reports, classes, source, tuple(lines), problem)
+    return FolderReport(found, tuple(reports), classes, source, tuple(lines), problem)
 
 
 def _judged(
@@ -188,21 +195,28 @@ def _own_classes(scenes: Sequence[Scene], values: tuple[LabelValue, ...]) -> tup
     return classes, "the ids that occur in the labels; name them under `classes` in the configuration"
 
 
-def _scene_report(scene: Scene, bands: tuple[int, ...] | None, classes: ClassMap | None) -> SceneReport:
-    share, sampled, problem, labels = None, False, None, None
+def _pixel_report(scene: Scene, bands: tuple[int, ...] | None, handles: FileHandles) -> SceneReport:
+    """Report on a scene's pixels and heights; its file is open in ``handles``."""
+    share, sampled, problem = None, False, None
     try:
-        reader = SceneReader([scene], bands, use_dsm=False)
+        reader = SceneReader([scene], bands, use_dsm=False, handles=handles)
         share, sampled = _nodata_share(reader)
         if share == 1.0 and not sampled:
             problem = f"{scene.path} holds nothing but nodata; remove the file, or mend its nodata value"
-        if scene.dsm is not None:
+        elif scene.dsm is not None:
             SceneReader([scene], bands, use_dsm=True).close()
-        if classes is not None and scene.labels is not None:
-            labels = check_labels(scene, classes)
-        reader.close()
     except UserError as error:
         problem = str(error)
-    return SceneReport(scene, share, sampled, metres_per_pixel(scene.grid), problem, labels)
+    return SceneReport(scene, share, sampled, metres_per_pixel(scene.grid), problem)
+
+
+def _with_labels(report: SceneReport, classes: ClassMap | None) -> SceneReport:
+    if classes is None or report.scene.labels is None:
+        return report
+    try:
+        return replace(report, labels=check_labels(report.scene, classes))
+    except UserError as error:
+        return replace(report, problem=str(error))
 
 
 def _nodata_share(reader: SceneReader) -> tuple[float, bool]:

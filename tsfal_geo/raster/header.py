@@ -10,7 +10,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
-from tsfal_geo.raster.files import open_raster, reading, size_on_disk
+from tsfal_geo.raster.files import FileHandles, open_raster, reading, size_on_disk
 from tsfal_geo.raster.scene import Scene, grid_of
 
 _DTYPES = frozenset(["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
@@ -20,13 +20,16 @@ _PLAUSIBLE_RATIO = 2_000
 _OPAQUE_SHARE = 0.9
 
 
-def read_scene(path: Path, dsm: Path | None = None, labels: Path | None = None) -> Scene:
+def read_scene(
+    path: Path, dsm: Path | None = None, labels: Path | None = None, handles: FileHandles | None = None
+) -> Scene:
     """Open an orthophoto and describe it.
 
     Args:
         path: the orthophoto.
         dsm: its surface model; not opened.
         labels: its label raster; not opened.
+        handles: cache of open files that keeps the orthophoto open; None: it is closed.
 
     Returns:
         The scene.
@@ -35,24 +38,29 @@ def read_scene(path: Path, dsm: Path | None = None, labels: Path | None = None) 
         RasterError: the file cannot be opened, is located by ground control points or RPCs only, has a
             palette or bands of mixed or complex type, or its header is implausible.
     """
+    if handles is not None:
+        return _scene(path, handles.get(path), dsm, labels)
     with open_raster(path) as dataset:
-        check_size(path, dataset)
-        _check_bands(path, dataset)
-        _check_georeference(path, dataset)
-        alpha = _real_alpha(path, dataset)
-        flags = dataset.mask_flag_enums[0]
-        return Scene(
-            name=path.stem,
-            path=path,
-            grid=grid_of(dataset),
-            bands=dataset.count,
-            dtype=dataset.dtypes[0],
-            nodata=dataset.nodata,
-            dsm=dsm,
-            labels=labels,
-            alpha=alpha,
-            masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-        )
+        return _scene(path, dataset, dsm, labels)
+
+
+def _scene(path: Path, dataset: DatasetReader, dsm: Path | None, labels: Path | None) -> Scene:
+    check_size(path, dataset)
+    _check_bands(path, dataset)
+    _check_georeference(path, dataset)
+    flags = dataset.mask_flag_enums[0]
+    return Scene(
+        name=path.stem,
+        path=path,
+        grid=grid_of(dataset),
+        bands=dataset.count,
+        dtype=dataset.dtypes[0],
+        nodata=dataset.nodata,
+        dsm=dsm,
+        labels=labels,
+        alpha=_real_alpha(path, dataset),
+        masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+    )
 
 
 def check_size(path: Path, dataset: DatasetReader) -> None:

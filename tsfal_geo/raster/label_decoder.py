@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyproj
@@ -214,7 +213,7 @@ def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
         )
     if dataset.transform.is_identity or scene.grid.affine.is_identity:
         return
-    here, there = _epsg(scene.grid.crs), _epsg(dataset.crs)
+    here, there = (_epsg(crs.to_wkt()) if crs else None for crs in (scene.grid.crs, dataset.crs))
     if here and there and here != there:
         raise LabelError(
             f"{path} is in EPSG:{there}, its scene {scene.path.name} in EPSG:{here}; give it the scene's "
@@ -230,6 +229,7 @@ def check_grid(scene: Scene, path: Path, dataset: DatasetReader) -> None:
         )
 
 
-def _epsg(crs: Any) -> int | None:
+@lru_cache(maxsize=64)
+def _epsg(wkt: str) -> int | None:
     """The EPSG code of a CRS without its heights, or None."""
-    return pyproj.CRS.from_wkt(crs.to_wkt()).to_2d().to_epsg() if crs else None
+    return pyproj.CRS.from_wkt(wkt).to_2d().to_epsg()

@@ -44,7 +44,7 @@ def same_crs(first: pyproj.CRS | None, second: pyproj.CRS | None) -> bool:
     Returns:
         True where coordinates of one are coordinates of the other.
     """
-    if first is None or second is None:
+    if first is second or first is None or second is None:
         return first is second
     return bool(first == second or first.equals(second, ignore_axis_order=True))
 

@@ -63,6 +63,7 @@ class SceneReader:
         scenes: scenes with the same type of pixels.
         bands: 1-based band numbers, in the order of the channels; None for all but a real alpha band.
         use_dsm: also read height above local ground; every scene needs a surface model then.
+        handles: cache of open files to read with; None: a new one.
 
     Raises:
         RasterError: the scenes differ in type or number of bands, a scene lacks a band, or lacks a surface
@@ -74,14 +75,20 @@ class SceneReader:
         (3, 512, 512)
     """
 
-    def __init__(self, scenes: Sequence[Scene], bands: tuple[int, ...] | None, use_dsm: bool) -> None:
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        bands: tuple[int, ...] | None,
+        use_dsm: bool,
+        handles: FileHandles | None = None,
+    ) -> None:
         self.scenes = tuple(scenes)
         if not self.scenes:
             raise RasterError("there are no scenes to read")
         self.band_dtype = _common_dtype(self.scenes)
         self._bands = [_choose_bands(scene, bands) for scene in self.scenes]
         self._check_band_counts()
-        self._handles = FileHandles()
+        self._handles = handles or FileHandles()
         self._heights: list[HeightModel] | None = None
         if use_dsm:
             self._heights = [_height_model(scene, self._handles) for scene in self.scenes]
