@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -177,3 +178,24 @@ def test_a_stop_ends_the_next_step():
     reporter.stop.set()
     with pytest.raises(Cancelled):
         progress(0.6)
+
+
+def test_an_add_on_that_fails_is_reported_for_its_scene_and_stops_nothing(folder, tmp_path, monkeypatch):
+    from tsfal_geo.mapping.outputs import pictures, polygons, stac
+
+    for module, name, fault in (
+        (polygons, "write_polygons", ValueError("no\nshapes")),
+        (pictures, "save_preview", OSError(28, "No space left on device")),
+        (stac, "write_model_item", UserError("no item")),
+    ):
+        monkeypatch.setattr(module, name, Mock(side_effect=fault))
+    arguments = ["--polygons", "fgb", "--preview", "--png", "--out", str(tmp_path), "--json"]
+    done = run(export.command, "--workspace", folder / "ws", *arguments)
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = [line["message"] for line in lines if line["event"] == "warning"]
+    assert len(failed) == 2 * len(SIZES) + 1
+    for name in SIZES:
+        assert f"{name}: polygons was not written (ValueError: no shapes)" in failed
+        assert (tmp_path / f"{name}.tif").is_file() and (tmp_path / f"{name}.stac.json").is_file()
+        assert (tmp_path / f"{name}_classes.png").is_file()

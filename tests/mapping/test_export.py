@@ -3,18 +3,15 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
-from odc.geo.geobox import GeoBox
 from rio_cogeo.cogeo import cog_validate
 
 from tests.helpers.mapping_fakes import Identity
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
-from tsfal_geo.errors import UserError
 from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping import windowed as predict
-from tsfal_geo.mapping.outputs.rasters import Settings, check_paths, export_scene
+from tsfal_geo.mapping.outputs.rasters import Settings, export_scene
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
-from tsfal_geo.raster.scene import Scene
 
 NORTH_UP = Affine(0.09, 0, 497_000.123456789, 0, -0.09, 5_420_000.987654321)
 SOUTH_UP = Affine(0.09, 0, 497_000.123456789, 0, 0.09, 5_420_000.987654321)
@@ -122,19 +119,3 @@ def test_a_failure_leaves_nothing_and_keeps_the_map_before(tmp_path):
         export(tmp_path, broken, layers=("confidence",))
     assert before.read_bytes() == content
     assert {path.name for path in before.parent.iterdir()} == {"town.tif", "town.tif.aux.xml", "town.qml"}
-
-
-def test_a_map_never_overwrites_an_orthophoto(tmp_path):
-    write(tmp_path / "town.tif", picture(30, 30))
-    scenes = discover(tmp_path)
-    check_paths(tmp_path / "maps", scenes, ["confidence"])
-    with pytest.raises(UserError, match="--out"):
-        check_paths(tmp_path / "maps" / "..", scenes)
-
-
-def test_two_scenes_never_share_a_map(tmp_path):
-    grid = GeoBox((5, 5), NORTH_UP, "EPSG:25832")
-    scenes = [Scene(name, tmp_path / f"{name}.tif", grid, 3, "uint8") for name in ("a", "a_confidence")]
-    check_paths(tmp_path / "maps", scenes)
-    with pytest.raises(UserError, match="two scenes"):
-        check_paths(tmp_path / "maps", scenes, ["confidence"])

@@ -161,10 +161,10 @@ def two_maps(tmp_path):
     return [tmp_path / "b.tif", tmp_path / "a.tif"], expected
 
 
-@pytest.mark.parametrize("kind", ["cog", "vrt"])
+@pytest.mark.parametrize("kind", ["tif", "vrt"])
 def test_a_mosaic_shows_the_first_map_and_below_it_the_second(tmp_path, two_maps, kind):
     maps, expected = two_maps
-    path = write_mosaic(tmp_path, maps, VAIHINGEN, kind)
+    path = write_mosaic(tmp_path / f"mosaic.{kind}", maps, VAIHINGEN)
     with rasterio.open(path) as made:
         assert np.array_equal(made.read(1), expected)
         assert made.transform == Affine(0.5, 0, 500_000, 0, -0.5, 5_400_015)
@@ -179,7 +179,7 @@ def test_a_mosaic_of_two_crs_is_refused(tmp_path, two_maps):
     grid = GeoBox((20, 20), NORTH_UP, "EPSG:25833")
     write_classes(tmp_path / "c.tif", grid, VAIHINGEN, np.zeros((20, 20), np.uint8))
     with pytest.raises(RasterError, match="expected one CRS"):
-        write_mosaic(tmp_path, [*two_maps[0], tmp_path / "c.tif"], VAIHINGEN, "vrt")
+        write_mosaic(tmp_path / "mosaic.vrt", [*two_maps[0], tmp_path / "c.tif"], VAIHINGEN)
 
 
 CONFIG = ModelConfig(encoder="mobilenet_v2", weights=None)

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pyproj
 
+from tsfal_geo.geopackage.frames import write_frame
 from tsfal_geo.geopackage.styles import STYLE_TABLE
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS, META_TABLE, SCHEMA, quote
 
@@ -120,15 +120,10 @@ def new_file(path: Path, replace: bool = False) -> Iterator[Path]:
 
 def _create_layer(path: Path, layer: LayerSpec) -> None:
     import geopandas
-    import pyogrio
 
     frame = geopandas.GeoDataFrame(geometry=[], crs=layer.crs)
     options = {} if path.exists() else {"dataset_options": GPKG_OPTIONS}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="'crs' was not provided")
-        pyogrio.write_dataframe(
-            frame, path, layer=layer.name, driver="GPKG", geometry_type="MultiPolygon", **options
-        )
+    write_frame(frame, path, "GPKG", layer=layer.name, geometry_type="MultiPolygon", **options)
 
 
 def _constrain(connection: sqlite3.Connection, layer: LayerSpec) -> None:

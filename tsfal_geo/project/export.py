@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from tsfal_geo.errors import require_extra
+from tsfal_geo.project.add_ons import add, write_common_files, write_companions, write_onnx
 from tsfal_geo.reporting import Reporter, find_scenes, scene_progress
 
 if TYPE_CHECKING:
-    from tsfal_geo.inference.network import Network
     from tsfal_geo.mapping.outputs.blocks import MappingJob
+    from tsfal_geo.mapping.outputs.products import Products
     from tsfal_geo.mapping.outputs.rasters import SceneMap
     from tsfal_geo.mapping.overlay import LabelOverlay
     from tsfal_geo.mapping.windowed import Block
@@ -59,10 +60,16 @@ class ExportOptions:
     window: int | str | None = None
     network_only: bool = False
 
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """Endings of the names of pictures beside the maps."""
-        return (*(("_classes.png",) if self.png else ()), *((".png",) if self.preview else ()))
+    def products(self, out: Path) -> Products:
+        """List the files that are written.
+
+        Args:
+            out: folder of the maps.
+        """
+        from tsfal_geo.mapping.outputs.products import Products
+
+        mosaic = cast(Literal["cog", "vrt"] | None, self.mosaic)
+        return Products(out, self.layers, self.polygons, self.png, self.preview, mosaic, self.onnx)
 
     def with_layers(self, layers: Sequence[str]) -> ExportOptions:
         """Return the options with more layers."""
@@ -72,108 +79,6 @@ class ExportOptions:
     def in_blocks(self) -> bool:
         """True where several processes share the work."""
         return self.workers is not None or self.scheduler is not None or self.shard is not None
-
-
-def write_companions(
-    scenes: list[Scene],
-    index: int,
-    files: SceneMap,
-    network: Network,
-    options: ExportOptions,
-    reporter: Reporter,
-) -> None:
-    """Write what belongs to a scene's map: polygons, pictures, STAC item.
-
-    Args:
-        scenes: all scenes of the export.
-        index: which of them.
-        files: the scene's maps.
-        network: the model.
-        options: say what is written.
-        reporter: takes the files.
-    """
-    from tsfal_geo.mapping.outputs.stac import write_map_item
-
-    further: dict[str, Path] = {}
-    if options.polygons is not None:
-        from tsfal_geo.mapping.outputs.polygons import write_polygons
-
-        path = files.classes.with_name(f"{files.scene}_polygons.{options.polygons}")
-        write_polygons(path, files.classes, network.classes, options.min_area)
-        further["polygons"] = path
-    if options.png:
-        from tsfal_geo.mapping.outputs.pictures import write_png
-
-        path = files.classes.with_name(f"{files.scene}_classes.png")
-        write_png(path, files.classes, network.classes)
-        further["png"] = path
-    if options.preview:
-        from tsfal_geo.mapping.outputs.pictures import save_preview
-
-        path = files.classes.with_suffix(".png")
-        save_preview(path, scenes, index, files.classes, network.classes, bands=network.card.bands)
-        further["preview"] = path
-    for kind, path in further.items():
-        reporter.artefact(kind, path)
-    item = write_map_item(files, scenes[index], network.classes, further)
-    if item is not None:
-        reporter.artefact("stac", item)
-
-
-def write_common_files(
-    workspace: WorkspaceFolder,
-    folder: Path,
-    out: Path,
-    maps: list[SceneMap],
-    network: Network,
-    onnx: Path | None,
-    options: ExportOptions,
-    reporter: Reporter,
-) -> None:
-    """Write what belongs to all maps together: the model's STAC item, the mosaic.
-
-    Args:
-        workspace: the folder.
-        folder: of the model.
-        out: folder of the maps.
-        maps: the files of all scenes.
-        network: the model.
-        onnx: the model as ONNX, if it was written.
-        options: say what is written.
-        reporter: takes the files.
-    """
-    from tsfal_geo.mapping.outputs.stac import write_model_item
-
-    trained = list(workspace.scenes)
-    item = write_model_item(out, folder, network.card, trained, trained[0].dtype, onnx)
-    if item is not None:
-        reporter.artefact("stac", item)
-    if options.mosaic is not None:
-        from tsfal_geo.mapping.outputs.mosaic import write_mosaic
-
-        kind = cast(Literal["cog", "vrt"], options.mosaic)
-        reporter.artefact("mosaic", write_mosaic(out, [f.classes for f in maps], network.classes, kind))
-
-
-def write_onnx(
-    workspace: WorkspaceFolder, folder: Path, out: Path, overlap: float, reporter: Reporter
-) -> Path:
-    """Write the model as ``model.onnx``.
-
-    Args:
-        workspace: the folder.
-        folder: of the model.
-        out: folder of the maps.
-        overlap: share of a window that its neighbour covers too; programs that run the model read it.
-        reporter: takes the file.
-    """
-    from tsfal_geo.mapping.outputs.onnx import export_onnx
-    from tsfal_geo.raster.ground import metres_per_pixel
-
-    path = out / "model.onnx"
-    export_onnx(folder, path, resolution=metres_per_pixel(workspace.scenes[0].grid), overlap=overlap)
-    reporter.artefact("onnx", path)
-    return path
 
 
 def export_maps(
@@ -198,13 +103,18 @@ def export_maps(
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
     from tsfal_geo.mapping.outputs.blocks import MappingJob
-    from tsfal_geo.mapping.outputs.rasters import check_paths, export_scene
+    from tsfal_geo.mapping.outputs.products import ONNX, check_products
+    from tsfal_geo.mapping.outputs.rasters import export_scene
     from tsfal_geo.mapping.scene import settings_for
 
     if options.polygons == "parquet":
         require_extra("pyarrow", "parquet", "--polygons parquet")
     scenes = find_scenes(raster, reporter)
-    check_paths(out, scenes, options.layers, options.pictures)
+    products = options.products(out)
+    check_products(products, scenes)
+    if options.onnx:
+        require_extra("onnx", "onnx", "--onnx")
+        require_extra("onnxscript", "onnx", "--onnx")
     folder = workspace.current_model()
     network = open_network(folder, errors="error_mask" in options.layers, augment=options.augment)
     reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
@@ -212,7 +122,11 @@ def export_maps(
     if options.window is not None:
         config = load_config(base=config, overrides={"export.window": options.window})
     settings = settings_for(network, config.export, config.plar.confidence, options.layers)
-    onnx = write_onnx(workspace, folder, out, settings.overlap, reporter) if options.onnx else None
+    onnx = None
+    if options.onnx:
+        onnx = add(
+            reporter, "onnx", str(out), lambda: write_onnx(workspace, folder, out / ONNX, settings.overlap)
+        )
     jobs = [
         MappingJob(folder, scene, workspace.scenes[0].dtype, out, settings, options.augment)
         for scene in scenes
@@ -238,9 +152,9 @@ def export_maps(
             reporter.artefact("map", files.classes)
             for layer, path in files.layers.items():
                 reporter.artefact(layer, path)
-            write_companions(scenes, index, files, network, options, reporter)
+            write_companions(scenes, index, files, network, products, options.min_area, reporter)
     if len(maps) == len(scenes):
-        write_common_files(workspace, folder, out, maps, network, onnx, options, reporter)
+        write_common_files(workspace, folder, maps, network, onnx, products, reporter)
     return maps
 
 

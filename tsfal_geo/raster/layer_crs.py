@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -78,14 +77,6 @@ def layer_of(crs: pyproj.CRS | None, layers: dict[str, pyproj.CRS | None]) -> st
         The layer's name; None where no layer has the CRS.
     """
     return next((name for name, own in layers.items() if same_crs(crs, own)), None)
-
-
-@contextmanager
-def writing_without_crs() -> Iterator[None]:
-    """Suppress pyogrio's warning that a layer has no CRS, which is right for pictures."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided")
-        yield
 
 
 def stores_flipped_y(scene: Scene) -> bool:

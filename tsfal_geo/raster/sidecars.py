@@ -12,14 +12,42 @@ _TABLE_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 
 """Name, type (0 integer, 2 text) and usage of the attribute table's columns, as GDAL numbers them."""
 
 
-def write_aux(path: Path, classes: ClassMap) -> None:
-    """Write ``<path>.aux.xml``: category names and raster attribute table, by class id.
+def take_srs(path: Path) -> Xml.Element | None:
+    """Remove the ``.aux.xml`` that GDAL left beside a file of a passing name, and keep the CRS of it.
+
+    GDAL writes a CRS there that a GeoTIFF's keys cannot hold, such as a projected one of three dimensions.
 
     Args:
-        path: the class map.
-        classes: its classes.
+        path: the file that GDAL wrote.
+
+    Returns:
+        The CRS for `write_aux`; None where the file itself holds it.
+    """
+    beside = path.with_name(f"{path.name}.aux.xml")
+    if not beside.is_file():
+        return None
+    found = Xml.parse(beside).getroot().find("SRS")
+    beside.unlink()
+    return found
+
+
+def write_aux(path: Path, classes: ClassMap | None, srs: Xml.Element | None = None) -> None:
+    """Write ``<path>.aux.xml``: CRS, category names and raster attribute table, by class id.
+
+    Args:
+        path: the raster.
+        classes: its classes; None for a raster that shows none.
+        srs: a CRS that the raster itself does not hold, of `take_srs`.
     """
     root = Xml.Element("PAMDataset")
+    if srs is not None:
+        root.append(srs)
+    if classes is not None:
+        _add_classes(root, classes)
+    _write(path.with_name(f"{path.name}.aux.xml"), root)
+
+
+def _add_classes(root: Xml.Element, classes: ClassMap) -> None:
     band = Xml.SubElement(root, "PAMRasterBand", band="1")
     names = {info.id: info.name for info in classes.classes}
     categories = Xml.SubElement(band, "CategoryNames")
@@ -34,7 +62,6 @@ def write_aux(path: Path, classes: ClassMap) -> None:
         row = Xml.SubElement(table, "Row", index=str(index))
         for field in (info.id, info.name, *info.colour):
             Xml.SubElement(row, "F").text = str(field)
-    _write(path.with_name(f"{path.name}.aux.xml"), root)
 
 
 def write_class_style(path: Path, classes: ClassMap) -> None:

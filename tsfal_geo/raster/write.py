@@ -141,8 +141,10 @@ class RasterWriter:
     def _publish(self) -> None:
         with replace_file(self.path) as temporary, _drafting():
             rasterio.shutil.copy(self._draft, temporary, driver="COG", **self._cog_options())
+            srs = sidecars.take_srs(temporary)
+            if self._classes is not None or srs is not None:
+                sidecars.write_aux(self.path, self._classes, srs)
             if self._classes is not None:
-                sidecars.write_aux(self.path, self._classes)
                 sidecars.write_class_style(self.path, self._classes)
 
     def _cog_options(self) -> dict[str, str]:

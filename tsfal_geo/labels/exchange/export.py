@@ -14,11 +14,12 @@ import shapely
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import LabelError, require_extra
+from tsfal_geo.geopackage.frames import write_frame
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS
 from tsfal_geo.labels.model import Label, by_layer, stamp, stored_geometries
 from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
 from tsfal_geo.raster.chips import Window
-from tsfal_geo.raster.layer_crs import layer_crs, to_pixels, writing_without_crs
+from tsfal_geo.raster.layer_crs import layer_crs, to_pixels
 from tsfal_geo.raster.scene import Scene
 
 if TYPE_CHECKING:
@@ -150,19 +151,19 @@ def _write_vector(
         for layer, group in by_layer(labels, by_name, "labels")
     } or {"labels": _frame([], by_name, classes, layers["labels"])}
     if out.suffix.lower() == ".gpkg":
-        with replace_file(out) as temporary, writing_without_crs():
+        with replace_file(out) as temporary:
             for layer, frame in frames.items():
                 options = {} if temporary.exists() else {"dataset_options": GPKG_OPTIONS}
-                frame.to_file(temporary, layer=layer, driver="GPKG", promote_to_multi=True, **options)
+                write_frame(frame, temporary, "GPKG", layer=layer, promote_to_multi=True, **options)
         return [out]
     paths = []
     for layer, frame in frames.items():
         path = out.with_stem(out.stem + layer.removeprefix("labels"))
-        with replace_file(path) as temporary, writing_without_crs():
+        with replace_file(path) as temporary:
             if path.suffix.lower() == ".parquet":
                 frame.to_parquet(temporary)
             else:
-                frame.to_file(temporary, driver=FORMATS[path.suffix.lower()])
+                write_frame(frame, temporary, FORMATS[path.suffix.lower()])
         paths.append(path)
     return paths
 

@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from xml.etree import ElementTree as Xml
 
 import rasterio.shutil
 from odc.geo.geobox import GeoBox
-from rasterio.errors import NotGeoreferencedWarning
 
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import IGNORE, ClassMap
-from tsfal_geo.errors import RasterError
+from tsfal_geo.mapping.outputs.products import check_mosaic
 from tsfal_geo.raster import sidecars
 from tsfal_geo.raster.files import open_raster
-from tsfal_geo.raster.scene import grid_of
+from tsfal_geo.raster.scene import Scene, grid_of
 from tsfal_geo.raster.write import BLOCK
 
 
-@dataclass(frozen=True)
-class _PlacedMap:
-    """A class map and its grid."""
-
-    path: Path
-    grid: GeoBox
-
-
-def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Literal["cog", "vrt"]) -> Path:
-    """Write ``<folder>/mosaic.tif`` or ``mosaic.vrt``, and style and names beside it.
+def write_mosaic(path: Path, maps: Sequence[Path], classes: ClassMap) -> Path:
+    """Write a mosaic, and style and names beside it.
 
     The mosaic has the first map's grid. Maps whose pixels lie between its pixels, or have another size, are
     sampled at the nearest pixel.
 
     Args:
-        folder: of the mosaic.
+        path: ``.tif`` for a file with the pixels, ``.vrt`` for a list of the maps, which are read each time.
         maps: class maps; the first by name lies on top.
         classes: names and colours.
-        kind: ``cog`` copies the pixels to a file, ``vrt`` lists the maps, which are read each time.
 
     Returns:
         The mosaic's path.
@@ -50,15 +37,16 @@ def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Li
     Raises:
         RasterError: the maps have several CRSs, are rotated, or lack a georeference.
     """
-    sources = [_PlacedMap(path, _grid(path)) for path in sorted(maps, key=lambda path: path.name)]
-    for source in sources:
-        _check(source, sources[0])
-    path = folder / ("mosaic.tif" if kind == "cog" else "mosaic.vrt")
-    if kind == "vrt":
+    sources = [_placed(map_path) for map_path in sorted(maps, key=lambda each: each.name)]
+    check_mosaic(sources)
+    folder = path.parent
+    if path.suffix == ".vrt":
         write_text(path, _vrt(sources, classes, folder))
         sidecars.write_class_style(path, classes)
         return path
-    with replace_file(folder / "mosaic-sources.vrt") as listed, replace_file(path) as temporary:
+    # The folder is the maps', so that the list names them as they lie; no scene is called so.
+    listed_path = folder / f".{path.stem}-sources.vrt"
+    with replace_file(listed_path) as listed, replace_file(path) as temporary:
         listed.write_text(_vrt(sources, classes, folder), encoding="utf-8")
         rasterio.shutil.copy(
             listed,
@@ -70,39 +58,19 @@ def write_mosaic(folder: Path, maps: Sequence[Path], classes: ClassMap, kind: Li
             BIGTIFF="IF_SAFER",
             NUM_THREADS="2",
         )
-        # GDAL wrote the class names beside the temporary file, under its name.
-        temporary.with_name(f"{temporary.name}.aux.xml").unlink(missing_ok=True)
-    (folder / "mosaic-sources.vrt").unlink()
-    sidecars.write_aux(path, classes)
+        srs = sidecars.take_srs(temporary)
+    listed_path.unlink()
+    sidecars.write_aux(path, classes, srs)
     sidecars.write_class_style(path, classes)
     return path
 
 
-def _grid(path: Path) -> GeoBox:
-    with warnings.catch_warnings(), open_raster(path) as dataset:
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return grid_of(dataset)
+def _placed(path: Path) -> Scene:
+    with open_raster(path) as dataset:
+        return Scene(path.stem, path, grid_of(dataset), 1, "uint8")
 
 
-def _check(source: _PlacedMap, first: _PlacedMap) -> None:
-    affine = source.grid.affine
-    if source.grid.crs is None:
-        raise RasterError(
-            f"{source.path} has no CRS, expected one; a mosaic needs to know where its maps lie"
-        )
-    if source.grid.crs != first.grid.crs:
-        raise RasterError(
-            f"{source.path} is in {source.grid.crs}, {first.path} in {first.grid.crs}; expected one CRS; "
-            "bring the orthophotos to one with `gdalwarp -t_srs`"
-        )
-    if affine.b or affine.d or affine.e > 0 or affine.a < 0:
-        raise RasterError(
-            f"{source.path} is rotated or south-up, expected north-up for a mosaic; `gdalwarp` the "
-            "orthophoto first"
-        )
-
-
-def _vrt(sources: Sequence[_PlacedMap], classes: ClassMap, folder: Path) -> str:
+def _vrt(sources: Sequence[Scene], classes: ClassMap, folder: Path) -> str:
     first = sources[0].grid.affine
     boxes = [_place(source.grid, first) for source in sources]
     left, top = (math.floor(min(box[i] for box in boxes) + 1e-6) for i in (0, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,10 @@ from shapely.geometry import shape
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.errors import require_extra
+from tsfal_geo.geopackage.frames import write_frame
 from tsfal_geo.geopackage.styles import class_style
 from tsfal_geo.raster.files import open_raster, reading
 from tsfal_geo.raster.ground import pixel_area, pixel_areas
-from tsfal_geo.raster.layer_crs import writing_without_crs
 from tsfal_geo.raster.scene import grid_of
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def write_polygons(
 ) -> int:
     """Write the regions of a class map as polygons, whole or not at all, and a style for QGIS beside them.
 
-    A region below the minimum area becomes part of its largest neighbour. The regions are a coverage: they
-    share their borders, before and after these are simplified. A pixel takes 2 bytes of memory, and the
-    outlines come on top.
+    A region below the minimum area becomes part of its largest neighbour, if that is large enough. The
+    regions are a coverage: they share their borders, before and after these are simplified. A pixel takes 2
+    bytes of memory, and the outlines come on top.
 
     Args:
         path: file to write, ``.gpkg``, ``.parquet`` or ``.fgb``.
@@ -68,17 +69,25 @@ def write_polygons(
         ids = _sieved(dataset, least)
     values, regions = _regions(ids, smooth)
     frame = _frame(values, regions, grid, classes)
-    with replace_file(path) as temporary, writing_without_crs():
+    with replace_file(path) as temporary:
         if path.suffix == ".parquet":
             frame.to_parquet(temporary)
         else:
-            options = {"layer": class_map.stem} if path.suffix == ".gpkg" else {}
-            frame.to_file(temporary, driver=FORMATS[path.suffix[1:]], **options)
+            options = {"layer": _layer_name(class_map.stem)} if path.suffix == ".gpkg" else {}
+            write_frame(frame, temporary, FORMATS[path.suffix[1:]], **options)
     write_text(path.with_suffix(".qml"), class_style(classes))
     return len(frame)
 
 
+def _layer_name(scene: str) -> str:
+    """Name a layer like its scene, where a GeoPackage can have the name."""
+    plain = re.sub(r"[^\w .()+-]", "_", scene)
+    reserved = plain.lower().startswith(("gpkg", "rtree_", "sqlite_"))
+    return f"map_{plain}" if reserved else plain
+
+
 def _sieved(dataset: rasterio.io.DatasetReader, least: int) -> NDArray[np.uint8]:
+    least = min(least, dataset.height * dataset.width - 1)  # GDAL takes no more
     if least < 2:
         return np.asarray(dataset.read(1))
     valid = dataset.read_masks(1)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE, ClassMap
-from tsfal_geo.errors import UserError
 from tsfal_geo.inference.network import Network
 from tsfal_geo.mapping.outputs import layers as values_of
 from tsfal_geo.mapping.overlay import LABEL, NETWORK, LabelOverlay, apply_overlay
@@ -91,33 +90,6 @@ def map_paths(out: Path, scene: Scene, layers: Sequence[str] = ()) -> SceneMap:
     """
     files = {layer: out / f"{scene.name}_{layer}.tif" for layer in LAYERS if layer in layers}
     return SceneMap(scene.name, out / f"{scene.name}.tif", files)
-
-
-def check_paths(
-    out: Path, scenes: Sequence[Scene], layers: Sequence[str] = (), pictures: Sequence[str] = ()
-) -> None:
-    """Check that no map, nor a picture of it, overwrites a scene's own files or another map.
-
-    Args:
-        out: folder of the maps.
-        scenes: all scenes that are mapped.
-        layers: of ``LAYERS``.
-        pictures: endings of the names of pictures, such as ``.png`` for ``<out>/<name>.png``.
-
-    Raises:
-        UserError: a file would be overwritten.
-    """
-    inputs = {p.resolve() for s in scenes for p in (s.path, s.dsm, s.labels) if p is not None}
-    outputs: set[Path] = set()
-    for scene in scenes:
-        files = map_paths(out, scene, layers)
-        shown = (out / f"{scene.name}{end}" for end in pictures)
-        for path in (files.classes, *files.layers.values(), *shown):
-            if path.resolve() in inputs:
-                raise UserError(f"{path} is an input; expected another folder for the maps, give --out DIR")
-            if path in outputs:
-                raise UserError(f"{path} would be the map of two scenes; rename the scene {scene.path}")
-            outputs.add(path)
 
 
 def export_scene(

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pystac
 import shapely
@@ -29,12 +28,12 @@ from pystac.extensions.raster import DataType
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.classes import ClassMap
+from tsfal_geo.mapping.outputs.ground import bounding_box, box_geometry, footprint
+from tsfal_geo.mapping.outputs.products import MODEL_ITEM
 from tsfal_geo.mapping.outputs.rasters import SceneMap
 from tsfal_geo.models.io import CARD_NAME, WEIGHTS_NAME, ModelCard
 from tsfal_geo.models.vit import is_vision_transformer
 from tsfal_geo.raster.scene import Scene
-
-MODEL_ITEM = "model.stac.json"
 
 
 def write_map_item(
@@ -49,13 +48,14 @@ def write_map_item(
         further: other files of the scene, by role.
 
     Returns:
-        The item's path; None for a scene without a CRS, which has no place in STAC.
+        The item's path; None for a scene without a CRS on the earth, which has no place in STAC.
     """
-    geometry, box = _ground(scene)
-    if box is None:
+    place = footprint(scene)
+    if place is None:
         return None
+    box = bounding_box([place])
     path = files.classes.with_suffix(".stac.json")
-    item = pystac.Item(files.scene, geometry, box, datetime.now(UTC), {})
+    item = pystac.Item(files.scene, shapely.geometry.mapping(place), box, datetime.now(UTC), {})
     projection = ProjectionExtension.ext(item, add_if_missing=True)
     crs = scene.grid.crs
     assert crs is not None
@@ -91,19 +91,13 @@ def write_model_item(
     Returns:
         The item's path; None if no training scene has a CRS.
     """
-    grounds = [_ground(scene) for scene in scenes]
-    boxes = [box for _, box in grounds if box is not None]
-    if not boxes:
+    places = [place for place in map(footprint, scenes) if place is not None]
+    if not places:
         return None
-    bounds = [
-        min(b[0] for b in boxes),
-        min(b[1] for b in boxes),
-        max(b[2] for b in boxes),
-        max(b[3] for b in boxes),
-    ]
+    bounds = bounding_box(places)
     path = out / MODEL_ITEM
     head = "DPT" if is_vision_transformer(card.model.encoder) else "DeepLabv3+"
-    item = pystac.Item("model", shapely.geometry.mapping(shapely.box(*bounds)), bounds, datetime.now(UTC), {})
+    item = pystac.Item("model", box_geometry(bounds), bounds, datetime.now(UTC), {})
     MLMExtension.ext(item, add_if_missing=True).apply(
         name=f"tsfal-geo round {card.round}",
         architecture=f"{head} with {card.model.encoder}",
@@ -170,14 +164,6 @@ def _classes(classes: ClassMap) -> list[Classification]:
         )
         for info in classes.classes
     ]
-
-
-def _ground(scene: Scene) -> tuple[dict[str, Any] | None, list[float] | None]:
-    """Give footprint and bounding box in longitude and latitude; both None without a CRS."""
-    if scene.grid.crs is None:
-        return None, None
-    outline = scene.grid.extent.to_crs("EPSG:4326", resolution=max(scene.grid.extent.length / 80, 1e-9)).geom
-    return shapely.geometry.mapping(outline), [float(value) for value in outline.bounds]
 
 
 def _asset(file: Path, item: Path, media: str | None, title: str) -> pystac.Asset:
