@@ -20,7 +20,7 @@ def test_undilated_on_phases_equals_dilated(dilation):
 
 
 @pytest.mark.parametrize("stride", [16, 8])
-@pytest.mark.parametrize("name", ["mobilenet_v2", "tu-mobilenetv2_035"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "tu-mobilenetv2_035", "tu-tf_efficientnet_lite0"])
 def test_encoder_equals_the_library_s_in_forward_backward_and_statistics(name, stride):
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -3,7 +3,7 @@
 A 3×3 convolution with dilation d and padding d computes y[i, j] = Σ_kl w[k, l] · x[i + d·k, j + d·l] with k
 and l in {−1, 0, 1}. Write i = d·i' + r and j = d·j' + s. All cells on the right then have the phase (r, s):
 y_rs[i', j'] = Σ_kl w[k, l] · x_rs[i' + k, j' + l]. This is an ordinary 3×3 convolution of the phase x_rs with
-padding 1. The d² phases are stacked in the batch.
+padding 1. Larger odd kernels split in the same way. The d² phases are stacked in the batch.
 
 oneDNN's backward pass of dilated depthwise convolutions is a slow reference kernel, in bfloat16 thirty times
 slower than the undilated one. It took a quarter of a MobileNetV2 training step on a CPU.
@@ -83,7 +83,7 @@ class PhasedRun:
         """
         dilation = 1 if on else self.dilation
         for conv in self._convs:
-            conv.dilation = conv.padding = (dilation, dilation)
+            conv.dilation, conv.padding = (dilation, dilation), _padding(conv, dilation)
 
     def _on(self) -> bool:
         return self._convs[0].dilation == (1, 1)
@@ -122,9 +122,15 @@ def _dilation(block: nn.Module) -> int:
     if type(block) is timm_blocks.InvertedResidual:
         plain = isinstance(block.se, nn.Identity) and isinstance(block.drop_path, nn.Identity)
     wide = _wide_convolutions(block)
-    if not plain or len(wide) != 1 or wide[0].stride != (1, 1) or wide[0].kernel_size != (3, 3):
+    if not plain or len(wide) != 1 or wide[0].stride != (1, 1):
         return 1
-    return wide[0].dilation[0] if wide[0].padding == wide[0].dilation else 1
+    dilation = wide[0].dilation[0]
+    return dilation if wide[0].padding == _padding(wide[0], dilation) else 1
+
+
+def _padding(conv: nn.Conv2d, dilation: int) -> tuple[int, ...]:
+    """Return the padding with which a convolution keeps the map's size."""
+    return tuple(dilation * (size // 2) for size in conv.kernel_size)
 
 
 def _wide_convolutions(block: nn.Module) -> list[nn.Conv2d]:
