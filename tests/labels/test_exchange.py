@@ -15,9 +15,11 @@ from affine import Affine
 from tests.labels.conftest import CLASSES, make_label, make_scene, square
 from tests.labels.test_rasterise import blobs
 from tsfal_geo.errors import LabelError, UserError
-from tsfal_geo.labels.exchange.export import coco, export_labels
-from tsfal_geo.labels.exchange.importing import check_mapping, import_labels
-from tsfal_geo.labels.exchange.vector import ImportOptions
+from tsfal_geo.labels.exchange.class_columns import check_mapping
+from tsfal_geo.labels.exchange.coco import coco
+from tsfal_geo.labels.exchange.export import export_labels
+from tsfal_geo.labels.exchange.importing import import_labels
+from tsfal_geo.labels.exchange.options import ImportOptions
 from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.polygonise import class_polygons
@@ -66,7 +68,7 @@ def frame(scene, column="class_id", values=(3, 7)):
     return geopandas.GeoDataFrame({column: list(values)}, geometry=shapes, crs=str(scene.grid.crs))
 
 
-@pytest.mark.parametrize("name", ["out.gpkg", "out.parquet", "out.fgb", "out.geojson", "out"])
+@pytest.mark.parametrize("name", ["out.gpkg", "out.parquet", "out.fgb", "out.geojson", "out.json", "out"])
 def test_exported_labels_are_imported_to_the_same_pixels(tmp_path, store, scenes, labels, truth, name):
     paths = export_labels(labels, scenes, CLASSES, tmp_path / name)
     for path in paths:

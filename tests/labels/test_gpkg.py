@@ -286,7 +286,7 @@ def test_files_from_elsewhere_are_read_when_put_into_the_folder(store, town):
     found = store.snapshot()
     assert [(label.class_id, label.author) for label in found.labels] == [(7, "ben")]
     assert {issue.reason for issue in found.notes} == {
-        "in another CRS, reprojected",
+        "in another CRS, reprojected to an accuracy of 1 m (11 pixels)",
         "no time; counts as the oldest",
     }
     assert [(issue.file, "labels import" in issue.reason) for issue in found.rejected] == [

@@ -46,6 +46,14 @@ def new_command(workspace: Path, author: str, reporter: CommandReporter) -> dict
 )
 @click.option("--layer", help="Layer of a file with several layers.")
 @click.option("--scene", help="Scene of all labels; required where scenes have no CRS.")
+@click.option(
+    "--scene-field", metavar="COLUMN|none", help="Column that names the scene; `none`: no column does."
+)
+@click.option(
+    "--radius",
+    type=click.FloatRange(0, min_open=True),
+    help="Metres around a point that it labels; default: the pixel that contains it.",
+)
 @click.option("--author", help="Author of the labels; default: the column `author`, else the file's name.")
 @click.option("--crs", help="CRS of a file that declares none, such as EPSG:25832.")
 def import_command(
@@ -55,21 +63,26 @@ def import_command(
     pairs: tuple[str, ...],
     layer: str | None,
     scene: str | None,
+    scene_field: str | None,
+    radius: float | None,
     author: str | None,
     crs: str | None,
     reporter: CommandReporter,
 ) -> dict[str, Any]:
-    """Import FILE: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet, or a GeoTIFF of classes.
+    """Import FILE: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet, Geodatabase, OSM, COCO or GeoTIFF.
 
-    Classes are matched by --map, by id, or by name; a value without a class stops the import.
+    Polygons, lines and points are labels. Classes are matched by --map, by name, or by id; a value without a
+    class, and numbers and names that contradict the project, stop the import.
     """
-    from tsfal_geo.labels.exchange.importing import check_mapping, import_labels
-    from tsfal_geo.labels.exchange.vector import ImportOptions
+    from tsfal_geo.labels.exchange.class_columns import check_mapping
+    from tsfal_geo.labels.exchange.importing import import_labels
+    from tsfal_geo.labels.exchange.options import ImportOptions
 
     store = _store(workspace)
     mapping = _mapping(pairs)
     check_mapping(mapping, store.classes)
-    done = import_labels(store, file, ImportOptions(field, mapping, layer, scene, author, crs))
+    options = ImportOptions(field, mapping, layer, scene, author, crs, scene_field, radius)
+    done = import_labels(store, file, options)
     for issue in done.rejected:
         reporter.warning(f"not used: {issue}")
     for issue in done.notes:

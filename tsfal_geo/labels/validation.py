@@ -18,6 +18,7 @@ from shapely import MultiPolygon, Polygon
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.layers import LayerRows
+from tsfal_geo.labels.datum import shift_accuracy
 from tsfal_geo.labels.footprints import with_area
 from tsfal_geo.labels.issues import Issues
 from tsfal_geo.labels.model import SOURCES, STATUSES, Decision, Label, Scenes
@@ -236,7 +237,9 @@ def _to_scene(
     left, top, right, bottom = np.asarray(shapely.bounds(to_pixels(geometry, scene))).reshape(-1, 4).T
     inside = (right > 0) & (left < scene.width) & (bottom > 0) & (top < scene.height)
     if foreign and inside.any():
-        issues.note("in another CRS, reprojected", *(rows.fids[index] for index in indices[inside]))
+        accuracy = "" if rows.crs is None or crs is None else shift_accuracy(rows.crs, scene)
+        note = f"in another CRS, reprojected {accuracy}".rstrip()
+        issues.note(note, *(rows.fids[index] for index in indices[inside]))
     # Pixel centres lie at halves: a box without a half on one axis contains none.
     thin = (np.floor(right - 0.5) < np.ceil(left - 0.5)) | (np.floor(bottom - 0.5) < np.ceil(top - 0.5))
     for index in indices[inside & thin]:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyproj
-import shapely
 
 from tsfal_geo.atomic import replace_file, write_text
-from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.geopackage.frames import write_frame
 from tsfal_geo.geopackage.tables import GPKG_OPTIONS
+from tsfal_geo.labels.exchange.coco import coco
 from tsfal_geo.labels.model import Label, by_layer, stamp, stored_geometries
 from tsfal_geo.labels.rasterise import BLOCK, PolygonLabels
 from tsfal_geo.raster.chips import Window
-from tsfal_geo.raster.layer_crs import layer_crs, to_pixels
+from tsfal_geo.raster.layer_crs import layer_crs
 from tsfal_geo.raster.scene import Scene
 
 if TYPE_CHECKING:
@@ -64,62 +63,6 @@ def export_labels(
         write_text(out, json.dumps(coco(labels, scenes, classes), ensure_ascii=False))
         return [out]
     return _write_vector(labels, scenes, classes, out)
-
-
-def coco(labels: Sequence[Label], scenes: Sequence[Scene], classes: ClassMap) -> dict[str, Any]:
-    """Describe labels as a COCO detection data set: an image a scene, an annotation a label, in pixels.
-
-    Polygons without holes are lists of corners. Polygons with holes are uncompressed run lengths, since
-    COCO's polygons have no holes. Category ids are class ids plus 1, since COCO reserves 0 for background.
-
-    Args:
-        labels: oldest first.
-        scenes: the scenes.
-        classes: the class map.
-
-    Returns:
-        The data set as JSON values.
-    """
-    order = {scene.name: position for position, scene in enumerate(scenes)}
-    return {
-        "info": {"description": "tsfal-geo labels"},
-        "images": [
-            {"id": position + 1, "file_name": scene.path.name, "height": scene.height, "width": scene.width}
-            for position, scene in enumerate(scenes)
-        ],
-        "categories": [{"id": info.id + 1, "name": info.name} for info in classes.classes],
-        "annotations": [
-            _annotation(number, label, scenes[order[label.scene]], order[label.scene] + 1, classes)
-            for number, label in enumerate(labels, start=1)
-        ],
-    }
-
-
-def _annotation(number: int, label: Label, scene: Scene, image: int, classes: ClassMap) -> dict[str, Any]:
-    shape = to_pixels(label.geometry, scene)
-    parts = shapely.get_parts(shape)
-    holes = bool(shapely.get_num_interior_rings(parts).any())
-    left, top, right, bottom = shape.bounds
-    corners = [np.asarray(part.exterior.coords)[:-1].ravel().tolist() for part in parts]
-    return {
-        "id": number,
-        "image_id": image,
-        "category_id": label.class_id + 1,
-        "iscrowd": int(holes),
-        "area": float(shape.area),
-        "bbox": [left, top, right - left, bottom - top],
-        "segmentation": _run_lengths(label, scene, classes) if holes else corners,
-        "author": label.author,
-        "created": stamp(label.created),
-    }
-
-
-def _run_lengths(label: Label, scene: Scene, classes: ClassMap) -> dict[str, Any]:
-    reader = PolygonLabels([label], [scene], classes)
-    flat = (reader.read(Window(0, 0, 0, scene.height, scene.width)) != IGNORE).ravel(order="F")
-    ends = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff(np.concatenate(([0], ends, [flat.size]))).tolist()
-    return {"size": [scene.height, scene.width], "counts": [0, *runs] if flat[0] else runs}
 
 
 def _write_rasters(

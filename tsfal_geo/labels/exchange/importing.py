@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tsfal_geo.classes import IGNORE, ClassMap
+from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.layers import LayerRows
-from tsfal_geo.labels.exchange.vector import PARQUET, RASTER, VECTOR, ImportOptions, read_vector
+from tsfal_geo.labels.exchange.class_columns import class_of, listed
+from tsfal_geo.labels.exchange.options import JSON, RASTER, SUFFIXES, ImportOptions
+from tsfal_geo.labels.exchange.vector import read_vector
 from tsfal_geo.labels.issues import Issue, Issues
 from tsfal_geo.labels.model import Label
 from tsfal_geo.labels.store import LabelStore
@@ -53,36 +55,47 @@ def import_labels(store: LabelStore, path: Path, options: ImportOptions) -> Impo
     """
     if options.scene is not None and options.scene not in store.scenes:
         raise LabelError(f"--scene {options.scene}: expected one of {', '.join(store.scenes)}")
-    if not path.is_file():
+    if not path.exists():
         raise LabelError(f"{path}: no such file")
-    suffix = path.suffix.lower()
-    if suffix in RASTER:
-        from tsfal_geo.labels.exchange.raster import read_raster
-
-        rows = read_raster(path, store, options)
-    elif suffix in (*VECTOR, *PARQUET):
-        rows = read_vector(path, store, options)
-    else:
-        suffixes = ", ".join((*VECTOR, *PARQUET, *RASTER))
-        raise LabelError(f"{path}: found {suffix or 'no suffix'}, expected one of {suffixes}")
-    kept_rows, left_out = match_classes(rows, store.classes, options, path)
-    author = options.author or path.stem
     issues = Issues(path.name)
-    context = ValidationContext(store.scenes, store.classes, store.scene_of_query(), author)
-    labels = [replace(item, source="imported") for item in resolve_labels(kept_rows, context, issues)]
+    found, left_out = match_classes(_read(path, store, options, issues), store.classes, options, path)
+    author = options.author or path.stem
+    context = ValidationContext(store.scenes, store.classes, store.scene_of_query(), author, options.radius)
+    labels = [
+        replace(item, source="imported") for rows in found for item in resolve_labels(rows, context, issues)
+    ]
     kept = store.add_import(author, labels) if labels else ""
     return ImportResult(tuple(labels), left_out, issues.rejected, issues.notes, kept)
 
 
+def _read(path: Path, store: LabelStore, options: ImportOptions, issues: Issues) -> list[LayerRows]:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES or path.is_dir() != (suffix == ".gdb"):
+        kind = "a folder" if path.is_dir() else suffix or "no suffix"
+        raise LabelError(
+            f"{path}: found {kind}, expected one of {', '.join(SUFFIXES)} (.gdb: a folder); convert it with "
+            "`ogr2ogr labels.gpkg FILE`"
+        )
+    if suffix in RASTER:
+        from tsfal_geo.labels.exchange.raster import read_raster
+
+        return [read_raster(path, store, options)]
+    if suffix in JSON:
+        from tsfal_geo.labels.exchange.coco import read_coco
+
+        found = read_coco(path, store, options, issues)
+        if found is not None:
+            return found
+    return [read_vector(path, store, options)]
+
+
 def match_classes(
-    rows: LayerRows, classes: ClassMap, options: ImportOptions, path: Path
-) -> tuple[LayerRows, int]:
+    layers: Sequence[LayerRows], classes: ClassMap, options: ImportOptions, path: Path
+) -> tuple[list[LayerRows], int]:
     """Replace the values of the class column by class ids.
 
-    A value is looked up in the mapping, then among the class ids, then among the names.
-
     Args:
-        rows: rows with values in the column ``class_id``.
+        layers: rows with values in the column ``class_id``; see `class_columns.class_of`.
         classes: the class map.
         options: hold the mapping.
         path: the file, for the error.
@@ -93,73 +106,25 @@ def match_classes(
     Raises:
         LabelError: values of no class; the message lists them with their number of rows.
     """
-    values = rows.column("class_id")
     unknown = Counter[str]()
-    ids: list[object] = []
-    for value in values:
-        text = _text(value)
-        class_id = None if text is None else class_of(text, classes, options.mapping)
-        if text is not None and class_id is None:
-            unknown[text] += 1
-        ids.append(class_id)
+    kept: list[LayerRows] = []
+    left_out = 0
+    for rows in layers:
+        values = rows.column("class_id")
+        ids = [None if value is None else class_of(value, classes, options.mapping) for value in values]
+        unknown.update(
+            str(v) for v, found in zip(values, ids, strict=True) if v is not None and found is None
+        )
+        keep = [index for index, value in enumerate(ids) if value != ""]
+        columns = {name: [column[index] for index in keep] for name, column in rows.columns.items()}
+        columns["class_id"] = [ids[index] for index in keep]
+        fids = [rows.fids[index] for index in keep]
+        kept.append(replace(rows, fids=fids, geometry=rows.geometry[keep], columns=columns))
+        left_out += len(ids) - len(keep)
     if unknown:
-        listed = ", ".join(f"{value!r} ({count})" for value, count in unknown.most_common(20))
-        names = ", ".join(f"{info.id}={info.name}" for info in classes.classes)
+        found = ", ".join(f"{value!r} ({count})" for value, count in unknown.most_common(20))
         raise LabelError(
-            f"{path}: found values of no class: {listed}; expected one of {names}; "
+            f"{path}: found values of no class: {found}; expected one of {listed(classes)}; "
             "name the class of each with --map VALUE=CLASS, or leave it out with --map VALUE="
         )
-    keep = [index for index, value in enumerate(ids) if value != ""]
-    columns = {name: [column[index] for index in keep] for name, column in rows.columns.items()}
-    columns["class_id"] = [ids[index] for index in keep]
-    kept = replace(rows, fids=[rows.fids[i] for i in keep], geometry=rows.geometry[keep], columns=columns)
-    return kept, len(ids) - len(keep)
-
-
-def class_of(text: str, classes: ClassMap, mapping: Mapping[str, str]) -> object:
-    """Look up the class of a value.
-
-    Args:
-        text: the value.
-        classes: the class map.
-        mapping: class id or name by value; empty for values to leave out.
-
-    Returns:
-        The class id; an empty text for a value to leave out, also for 255; None for a value of no class.
-    """
-    if text in mapping:
-        target = mapping[text]
-        return "" if target == "" else class_of(target, classes, {})
-    if text == str(IGNORE):
-        return ""
-    for info in classes.classes:
-        if text == str(info.id):
-            return info.id
-    for info in classes.classes:
-        if text.casefold() == info.name.casefold():
-            return info.id
-    return None
-
-
-def check_mapping(mapping: Mapping[str, str], classes: ClassMap) -> None:
-    """Refuse a mapping with a target that is no class.
-
-    Args:
-        mapping: class id or name by value; empty for values to leave out.
-        classes: the class map.
-
-    Raises:
-        LabelError: a target is neither a class id nor a name.
-    """
-    for value, target in mapping.items():
-        if target and class_of(target, classes, {}) is None:
-            names = ", ".join(f"{info.id}={info.name}" for info in classes.classes)
-            raise LabelError(f"--map {value}={target}: found no such class, expected one of {names}")
-
-
-def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    return kept, left_out

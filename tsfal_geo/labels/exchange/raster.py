@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from rasterio.windows import Window
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.errors import LabelError
+from tsfal_geo.errors import LabelError, RasterError
 from tsfal_geo.geopackage.layers import LayerRows
-from tsfal_geo.labels.exchange.vector import ImportOptions
+from tsfal_geo.labels.exchange.options import ImportOptions
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.polygonise import class_polygons
 from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.raster.files import open_raster, reading
 from tsfal_geo.raster.layer_crs import flip_y
 from tsfal_geo.raster.scene import grid_of
 
@@ -38,7 +38,7 @@ def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> LayerR
     shapes: list[object] = []
     values: list[object] = []
     try:
-        with rasterio.open(path) as dataset:
+        with open_raster(path) as dataset, reading(path):
             if dataset.count != 1 or dataset.dtypes[0] not in ("uint8", "int8", "uint16", "int16", "int32"):
                 raise LabelError(
                     f"{path}: found {dataset.count} bands of {dataset.dtypes[0]}, expected one of class ids"
@@ -52,8 +52,8 @@ def read_raster(path: Path, store: LabelStore, options: ImportOptions) -> LayerR
                 for value, polygon in class_polygons(ids, grid, y, 0, ignore=IGNORE):
                     values.append(value)
                     shapes.append(polygon)
-    except rasterio.errors.RasterioError as error:
-        raise LabelError(f"{path}: not readable ({error})") from None
+    except RasterError as error:
+        raise LabelError(str(error)) from None
     geometry = np.array(shapes, dtype=object)
     in_pixels = grid.crs is None and grid.affine.is_identity
     count = len(values)

@@ -1,12 +1,14 @@
-"""Import of vector files: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet."""
+"""Import of vector files: GeoPackage, GeoJSON, Shapefile, FlatGeobuf, Geodatabase, OpenStreetMap, GeoParquet.
+
+A GeoPackage is read as the label store reads one. GDAL opens the other formats, but only a file whose first
+bytes are those of the format that its suffix names: GDAL itself would open anything behind any suffix, such
+as a virtual format that refers to other files and addresses.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,10 @@ import numpy as np
 import pyproj
 
 from tsfal_geo.errors import LabelError, require_extra
-from tsfal_geo.geopackage.layers import LayerRows
-from tsfal_geo.geopackage.tables import quote
+from tsfal_geo.geopackage.connection import reading
+from tsfal_geo.geopackage.layers import LayerRows, layer_names, read_layer, read_meta
+from tsfal_geo.labels.exchange.class_columns import choose_classes
+from tsfal_geo.labels.exchange.options import GPKG, PARQUET, ImportOptions
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.schema import LABEL_COLUMNS
 from tsfal_geo.labels.store import LabelStore
@@ -24,31 +28,18 @@ from tsfal_geo.raster.layer_crs import scene_crs
 if TYPE_CHECKING:
     import geopandas
 
-VECTOR = (".gpkg", ".geojson", ".json", ".shp", ".fgb")
-PARQUET = (".parquet", ".geoparquet")
-RASTER = (".tif", ".tiff")
-CLASS_FIELDS = ("class_id", "class", "class_name", "classid", "label", "category")
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """Options of an import.
-
-    Attributes:
-        field: column that holds the class; None: one of ``CLASS_FIELDS``, or the only column.
-        mapping: class id or name for values of that column; empty for values to leave out.
-        layer: layer of a file with several.
-        scene: the scene of all rows; needed where scenes have no CRS.
-        author: the annotator of all rows; None: the column ``author``, else the file's name.
-        crs: CRS of a file that does not declare one.
-    """
-
-    field: str | None = None
-    mapping: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    layer: str | None = None
-    scene: str | None = None
-    author: str | None = None
-    crs: str | None = None
+_STARTS = {
+    ".geojson": rb"\s*\{",
+    ".json": rb"\s*\{",
+    ".shp": rb"\x00\x00\x27\x0a",
+    ".fgb": rb"fgb",
+    ".osm": rb"(<\?xml[^>]*\?>|<!--.*?-->|\s)*<osm\b",
+    ".pbf": rb".{4}\x0a\x09OSMHeader",
+    ".parquet": rb"PAR1",
+    ".geoparquet": rb"PAR1",
+}
+_GEODATABASE = "a00000001.gdbtable"  # the catalogue of an Esri file geodatabase
+_HEAD = 4096  # bytes that are compared
 
 
 def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> LayerRows:
@@ -66,96 +57,118 @@ def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> LayerR
         LabelError: the file is not readable, has no class column, or does not declare its CRS.
         UserError: the file is GeoParquet and pyarrow is not installed.
     """
-    frame = _frame(path, options.layer)
-    field_name = _class_field(frame, path, options.field)
-    lower = {str(name).lower(): name for name in frame.columns if name != frame.geometry.name}
-    columns = {
-        name: _values(frame[lower[name]])
-        for name in LABEL_COLUMNS
-        if name in lower and name not in ("class_id", "source")
-    }
-    columns["class_id"] = _values(frame[field_name])
+    rows, meta = _geopackage(path, options.layer) if path.suffix.lower() in GPKG else _table(path, options)
+    columns = {name: rows.columns[name] for name in LABEL_COLUMNS if name in rows.columns}
+    for name in ("class_id", "source", "scene"):
+        columns.pop(name, None)
+    columns["class_id"] = choose_classes(path, rows, meta, store.classes, options)
     time = now()
-    columns["created"] = [value or time for value in columns.get("created", [None] * len(frame))]
+    columns["created"] = [value or time for value in columns.get("created", [None] * len(rows.fids))]
     if options.author is not None:
-        columns["author"] = [options.author] * len(frame)
-    crs = _crs(frame, path, store, options)
-    if options.scene is not None:
-        columns["scene"] = [options.scene] * len(frame)
-    return LayerRows(
+        columns["author"] = [options.author] * len(rows.fids)
+    columns["scene"] = _scenes(path, rows, options)
+    return replace(rows, crs=_crs(rows.crs, path, store, options), columns=columns)
+
+
+def _geopackage(path: Path, layer: str | None) -> tuple[LayerRows, dict[str, str]]:
+    with reading(path) as connection:
+        layer = _chosen_layer(path, layer, layer_names(connection))
+        meta = read_meta(connection, str(path))
+        return read_layer(connection, layer, meta), meta
+
+
+def _table(path: Path, options: ImportOptions) -> tuple[LayerRows, dict[str, str]]:
+    frame = _frame(path, options.layer)
+    names = [name for name in frame.columns if name != frame.geometry.name]
+    rows = LayerRows(
         layer=options.layer or path.stem,
-        crs=crs,
+        crs=frame.crs,
         fids=[int(value) for value in frame.index],
-        geometry=np.array([shape or None for shape in frame.geometry], dtype=object),
-        columns=columns,
+        geometry=np.array([None, *(shape or None for shape in frame.geometry)], dtype=object)[1:],
+        columns={str(name).lower(): _values(frame[name]) for name in names},
     )
+    return rows, {}
 
 
 def _frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     import geopandas
     import pyogrio
 
-    is_parquet = path.suffix.lower() in PARQUET
-    if is_parquet:
+    check_format(path)
+    if path.suffix.lower() in PARQUET:
         require_extra("pyarrow", "parquet", f"{path}: GeoParquet")
     try:
-        if is_parquet:
+        if path.suffix.lower() in PARQUET:
             return geopandas.read_parquet(path).reset_index(drop=True)
-        layer = layer or _only_layer(path)
-        # A condition makes OGR count the rows itself; the count that a GeoPackage declares may be wrong.
-        frame = pyogrio.read_dataframe(path, layer=layer, where="1=1", fid_as_index=True)
+        source = f"GeoJSON:{path}" if path.suffix.lower() in (".geojson", ".json") else path
+        layers = [str(name) for name, kind in pyogrio.list_layers(source) if kind is not None]
+        layer = _chosen_layer(path, layer, layers)
+        frame = pyogrio.read_dataframe(
+            source, layer=layer, fid_as_index=True, datetime_as_string=True, on_invalid="ignore"
+        )
+    except UnicodeDecodeError as error:
+        raise LabelError(
+            f"{path}: its text is not {error.encoding}, expected the encoding that the file declares; "
+            "for a Shapefile, write the encoding, such as ISO-8859-1, into a .cpg file beside it"
+        ) from None
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError, OSError) as error:
-        raise LabelError(f"{path}: not readable ({error})") from None
+        raise LabelError(f"{path}: not readable ({' '.join(str(error).split())})") from None
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise LabelError(f"{path}: layer {layer!r} has no geometries; name another with --layer")
-    if path.suffix.lower() == ".gpkg":
-        _check_complete(path, layer, len(frame))
     return frame
 
 
-def _only_layer(path: Path) -> str:
-    import pyogrio
+def check_format(path: Path) -> None:
+    """Refuse a file whose content is of another format than its suffix says.
 
-    names = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-    if len(names) != 1:
+    Args:
+        path: the file, or the folder of a geodatabase.
+
+    Raises:
+        LabelError: it is of another format.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".gdb":
+        if not (path / _GEODATABASE).is_file():
+            raise LabelError(f"{path}: found no {_GEODATABASE} in it, expected a file geodatabase")
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise LabelError(f"{path}: not readable ({error.strerror})") from None
+    if re.match(_STARTS[suffix], head, re.DOTALL) is None:
         raise LabelError(
-            f"{path}: found the layers {', '.join(names) or 'none'}, expected one; name it with --layer"
+            f"{path}: its first bytes are not those of a {suffix} file; expected that format: export it "
+            "again, or name it by its own suffix"
         )
-    return str(names[0])
 
 
-def _check_complete(path: Path, layer: str, rows: int) -> None:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=60)) as connection:
-        (total,) = connection.execute(f"SELECT count(*) FROM {quote(layer)}").fetchone()
-    if total != rows:
+def _chosen_layer(path: Path, layer: str | None, names: list[str]) -> str:
+    if layer is None and len(names) == 1:
+        return names[0]
+    if layer in names:
+        return str(layer)
+    listed = ", ".join(names) or "none"
+    if layer is None:
+        raise LabelError(f"{path}: found the layers {listed}, expected one; name it with --layer")
+    raise LabelError(f"{path}: found no layer {layer!r}, expected one of {listed}")
+
+
+def _scenes(path: Path, rows: LayerRows, options: ImportOptions) -> list[object]:
+    if options.scene is not None:
+        return [options.scene] * len(rows.fids)
+    name = (options.scene_field or "scene").lower()
+    if options.scene_field is not None and name != "none" and name not in rows.columns:
         raise LabelError(
-            f"{path}: read {rows} of {total} rows; another program is writing the file, import it again"
+            f"{path}: found no column {options.scene_field!r}, expected one of "
+            f"{', '.join(rows.columns) or '(none)'}; --scene-field none leaves scenes to the places of rows"
         )
-
-
-def _class_field(frame: geopandas.GeoDataFrame, path: Path, name: str | None) -> str:
-    columns = [str(column) for column in frame.columns if column != frame.geometry.name]
-    if name is not None:
-        if name not in columns:
-            raise LabelError(
-                f"{path}: found no column {name!r}, expected one of {', '.join(columns) or '(none)'}"
-            )
-        return name
-    by_lower = {column.lower(): column for column in columns}
-    column = next((by_lower[candidate] for candidate in CLASS_FIELDS if candidate in by_lower), None)
-    if column is None and len(columns) == 1:
-        column = columns[0]
-    if column is None:
-        raise LabelError(
-            f"{path}: found the columns {', '.join(columns) or '(none)'}, expected one that holds the class; "
-            "name it with --field"
-        )
-    return column
+    return rows.column(name) if name != "none" else [None] * len(rows.fids)
 
 
 def _crs(
-    frame: geopandas.GeoDataFrame, path: Path, store: LabelStore, options: ImportOptions
+    found: pyproj.CRS | None, path: Path, store: LabelStore, options: ImportOptions
 ) -> pyproj.CRS | None:
     if options.scene is not None and scene_crs(store.scenes[options.scene]) is None:
         return None
@@ -164,10 +177,9 @@ def _crs(
             return pyproj.CRS.from_user_input(options.crs)
         except pyproj.exceptions.CRSError as error:
             raise LabelError(f"--crs {options.crs}: not a CRS ({error})") from None
-    if frame.crs is None and any(scene_crs(scene) is not None for scene in store.scenes.values()):
+    if found is None and any(scene_crs(scene) is not None for scene in store.scenes.values()):
         raise LabelError(f"{path}: found no CRS, expected one; name it with --crs, such as --crs EPSG:25832")
-    crs: pyproj.CRS | None = frame.crs
-    return crs
+    return found
 
 
 def _values(column: Any) -> list[object]:
