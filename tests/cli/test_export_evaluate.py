@@ -181,12 +181,12 @@ def test_a_stop_ends_the_next_step():
 
 
 def test_an_add_on_that_fails_is_reported_for_its_scene_and_stops_nothing(folder, tmp_path, monkeypatch):
-    from tsfal_geo.mapping.outputs import pictures, polygons, stac
+    from tsfal_geo.mapping.outputs import model_item, pictures, polygons
 
     for module, name, fault in (
         (polygons, "write_polygons", ValueError("no\nshapes")),
         (pictures, "save_preview", OSError(28, "No space left on device")),
-        (stac, "write_model_item", UserError("no item")),
+        (model_item, "write_model_item", UserError("no item")),
     ):
         monkeypatch.setattr(module, name, Mock(side_effect=fault))
     arguments = ["--polygons", "fgb", "--preview", "--png", "--out", str(tmp_path), "--json"]

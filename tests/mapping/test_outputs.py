@@ -19,16 +19,13 @@ from rio_cogeo.cogeo import cog_validate
 from tests.helpers.mapping_fakes import Identity
 from tests.mapping.test_export import NORTH_UP, picture, write
 from tsfal_geo.classes import VAIHINGEN
-from tsfal_geo.config import ModelConfig
 from tsfal_geo.errors import RasterError, UserError
 from tsfal_geo.inference.network import Network, average_orientations, halve_on_memory_error
 from tsfal_geo.mapping.outputs.mosaic import write_mosaic
 from tsfal_geo.mapping.outputs.onnx import export_onnx, onnx_network
 from tsfal_geo.mapping.outputs.polygons import write_polygons
 from tsfal_geo.mapping.outputs.rasters import Settings, export_scene
-from tsfal_geo.mapping.outputs.stac import write_map_item, write_model_item
-from tsfal_geo.models.io import ModelCard, save_model
-from tsfal_geo.models.segmenter import build_segmenter
+from tsfal_geo.mapping.outputs.stac import write_map_item
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.write import write_classes
@@ -182,26 +179,7 @@ def test_a_mosaic_of_two_crs_is_refused(tmp_path, two_maps):
         write_mosaic(tmp_path / "mosaic.vrt", [*two_maps[0], tmp_path / "c.tif"], VAIHINGEN)
 
 
-CONFIG = ModelConfig(encoder="mobilenet_v2", weights=None)
-STATISTICS = {"low": [0.0] * 3, "high": [200.0] * 3, "mean": [90.0, 80, 70], "std": [30.0, 40, 50]}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    card = ModelCard(
-        model=CONFIG, in_channels=3, classes=VAIHINGEN.to_specs(), normalisation=STATISTICS,
-        bands=None, dsm=False, chip_size=64, seed=0,
-    )  # fmt: skip
-    segmenter = build_segmenter(CONFIG, 3, 6, seed=1).eval()
-    torch.manual_seed(0)
-    torch.nn.init.normal_(segmenter.head.classifier.weight, std=0.2)
-    save_model(folder, segmenter, card)
-    return folder, card
-
-
-def test_stac_items_say_what_the_map_and_the_model_are(tmp_path, model):
-    folder, card = model
+def test_stac_items_say_what_the_map_is(tmp_path):
     write(tmp_path / "town.tif", picture(70, 80))
     files = export(tmp_path, Identity(), layers=("confidence",))
     scenes = discover(tmp_path)
@@ -212,13 +190,6 @@ def test_stac_items_say_what_the_map_and_the_model_are(tmp_path, model):
     assert [c["title"] for c in item.assets["classes"].extra_fields["classification:classes"]] == [
         *VAIHINGEN.names
     ]
-    path = write_model_item(tmp_path / "maps", folder, card, scenes, "uint8", None)
-    values = json.loads(path.read_text())
-    assert values["properties"]["mlm:tasks"] == ["semantic-segmentation"]
-    (given,) = values["properties"]["mlm:input"]
-    assert given["input"]["shape"] == [-1, 3, 64, 64]
-    assert [s["mean"] for s in given["value_scaling"]] == STATISTICS["mean"]
-    assert "mlm:model" in values["assets"]["weights"]["roles"]
 
 
 @pytest.mark.slow

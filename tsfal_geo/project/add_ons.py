@@ -120,12 +120,12 @@ def write_common_files(
         products: say what is written.
         reporter: takes the files and the failures.
     """
-    from tsfal_geo.mapping.outputs.stac import write_model_item
+    from tsfal_geo.mapping.outputs.model_item import write_model_item
 
     trained, out, card = list(workspace.scenes), products.out, network.card
 
     def model_item() -> Path | None:
-        return write_model_item(out, folder, card, trained, trained[0].dtype, onnx)
+        return write_model_item(out, folder, card, trained, onnx)
 
     add(reporter, "stac", str(out), model_item)
     if products.mosaic is not None:
