@@ -9,7 +9,7 @@ import pyproj
 from pyproj.transformer import AreaOfInterest, TransformerGroup
 
 from tsfal_geo.raster.ground import metres_per_pixel
-from tsfal_geo.raster.layer_crs import scene_crs, transformer
+from tsfal_geo.raster.layer_crs import same_crs, scene_crs, transformer
 from tsfal_geo.raster.scene import Scene
 
 
@@ -26,14 +26,14 @@ def shift_accuracy(source: pyproj.CRS, scene: Scene) -> str:
     """
     target = scene_crs(scene)
     assert target is not None
+    if same_crs(source.geodetic_crs, target.geodetic_crs):
+        return ""
     x, y = scene.grid.affine * (scene.width / 2, scene.height / 2)
     try:
         lon, lat = transformer(target, pyproj.CRS.from_epsg(4326)).transform(x, y, errcheck=True)
         metres, grids = _best(source.to_wkt(), target.to_wkt(), round(lon, 2), round(lat, 2))
     except pyproj.exceptions.ProjError:
         return "to an unknown accuracy"
-    if metres == 0:
-        return ""
     missing = f"; a better way needs the grid {grids[0]}, which is not installed" if grids else ""
     if metres is None:
         return f"to an unknown accuracy{missing}"
