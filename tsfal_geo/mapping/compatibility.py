@@ -6,23 +6,29 @@ from collections.abc import Sequence
 
 from tsfal_geo.errors import RasterError
 from tsfal_geo.models.io import ModelCard
+from tsfal_geo.raster.radiometry import Radiometry
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 
 
-def open_scenes(scenes: Sequence[Scene], card: ModelCard, dtype: str) -> SceneReader:
+def open_scenes(
+    scenes: Sequence[Scene], card: ModelCard, dtype: str, trained: Radiometry | None = None
+) -> SceneReader:
     """Open scenes for a model.
 
     Args:
         scenes: the scenes to predict.
         card: the model's description.
         dtype: NumPy name of the training scenes' pixel type.
+        trained: declarations of the training scenes, whose numbers the scenes are read in; None: not
+        recorded.
 
     Returns:
         A reader of the channels that the model was trained on.
 
     Raises:
-        RasterError: a scene has other bands, another pixel type or no DSM.
+        RasterError: a scene has other bands, another pixel type or no DSM, or declares scales and offsets and
+            the training scenes do not.
     """
     expected = card.in_channels - card.dsm
     for scene in scenes:
@@ -47,4 +53,4 @@ def open_scenes(scenes: Sequence[Scene], card: ModelCard, dtype: str) -> SceneRe
                 f"{scene.path} has no DSM, expected one, as the model was trained with heights; put one with "
                 "the same name into dsm/ beside it"
             )
-    return SceneReader(scenes, card.bands, card.dsm)
+    return SceneReader(scenes, card.bands, card.dsm, reference=trained)

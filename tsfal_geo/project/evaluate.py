@@ -84,10 +84,14 @@ def score(workspace: WorkspaceFolder, scenes: list[Scene], classes: ClassMap, re
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
     from tsfal_geo.mapping.scene import settings_for
+    from tsfal_geo.raster.comparison import differences
     from tsfal_geo.raster.label_reader import FolderLabels
 
     network = open_network(workspace.current_model())
-    reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
+    first = workspace.scenes[0]
+    reader = open_scenes(scenes, network.card, first.dtype, first.radiometry)
+    for line in differences(scenes, first, network.card.bands):
+        reporter.warning(line)
     labels = FolderLabels(scenes, classes)
     settings = settings_for(network, workspace.config.export, workspace.config.plar.confidence)
     confusion = Confusion(len(network.classes))

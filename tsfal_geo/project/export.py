@@ -106,6 +106,7 @@ def export_maps(
     from tsfal_geo.mapping.outputs.products import ONNX, check_products
     from tsfal_geo.mapping.outputs.rasters import export_scene
     from tsfal_geo.mapping.scene import settings_for
+    from tsfal_geo.raster.comparison import differences
 
     if options.polygons == "parquet":
         require_extra("pyarrow", "parquet", "--polygons parquet")
@@ -117,7 +118,10 @@ def export_maps(
         require_extra("onnxscript", "onnx", "--onnx")
     folder = workspace.current_model()
     network = open_network(folder, errors="error_mask" in options.layers, augment=options.augment)
-    reader = open_scenes(scenes, network.card, workspace.scenes[0].dtype)
+    first = workspace.scenes[0]
+    reader = open_scenes(scenes, network.card, first.dtype, first.radiometry)
+    for line in differences(scenes, first, network.card.bands):
+        reporter.warning(line)
     config = workspace.config
     if options.window is not None:
         config = load_config(base=config, overrides={"export.window": options.window})
@@ -128,7 +132,7 @@ def export_maps(
             reporter, "onnx", str(out), lambda: write_onnx(workspace, folder, out / ONNX, settings.overlap)
         )
     jobs = [
-        MappingJob(folder, scene, workspace.scenes[0].dtype, out, settings, options.augment)
+        MappingJob(folder, scene, first.dtype, out, settings, options.augment, trained=first.radiometry)
         for scene in scenes
     ]
     overlays = {} if options.network_only else _overlays(workspace, scenes, reporter)

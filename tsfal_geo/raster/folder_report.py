@@ -15,12 +15,14 @@ from tsfal_geo.classes import VAIHINGEN, ClassMap
 from tsfal_geo.config import LabelValue
 from tsfal_geo.errors import LabelError, UserError
 from tsfal_geo.raster.chips import Window
+from tsfal_geo.raster.comparison import differences
 from tsfal_geo.raster.discovery import Survey, survey
 from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.ground import metres_per_pixel
 from tsfal_geo.raster.label_judgement import judge_counts
 from tsfal_geo.raster.label_reader import LabelCounts, check_labels
 from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
+from tsfal_geo.raster.radiometry import conversion
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 
@@ -155,7 +157,23 @@ def inspect_folder(
         declared = declared or source == _FILES
     reports = [report if report.problem else _with_labels(report, classes) for report in reports]
     lines, problem = _judged(folder, reports, classes, declared)
+    if found.scenes:
+        lines = [*differences(found.scenes, found.scenes[0], bands), *lines]
+        reports = _with_mixed_numbers(reports, bands)
     return FolderReport(found, tuple(reports), classes, source, tuple(lines), problem)
+
+
+def _with_mixed_numbers(reports: Sequence[SceneReport], bands: tuple[int, ...] | None) -> list[SceneReport]:
+    """Report the scenes whose numbers cannot be brought to those of the first, as a training would."""
+    first = reports[0].scene
+    result = []
+    for report in reports:
+        try:
+            conversion(report.scene.path, report.scene.radiometry, first.radiometry, bands or first.spectral)
+        except UserError as error:
+            report = replace(report, problem=report.problem or str(error))
+        result.append(report)
+    return result
 
 
 def _judged(

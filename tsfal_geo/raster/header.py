@@ -11,13 +11,15 @@ from rasterio.windows import Window
 
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.files import FileHandles, open_raster, reading, size_on_disk
+from tsfal_geo.raster.radiometry import read_radiometry
 from tsfal_geo.raster.scene import Scene, grid_of
 
 _DTYPES = frozenset(["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
 _MAX_BLOCK = 1 << 30
 _PLAUSIBLE_SIZE = 16 << 30
 _PLAUSIBLE_RATIO = 2_000
-_OPAQUE_SHARE = 0.9
+_OPAQUE_SHARE = 0.5
+_BAND_AND_ALPHA = 2
 
 
 def read_scene(
@@ -60,6 +62,7 @@ def _scene(path: Path, dataset: DatasetReader, dsm: Path | None, labels: Path | 
         labels=labels,
         alpha=_real_alpha(path, dataset),
         masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        radiometry=read_radiometry(dataset),
     )
 
 
@@ -125,16 +128,21 @@ def _check_georeference(path: Path, dataset: DatasetReader) -> None:
 def _real_alpha(path: Path, dataset: DatasetReader) -> int | None:
     """The number of the band that is declared alpha, if it holds opacity.
 
-    Four-band orthophotos often declare near infrared as alpha. Opacity is 0 or the largest value except at
-    edges, near infrared is not; blocks spread over the raster tell the two apart.
+    Four-band orthophotos often declare near infrared as alpha. Opacity is 0 or its own largest value except
+    at
+    edges, whatever the type could hold; near infrared is not. Blocks spread over the raster tell the two
+    apart.
+    Beside a single band, nobody declares alpha by accident.
     """
     declared = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
     if not declared:
         return None
+    if dataset.count == _BAND_AND_ALPHA:
+        return declared[0]
     values = _sampled_values(path, dataset, declared[0])
-    opaque = 1.0 if np.issubdtype(values.dtype, np.floating) else np.iinfo(values.dtype).max
     nonzero = values[values != 0]
-    return declared[0] if nonzero.size == 0 or (nonzero >= opaque).mean() >= _OPAQUE_SHARE else None
+    opaque = nonzero.size == 0 or (nonzero == nonzero.max()).mean() >= _OPAQUE_SHARE
+    return declared[0] if opaque else None
 
 
 def _sampled_values(path: Path, dataset: DatasetReader, band: int) -> np.ndarray:

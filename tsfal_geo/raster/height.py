@@ -29,6 +29,18 @@ _CELL = 2.0
 _NEIGHBOURHOOD = 60.0
 _CELL_PIXELS, _CELLS = 16, 30
 _LOWEST, _HIGHEST = -500.0, 9000.0
+_USUAL_NODATA = (-9999, -32767, -32768, -99999)
+_NO_NUMBER = 1e30
+_FOOT, _SURVEY_FOOT = 0.3048, 1200 / 3937
+_METRES = (
+    dict.fromkeys(["", "m", "metre", "meter", "metres", "meters"], 1.0)
+    | dict.fromkeys(["dm", "decimetre", "decimeter"], 0.1)
+    | dict.fromkeys(["cm", "centimetre", "centimeter"], 0.01)
+    | dict.fromkeys(["mm", "millimetre", "millimeter"], 0.001)
+    | dict.fromkeys(["ft", "foot", "feet", "international foot"], _FOOT)
+    | dict.fromkeys(["us-ft", "ftus", "us ft", "us survey foot", "us survey feet"], _SURVEY_FOOT)
+)
+"""Metres of a unit, by its name in lower case."""
 
 
 class HeightModel:
@@ -54,6 +66,7 @@ class HeightModel:
         self._to_dsm = PixelMap(grid, self._grid)
         self._same_grid = same_grid(grid, self._grid)
         self._factor = _cell_pixels(self._grid)
+        self._unit = elevation_unit(dsm, dataset)
         self._ground: NDArray[np.float32] | None = None
 
     def read(self, window: Window) -> NDArray[np.float32]:
@@ -63,7 +76,7 @@ class HeightModel:
             window: columns and rows of the scene, as rasterio counts them.
 
         Returns:
-            (height, width) float32, in the DSM's units; 0 where the DSM has no value.
+            (height, width) float32, metres; 0 where the DSM has no value.
 
         Raises:
             RasterError: a block of the DSM cannot be read, or the DSM holds no elevation.
@@ -79,9 +92,9 @@ class HeightModel:
         """Heights at the DSM's own pixels, NaN where it has no value."""
         dataset = self._handles.get(self._dsm)
         if self._ground is None:
-            self._ground = ground_surface(dataset, self._factor)
+            self._ground = ground_surface(dataset, self._factor, self._unit)
         with reading(self._dsm):
-            surface = elevations(dataset.read(1, window=window), dataset.nodata)
+            surface = elevations(dataset.read(1, window=window), dataset.nodata, self._unit)
         ground = self._ground
         rows = np.arange(window.row_off, window.row_off + window.height)[:, None]
         cols = np.arange(window.col_off, window.col_off + window.width)[None]
@@ -89,38 +102,75 @@ class HeightModel:
         return surface - bilinear(lambda part: ground[part.toslices()], ground.shape, y, x)
 
 
-def elevations(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
-    """Mark nodata in elevations.
+def elevations(
+    values: NDArray[np.generic], nodata: float | None, unit: tuple[float, float] = (1.0, 0.0)
+) -> NDArray[np.float32]:
+    """Convert stored numbers to elevations, and mark nodata.
 
     Args:
-        values: (height, width), metres.
+        values: (height, width), as stored.
         nodata: the declared value, or None.
+        unit: metres a stored number, and metres to add.
 
     Returns:
-        float32, NaN for the declared value and for elevations that no place on Earth has.
+        Metres in float32, NaN for the declared value and for elevations that no place on Earth has.
     """
     result = values.astype(np.float32)
+    if unit != (1.0, 0.0):
+        result = (values.astype(np.float64) * unit[0] + unit[1]).astype(np.float32)
     impossible = (result < _LOWEST) | (result > _HIGHEST)
+    impossible |= np.isin(values, _USUAL_NODATA)
     if nodata is not None:
         impossible |= values == nodata
     result[impossible] = np.nan
     return result
 
 
-def ground_surface(dataset: DatasetReader, factor: int) -> NDArray[np.float32]:
+def elevation_unit(path: Path, dataset: DatasetReader) -> tuple[float, float]:
+    """Find the unit of a DSM: its band's unit, scale and offset, else that of the heights of its CRS.
+
+    Args:
+        path: the DSM, for messages.
+        dataset: the same file, open.
+
+    Returns:
+        Metres a stored number, and metres to add.
+
+    Raises:
+        RasterError: the unit is no length that is known.
+    """
+    declared = (dataset.units[0] or "").strip()
+    metres = _METRES.get(declared.lower().replace("_", " "))
+    if metres is None:
+        raise RasterError(
+            f"{path} has heights in '{declared}', expected m, dm, cm, mm, ft or us-ft; declare the unit with "
+            "`gdal_edit.py -units m`, or convert the heights"
+        )
+    if not declared:
+        crs = grid_of(dataset).crs
+        axes = crs.proj.axis_info if crs is not None else []
+        metres = float(axes[2].unit_conversion_factor) if len(axes) > 2 else 1.0
+    return dataset.scales[0] * metres, dataset.offsets[0] * metres
+
+
+def ground_surface(
+    dataset: DatasetReader, factor: int, unit: tuple[float, float] = (1.0, 0.0)
+) -> NDArray[np.float32]:
     """Compute the coarse ground under a DSM.
 
     Args:
         dataset: the DSM, open.
         factor: pixels a side of a cell of the ground.
+        unit: metres a stored number, and metres to add.
 
     Returns:
         (⌈height/factor⌉, ⌈width/factor⌉) float32 without NaN.
 
     Raises:
-        RasterError: the DSM holds no elevation, or a block cannot be read.
+        RasterError: the DSM holds no elevation, or mostly some that no place on Earth has in metres, or a
+            block cannot be read.
     """
-    cells = _cells(dataset, factor)
+    cells = _cells(dataset, factor, unit)
     if np.isnan(cells).all():
         raise RasterError(f"{dataset.name} holds no elevation at all; expected a DSM with values")
     scale = metres_per_pixel(grid_of(dataset))
@@ -135,14 +185,25 @@ def _cell_pixels(grid: GeoBox) -> int:
     return _CELL_PIXELS if scale is None else max(round(_CELL / scale), 1)
 
 
-def _cells(dataset: DatasetReader, factor: int) -> NDArray[np.float32]:
+def _cells(dataset: DatasetReader, factor: int, unit: tuple[float, float]) -> NDArray[np.float32]:
     rows_at_once = factor * max(512 // factor, 1)
     bands = []
+    stored = kept = 0
     for top in range(0, dataset.height, rows_at_once):
         window = Window(0, top, dataset.width, min(rows_at_once, dataset.height - top))
         with reading(Path(dataset.name)):
-            values = elevations(dataset.read(1, window=window), dataset.nodata)
+            numbers = dataset.read(1, window=window)
+        values = elevations(numbers, dataset.nodata, unit)
+        usual = np.isfinite(numbers) & ~np.isin(numbers, [*_USUAL_NODATA, dataset.nodata or 0])
+        stored += int(np.count_nonzero(usual & (np.abs(numbers.astype(np.float64)) < _NO_NUMBER)))
+        kept += int(np.count_nonzero(np.isfinite(values)))
         bands.append(_block_means(values, factor))
+    if kept < stored / 2:
+        raise RasterError(
+            f"{dataset.name} holds elevations that no place on Earth has in metres; declare their unit, "
+            "such as "
+            "`gdal_edit.py -units cm`, or their nodata value"
+        )
     return np.concatenate(bands)
 
 

@@ -15,6 +15,7 @@ from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles, reading
 from tsfal_geo.raster.height import HeightModel
+from tsfal_geo.raster.radiometry import Radiometry, conversion
 from tsfal_geo.raster.scene import Scene
 
 
@@ -23,7 +24,8 @@ class Patch:
     """The pixels of one window.
 
     Attributes:
-        image: (bands, height, width) in the file's own type. Values of invalid pixels are those of the
+        image: (bands, height, width) in the reader's ``band_dtype``. Values of invalid pixels are those of
+        the
             file (NaN included); pixels outside the scene are 0.
         valid: (height, width) bool; False for nodata, masked pixels and pixels outside the scene.
         height: (1, height, width) float32, metres (DSM units) above local ground, 0 where the DSM has no
@@ -64,10 +66,16 @@ class SceneReader:
         bands: 1-based band numbers, in the order of the channels; None for all but a real alpha band.
         use_dsm: also read height above local ground; every scene needs a surface model then.
         handles: cache of open files to read with; None: a new one.
+        reference: declarations of the scene whose numbers all scenes are read in, where scales and offsets
+            differ; None: the first scene's.
+
+    Attributes:
+        scenes: the scenes.
+        band_dtype: type of the pixels that are read: the scenes' own, or float32 where numbers are converted.
 
     Raises:
         RasterError: the scenes differ in type or number of bands, a scene lacks a band, or lacks a surface
-            model.
+            model, or scales and offsets are declared for some scenes only.
 
     Example:
         >>> reader = SceneReader(discover(folder), bands=(1, 2, 3), use_dsm=False)  # doctest: +SKIP
@@ -81,12 +89,19 @@ class SceneReader:
         bands: tuple[int, ...] | None,
         use_dsm: bool,
         handles: FileHandles | None = None,
+        reference: Radiometry | None = None,
     ) -> None:
         self.scenes = tuple(scenes)
         if not self.scenes:
             raise RasterError("there are no scenes to read")
-        self.band_dtype = _common_dtype(self.scenes)
         self._bands = [_choose_bands(scene, bands) for scene in self.scenes]
+        reference = reference or self.scenes[0].radiometry
+        self._conversions = [
+            conversion(scene.path, scene.radiometry, reference, chosen)
+            for scene, chosen in zip(self.scenes, self._bands, strict=True)
+        ]
+        stored = _common_dtype(self.scenes)
+        self.band_dtype = stored if not any(self._conversions) else np.dtype(np.float32)
         self._check_band_counts()
         self._handles = handles or FileHandles()
         self._heights: list[HeightModel] | None = None
@@ -138,6 +153,11 @@ class SceneReader:
         with reading(source.path):
             image = dataset.read(list(bands), window=window)
             valid = _valid(source, bands, image, dataset, window)
+        change = self._conversions[scene]
+        if change is not None:
+            image = change(image)
+        elif image.dtype != self.band_dtype:
+            image = image.astype(self.band_dtype)
         surface = None
         if self._heights is not None:
             surface = self._heights[scene].read(window)[None]
@@ -165,7 +185,9 @@ def _valid(
     dataset: DatasetReader,
     window: windows.Window,
 ) -> NDArray[np.bool_]:
-    valid = valid_pixels(image, scene.nodata)
+    declared = scene.radiometry
+    each = None if declared is None else [declared.nodata[band - 1] for band in bands]
+    valid = valid_pixels(image, scene.nodata if each is None else each)
     if scene.masked:
         valid &= dataset.read_masks(scene.spectral[0], window=window) > 0
     elif scene.alpha is not None and scene.alpha not in bands:
@@ -173,27 +195,39 @@ def _valid(
     return valid
 
 
-def valid_pixels(image: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_]:
+def valid_pixels(
+    image: NDArray[np.generic], nodata: float | Sequence[float | None] | None
+) -> NDArray[np.bool_]:
     """Tell measurements from nodata.
 
-    A pixel of integers is nodata if *all* bands have the nodata value, since a dark pixel may be 0 in one of
-    them. A pixel of floats is nodata if *any* band has the value, or is NaN or infinite.
+    A pixel of integers is nodata if *all* bands have their nodata value, since a dark pixel may be 0 in one
+    of
+    them. A pixel of floats is nodata if *any* band has its value, or is NaN or infinite.
 
     Args:
         image: (bands, height, width) in the file's type.
-        nodata: the declared value, or None.
+        nodata: the declared value, one for each band, or None; bands without a value do not count.
 
     Returns:
         (height, width) bool, True for measurements.
     """
+    each = list(nodata) if isinstance(nodata, Sequence) else [nodata] * len(image)
     if np.issubdtype(image.dtype, np.floating):
         valid = np.isfinite(image).all(0)
-        if nodata is not None and np.isfinite(nodata):
-            valid &= (image != image.dtype.type(nodata)).all(0)
+        for band, value in zip(image, each, strict=True):
+            if value is not None and np.isfinite(value):
+                valid &= band != image.dtype.type(value)
         return np.asarray(valid)
-    if nodata is None or not _representable(nodata, image.dtype):
-        return np.ones(image.shape[1:], bool)
-    return np.asarray((image != image.dtype.type(nodata)).any(0))
+    invalid = None
+    for band, value in zip(image, each, strict=True):
+        if value is not None:
+            here = (
+                band == image.dtype.type(value)
+                if _representable(value, image.dtype)
+                else np.zeros(band.shape, bool)
+            )
+            invalid = here if invalid is None else invalid & here
+    return np.ones(image.shape[1:], bool) if invalid is None else ~invalid
 
 
 def _representable(value: float, dtype: np.dtype) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
+from tsfal_geo.raster.radiometry import Radiometry
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -20,11 +22,12 @@ class Scene:
         grid: shape, float64 transform and CRS of the orthophoto; identity without georeference.
         bands: number of bands in the file, a real alpha band included.
         dtype: NumPy name of the bands' type.
-        nodata: the declared nodata value (NaN included) or None.
+        nodata: the nodata value (NaN included) of the first band, or None.
         dsm: digital surface model on the same ground, on any grid.
         labels: label raster on the orthophoto's own grid.
         alpha: 1-based number of the alpha band that masks pixels, None where there is none.
         masked: the file has a mask band of its own (internal or ``.msk``).
+        radiometry: what the file declares for its numbers, band by band; None: not recorded.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Scene:
     labels: Path | None = None
     alpha: int | None = None
     masked: bool = False
+    radiometry: Radiometry | None = None
 
     @property
     def height(self) -> int:

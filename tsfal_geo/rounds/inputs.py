@@ -19,10 +19,12 @@ from tsfal_geo.config import Config, parse_label_values
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
 from tsfal_geo.raster.chips import Chip, Window, owned_part, scene_chips
+from tsfal_geo.raster.comparison import differences
 from tsfal_geo.raster.discovery import RasterWarning, discover
 from tsfal_geo.raster.label_judgement import judge_labels
 from tsfal_geo.raster.label_reader import FolderLabels, LabelReader
 from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
+from tsfal_geo.raster.radiometry import Radiometry
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.stats import Normalisation, compute_normalisation
@@ -82,12 +84,15 @@ def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
     return (infer_class_map(scenes, values) or VAIHINGEN).ignoring(config.ignore_ids)
 
 
-def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], SceneReader]:
+def open_scenes(
+    raster_dir: Path, config: Config, reference: Radiometry | None = None
+) -> tuple[tuple[Scene, ...], SceneReader]:
     """Discover a folder's scenes and open them as the configuration says (bands, heights).
 
     Args:
         raster_dir: the folder.
         config: says which bands are read, and whether heights are.
+        reference: declarations of the numbers to read in; None: the first scene's.
 
     Returns:
         The scenes by name, and a reader of them.
@@ -103,7 +108,7 @@ def open_scenes(raster_dir: Path, config: Config) -> tuple[tuple[Scene, ...], Sc
             f"{lacking[0].path}: found no DSM for it in {raster_dir / 'dsm'}, expected one for each scene; "
             "add it, or train with --dsm ignore"
         )
-    return scenes, SceneReader(scenes, config.data.bands, use_dsm)
+    return scenes, SceneReader(scenes, config.data.bands, use_dsm, reference=reference)
 
 
 def prepare(raster_dir: Path, config: Config) -> Inputs:
@@ -122,6 +127,8 @@ def prepare(raster_dir: Path, config: Config) -> Inputs:
         _warn_of_missing_heights(raster_dir, scenes)
     classes = class_map(config, scenes)
     truth = FolderLabels(scenes, classes)
+    for line in differences(scenes, scenes[0], config.data.bands):
+        warnings.warn(line, RasterWarning, stacklevel=2)
     labelled_scenes = [scene for scene in scenes if scene.labels]
     declared = bool(config.classes or config.label_values) or classes_are_named(labelled_scenes)
     for line in judge_labels(raster_dir, labelled_scenes, classes, declared=declared):
@@ -160,7 +167,7 @@ def _normalisation(reader: SceneReader, chips: Sequence[Chip], config: Config) -
         return statistics
     from tsfal_geo.models.normalisation import own_normalisation
 
-    return own_normalisation(config.model, statistics, reader.bands, str(reader.band_dtype))
+    return own_normalisation(config.model, statistics, reader.bands, reader.scenes[0].dtype)
 
 
 def _labelled_chips(

@@ -16,6 +16,7 @@ from odc.geo.geobox import GeoBox
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.config import parse_label_values
 from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.raster.radiometry import Radiometry
 from tsfal_geo.raster.scene import Scene
 
 SCHEMA = 1
@@ -149,6 +150,7 @@ def _scene_to_json(root: Path, scene: Scene) -> dict[str, Any]:
         "nodata": None if scene.nodata is None else repr(float(scene.nodata)),
         "alpha": scene.alpha,
         "masked": scene.masked,
+        "radiometry": scene.radiometry.to_json() if scene.radiometry else None,
         "dsm": _relative(root, scene.dsm) if scene.dsm else None,
         "labels": _relative(root, scene.labels) if scene.labels else None,
     }
@@ -164,6 +166,7 @@ def _scene_from_json(root: Path, item: dict[str, Any]) -> Scene:
         nodata=None if item["nodata"] is None else float(item["nodata"]),
         alpha=item["alpha"],
         masked=bool(item["masked"]),
+        radiometry=Radiometry.from_json(item["radiometry"]) if item.get("radiometry") else None,
         dsm=_absolute(root, item["dsm"]) if item["dsm"] else None,
         labels=_absolute(root, item["labels"]) if item["labels"] else None,
     )

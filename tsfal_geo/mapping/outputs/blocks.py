@@ -36,6 +36,7 @@ from tsfal_geo.mapping.overlay import LabelOverlay, apply_overlay
 from tsfal_geo.mapping.scene import Settings, map_scene
 from tsfal_geo.mapping.windowed import Block, LayerRows
 from tsfal_geo.models.io import WEIGHTS_NAME
+from tsfal_geo.raster.radiometry import Radiometry
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.raster.write import BLOCK, class_writer
@@ -57,6 +58,7 @@ class MappingJob:
         augment: whether to average over flips and quarter turns.
         threads: threads of the network in a process; None: PyTorch's choice.
         side: pixels a side of a block, a multiple of ``BLOCK``.
+        trained: declarations of the training scenes' numbers; None: not recorded.
     """
 
     model: Path
@@ -67,6 +69,7 @@ class MappingJob:
     augment: bool = False
     threads: int | None = None
     side: int = SIDE
+    trained: Radiometry | None = None
 
     def __post_init__(self) -> None:
         if self.side % BLOCK:
@@ -222,4 +225,4 @@ def _opened(job: MappingJob) -> tuple[Network, SceneReader]:
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     network = open_network(job.model, errors="error_mask" in job.settings.layers, augment=job.augment)
-    return network, open_scenes([job.scene], network.card, job.dtype)
+    return network, open_scenes([job.scene], network.card, job.dtype, job.trained)
