@@ -73,12 +73,13 @@ class SilentReporter:
         """Keep no log."""
 
 
-def find_scenes(folder: Path, reporter: Reporter) -> list[Scene]:
+def find_scenes(folder: Path, reporter: Reporter, crs: str | None = None) -> list[Scene]:
     """Discover the scenes of a folder; the reporter gets the files that are not used, as warnings.
 
     Args:
         folder: holds orthophotos, in it or in ``images/``.
         reporter: takes the warnings.
+        crs: CRS of orthophotos that have a place but declare no CRS.
 
     Returns:
         The scenes, by name.
@@ -88,7 +89,7 @@ def find_scenes(folder: Path, reporter: Reporter) -> list[Scene]:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RasterWarning)
-        scenes = discover(folder)
+        scenes = discover(folder, crs=crs)
     for warning in caught:
         reporter.warning(str(warning.message))
     return scenes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tsfal_geo.cli.command import ReportedCommand
-from tsfal_geo.cli.options import bands_option, config_options, map_option
+from tsfal_geo.cli.options import bands_option, config_options, crs_option, map_option
 from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.errors import RasterError
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 )
 @bands_option
 @map_option
+@crs_option
 @config_options
 @remote_option
 def command(
     raster: Path,
     bands: str | None,
     label_values: dict[str, str],
+    crs: str | None,
     config_path: Path | None,
     settings: tuple[str, ...],
     reporter: CommandReporter,
@@ -47,7 +49,7 @@ def command(
     from tsfal_geo.raster.folder_report import inspect_folder
 
     numbers = None if bands is None else [part.strip() for part in bands.split(",")]
-    overrides = {"data.bands": numbers, "label_values": label_values, **parse_set(settings)}
+    overrides = {"data.bands": numbers, "data.crs": crs, "label_values": label_values, **parse_set(settings)}
     config = load_config(config_path, overrides)
     values = parse_label_values(config.label_values)
     classes = (
@@ -55,7 +57,7 @@ def command(
         if config.classes
         else None
     )
-    report = inspect_folder(raster, config.data.bands, classes, config.ignore_ids, values)
+    report = inspect_folder(raster, config.data.bands, classes, config.ignore_ids, values, config.data.crs)
     for line in (*report.survey.warnings, *report.warnings):
         reporter.warning(line)
     _print(report, reporter)
@@ -74,6 +76,8 @@ def _print(report: FolderReport, reporter: CommandReporter) -> None:
     if report.classes is not None:
         names = ", ".join(f"{c.id} {c.name}" for c in report.classes.classes)
         reporter.output(f"Classes (from {report.class_source}): {names}")
+    if report.survey.others:
+        reporter.output(f"Not read, and of no concern: {', '.join(report.survey.others[:12])}")
     for problem in report.problems:
         reporter.output(click.style(f"✗ {problem}", fg="red"))
     reporter.output(click.style(f"\n{RULES}", dim=True))

@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 import click
 
 from tsfal_geo.cli.command import ReportedCommand
-from tsfal_geo.cli.options import FILE, FOLDER, bands_option, config_options, map_option, raster_option
+from tsfal_geo.cli.options import (
+    FILE,
+    FOLDER,
+    bands_option,
+    config_options,
+    crs_option,
+    map_option,
+    raster_option,
+)
 from tsfal_geo.cli.remote import remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import Method, QueryStrategy, load_config, parse_set
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
 @click.option("--seed", type=int, help="Seed of all random numbers.")
 @map_option
+@crs_option
 @click.option("--val", "val_dir", type=FOLDER, help="Folder of validation scenes, with labels.")
 @click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
 @click.option("--rounds", type=int, help="Number of query rounds that share the budget.")
@@ -117,6 +126,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     named = {
         "label_values": options["label_values"] or None,
         "data.bands": numbers,
+        "data.crs": options["crs"],
         "data.dsm": options["dsm"],
         "data.labelled": options["labelled"],
         "data.labelled_list": listed and str(listed.resolve()),

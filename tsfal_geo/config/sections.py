@@ -89,6 +89,9 @@ class DataConfig(Frozen):
         "ignore",
         description="height above local ground as an extra channel; auto: if every scene has a surface model",
     )
+    crs: str | None = Field(
+        None, description="CRS of rasters that have a place but declare no CRS, such as EPSG:25832"
+    )
     chip_size: int = Field(512, ge=64, description="side of a chip in pixels; a multiple of 32")
     edge: Literal["shift", "pad"] = Field(
         "shift", description="chips of the last row and column: shifted back into the scene, or padded"

@@ -6,7 +6,6 @@ and writes the classes to a file, in which users can name them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
@@ -27,6 +26,7 @@ from tsfal_geo.datasets.adapter import (
 from tsfal_geo.datasets.synthetic import save_picture, synthetic_ids, synthetic_picture, with_void
 from tsfal_geo.errors import UserError
 from tsfal_geo.raster.discovery import discover
+from tsfal_geo.raster.files import sidecars
 from tsfal_geo.raster.label_judgement import judge_labels
 from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
 from tsfal_geo.raster.scene import Scene
@@ -117,19 +117,8 @@ def _link_scene(scene: Scene, folder: Path) -> None:
                 "by hand"
             )
         link_file(path, folder / home / f"{scene.name}{path.suffix}")
-        for sidecar, suffix in _sidecars(path):
-            link_file(sidecar, folder / home / f"{scene.name}{suffix}")
-
-
-def _sidecars(path: Path) -> Iterator[tuple[Path, str]]:
-    """World files and GDAL's files beside a raster (masks, statistics, names), with their suffixes."""
-    suffix = path.suffix
-    world = (f"{suffix[:2]}{suffix[-1:]}w", f"{suffix}w", ".wld")
-    beside = (*world, f"{suffix}.aux.xml", f"{suffix}.msk", ".aux.xml", ".prj")
-    for ending in beside:
-        found = path.with_name(path.stem + ending)
-        if found.is_file():
-            yield found, ending
+        for beside in sidecars(path):
+            link_file(beside, folder / home / f"{scene.name}{beside.name.removeprefix(path.stem)}")
 
 
 def write_fixture(out: Path, seed: int = 0) -> None:

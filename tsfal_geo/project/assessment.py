@@ -129,7 +129,7 @@ def report_accuracy(
         values["sample"], found = _from_sample(workspace, scenes, reporter)
         tables += found
     if raster is not None:
-        labelled = labelled_scenes(raster, workspace.classes, reporter)
+        labelled = labelled_scenes(raster, workspace.classes, reporter, workspace.config.data.crs)
         labels = FolderLabels(labelled, workspace.classes)
         scores = assess_rasters(scenes, labelled, labels, workspace.classes, tolerance)
         values["rasters"] = scores.to_json()

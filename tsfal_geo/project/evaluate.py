@@ -39,23 +39,28 @@ def evaluate_folder(
     classes = workspace.classes
     if label_values:
         classes = classes.with_label_values(parse_label_values(label_values))
-    return score(workspace, labelled_scenes(folder, classes, reporter), classes, reporter)
+    return score(
+        workspace, labelled_scenes(folder, classes, reporter, workspace.config.data.crs), classes, reporter
+    )
 
 
-def labelled_scenes(folder: Path, classes: ClassMap, reporter: Reporter) -> list[Scene]:
+def labelled_scenes(
+    folder: Path, classes: ClassMap, reporter: Reporter, crs: str | None = None
+) -> list[Scene]:
     """Return the scenes of a folder whose labels fit the workspace's classes.
 
     Args:
         folder: of the scenes.
         classes: the workspace's, with the values of these label files.
         reporter: takes warnings.
+        crs: CRS of orthophotos that have a place but declare no CRS.
 
     Raises:
         LabelError: no scene has labels, or some do not fit.
     """
     from tsfal_geo.raster.label_judgement import judge_labels
 
-    scenes = find_scenes(folder, reporter)
+    scenes = find_scenes(folder, reporter, crs)
     labelled = [scene for scene in scenes if scene.labels is not None]
     if not labelled:
         raise LabelError(

@@ -110,7 +110,7 @@ def export_maps(
 
     if options.polygons == "parquet":
         require_extra("pyarrow", "parquet", "--polygons parquet")
-    scenes = find_scenes(raster, reporter)
+    scenes = find_scenes(raster, reporter, workspace.config.data.crs)
     products = options.products(out)
     check_products(products, scenes)
     if options.onnx:

@@ -11,7 +11,8 @@ from tsfal_geo.errors import RasterError, UserError
 from tsfal_geo.raster import naming
 from tsfal_geo.raster.files import FileHandles
 from tsfal_geo.raster.header import read_scene
-from tsfal_geo.raster.scene import Scene
+from tsfal_geo.raster.leftovers import find_leftovers
+from tsfal_geo.raster.scene import Scene, crs_named
 from tsfal_geo.raster.vrt import local_sources
 
 
@@ -23,20 +24,22 @@ class Survey:
         folder: the folder.
         scenes: usable scenes, sorted by name.
         problems: file → the reason why it cannot be used, on one line.
-        warnings: one line for each file, or kind of file, that is not used.
+        warnings: one line for each file, or kind of file, that is not used or slow.
+        others: names of the other entries of the folder, which are of no concern.
     """
 
     folder: Path
     scenes: list[Scene] = field(default_factory=list)
     problems: dict[Path, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    others: tuple[str, ...] = ()
 
 
 class RasterWarning(UserWarning):
     """Files that were found but are not used."""
 
 
-def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
+def discover(folder: Path, *, require_labels: bool = False, crs: str | None = None) -> list[Scene]:
     """Discover the scenes of a folder; `tsfal_geo.raster.naming.RULES` are the rules on names.
 
     Files that are not used are reported as `RasterWarning`.
@@ -44,6 +47,7 @@ def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
     Args:
         folder: holds orthophotos, or ``images/``, ``dsm/``, ``labels/``.
         require_labels: every scene must have a label file.
+        crs: CRS of orthophotos that have a place but declare no CRS, such as ``EPSG:25832``.
 
     Returns:
         The scenes, sorted by name.
@@ -56,7 +60,7 @@ def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
         >>> [scene.name for scene in discover(Path("rasters"))]  # doctest: +SKIP
         ['area1', 'area3']
     """
-    found = survey(folder)
+    found = survey(folder, crs=crs)
     if found.problems:
         first, *others = found.problems.values()
         more = f" (and {len(others)} more: tsfal-geo info --raster {folder})" if others else ""
@@ -72,28 +76,36 @@ def discover(folder: Path, *, require_labels: bool = False) -> list[Scene]:
     return found.scenes
 
 
-def survey(folder: Path, look: Callable[[Scene, FileHandles], None] | None = None) -> Survey:
+def survey(
+    folder: Path,
+    look: Callable[[Scene, FileHandles], None] | None = None,
+    *,
+    crs: str | None = None,
+) -> Survey:
     """List the files of a folder by name and header; no pixels are read but some of alpha bands.
 
     Args:
         folder: as for `discover`.
         look: called for each usable scene while its file is open, with the cache that holds the file.
+        crs: as for `discover`.
 
     Returns:
         Usable scenes, and the problems of the others.
 
     Raises:
-        RasterError: there is no such folder, or no orthophoto in it.
+        RasterError: there is no such folder, or no orthophoto in it, or ``crs`` is none.
     """
     folder = Path(folder)
+    known = None if crs is None else crs_named(crs)
     if not folder.is_dir():
         raise RasterError(f"{folder}: no such folder; give the folder that holds the orthophotos")
     result = Survey(folder)
     images, dsms, labels = _files(result)
     if not images:
+        instead = "".join(f"; {line}" for line in result.warnings[:3])
         raise RasterError(
             f"{folder} holds no orthophoto; expected {', '.join(naming.IMAGE_SUFFIXES)} files in it or in "
-            "its images/"
+            f"its images/{instead}"
         )
     _check_names(result, images)
     dsm_of = _match(result, images, dsms, "DSM")
@@ -103,7 +115,7 @@ def survey(folder: Path, look: Callable[[Scene, FileHandles], None] | None = Non
         if image in result.problems:
             continue
         try:
-            scene = read_scene(image, dsm_of.get(image), labels_of.get(image), handles)
+            scene = read_scene(image, dsm_of.get(image), labels_of.get(image), handles, known)
         except UserError as error:
             result.problems[image] = str(error)
             continue
@@ -117,9 +129,11 @@ def survey(folder: Path, look: Callable[[Scene, FileHandles], None] | None = Non
 def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
     """Orthophotos, DSMs and labels."""
     folder = result.folder
-    home = next((folder / n for n in naming.IMAGE_FOLDERS if (folder / n).is_dir()), folder)
-    pool = _without_parts(result, _listed(home, naming.LABEL_SUFFIXES))
-    if home != folder and (beside := _listed(folder, naming.LABEL_SUFFIXES)):
+    home = _home(folder, naming.IMAGE_FOLDERS) or folder
+    listed = _listed(home, naming.LABEL_SUFFIXES)
+    pool = _without_slow_twins(result, _without_parts(result, listed))
+    beside = _listed(folder, naming.LABEL_SUFFIXES) if home != folder else []
+    if beside:
         result.warnings.append(
             f"{beside[0]} is not read ({len(beside)} such files): orthophotos are in {home.name}/"
         )
@@ -130,7 +144,38 @@ def _files(result: Survey) -> tuple[list[Path], list[Path], list[Path]]:
         by_role = {"image": [p for p in pool if p.suffix.lower() in naming.IMAGE_SUFFIXES]}
     dsms = _companions(result, naming.DSM_FOLDERS, naming.IMAGE_SUFFIXES, by_role.get("dsm", []))
     labels = _companions(result, naming.LABEL_FOLDERS, naming.LABEL_SUFFIXES, by_role.get("labels", []))
+    homes = {home, *(path.parent for path in (*dsms, *labels))}
+    homes |= {
+        found for names in (naming.DSM_FOLDERS, naming.LABEL_FOLDERS) if (found := _home(folder, names))
+    }
+    rest = find_leftovers(folder, homes, {*listed, *beside, *dsms, *labels})
+    result.warnings += rest.warnings
+    result.others = rest.others
     return by_role["image"], dsms, labels
+
+
+def _home(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The first existing folder of these names, else of these names in capitals."""
+    exact = next((folder / name for name in names if (folder / name).is_dir()), None)
+    if exact is not None:
+        return exact
+    return next((p for p in sorted(folder.iterdir()) if p.name.lower() in names and p.is_dir()), None)
+
+
+def _without_slow_twins(result: Survey, pool: list[Path]) -> list[Path]:
+    """Leave out JPEG 2000 files that were converted, and tell that the others are slow."""
+    slow = [path for path in pool if path.suffix.lower() == ".jp2"]
+    stems = {path.stem for path in pool if path not in slow}
+    left = [path for path in slow if path.stem not in stems]
+    if left:
+        result.warnings.append(
+            f"{left[0]} ({len(left)} such files) is JPEG 2000, which takes many times longer to read than "
+            "a tiled "
+            "GeoTIFF; convert it once with `gdal_translate -co TILED=YES -co COMPRESS=DEFLATE "
+            f"{left[0].name} "
+            f"{left[0].stem}.tif`"
+        )
+    return [path for path in pool if path not in slow or path in left]
 
 
 def _without_parts(result: Survey, pool: list[Path]) -> list[Path]:
@@ -152,7 +197,7 @@ def _companions(
     result: Survey, names: tuple[str, ...], suffixes: tuple[str, ...], pool: list[Path]
 ) -> list[Path]:
     """The files of the first existing folder of ``names``, else ``pool``, whose roles the names tell."""
-    home = next((result.folder / name for name in names if (result.folder / name).is_dir()), None)
+    home = _home(result.folder, names)
     if home is None:
         return pool
     result.warnings += [f"{path} is not read: there is {home.name}/ for such files" for path in pool]

@@ -34,6 +34,8 @@ _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
     b"BM": "BMP",
+    b"\0\0\0\x0cjP": "JP2OpenJPEG",
+    b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }
 """First bytes of the allowed formats; VRTs of such files are allowed too. Others may open further files."""
 
@@ -52,7 +54,7 @@ def open_raster(path: Path) -> DatasetReader:
     """Open a raster for reading.
 
     Args:
-        path: a GeoTIFF, COG, JPEG, PNG or BMP, or a VRT of such files.
+        path: a GeoTIFF, COG, JPEG, PNG, BMP or JPEG 2000 file, or a VRT of such files.
 
     Returns:
         The open file; the caller closes it.
@@ -70,6 +72,27 @@ def open_raster(path: Path) -> DatasetReader:
             f"{path}: cannot be opened as {driver} ({_reason(error)}); the file is damaged or cut off: copy "
             "or download it again"
         ) from None
+
+
+def sidecars(path: Path) -> list[Path]:
+    """List the files that GDAL reads beside a raster: world files, masks, overviews, metadata.
+
+    Args:
+        path: the raster, no VRT.
+
+    Returns:
+        Files of the raster's folder whose names begin with its stem.
+
+    Raises:
+        RasterError: as `open_raster`.
+    """
+    with open_raster(path) as dataset:
+        beside = [Path(name) for name in dataset.files]
+    return [
+        file
+        for file in beside
+        if file.name != path.name and file.parent == path.parent and file.name.startswith(path.stem)
+    ]
 
 
 def size_on_disk(path: Path) -> int | None:
@@ -99,7 +122,8 @@ def _driver(path: Path) -> str:
         return "VRT"
     if driver is None:
         raise RasterError(
-            f"{path}: not a GeoTIFF, COG, JPEG, PNG, BMP or VRT by its first bytes; the file is damaged, or "
+            f"{path}: not a GeoTIFF, COG, JPEG, PNG, BMP, JP2 or VRT by its first bytes; the file is "
+            "damaged, or "
             "of a format that is not read: convert it with `gdal_translate`"
         )
     return driver
@@ -119,7 +143,7 @@ def _check_sources(path: Path) -> None:
 def _start(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(4)
+            return file.read(8)
     except OSError as error:
         raise RasterError(f"{path}: cannot be opened ({error.strerror})") from None
 

@@ -130,6 +130,7 @@ def inspect_folder(
     classes: ClassMap | None = None,
     ignore_ids: tuple[int, ...] = (),
     values: tuple[LabelValue, ...] = (),
+    crs: str | None = None,
 ) -> FolderReport:
     """Inspect the scenes of a folder: headers, labels, and pixels (of large scenes, samples).
 
@@ -139,6 +140,7 @@ def inspect_folder(
         classes: the configured class map; None for the classes of the label files, else Vaihingen's.
         ignore_ids: ids that mean no class, if ``classes`` is None.
         values: classes that values of the label files mean, if ``classes`` is None.
+        crs: as for `tsfal_geo.raster.discovery.discover`.
 
     Returns:
         The report.
@@ -148,7 +150,9 @@ def inspect_folder(
         LabelError: two label files give one id different names.
     """
     reports: list[SceneReport] = []
-    found = survey(folder, lambda scene, handles: reports.append(_pixel_report(scene, bands, handles)))
+    found = survey(
+        folder, lambda scene, handles: reports.append(_pixel_report(scene, bands, handles)), crs=crs
+    )
     source = "the configuration"
     declared = classes is not None or bool(values)
     if classes is None:

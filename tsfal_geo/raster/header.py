@@ -23,7 +23,11 @@ _BAND_AND_ALPHA = 2
 
 
 def read_scene(
-    path: Path, dsm: Path | None = None, labels: Path | None = None, handles: FileHandles | None = None
+    path: Path,
+    dsm: Path | None = None,
+    labels: Path | None = None,
+    handles: FileHandles | None = None,
+    crs: str | None = None,
 ) -> Scene:
     """Open an orthophoto and describe it.
 
@@ -32,6 +36,7 @@ def read_scene(
         dsm: its surface model; not opened.
         labels: its label raster; not opened.
         handles: cache of open files that keeps the orthophoto open; None: it is closed.
+        crs: WKT of the CRS of a file that has a place but declares no CRS; None: it stays without.
 
     Returns:
         The scene.
@@ -41,12 +46,14 @@ def read_scene(
             palette or bands of mixed or complex type, or its header is implausible.
     """
     if handles is not None:
-        return _scene(path, handles.get(path), dsm, labels)
+        return _scene(path, handles.get(path), dsm, labels, crs)
     with open_raster(path) as dataset:
-        return _scene(path, dataset, dsm, labels)
+        return _scene(path, dataset, dsm, labels, crs)
 
 
-def _scene(path: Path, dataset: DatasetReader, dsm: Path | None, labels: Path | None) -> Scene:
+def _scene(
+    path: Path, dataset: DatasetReader, dsm: Path | None, labels: Path | None, crs: str | None
+) -> Scene:
     check_size(path, dataset)
     _check_bands(path, dataset)
     _check_georeference(path, dataset)
@@ -54,7 +61,7 @@ def _scene(path: Path, dataset: DatasetReader, dsm: Path | None, labels: Path | 
     return Scene(
         name=path.stem,
         path=path,
-        grid=grid_of(dataset),
+        grid=grid_of(dataset, crs),
         bands=dataset.count,
         dtype=dataset.dtypes[0],
         nodata=dataset.nodata,

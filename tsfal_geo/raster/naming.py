@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-IMAGE_SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".vrt")
+IMAGE_SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2", ".vrt")
 LABEL_SUFFIXES = (*IMAGE_SUFFIXES, ".bmp")
 IMAGE_FOLDERS = ("images", "top")
 DSM_FOLDERS = ("dsm",)

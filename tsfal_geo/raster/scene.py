@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odc.geo.geobox import GeoBox
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 
+from tsfal_geo.errors import RasterError
 from tsfal_geo.raster.radiometry import Radiometry
 
 
@@ -83,14 +86,33 @@ def scenes_changed(old: Sequence[Scene], new: Sequence[Scene]) -> list[str]:
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
-def grid_of(dataset: DatasetReader) -> GeoBox:
+def grid_of(dataset: DatasetReader, crs: str | None = None) -> GeoBox:
     """Read the grid of an open raster.
 
     Args:
         dataset: the raster.
+        crs: WKT of the CRS of a raster that has a place but declares none.
 
     Returns:
         Its shape, CRS and transform; the transform is exactly that of the file, in float64.
     """
-    crs = dataset.crs.to_wkt() if dataset.crs else None
-    return GeoBox((dataset.height, dataset.width), dataset.transform, crs)
+    wkt = dataset.crs.to_wkt() if dataset.crs else None if dataset.transform.is_identity else crs
+    return GeoBox((dataset.height, dataset.width), dataset.transform, wkt)
+
+
+def crs_named(name: str) -> str:
+    """Look up a CRS.
+
+    Args:
+        name: an authority's code, such as ``EPSG:25832``, or WKT.
+
+    Returns:
+        Its WKT.
+
+    Raises:
+        RasterError: there is no such CRS.
+    """
+    try:
+        return str(CRS.from_user_input(name).to_wkt())
+    except CRSError:
+        raise RasterError(f"--crs {name}: no such CRS; expected a code such as EPSG:25832") from None

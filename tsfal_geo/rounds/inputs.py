@@ -100,7 +100,7 @@ def open_scenes(
     Raises:
         RasterError: no scenes, unusable scenes, bands that some scene lacks, a missing DSM.
     """
-    scenes = tuple(discover(raster_dir))
+    scenes = tuple(discover(raster_dir, crs=config.data.crs))
     lacking = [scene for scene in scenes if not scene.dsm]
     use_dsm = config.data.dsm == "use" or (config.data.dsm == "auto" and not lacking)
     if use_dsm and lacking:
