@@ -58,8 +58,6 @@ def command(
         else None
     )
     report = inspect_folder(raster, config.data.bands, classes, config.ignore_ids, values, config.data.crs)
-    for line in (*report.survey.warnings, *report.warnings):
-        reporter.warning(line)
     _print(report, reporter)
     if report.problems:
         reporter.result(report.to_json())
@@ -76,6 +74,8 @@ def _print(report: FolderReport, reporter: CommandReporter) -> None:
     if report.classes is not None:
         names = ", ".join(f"{c.id} {c.name}" for c in report.classes.classes)
         reporter.output(f"Classes (from {report.class_source}): {names}")
+    for line in (*report.survey.warnings, *report.warnings):
+        reporter.output(click.style(f"! {line}", fg="yellow"))
     if report.survey.others:
         reporter.output(f"Not read, and of no concern: {', '.join(report.survey.others[:12])}")
     for problem in report.problems:
