@@ -71,8 +71,6 @@ def test_many_of_a_kind_are_one_line(folder):
         "images/a.tfw",
         "images/a.TFW",
         "images/a.tif.aux.xml",
-        "images/a.tif.ovr",
-        "images/a.tif.msk",
         "images/a.qml",
         "labels/a.tif.aux.xml",
         "README.md",

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from rasterio.transform import from_origin
 
+from tsfal_geo.raster.comparison import overlapping
 from tsfal_geo.raster.header import read_scene
-from tsfal_geo.raster.overlap import overlapping
 
 E, N = 5e5, 5.4e6
 

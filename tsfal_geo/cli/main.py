@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import click
 
+from tsfal_geo.cli.remote import forbid_network
 from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.versions import __version__
 
@@ -55,6 +56,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an error for people is one line on stderr, a bug is a traceback."""
+    forbid_network()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:

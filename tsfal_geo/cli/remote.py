@@ -19,12 +19,24 @@ _ENVIRONMENT = {
     "VSI_CACHE_SIZE": "33554432",
 }
 
+_NOWHERE = "/vsicurl/nowhere"
+
+
+def forbid_network() -> None:
+    """Turn GDAL's access to the network off, before GDAL is loaded; ``--allow-remote`` turns it on again.
+
+    Every raster and vector file is checked before it is opened, too: this is the second lock.
+    """
+    os.environ.setdefault("CPL_VSIL_CURL_ALLOWED_FILENAME", _NOWHERE)
+
 
 def _allow(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         from tsfal_geo.raster.vrt import REMOTE
 
         os.environ[REMOTE] = "1"
+        if os.environ.get("CPL_VSIL_CURL_ALLOWED_FILENAME") == _NOWHERE:
+            del os.environ["CPL_VSIL_CURL_ALLOWED_FILENAME"]
         for name, setting in _ENVIRONMENT.items():
             os.environ.setdefault(name, setting)
 

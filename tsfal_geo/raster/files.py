@@ -8,12 +8,13 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, MemoryFile
 
 from tsfal_geo.errors import RasterError
 from tsfal_geo.raster import vrt
@@ -66,6 +67,8 @@ def open_raster(path: Path) -> DatasetReader:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            if driver == "VRT":
+                return MemoryFile(vrt.rewritten(path).encode(), ext=".vrt").open(driver=driver)
             return rasterio.open(path, driver=driver)
     except RasterioIOError as error:
         raise RasterError(
@@ -117,6 +120,8 @@ def size_on_disk(path: Path) -> int | None:
 
 def _driver(path: Path) -> str:
     driver = _by_signature(_start(path))
+    if driver is not None:
+        check_beside(path)
     if driver is None and path.suffix.lower() == ".vrt":
         _check_sources(path)
         return "VRT"
@@ -138,6 +143,45 @@ def _check_sources(path: Path) -> None:
                 f"{path}: reads {source}, which is no GeoTIFF, COG, JPEG, PNG or BMP by its first bytes; "
                 "expected such files (VRTs of VRTs are not read)"
             )
+        else:
+            check_beside(Path(source))
+
+
+def check_beside(path: Path) -> None:
+    """Check the files that GDAL opens beside a raster by their content: masks, overviews and metadata.
+
+    Args:
+        path: the raster.
+
+    Raises:
+        RasterError: a mask or overview is no TIFF, or metadata names a file with overviews.
+    """
+    names = _names_in(path.parent, path.parent.stat().st_mtime_ns)
+    own = path.name.lower()
+    for name in (*names.get(f"{own}.msk", ()), *names.get(f"{own}.ovr", ())):
+        beside = path.with_name(name)
+        if _by_signature(_start(beside)) != "GTiff":
+            raise RasterError(f"{beside}: found no TIFF beside {path.name}, expected one; remove the file")
+        check_beside(beside)
+    for name in names.get(f"{own}.aux.xml", ()):
+        beside = path.with_name(name)
+        if b"overview_file" in beside.read_bytes().lower():
+            raise RasterError(
+                f"{beside}: names another file as overviews of {path.name}; expected them in the file or "
+                "in an .ovr: remove the line, or the file"
+            )
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: Path, _modified: int) -> dict[str, tuple[str, ...]]:
+    """The names of a folder's masks, overviews and metadata by their lower case, in which GDAL finds them."""
+    found: dict[str, tuple[str, ...]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            lower = entry.name.lower()
+            if lower.endswith((".msk", ".ovr", ".aux.xml")):
+                found[lower] = (*found.get(lower, ()), entry.name)
+    return found
 
 
 def _start(path: Path) -> bytes:

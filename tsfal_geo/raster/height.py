@@ -92,7 +92,7 @@ class HeightModel:
         """Heights at the DSM's own pixels, NaN where it has no value."""
         dataset = self._handles.get(self._dsm)
         if self._ground is None:
-            self._ground = ground_surface(dataset, self._factor, self._unit)
+            self._ground = ground_surface(self._dsm, dataset, self._factor, self._unit)
         with reading(self._dsm):
             surface = elevations(dataset.read(1, window=window), dataset.nodata, self._unit)
         ground = self._ground
@@ -154,12 +154,13 @@ def elevation_unit(path: Path, dataset: DatasetReader) -> tuple[float, float]:
 
 
 def ground_surface(
-    dataset: DatasetReader, factor: int, unit: tuple[float, float] = (1.0, 0.0)
+    path: Path, dataset: DatasetReader, factor: int, unit: tuple[float, float] = (1.0, 0.0)
 ) -> NDArray[np.float32]:
     """Compute the coarse ground under a DSM.
 
     Args:
-        dataset: the DSM, open.
+        path: the DSM, for messages.
+        dataset: the same file, open.
         factor: pixels a side of a cell of the ground.
         unit: metres a stored number, and metres to add.
 
@@ -170,9 +171,9 @@ def ground_surface(
         RasterError: the DSM holds no elevation, or mostly some that no place on Earth has in metres, or a
             block cannot be read.
     """
-    cells = _cells(dataset, factor, unit)
+    cells = _cells(path, dataset, factor, unit)
     if np.isnan(cells).all():
-        raise RasterError(f"{dataset.name} holds no elevation at all; expected a DSM with values")
+        raise RasterError(f"{path} holds no elevation at all; expected a DSM with values")
     scale = metres_per_pixel(grid_of(dataset))
     size = _CELLS if scale is None else max(round(_NEIGHBOURHOOD / (scale * factor)), 1)
     ground = ndimage.median_filter(_filled(cells), 3)
@@ -185,13 +186,13 @@ def _cell_pixels(grid: GeoBox) -> int:
     return _CELL_PIXELS if scale is None else max(round(_CELL / scale), 1)
 
 
-def _cells(dataset: DatasetReader, factor: int, unit: tuple[float, float]) -> NDArray[np.float32]:
+def _cells(path: Path, dataset: DatasetReader, factor: int, unit: tuple[float, float]) -> NDArray[np.float32]:
     rows_at_once = factor * max(512 // factor, 1)
     bands = []
     stored = kept = 0
     for top in range(0, dataset.height, rows_at_once):
         window = Window(0, top, dataset.width, min(rows_at_once, dataset.height - top))
-        with reading(Path(dataset.name)):
+        with reading(path):
             numbers = dataset.read(1, window=window)
         values = elevations(numbers, dataset.nodata, unit)
         usual = np.isfinite(numbers) & ~np.isin(numbers, [*_USUAL_NODATA, dataset.nodata or 0])
@@ -200,7 +201,7 @@ def _cells(dataset: DatasetReader, factor: int, unit: tuple[float, float]) -> ND
         bands.append(_block_means(values, factor))
     if kept < stored / 2:
         raise RasterError(
-            f"{dataset.name} holds elevations that no place on Earth has in metres; declare their unit, "
+            f"{path} holds elevations that no place on Earth has in metres; declare their unit, "
             "such as "
             "`gdal_edit.py -units cm`, or their nodata value"
         )

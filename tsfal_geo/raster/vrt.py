@@ -1,7 +1,7 @@
 """VRTs: mosaics of rasters, read only if every source is harmless.
 
-A VRT may name any file, address or piece of code. Here its sources must be files of the allowed formats or,
-with ``--allow-remote``, addresses on the web or in S3.
+A VRT may name any file, address or piece of code. Here its sources must be files of the allowed formats in
+its own folder or, with ``--allow-remote``, addresses on the web or in S3.
 """
 
 from __future__ import annotations
@@ -16,13 +16,59 @@ import rasterio.shutil
 from rasterio.errors import RasterioError
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster import naming
 
 REMOTE = "TSFAL_ALLOW_REMOTE"
 """Environment variable that is 1 if addresses may be opened; the processes of a run inherit it."""
 
+_FOLDERS = (*naming.IMAGE_FOLDERS, *naming.DSM_FOLDERS, *naming.LABEL_FOLDERS)
 _REMOTE_PREFIXES = ("/vsicurl/http://", "/vsicurl/https://", "/vsis3/")
-_NAMES = ("SourceFilename", "SourceDataset")
-_KINDS = {None, "VRTSourcedRasterBand"}
+_SOURCES = ("SimpleSource", "ComplexSource", "AveragedSource")
+_PLAIN = (
+    "GeoTransform",
+    "BlockXSize",
+    "BlockYSize",
+    "MaskBand",
+    "NoDataValue",
+    "HideNoDataValue",
+    "ColorInterp",
+    "Description",
+    "UnitType",
+    "Offset",
+    "Scale",
+    "ColorTable",
+    "CategoryNames",
+    "Category",
+    "SourceFilename",
+    "SourceBand",
+    "NODATA",
+    "ScaleOffset",
+    "ScaleRatio",
+    "UseMaskBand",
+    "ColorTableComponent",
+    "LUT",
+    "Exponent",
+    "SrcMin",
+    "SrcMax",
+    "DstMin",
+    "DstMax",
+    "Clamp",
+)
+_ALLOWED = {
+    "VRTDataset": ("rasterXSize", "rasterYSize"),
+    "SRS": ("dataAxisToSRSAxisMapping", "coordinateEpoch"),
+    "Metadata": (),
+    "MDI": ("key",),
+    "VRTRasterBand": ("dataType", "band", "blockXSize", "blockYSize"),
+    "Entry": ("c1", "c2", "c3", "c4"),
+    **dict.fromkeys(_SOURCES, ("resampling",)),
+    "SourceProperties": ("RasterXSize", "RasterYSize", "DataType", "BlockXSize", "BlockYSize"),
+    **dict.fromkeys(("SrcRect", "DstRect"), ("xOff", "yOff", "xSize", "ySize")),
+    **dict.fromkeys(_PLAIN, ()),
+}
+"""Elements of a mosaic, and the attributes of each that are kept; their spelling is GDAL's."""
+
+_LEFT_OUT = frozenset(["Histograms", "OverviewList", "Overview", "GDALRasterAttributeTable", "GCPList"])
 _LARGEST = 64 << 20
 
 
@@ -36,8 +82,30 @@ def sources(path: Path) -> list[str]:
         Absolute paths of files, and addresses (``/vsi…``), each once.
 
     Raises:
-        RasterError: the file is no VRT, holds code or other kinds of bands, or names no raster.
+        RasterError: as `rewritten`.
     """
+    return list(dict.fromkeys(item.text or "" for item in _mosaic(path).iter("SourceFilename")))
+
+
+def rewritten(path: Path) -> str:
+    """Write a VRT anew from the parts of it that a mosaic needs.
+
+    GDAL reads this text and never the file, so that nothing else than what was checked can have an effect.
+
+    Args:
+        path: the VRT.
+
+    Returns:
+        XML with absolute names of the sources.
+
+    Raises:
+        RasterError: the file is no VRT, holds code or other kinds of bands, names no raster, or a file
+            outside its folder.
+    """
+    return Xml.tostring(_mosaic(path), encoding="unicode")
+
+
+def _mosaic(path: Path) -> Xml.Element:
     size = path.stat().st_size
     if size > _LARGEST:
         raise RasterError(f"{path}: a VRT of {size >> 20} MB, expected a list of rasters")
@@ -48,20 +116,42 @@ def sources(path: Path) -> list[str]:
         root = Xml.fromstring(text)
     except Xml.ParseError as error:
         raise RasterError(f"{path}: not readable as a VRT ({error}); write it again") from None
-    kinds = {item.get("subClass") for item in root.iter()}
-    if root.tag != "VRTDataset" or not kinds <= _KINDS or any("PixelFunction" in i.tag for i in root.iter()):
-        raise RasterError(
-            f"{path}: a VRT that computes or warps, expected a mosaic as `gdalbuildvrt` makes; write its "
-            "result with `gdal_translate`"
-        )
-    found = [
-        _resolved(path, item.text or "", item.get("relativeToVRT") == "1")
-        for item in root.iter()
-        if item.tag in _NAMES
-    ]
-    if not found:
+    if root.tag != "VRTDataset":
+        raise _no_mosaic(path, root.tag)
+    copied = _copy(path, root)
+    if copied.find(".//SourceFilename") is None:
         raise RasterError(f"{path}: a VRT without rasters; write it again with `gdalbuildvrt`")
-    return list(dict.fromkeys(found))
+    return copied
+
+
+def _copy(path: Path, item: Xml.Element) -> Xml.Element:
+    """Copy an element and those in it that a mosaic needs; refuse what does more than a mosaic."""
+    kind = item.get("subClass")
+    if item.tag not in _ALLOWED or any(
+        name.lower() == "subclass" and name != "subClass" for name in item.attrib
+    ):
+        raise _no_mosaic(path, item.tag)
+    if kind not in (None, "VRTSourcedRasterBand"):
+        raise _no_mosaic(path, kind)
+    copied = Xml.Element(
+        item.tag, {name: item.attrib[name] for name in _ALLOWED[item.tag] if name in item.attrib}
+    )
+    copied.text = item.text
+    if item.tag == "SourceFilename":
+        copied.text = _resolved(path, item.text or "", item.get("relativeToVRT", "0") not in ("", "0"))
+        copied.set("relativeToVRT", "0")
+    for child in item:
+        if child.tag in _LEFT_OUT or (child.tag == "Metadata" and child.get("domain")):
+            continue
+        copied.append(_copy(path, child))
+    return copied
+
+
+def _no_mosaic(path: Path, found: str | None) -> RasterError:
+    return RasterError(
+        f"{path}: a VRT that computes or warps ({found}), expected a mosaic as `gdalbuildvrt` makes; write "
+        "its result with `gdal_translate`"
+    )
 
 
 def local_sources(path: Path) -> list[Path]:
@@ -131,4 +221,12 @@ def _resolved(path: Path, name: str, relative: bool) -> str:
     if name.startswith("/vsi"):
         return name
     # A name with a driver's prefix, or of a data set inside a file, is no plain file: it will not be found.
-    return str((path.parent / name if relative else Path(name)).absolute())
+    target = os.path.normpath((path.parent / name if relative else Path(name)).absolute())
+    home = path.absolute().parent
+    homes = [home, home.parent] if home.name.lower() in _FOLDERS else [home]
+    if not any(Path(target).is_relative_to(root) for each in homes for root in (each, each.resolve())):
+        raise RasterError(
+            f"{path}: reads {target}, expected files in {home}; copy or link them there and write the mosaic "
+            "again with `gdalbuildvrt`"
+        )
+    return target

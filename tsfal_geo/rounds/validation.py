@@ -10,11 +10,10 @@ from pathlib import Path
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import LabelError, RasterError
 from tsfal_geo.raster.chips import Chip, scene_chips
-from tsfal_geo.raster.comparison import differences
+from tsfal_geo.raster.comparison import differences, overlapping
 from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.raster.label_judgement import judge_labels
 from tsfal_geo.raster.label_reader import FolderLabels
-from tsfal_geo.raster.overlap import overlapping
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.rounds.inputs import Inputs, open_scenes
