@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shapely
 
-from tests.labels.conftest import make_label, make_query, on_ground
+from tests.labels.conftest import make_label, on_ground
 from tsfal_geo.labels.effort import SECONDS, SECONDS_PER_VERTEX, Effort, KindEffort, measure_effort
 from tsfal_geo.labels.model import Decision, LabelSnapshot
 from tsfal_geo.labels.polygonise import region_polygon
@@ -16,8 +16,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SQUARE = 3 + 4 * 1.2
 
 
-def measure(town, labels=(), decisions=(), queries=()):
-    return measure_effort(LabelSnapshot(tuple(labels), tuple(decisions)), queries, {"town": town})
+def measure(town, labels=(), decisions=()):
+    return measure_effort(LabelSnapshot(tuple(labels), tuple(decisions)), {"town": town})
 
 
 def counts(effort):
@@ -42,9 +42,8 @@ def at(seconds):
 )
 def test_an_answer_has_the_seconds_of_its_kind(town, source, pixels, kind, seconds):
     side = int(pixels**0.5)
-    query = make_query(town, "q1", size=side)
     label = make_label(town, 0, 0, side, qid="q1", source=source, author="anna")
-    assert measure(town, [label], [Decision("q1", 0, "done", "anna")], [query]) == Effort(
+    assert measure(town, [label], [Decision("q1", 0, "done", "anna")]) == Effort(
         {kind: KindEffort(1, pytest.approx(seconds))}
     )
 

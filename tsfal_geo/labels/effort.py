@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
@@ -15,8 +15,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tsfal_geo.labels.model import Label, LabelSnapshot, Query, Scenes
-from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.labels.model import Label, LabelSnapshot, Scenes
 
 SECONDS: Mapping[str, float] = {
     "key": 2.0,
@@ -39,7 +38,7 @@ SECONDS_PER_VERTEX = 1.2
 """Seconds of each vertex of a polygon, our assumption."""
 
 POINT_PIXELS = 16
-"""Pixels of a query, one cell of 4 × 4, up to which an answer by key counts as a point."""
+"""Pixels of a label, one cell of 4 × 4, up to which an answer by key counts as a point."""
 
 _ORACLE = "oracle"
 # Nobody looks at a region and answers faster: such rows come from one act, or from a program.
@@ -109,7 +108,7 @@ class _Answer:
     accepted: bool = False
 
 
-def measure_effort(snapshot: LabelSnapshot, queries: Iterable[Query], scenes: Scenes) -> Effort:
+def measure_effort(snapshot: LabelSnapshot, scenes: Scenes) -> Effort:
     """Measure the effort behind the labels and decisions of a snapshot.
 
     Imported labels are not counted: they were made elsewhere. An annotator's own pace replaces the times of
@@ -118,16 +117,14 @@ def measure_effort(snapshot: LabelSnapshot, queries: Iterable[Query], scenes: Sc
 
     Args:
         snapshot: labels and decisions.
-        queries: of all rounds; they tell points from larger regions.
-        scenes: the scenes by name; their pixels tell vertices that a person sets from steps along pixel
-            edges.
+        scenes: the scenes by name; their pixels tell points from larger regions, and vertices that a person
+            sets from steps along pixel edges.
 
     Returns:
         The effort of all annotators together.
     """
-    points = {query.qid for query in queries if query.pixels <= POINT_PIXELS}
     by_author: dict[str, list[_Answer]] = defaultdict(list)
-    for answer in (*_labels(snapshot.labels, points, scenes), *_decisions(snapshot)):
+    for answer in (*_labels(snapshot.labels, scenes), *_decisions(snapshot)):
         by_author[answer.author].append(answer)
     totals: dict[str, KindEffort] = {}
     for author, answers in by_author.items():
@@ -141,32 +138,45 @@ def measure_effort(snapshot: LabelSnapshot, queries: Iterable[Query], scenes: Sc
     return Effort({kind: totals[kind] for kind in SECONDS if kind in totals})
 
 
-def store_effort(store: LabelStore, snapshot: LabelSnapshot, rounds: int) -> Effort:
-    """Measure the effort behind a snapshot of a label store.
+def polygon_seconds(labels: Sequence[Label], scenes: Scenes) -> NDArray[np.float64]:
+    """Estimate the seconds in which a person draws labels as polygons, to within a pixel.
+
+    Holes take no time: the label inside is drawn on top.
 
     Args:
-        store: holds the queries.
-        snapshot: labels and decisions of the store.
-        rounds: number of rounds, whose queries are read.
+        labels: any labels.
+        scenes: the scenes by name.
 
     Returns:
-        The effort of all annotators together.
+        (labels,) float64.
     """
-    queries = (query for number in range(rounds) for query in store.read_queries(number))
-    return measure_effort(snapshot, queries, store.scenes)
+    if not labels:
+        return np.zeros(0)
+    parts, owner = shapely.get_parts([label.geometry for label in labels], return_index=True)
+    outlines = shapely.polygons(shapely.get_exterior_ring(parts))
+    pixel_sides = np.sqrt(_pixel_areas(labels, scenes))
+    vertices = shapely.get_num_coordinates(shapely.simplify(outlines, pixel_sides[owner])) - 1
+    seconds = SECONDS["polygon"] + SECONDS_PER_VERTEX * vertices
+    return np.bincount(owner, seconds, minlength=len(labels))
 
 
-def _labels(labels: Sequence[Label], points: set[str], scenes: Scenes) -> Iterator[_Answer]:
+def _labels(labels: Sequence[Label], scenes: Scenes) -> Iterator[_Answer]:
     own = [label for label in labels if label.source != "imported"]
-    drawing = _polygon_seconds(own, scenes)
-    for label, polygon_seconds in zip(own, drawing.tolist(), strict=True):
+    drawing = polygon_seconds(own, scenes)
+    pixels = shapely.area([label.geometry for label in own]) / _pixel_areas(own, scenes)
+    for label, drawn, size in zip(own, drawing.tolist(), pixels.tolist(), strict=True):
         accepted = label.source == "accepted"
         if accepted or label.source == "filled":
-            kind = "point" if label.qid in points else "key"
+            kind = "point" if round(size) <= POINT_PIXELS else "key"
         else:
             kind = "stroke" if label.source == "brushed" else "polygon"
-        seconds = polygon_seconds if kind == "polygon" else SECONDS[kind]
+        seconds = drawn if kind == "polygon" else SECONDS[kind]
         yield _Answer(kind, label.author, label.created, seconds, accepted)
+
+
+def _pixel_areas(labels: Sequence[Label], scenes: Scenes) -> NDArray[np.float64]:
+    areas = {name: abs(scene.grid.affine.determinant) for name, scene in scenes.items()}
+    return np.array([areas[label.scene] for label in labels], float)
 
 
 def _decisions(snapshot: LabelSnapshot) -> Iterator[_Answer]:
@@ -176,22 +186,6 @@ def _decisions(snapshot: LabelSnapshot) -> Iterator[_Answer]:
         if decision.status != "done" or decision.qid not in labelled:
             kind = "unsure" if decision.status == "unsure" else "skip"
             yield _Answer(kind, decision.author, decision.created, SECONDS[kind])
-
-
-def _polygon_seconds(labels: Sequence[Label], scenes: Scenes) -> NDArray[np.float64]:
-    """Estimate the seconds in which a person draws each label as polygons, to within a pixel.
-
-    Holes take no time: the label inside is drawn on top.
-    """
-    if not labels:
-        return np.zeros(0)
-    side = {name: math.sqrt(abs(scene.grid.affine.determinant)) for name, scene in scenes.items()}
-    parts, owner = shapely.get_parts([label.geometry for label in labels], return_index=True)
-    outlines = shapely.polygons(shapely.get_exterior_ring(parts))
-    simple = shapely.simplify(outlines, np.array([side.get(label.scene, 0.0) for label in labels])[owner])
-    vertices = shapely.get_num_coordinates(simple) - 1
-    seconds = SECONDS["polygon"] + SECONDS_PER_VERTEX * vertices
-    return np.bincount(owner, seconds, minlength=len(labels))
 
 
 def _with_batches(answers: list[_Answer]) -> list[_Answer]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tsfal_geo.figures import figure
-from tsfal_geo.labels.effort import Effort, store_effort
+from tsfal_geo.labels.effort import Effort, measure_effort
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.next_step import next_step
 
@@ -84,7 +84,7 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
         round=number,
         rounds=rounds,
         open_queries=open_queries,
-        effort=store_effort(store, snapshot, len(rounds)),
+        effort=measure_effort(snapshot, store.scenes),
         interrupted=interrupted,
         next=next_step(
             workspace.root,

@@ -10,7 +10,7 @@ from typing import Any
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.figures import json_text
-from tsfal_geo.labels.effort import store_effort
+from tsfal_geo.labels.effort import measure_effort
 from tsfal_geo.labels.history import RoundSnapshot, take_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -194,7 +194,7 @@ def _complete(
     context.store.write_queries(number, selection.queries)
     clock.stage("writing")
     share = labels.spent / context.inputs.total
-    effort = store_effort(context.store, snapshot, number)
+    effort = measure_effort(snapshot, context.store.scenes)
     metrics: dict[str, Any] = {
         "round": number,
         "strategy": selection.strategy,
