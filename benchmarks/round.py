@@ -32,6 +32,7 @@ from torch.utils.data import default_collate
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.inference.compute import choose_compute
+from tsfal_geo.labels.effort import measure_effort
 from tsfal_geo.labels.history import take_snapshot
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.reporting import SilentReporter
@@ -43,6 +44,7 @@ from tsfal_geo.rounds.open_workspace import open_workspace
 from tsfal_geo.rounds.pools import RoundLabels, label_pools
 from tsfal_geo.rounds.query_writer import QuerySelection
 from tsfal_geo.rounds.request import Request
+from tsfal_geo.rounds.round_budget import round_budget
 from tsfal_geo.rounds.training import TrainedRound, load_round
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
@@ -127,9 +129,11 @@ def main() -> None:
             train_small(trained_root, options.raster, load_config(None, {**common, **small}))
         config = load_config(None, {**common, "data.chip_size": options.chip, "export.batch": BATCH})
         context = open_round(Path(folder) / "round", trained_root, options.raster, config)
-        labels = rounds._read_labels(context, take_snapshot(context.store, 1), None)
+        snapshot = take_snapshot(context.store, 1)
+        labels = rounds._read_labels(context, snapshot, None)
         trained = load_round(context, 1, labels, label_pools(context.inputs, labels, config, 1))
-        budget = rounds._budget(context, 1, labels, training=True)
+        effort = measure_effort(snapshot.snapshot, context.store.scenes)
+        budget = round_budget(context, 1, labels.spent, effort, 0, training=True)
         seconds: dict[str, list[float]] = {"forward": [], "round": []}
         for turn in range(options.rounds + 1):
             begin = time.process_time()

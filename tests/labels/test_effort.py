@@ -87,6 +87,15 @@ def test_holes_are_not_drawn_and_each_part_is(town):
         assert measure(town, [label]).seconds == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind", "seconds"),
+    [(shapely.Point(3, 3), "point", 2.4), (shapely.LineString([(0, 0), (9, 9), (9, 0)]), "stroke", 10.9)],
+)
+def test_points_and_lines_have_their_own_seconds(town, shape, kind, seconds):
+    label = replace(make_label(town, 0, 0), geometry=on_ground(town, shape))
+    assert measure(town, [label]) == Effort({kind: KindEffort(1, seconds)})
+
+
 def keys(town, times, author="anna", source="filled"):
     return [make_label(town, 0, 0, author=author, source=source, created=at(time)) for time in times]
 

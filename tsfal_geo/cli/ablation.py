@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tsfal_geo.cli.command import ReportedCommand
-from tsfal_geo.cli.options import FOLDER, config_options
+from tsfal_geo.cli.options import FOLDER, budget_options, budget_overrides, config_options
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import load_config, parse_set
 
@@ -26,7 +26,7 @@ _LABELLED = 0.15
 )
 @click.option("--modes", help="Some of the rows, comma-separated; default: all rows.")
 @click.option("--labelled", type=float, help="Labelled share at the start; default: 0.15.")
-@click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
+@budget_options
 @click.option("--rounds", type=int, help="Number of query rounds.")
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
 @config_options
@@ -37,12 +37,12 @@ def command(
     seeds: int,
     modes: str | None,
     labelled: float | None,
-    budget: float | None,
     rounds: int | None,
     steps: int | None,
     config_path: Path | None,
     settings: tuple[str, ...],
     reporter: CommandReporter,
+    **limits: Any,
 ) -> dict[str, Any]:
     """Run the rows of the paper's Table 4; an oracle answers the queries.
 
@@ -50,11 +50,11 @@ def command(
     """
     named = {
         "data.labelled": labelled,
-        "active.budget": budget,
         "active.rounds": rounds,
         "train.steps": steps,
     }
-    overrides = {**parse_set(settings), **{key: value for key, value in named.items() if value is not None}}
+    given = {key: value for key, value in named.items() if value is not None}
+    overrides = {**parse_set(settings), **given, **budget_overrides(limits)}
     config = load_config(config_path, overrides)
     if config.data.labelled is None and config.data.labelled_list is None:
         config = load_config(None, {"data.labelled": _LABELLED}, config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +60,35 @@ def config_options[F: Callable[..., Any]](function: F) -> F:
     return click.option(
         "--config", "config_path", type=FILE, help="Configuration file (YAML); configs/ has examples."
     )(function)
+
+
+def budget_options[F: Callable[..., Any]](function: F) -> F:
+    """Add ``--budget``, ``--answers`` and ``--minutes`` to a command; what binds first ends the loop.
+
+    Args:
+        function: the command's function; takes them in its keyword arguments.
+    """
+    options = (
+        click.option(
+            "--budget",
+            type=float,
+            help="Labelled share at the end, 0 to 1; default: 0.09 more than at the start.",
+        ),
+        click.option("--answers", type=int, help="Annotators' answers at the end; default: no limit."),
+        click.option(
+            "--minutes", type=float, help="Minutes of annotators' time at the end; default: no limit."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def budget_overrides(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration changes of `budget_options`.
+
+    Args:
+        options: values by name; None where an option is not given.
+    """
+    values = {f"active.{name}": options[name] for name in ("budget", "answers", "minutes")}
+    return {key: value for key, value in values.items() if value is not None}

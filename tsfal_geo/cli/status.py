@@ -26,10 +26,16 @@ def command(workspace: Path, reporter: CommandReporter) -> dict[str, Any]:
     if status.rounds:
         last = status.rounds[-1]
         budget = f"budget: {last['labelled_share']:.2%} labelled of {figure(last['budget'], '.2%')}"
-        effort = f"effort: {status.effort.answers} answers, {status.effort.minutes:.1f} minutes"
+        answers = _of(str(status.effort.answers), figure(status.answers_limit))
+        minutes = _of(f"{status.effort.minutes:.1f}", figure(status.minutes_limit, "g"))
+        effort = f"effort: {answers} answers, {minutes} minutes"
         reporter.output(_table(status.rounds), budget, effort)
     reporter.output(f"status: {status.status}; next: {status.next}")
     return status.to_json()
+
+
+def _of(value: str, limit: str) -> str:
+    return value if limit == figure(None) else f"{value} of {limit}"
 
 
 def _table(rounds: tuple[dict[str, Any], ...]) -> Table:

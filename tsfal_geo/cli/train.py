@@ -13,6 +13,8 @@ from tsfal_geo.cli.options import (
     FILE,
     FOLDER,
     bands_option,
+    budget_options,
+    budget_overrides,
     config_options,
     crs_option,
     map_option,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 @map_option
 @crs_option
 @click.option("--val", "val_dir", type=FOLDER, help="Folder of validation scenes, with labels.")
-@click.option("--budget", type=float, help="Labelled share at the end; default: 0.09 more than at the start.")
+@budget_options
 @click.option("--rounds", type=int, help="Number of query rounds that share the budget.")
 @click.option("--strategy", type=click.Choice(get_args(QueryStrategy)), help="Strategy that selects queries.")
 @click.option(
@@ -134,9 +136,9 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         "train.method": options["method"],
         "train.steps": options["steps"],
         "train.seed": options["seed"],
-        "active.budget": options["budget"],
         "active.rounds": options["rounds"],
         "active.strategy": options["strategy"],
         "active.oracle": options["oracle"],
     }
-    return {key: value for key, value in named.items() if value is not None}
+    given = {key: value for key, value in named.items() if value is not None}
+    return {**given, **budget_overrides(options)}

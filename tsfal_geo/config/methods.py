@@ -169,7 +169,15 @@ class ActiveConfig(Frozen):
 
     strategy: QueryStrategy = Field("plar", description="query strategy")
     budget: float | None = Field(
-        None, gt=0, le=1, description="labelled share at the end; null: 0.09 more than at the start"
+        None,
+        gt=0,
+        le=1,
+        description="labelled share at the end; null: 0.09 more than at the start, or no limit where "
+        "`answers` or `minutes` is given",
+    )
+    answers: int | None = Field(None, ge=1, description="annotators' answers at the end; null: no limit")
+    minutes: float | None = Field(
+        None, gt=0, description="minutes of annotators' time at the end; null: no limit"
     )
     rounds: int = Field(3, ge=0, description="rounds of queries that share the budget; 0: no queries")
     round_steps: float = Field(
@@ -200,3 +208,15 @@ class ActiveConfig(Frozen):
     )
     qbc_passes: int = Field(10, description="forward passes of the committee of qbc")
     oracle: bool = Field(False, description="the folder's labels answer the queries: for simulations")
+    oracle_answers: Literal["exact", "key", "mixed", "point"] = Field(
+        "exact",
+        description="answers of the oracle; exact: polygons of all classes; key: the dominant class; mixed: "
+        "the dominant class, with polygons on top where they pay; point: the class of one pixel",
+    )
+    oracle_purity: float = Field(
+        0.75, gt=0, le=1, description="share of the dominant class below which `oracle_answers: key` skips"
+    )
+    oracle_error: float = Field(0.0, ge=0, le=1, description="share of the oracle's labels of a wrong class")
+    oracle_unsure: float = Field(
+        0.0, ge=0, le=1, description="share of the queries that the oracle cannot tell"
+    )

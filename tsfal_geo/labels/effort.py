@@ -148,11 +148,13 @@ def polygon_seconds(labels: Sequence[Label], scenes: Scenes) -> NDArray[np.float
         scenes: the scenes by name.
 
     Returns:
-        (labels,) float64.
+        (labels,) float64; 0 for points and lines.
     """
     if not labels:
         return np.zeros(0)
     parts, owner = shapely.get_parts([label.geometry for label in labels], return_index=True)
+    polygons = shapely.get_dimensions(parts) == 2
+    parts, owner = parts[polygons], owner[polygons]
     outlines = shapely.polygons(shapely.get_exterior_ring(parts))
     pixel_sides = np.sqrt(_pixel_areas(labels, scenes))
     vertices = shapely.get_num_coordinates(shapely.simplify(outlines, pixel_sides[owner])) - 1
@@ -163,13 +165,17 @@ def polygon_seconds(labels: Sequence[Label], scenes: Scenes) -> NDArray[np.float
 def _labels(labels: Sequence[Label], scenes: Scenes) -> Iterator[_Answer]:
     own = [label for label in labels if label.source != "imported"]
     drawing = polygon_seconds(own, scenes)
-    pixels = shapely.area([label.geometry for label in own]) / _pixel_areas(own, scenes)
-    for label, drawn, size in zip(own, drawing.tolist(), pixels.tolist(), strict=True):
+    shapes = [label.geometry for label in own]
+    pixels = shapely.area(shapes) / _pixel_areas(own, scenes)
+    dimensions = shapely.get_dimensions(shapes)
+    for label, drawn, size, dimension in zip(own, drawing.tolist(), pixels, dimensions, strict=True):
         accepted = label.source == "accepted"
         if accepted or label.source == "filled":
             kind = "point" if round(size) <= POINT_PIXELS else "key"
+        elif dimension == 0:
+            kind = "point"
         else:
-            kind = "stroke" if label.source == "brushed" else "polygon"
+            kind = "stroke" if label.source == "brushed" or dimension == 1 else "polygon"
         seconds = drawn if kind == "polygon" else SECONDS[kind]
         yield _Answer(kind, label.author, label.created, seconds, accepted)
 

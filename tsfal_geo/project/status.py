@@ -10,7 +10,7 @@ from typing import Any
 from tsfal_geo.figures import figure
 from tsfal_geo.labels.effort import Effort, measure_effort
 from tsfal_geo.workspace.folder import WorkspaceFolder
-from tsfal_geo.workspace.next_step import next_step
+from tsfal_geo.workspace.next_step import limiting_option, next_step
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class WorkspaceStatus:
         rounds: the values of each complete round's ``metrics.json``.
         open_queries: number of the last round's queries without an answer.
         effort: of annotators until now.
+        answers_limit: annotators' answers at the end; None: no limit.
+        minutes_limit: of annotators' time at the end; None: no limit.
         interrupted: whether a round has begun and is not complete.
         next: what the user does next, with the command.
     """
@@ -34,6 +36,8 @@ class WorkspaceStatus:
     rounds: tuple[dict[str, Any], ...]
     open_queries: int
     effort: Effort
+    answers_limit: int | None
+    minutes_limit: float | None
     interrupted: bool
     next: str
 
@@ -46,6 +50,8 @@ class WorkspaceStatus:
             "rounds": list(self.rounds),
             "open_queries": self.open_queries,
             **self.effort.to_json(),
+            "answers_limit": self.answers_limit,
+            "minutes_limit": self.minutes_limit,
             "interrupted": self.interrupted,
             "next": self.next,
         }
@@ -75,7 +81,7 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
     rounds = tuple(workspace.metrics(n) for n in range(number + 1))
     # A round keeps its labels before anything else.
     interrupted = (workspace.round_dir(number + 1) / "taken.gpkg").is_file()
-    store = workspace.store()
+    store, active = workspace.store(), workspace.config.active
     snapshot = store.snapshot()
     open_queries = len(store.open_queries(number, snapshot)) if rounds else 0
     return WorkspaceStatus(
@@ -85,6 +91,8 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
         rounds=rounds,
         open_queries=open_queries,
         effort=measure_effort(snapshot, store.scenes),
+        answers_limit=active.answers,
+        minutes_limit=active.minutes,
         interrupted=interrupted,
         next=next_step(
             workspace.root,
@@ -94,5 +102,6 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
             open_queries=open_queries,
             labelled_share=rounds[-1]["labelled_share"] if rounds else 0.0,
             interrupted=interrupted,
+            limit=limiting_option(active),
         ),
     )

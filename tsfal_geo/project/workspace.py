@@ -11,9 +11,9 @@ import numpy as np
 from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.config import Config, load_config
-from tsfal_geo.labels.model import Decision, Label, Query
+from tsfal_geo.labels.model import Decision, Query
 from tsfal_geo.project.export import ExportOptions, export_maps
-from tsfal_geo.project.queries import Queries
+from tsfal_geo.project.queries import Queries, answer
 from tsfal_geo.project.status import WorkspaceStatus, read_status
 from tsfal_geo.raster.vrt import local_folder
 from tsfal_geo.reporting import Reporter, SilentReporter
@@ -86,7 +86,13 @@ class Workspace:
         return result
 
     def request_queries(
-        self, budget: float | None = None, strategy: str | None = None, reporter: Reporter | None = None
+        self,
+        budget: float | None = None,
+        strategy: str | None = None,
+        reporter: Reporter | None = None,
+        *,
+        answers: int | None = None,
+        minutes: float | None = None,
     ) -> Queries:
         """Select a new round of queries with the last round's model, without training.
 
@@ -94,6 +100,8 @@ class Workspace:
             budget: share of the valid pixels that may be labelled in the end, 0 to 1; None: as configured.
             strategy: name of the query strategy; None: as configured.
             reporter: takes lines and progress; None: nobody does.
+            answers: annotators' answers in the end, with those until now; None: as configured.
+            minutes: of annotators' time in the end; None: as configured.
 
         Returns:
             The new queries, by rank.
@@ -108,7 +116,8 @@ class Workspace:
         """
         from tsfal_geo.rounds.loop import query
 
-        named = {"active.budget": budget, "active.strategy": strategy}
+        limits = {"budget": budget, "strategy": strategy, "answers": answers, "minutes": minutes}
+        named = {f"active.{name}": value for name, value in limits.items()}
         chosen = {key: value for key, value in named.items() if value is not None}
         self._request = replace(self._request, config=load_config(None, chosen, self.config))
         query(self._request, reporter)
@@ -178,17 +187,8 @@ class Workspace:
             >>> query = workspace.queries()[0]
             >>> workspace.label("anna", query, "building")
         """
-        label = Label(
-            scene=query.scene,
-            class_id=self.folder.classes.id_of(class_),
-            geometry=query.geometry if geometry is None else geometry,
-            qid=query.qid,
-            round=query.round,
-            author=author,
-            source="filled" if geometry is None else "drawn",
-        )
-        decision = Decision(query.qid, query.round, "done", author)
-        self.folder.store().add(author, [label], [decision])
+        label = answer(query, author, self.folder.classes.id_of(class_), geometry)
+        self.folder.store().add(author, [label], [Decision(query.qid, query.round, "done", author)])
 
     def skip(self, author: str, query: Query, *, unsure: bool = False) -> None:
         """Leave a query without a label.

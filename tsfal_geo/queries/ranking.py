@@ -143,6 +143,7 @@ def select(
     strategy: Strategy,
     ranking: Literal["paper", "strong"] | None,
     labelled: Sequence[NDArray[np.float32]] = (),
+    most: int | None = None,
 ) -> list[Pick]:
     """Order the regions of all chips and pick queries within the allowance.
 
@@ -155,6 +156,7 @@ def select(
         strategy: gives the kind of order and the seed.
         ranking: the order for strategies whose ``order`` is ``ranking``; others ignore it.
         labelled: (D,) vectors of the labelled chips, for strategies whose ``order`` is ``chips``.
+        most: number of regions at most; None: no limit.
 
     Returns:
         The picked regions, best first.
@@ -179,7 +181,7 @@ def select(
         order = np.lexsort((shuffle.random(len(chips)), place[chips]))
     else:
         order = np.lexsort((numbers, chips, -score, late))
-    best = order[affordable(pixels[order], allowance)]
+    best = order[affordable(pixels[order], allowance, most)]
     return [Pick(int(chips[i]), int(numbers[i]), int(pixels[i])) for i in best]
 
 

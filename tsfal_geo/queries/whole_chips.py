@@ -65,6 +65,7 @@ def select_chips(
     allowance: int,
     strategy: Strategy,
     labelled: Sequence[NDArray[np.float32]] = (),
+    most: int | None = None,
 ) -> list[Pick]:
     """Order the chips of the strategy's pool and pick whole chips within the allowance.
 
@@ -73,6 +74,7 @@ def select_chips(
         allowance: pixels; never exceeded.
         strategy: gives the kind of order, the share of the pool and the seed.
         labelled: (D,) vectors of the labelled chips, for strategies whose ``order`` is ``chips``.
+        most: number of chips at most; None: no limit.
 
     Returns:
         The picked chips, best first.
@@ -87,5 +89,5 @@ def select_chips(
     else:
         score = np.array([proposals[i].regions.score[0] for i in pool])
         order = pool[np.argsort(-score, kind="stable")]
-    best = order[affordable(pixels[order], allowance)]
+    best = order[affordable(pixels[order], allowance, most)]
     return [Pick(int(i), 1, int(pixels[i])) for i in best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from tsfal_geo.config import ActiveConfig
+from tsfal_geo.config import ActiveConfig, Config
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import choose_compute
@@ -27,6 +28,7 @@ from tsfal_geo.queries.strategy import TrainingPool
 from tsfal_geo.queries.thumbnails import Thumbnails
 from tsfal_geo.queries.whole_chips import propose_chip, select_chips
 from tsfal_geo.raster.chips import owned_part
+from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.inspection import ChipBatch, ChipInspector, Committee
 from tsfal_geo.rounds.map_score import MapScore
@@ -52,11 +54,11 @@ def select_queries(
         number: of the round.
         trained: the round's networks.
         labels: of the round.
-        budget: pixels that the queries may hold.
+        budget: pixels that the queries may hold, and effort that their answers may take.
     """
     config, inputs = context.config, context.inputs
     # With nothing to spend there is nothing to score: the committee would vote in vain.
-    passes = config.active.qbc_passes if budget.remaining else 0
+    passes = config.active.qbc_passes if budget.open else 0
     strategy = build_strategy(config.active.strategy, config.train.seed + number, passes)
     inspector = ChipInspector(
         inputs,
@@ -74,16 +76,16 @@ def select_queries(
             quality = QualityCounter(inputs.truth, config.plar, threshold, len(inputs.classes))
     folder = context.workspace.round_dir(number)
     sharing = int(np.count_nonzero(labels.by_chip < 1))
-    cap = chip_cap(budget.remaining, sharing, config.active.image_cap)
+    cap = chip_cap(_expected_pixels(config, budget), sharing, config.active.image_cap)
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
         cache = RegionCache(Path(spool))
-        if strategy.learns and budget.remaining:
+        if strategy.learns and budget.open:
             strategy.learn(_training_pool(context, labels, trained.steps, Path(spool)))
         labelled: list[NDArray[np.float32]] = []
         for scored in _write_rasters(context, inspector, quality, folder):
             if score is not None:
                 score.add(scored)
-            if budget.remaining and scored.askable.any():
+            if budget.open and scored.askable.any():
                 _propose(cache, scored, strategy, config.active, cap)
             if strategy.order == "chips" and labels.by_chip[scored.position] > 0.5:
                 vector = strategy.chip_vector(scored.outputs)
@@ -94,6 +96,16 @@ def select_queries(
     else:
         diagnostics = {"map_miou": score.miou, **(quality.diagnostics() if quality else {})}
     return QuerySelection(queries, strategy.name, diagnostics)
+
+
+def _expected_pixels(config: Config, budget: Budget) -> int:
+    """Return the pixels that the round is likely to ask: answers may bind long before pixels do."""
+    if budget.most_queries is None:
+        return budget.remaining
+    active = config.active
+    sizes = {"pixels": CELL**2, "chips": config.data.chip_size**2}
+    size = sizes.get(active.granularity, math.sqrt(active.min_region * active.max_region))
+    return min(budget.remaining, round(budget.most_queries * size))
 
 
 def _propose(
@@ -118,10 +130,12 @@ def _select(
     """Select among the proposals within the budget, and write the queries' outlines."""
     active = context.config.active
     if active.granularity == "chips":
-        chosen = select_chips(cache.proposals, budget.remaining, strategy, labelled)
+        chosen = select_chips(cache.proposals, budget.remaining, strategy, labelled, budget.most_queries)
     else:
-        chosen = select(cache.proposals, budget.remaining, strategy, active.ranking, labelled)
-    if cache.proposals and budget.remaining and not chosen:
+        chosen = select(
+            cache.proposals, budget.remaining, strategy, active.ranking, labelled, budget.most_queries
+        )
+    if cache.proposals and budget.open and not chosen:
         least = min(int(proposal.regions.pixels.min()) for proposal in cache.proposals)
         context.reporter.warning(
             f"round {number} may ask {budget.remaining} pixels, but the smallest query has {least}; "
@@ -129,7 +143,8 @@ def _select(
         )
     offered = sum(len(proposal.regions) for proposal in cache.proposals)
     pixels = sum(pick.pixels for pick in chosen)
-    if offered == len(chosen) and pixels < budget.remaining:
+    fewer = budget.most_queries is None or len(chosen) < budget.most_queries
+    if offered == len(chosen) and pixels < budget.remaining and fewer:
         context.reporter.warning(
             f"round {number} may ask {budget.remaining} pixels, but strategy {strategy.name} finds only "
             f"{pixels} to ask about; train longer, raise plar.confidence or ask by another --strategy"

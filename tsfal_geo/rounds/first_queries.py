@@ -22,19 +22,12 @@ from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.inputs import Inputs
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
+from tsfal_geo.rounds.round_budget import FIRST_SHARE
 from tsfal_geo.rounds.round_rasters import write_query_raster
 
-SHARE = 0.05
 _BATCH = 4
 _CALIBRATION_BATCHES = 8
 REASON = "first labels: unlike the other chips"
-
-
-def first_budget(context: RoundContext) -> Budget:
-    """Return the budget of the first labels: all of it, or a twentieth of the pixels without a goal."""
-    total, goal = context.inputs.total, context.config.active.budget
-    goal = SHARE if goal is None else goal
-    return Budget(total, 0, goal, int(goal * total + 1e-6), last=False)
 
 
 def first_queries(
@@ -49,14 +42,16 @@ def first_queries(
     Args:
         context: the workspace.
         number: of the round.
-        budget: pixels that the queries may hold.
+        budget: pixels that the queries may hold, and effort that their answers may take.
         network: built with the workspace; None, or one of another seed: a new one is built.
 
     Raises:
         ConfigError: the budget does not pay for one chip.
     """
     inputs = context.inputs
-    wanted = max(1, round(SHARE * len(inputs.chips)))
+    wanted = max(1, round(FIRST_SHARE * len(inputs.chips)))
+    if budget.most_queries is not None:
+        wanted = min(wanted, budget.most_queries)
     context.reporter.say(f"Found no labels: selecting {wanted} of {len(inputs.chips)} chips to label first")
     vectors = _describe(context, network)
     described = np.flatnonzero(np.isfinite(vectors).all(1))

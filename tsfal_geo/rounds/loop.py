@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.reporting import Reporter, SilentReporter
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.open_workspace import OpenWorkspace, in_progress, open_workspace
-from tsfal_geo.rounds.oracle import answer_queries
+from tsfal_geo.rounds.oracle import Allowance, Oracle, answer_queries
 from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.result import RoundResult
 from tsfal_geo.rounds.round import run_round
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.lock import engine_lock
-from tsfal_geo.workspace.next_step import next_step
+from tsfal_geo.workspace.next_step import limiting_option, next_step
 
 
 def create(request: Request, reporter: Reporter | None = None) -> OpenWorkspace:
@@ -113,10 +113,8 @@ def _run(opened: OpenWorkspace) -> RoundResult:
     snapshot = context.store.snapshot()
     if workspace.state.status == "waiting" and config.active.oracle:
         # Either a run was stopped between a round and its answers, or a simulation ends a person's work.
-        unanswered = _open_queries(context, snapshot)
-        if unanswered:
-            answer_queries(context.store, context.inputs, workspace.current_round, unanswered)
-            snapshot = context.store.snapshot()
+        _let_oracle_answer(context, context.store.read_queries(workspace.current_round))
+        snapshot = context.store.snapshot()
     while True:
         number = workspace.current_round + 1
         if workspace.current_round >= 0 and not in_progress(workspace, number):
@@ -134,8 +132,16 @@ def _run(opened: OpenWorkspace) -> RoundResult:
         previous, rasterised, network = done.snapshot, done.rasterised, None
         if workspace.state.status == "done" or not config.active.oracle:
             return _finish(context, len(done.queries))
-        answer_queries(context.store, context.inputs, number, done.queries)
+        _let_oracle_answer(context, done.queries)
         snapshot = context.store.snapshot()
+
+
+def _let_oracle_answer(context: RoundContext, queries: Sequence[Query]) -> None:
+    """Answer the last round's queries, as far as the round's answers and seconds go."""
+    figures = context.workspace.metrics(context.workspace.current_round)
+    allowance = Allowance(figures.get("round_answers"), figures.get("round_seconds"))
+    oracle = Oracle(context.inputs, context.config.active, context.config.train.seed)
+    answer_queries(context.store, oracle, queries, allowance)
 
 
 def _open_queries(context: RoundContext, snapshot: LabelSnapshot) -> list[Query]:
@@ -156,7 +162,8 @@ def _has_news(
     if change.added or change.removed:
         return True
     new_decisions = {item.key for item in snapshot.decisions} - {item.key for item in before.decisions}
-    return bool(new_decisions) and not open_queries
+    # The oracle leaves queries open that are beyond the effort of the round.
+    return bool(new_decisions) and (context.config.active.oracle or not open_queries)
 
 
 def _last_training(workspace: WorkspaceFolder) -> int:
@@ -182,6 +189,7 @@ def _finish(context: RoundContext, open_queries: int) -> RoundResult:
         queries=result.queries or 0,
         open_queries=open_queries,
         labelled_share=result.labelled_share,
+        limit=limiting_option(context.config.active),
     )
     share = f" ({result.labelled_share:.2%} labelled of {figure(result.budget, '.2%')})"
     spent = share if result.status == "done" else ""

@@ -10,7 +10,7 @@ from typing import Any
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.figures import json_text
-from tsfal_geo.labels.effort import measure_effort
+from tsfal_geo.labels.effort import Effort, measure_effort
 from tsfal_geo.labels.history import RoundSnapshot, take_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -18,13 +18,12 @@ from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.rounds.asking import select_queries
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.first_queries import first_budget, first_queries
+from tsfal_geo.rounds.first_queries import first_queries
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import FULL, RoundLabels, label_pools, read_labels
 from tsfal_geo.rounds.query_writer import QuerySelection
+from tsfal_geo.rounds.round_budget import first_budget, round_budget
 from tsfal_geo.rounds.training import load_round, train_round
-
-DEFAULT_GAIN = 0.09
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,16 @@ def run_round(
     clock = Clock()
     round_snapshot = take_snapshot(context.store, number, snapshot, previous)
     labels = _read_labels(context, round_snapshot, rasterised)
+    effort = measure_effort(round_snapshot.snapshot, context.store.scenes)
     if labels.spent == 0:
-        first = first_budget(context)
+        first = first_budget(context, effort)
         try:
             selection = first_queries(context, number, first, network)
         except ConfigError:
             # A round that has begun would hold on to the very option that is to be changed.
             shutil.rmtree(folder)
             raise
-        _complete(context, number, round_snapshot.snapshot, labels, None, selection, clock, first)
+        _complete(context, number, effort, labels, None, selection, clock, first)
         return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
     pools = label_pools(context.inputs, labels, context.config, number)
     in_part = sum(share < FULL for share in pools.shares or ())
@@ -117,7 +117,8 @@ def run_round(
     else:
         trained = load_round(context, number, labels, pools)
     clock.stage("training")
-    budget = _budget(context, number, labels, training)
+    answered = len(round_snapshot.snapshot.answered)
+    budget = round_budget(context, number, labels.spent, effort, answered, training=training)
     if number == 0 and context.config.active.rounds and context.config.active.budget and not budget.remaining:
         reporter.warning(
             f"active.budget: {budget.goal:.2%} of the pixels, but {budget.spent / budget.total:.2%} are "
@@ -125,7 +126,7 @@ def run_round(
         )
     selection = select_queries(context, number, trained, labels, budget)
     clock.stage("asking")
-    _complete(context, number, round_snapshot.snapshot, labels, trained.metrics, selection, clock, budget)
+    _complete(context, number, effort, labels, trained.metrics, selection, clock, budget)
     if training:
         trained.forget_earlier()
     return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
@@ -157,31 +158,10 @@ def skipped_queries(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
     return [query for number in rounds for query in store.read_queries(number) if query.qid in names]
 
 
-def _budget(context: RoundContext, number: int, labels: RoundLabels, training: bool) -> Budget:
-    """Share the budget evenly over the trainings; labels beyond the queries count.
-
-    A round without training may select the same share again.
-    """
-    active = context.config.active
-    total, spent = context.inputs.total, labels.spent
-    before = [context.workspace.metrics(earlier) for earlier in range(number)]
-    shares = [values["labelled_share"] for values in before if values["labelled_share"] > 0]
-    start = shares[0] if shares else spent / total
-    goal = active.budget if active.budget is not None else min(1.0, start + DEFAULT_GAIN)
-    asking = sum("steps" in values for values in before) + training
-    target = start + (goal - start) * min(asking, active.rounds) / max(active.rounds, 1)
-    # Whoever selects queries without training after the last round wants more than was planned.
-    over = training and asking > active.rounds
-    over |= context.config.train.method == "supervised" and active.budget is None
-    remaining = 0 if over else max(0, int(target * total + 1e-6) - spent)
-    spent_all = spent >= int(goal * total + 1e-6)
-    return Budget(total, spent, goal, remaining, over or spent_all or asking >= active.rounds)
-
-
 def _complete(
     context: RoundContext,
     number: int,
-    snapshot: LabelSnapshot,
+    effort: Effort,
     labels: RoundLabels,
     training: dict[str, Any] | None,
     selection: QuerySelection,
@@ -194,7 +174,6 @@ def _complete(
     context.store.write_queries(number, selection.queries)
     clock.stage("writing")
     share = labels.spent / context.inputs.total
-    effort = measure_effort(snapshot, context.store.scenes)
     metrics: dict[str, Any] = {
         "round": number,
         "strategy": selection.strategy,
@@ -205,6 +184,8 @@ def _complete(
         "queries": len(selection.queries),
         "query_pixels": sum(query.pixels for query in selection.queries),
         **effort.to_json(),
+        "round_answers": budget.answers,
+        "round_seconds": budget.seconds,
         **(training or {}),
         **selection.diagnostics,
         "seconds": clock.total(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tsfal_geo.config import ActiveConfig
+
 
 def next_step(
     root: Path,
@@ -14,6 +16,7 @@ def next_step(
     open_queries: int,
     labelled_share: float,
     interrupted: bool = False,
+    limit: str = "--budget SHARE",
 ) -> str:
     """Say what the user does next.
 
@@ -25,6 +28,7 @@ def next_step(
         open_queries: number of those without an answer.
         labelled_share: share of the valid pixels with a label, 0 to 1.
         interrupted: whether a round has begun and is not complete.
+        limit: the option that allows more queries.
 
     Returns:
         A sentence without a capital and without a full stop, so that it fits after a colon or semicolon.
@@ -41,4 +45,20 @@ def next_step(
     step = f"write the map: tsfal-geo export --workspace {root}"
     if labelled_share >= 1:
         return step
-    return f"{step}, or ask for more with: tsfal-geo query --workspace {root} --budget SHARE"
+    return f"{step}, or ask for more with: tsfal-geo query --workspace {root} {limit}"
+
+
+def limiting_option(active: ActiveConfig) -> str:
+    """Return the options that allow more queries: those of the limits that are in use.
+
+    Args:
+        active: the limits.
+    """
+    options = [
+        text
+        for text, value in (("--answers NUMBER", active.answers), ("--minutes MINUTES", active.minutes))
+        if value is not None
+    ]
+    if active.budget is not None or not options:
+        options.insert(0, "--budget SHARE")
+    return " ".join(options)
