@@ -57,7 +57,7 @@ class Budget:
 
     @property
     def open(self) -> bool:
-        """Whether this round may select a query."""
+        """True if this round may select a query."""
         return self.remaining > 0 and self.most_queries != 0
 
 
