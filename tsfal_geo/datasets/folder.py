@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
+from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.config import parse_label_values, parse_map_options
 from tsfal_geo.datasets.adapter import (
     Adapter,
@@ -28,7 +28,7 @@ from tsfal_geo.errors import UserError
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.files import sidecars
 from tsfal_geo.raster.label_judgement import judge_labels
-from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
+from tsfal_geo.raster.label_tables import classes_are_named, folder_class_map
 from tsfal_geo.raster.scene import Scene
 
 
@@ -81,7 +81,7 @@ def prepare(
     drawn = {"val": labelled[: counts["val"]], "test": labelled[counts["val"] : sum(counts.values())]}
     split_of = {name: split for split, names in drawn.items() for name in names}
     values = parse_label_values(parse_map_options(part for part in map.split(";") if part.strip()))
-    classes = (infer_class_map(list(scenes.values()), values) or VAIHINGEN).ignoring(ignored)
+    classes = folder_class_map(list(scenes.values()), values).ignoring(ignored)
     progress(0.0, "checking labels")
     found = [scenes[name] for name in labelled]
     declared = bool(values) or classes_are_named(found)

@@ -172,8 +172,9 @@ def _with_mixed_numbers(reports: Sequence[SceneReport], bands: tuple[int, ...] |
     first = reports[0].scene
     result = []
     for report in reports:
+        scene = report.scene
         try:
-            conversion(report.scene.path, report.scene.radiometry, first.radiometry, bands or first.spectral)
+            conversion(scene.path, scene.radiometry, first.radiometry, bands or scene.spectral)
         except UserError as error:
             report = replace(report, problem=report.problem or str(error))
         result.append(report)
@@ -209,7 +210,7 @@ def _own_classes(scenes: Sequence[Scene], values: tuple[LabelValue, ...]) -> tup
         usable.append(scene)
     classes = infer_class_map(usable, values)
     if classes is None:
-        return VAIHINGEN, "Vaihingen's colours, since the labels are RGB"
+        return VAIHINGEN.with_label_values(values), "Vaihingen's colours, since the labels are RGB"
     if values:
         return classes, "--map"
     if classes_are_named(usable):
@@ -226,7 +227,10 @@ def _pixel_report(scene: Scene, bands: tuple[int, ...] | None, handles: FileHand
         if share == 1.0 and not sampled:
             problem = f"{scene.path} holds nothing but nodata; remove the file, or mend its nodata value"
         elif scene.dsm is not None:
-            SceneReader([scene], bands, use_dsm=True).close()
+            heights = SceneReader([scene], bands, use_dsm=True)
+            if not sampled:
+                heights.read(Window(0, scene.height // 2, scene.width // 2, 1, 1))
+            heights.close()
     except UserError as error:
         problem = str(error)
     return SceneReport(scene, share, sampled, metres_per_pixel(scene.grid), problem)

@@ -142,7 +142,7 @@ def _real_alpha(path: Path, dataset: DatasetReader) -> int | None:
     Beside a single band, nobody declares alpha by accident.
     """
     declared = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
-    if not declared:
+    if not declared or dataset.count == 1:
         return None
     if dataset.count == _BAND_AND_ALPHA:
         return declared[0]

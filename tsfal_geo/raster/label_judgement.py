@@ -59,8 +59,10 @@ def judge_counts(folder: Path, classes: ClassMap, counts: LabelCounts, *, declar
         return []
     occurring = [name for name, n in zip(classes.names, counts.classes, strict=True) if n]
     ignored = [f"{_written(value)} ({n / total:.0%})" for value, n in counts.ignored.most_common(3)]
-    meant = counts.ignored.most_common(1)[0][0] if counts.ignored else (255,)
-    mend = f"if {_written(meant)} is a class, say so with --map {_key(meant)}=CLASS"
+    mend = "label another class, too"
+    if counts.ignored:
+        meant = counts.ignored.most_common(1)[0][0]
+        mend = f"if {_written(meant)} is a class, say so with --map {_key(meant)}=CLASS"
     beside = f" beside {', '.join(ignored)}, which mean no class" if ignored else ""
     if len(occurring) < 2:
         found = f"one class only, {occurring[0]}" if occurring else "no class at all"
@@ -68,7 +70,7 @@ def judge_counts(folder: Path, classes: ClassMap, counts: LabelCounts, *, declar
         if declared or (not occurring and len(counts.ignored) == 1):
             return [text]
         raise LabelError(
-            f"{text}, and name the others likewise, such as --map 0=background, or give `classes` in the "
+            f"{text}; and name the others likewise, such as --map 0=background, or give `classes` in the "
             "configuration"
         )
     if declared:

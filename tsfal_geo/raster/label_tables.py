@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 from rasterio.io import DatasetReader
 
-from tsfal_geo.classes import IGNORE, ClassInfo, ClassMap, Colour, distinct_colours
+from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassInfo, ClassMap, Colour, distinct_colours
 from tsfal_geo.config import NO_CLASS, LabelValue
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.files import open_raster
@@ -53,7 +53,7 @@ def infer_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ()) 
 
     Returns:
         The class map, ordered by class id; None if no scene has single-band labels (RGB labels carry no
-        table) and there are no ``values``.
+        table) and ``values`` name no class.
 
     Raises:
         LabelError: two files give one id different names, ids are smeared by compression, or no class map can
@@ -69,10 +69,26 @@ def infer_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ()) 
         if table is not None:
             _merge(merged, table, scene.labels, sources)
     ids = sorted(merged.names or merged.counts)
-    if not ids and not values:
-        return None
     _add_said_classes(merged, values, ids)
+    if not ids:
+        return None
     return _class_map(sorted(ids), merged).with_label_values(values)
+
+
+def folder_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ()) -> ClassMap:
+    """Return the class map of label files that nobody described in a configuration.
+
+    Args:
+        scenes: scenes, with or without labels.
+        values: classes that values of the files mean.
+
+    Returns:
+        The class map of `infer_class_map`, else Vaihingen's.
+
+    Raises:
+        LabelError: as for `infer_class_map`.
+    """
+    return infer_class_map(scenes, values) or VAIHINGEN.with_label_values(values)
 
 
 def _add_said_classes(table: LabelTable, values: Sequence[LabelValue], ids: list[int]) -> None:

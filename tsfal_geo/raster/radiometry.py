@@ -122,12 +122,12 @@ def conversion(
         bands: 1-based numbers of the bands that are read, in both.
 
     Returns:
-        The conversion; None where the numbers mean the same, or the declarations are not recorded.
+        The conversion; None where the numbers mean the same, or are not recorded for all of these bands.
 
     Raises:
         RasterError: only one of the two declares scales and offsets, or a scale is 0.
     """
-    if own is None or reference is None or max(bands) > len(reference.scales):
+    if own is None or reference is None or max(bands) > min(len(own.scales), len(reference.scales)):
         return None
     gain, shift = [], []
     for band in bands:

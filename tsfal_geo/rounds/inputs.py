@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.atomic import write_text
-from tsfal_geo.classes import IGNORE, VAIHINGEN, ClassMap
+from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.config import Config, parse_label_values
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
@@ -23,7 +23,7 @@ from tsfal_geo.raster.comparison import differences
 from tsfal_geo.raster.discovery import RasterWarning, discover
 from tsfal_geo.raster.label_judgement import judge_labels
 from tsfal_geo.raster.label_reader import FolderLabels, LabelReader
-from tsfal_geo.raster.label_tables import classes_are_named, infer_class_map
+from tsfal_geo.raster.label_tables import classes_are_named, folder_class_map
 from tsfal_geo.raster.radiometry import Radiometry
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
@@ -81,7 +81,7 @@ def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
     values = parse_label_values(config.label_values)
     if config.classes:
         return ClassMap.from_specs(config.classes, config.ignore_colours, config.ignore_ids, values)
-    return (infer_class_map(scenes, values) or VAIHINGEN).ignoring(config.ignore_ids)
+    return folder_class_map(scenes, values).ignoring(config.ignore_ids)
 
 
 def open_scenes(
