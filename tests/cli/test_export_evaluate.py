@@ -199,3 +199,27 @@ def test_an_add_on_that_fails_is_reported_for_its_scene_and_stops_nothing(folder
         assert f"{name}: polygons was not written (ValueError: no shapes)" in failed
         assert (tmp_path / f"{name}.tif").is_file() and (tmp_path / f"{name}.stac.json").is_file()
         assert (tmp_path / f"{name}_classes.png").is_file()
+
+
+def test_a_model_travels_and_a_training_starts_from_it(folder, tmp_path):
+    from tsfal_geo.cli import model, train
+    from tsfal_geo.models.io import load_model
+
+    archive = tmp_path / "m.zip"
+    run(model.command, "export", archive, "--workspace", folder / "ws")
+    run(model.command, "import", archive, "--out", tmp_path / "model")
+    item = json.loads((tmp_path / "model" / "model.stac.json").read_text())
+    assert item["assets"]["weights"]["href"] == "model.safetensors"
+    settings = ["train.num_workers=0", "train.accelerator=cpu", "data.chip_size=64", "active.rounds=0"]
+    more = [word for setting in settings for word in ("--set", setting)]
+    run(
+        train.command, "--raster", folder / "town", "--workspace", tmp_path / "ws", "--from", archive,
+        "--method", "supervised", "--steps", 1, "--set", "train.lr=1e-9", *more,
+    )  # fmt: skip
+    (trained, card), (start, _) = (
+        load_model(tmp_path / "ws" / "rounds" / "000"),
+        load_model(tmp_path / "model"),
+    )
+    assert card.model.start is None
+    for key, value in start.named_parameters():
+        np.testing.assert_allclose(trained.get_parameter(key).detach(), value.detach(), atol=1e-5)

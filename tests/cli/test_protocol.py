@@ -54,6 +54,8 @@ CASES = {
     "labels restore": ("0 --workspace WS", "result"),
     "queries list": ("--workspace WS", "result"),
     "queries assign": ("--workspace WS --to anna", "result"),
+    "model export": ("OUT.zip --workspace NET", "result"),
+    "model import": ("NONE --out OUT", "weights"),
     "workspace copy": ("--workspace WS OUT", "result"),
     "datasets list": ("", "result"),
     "datasets prepare camvid": ("NONE --out OUT", "user"),
@@ -66,7 +68,7 @@ CASES = {
     "bench": ("table3 --out OUT", "user"),
     "demo": ("--out OUT", "user"),
 }  # fmt: skip
-EXIT_CODES = {"config": 2, "labels": 2, "raster": 2, "usage": 2, "user": 2, "workspace": 3}
+EXIT_CODES = {"config": 2, "labels": 2, "raster": 2, "usage": 2, "user": 2, "weights": 2, "workspace": 3}
 
 
 @pytest.fixture

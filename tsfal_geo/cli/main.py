@@ -23,6 +23,7 @@ _COMMANDS = {
     "query": "Select queries with the current model, without training.",
     "labels": "Import, export, compare and restore labels.",
     "queries": "List queries and assign them to annotators.",
+    "model": "Write a trained model as one file, and unpack it elsewhere.",
     "workspace": "Copy a workspace while annotators work in it.",
     "datasets": "Prepare public datasets from the files that their owners ship.",
     "plugin": "Package or install the QGIS plugin.",

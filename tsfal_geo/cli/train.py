@@ -50,6 +50,12 @@ if TYPE_CHECKING:
     help="Heights above local ground as an extra channel; auto: if all scenes have DSMs.",
 )
 @click.option("--weights", help="Weights of the encoder: bundled, imagenet, a name of torchgeo's, or a file.")
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    help="Start from this model: a workspace, a folder with a model, or a zip of `tsfal-geo model export`.",
+)
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
 @click.option("--seed", type=int, help="Seed of all random numbers.")
 @map_option
@@ -73,6 +79,7 @@ def command(
     val_dir: Path | None,
     store: str | None,
     fresh: bool,
+    start: Path | None,
     reporter: CommandReporter,
     **options: Any,
 ) -> dict[str, Any]:
@@ -87,7 +94,7 @@ def command(
         workspace = Path(f"{raster.resolve().name}-tsfal")
     if store and urlsplit(store).password:
         raise UserError("--store: found a password in the URL, which the workspace would keep; use ~/.pgpass")
-    overrides = {**parse_set(settings), **_overrides(options)}
+    overrides = {**_start(start), **parse_set(settings), **_overrides(options)}
 
     from tsfal_geo.project.open_workspace import create_workspace, open_workspace
     from tsfal_geo.workspace.folder import WorkspaceFolder
@@ -108,6 +115,15 @@ def command(
     else:
         opened = open_workspace(workspace, config=config, rasters=raster, validation=val_dir, store=store)
     return opened.train(reporter).to_json()
+
+
+def _start(path: Path | None) -> dict[str, Any]:
+    """Give the settings of a network that starts from a model: the model's own."""
+    if path is None:
+        return {}
+    from tsfal_geo.models.start import structure_of
+
+    return {**structure_of(path), "model.start": str(path.resolve())}
 
 
 def _rasters(workspace: Path, raster: Path | None, existing: WorkspaceFolder | None) -> Path:

@@ -136,6 +136,9 @@ class ModelConfig(Frozen):
         description="pretrained weights: bundled (come with the installation; the default of their encoder), "
         "imagenet (the default of other encoders), a name in torchgeo, or a file; null: random weights",
     )
+    start: str | None = Field(
+        None, description="model to start from (folder or zip), set by train --from; null: none"
+    )
     allow_random_init: bool = Field(
         False, description="continue with random weights if the pretrained weights are not available"
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 from tsfal_geo.config import Config
 from tsfal_geo.errors import ConfigError, RasterError
-from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.models.start import build_network
 from tsfal_geo.raster.scene import scenes_changed
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds import inputs as inputs_file
@@ -125,7 +126,7 @@ def _first_network(request: Request, inputs: Inputs) -> FirstNetwork:
     trains = bool(inputs.labelled) or any((request.root / "labels").glob("*.gpkg"))
     seed = request.config.train.seed * (2 if trains else 1)
     model = request.config.model
-    return FirstNetwork(seed, build_segmenter(model, inputs.reader.channels, len(inputs.classes), seed))
+    return FirstNetwork(seed, build_network(model, inputs.reader.channels, inputs.classes.names, seed))
 
 
 def _reopen(workspace: WorkspaceFolder, request: Request, reporter: Reporter) -> RoundContext:

@@ -134,7 +134,7 @@ def _round_config(config: Config, number: int, going_on: bool) -> Config:
     train: dict[str, Any] = {"seed": config.train.seed + _ROUND_SEEDS * number}
     update: dict[str, Any] = {}
     if going_on:
-        update["model"] = config.model.model_copy(update={"weights": None})
+        update["model"] = config.model.model_copy(update={"weights": None, "start": None})
         if config.active.descent != "whole":
             # Networks that know the classes already need no time before they may teach each other.
             update["tsf"] = config.tsf.model_copy(update={"warmup_steps": 0, "ramp": 0.0})
@@ -215,7 +215,7 @@ def _save(
 ) -> None:
     inputs = context.inputs
     card = ModelCard(
-        model=config.model,
+        model=config.model.model_copy(update={"start": None}),
         in_channels=inputs.reader.channels,
         classes=inputs.classes.to_specs(),
         normalisation=inputs.normalisation.to_dict(),

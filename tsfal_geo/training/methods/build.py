@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.data.normalise import Normaliser
-from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.models.start import build_network
 from tsfal_geo.raster.stats import Normalisation
 from tsfal_geo.training.methods import method_named
 from tsfal_geo.training.module import SegmentationModule
@@ -30,7 +31,8 @@ def build_module(
 ) -> SegmentationModule:
     """Build the module that ``config.train.method`` names.
 
-    All networks of a module have the same pretrained encoder. With the training seed s the heads of the first
+    All networks of a module have the same pretrained encoder, or that of the model that they start from; the
+    head of such a model goes to the first network alone. With the training seed s the heads of the first
     two are drawn from seeds 2s and 2s + 1, so that no run's friend is another run's student.
 
     Args:
@@ -52,13 +54,13 @@ def build_module(
         WeightsError: the encoder's weights cannot be loaded.
     """
     normaliser = Normaliser(statistics)
-    channels, classes, seed = len(statistics.mean), len(class_names), 2 * config.train.seed
+    channels, seed = len(statistics.mean), 2 * config.train.seed
     unlabelled = datamodule.unlabelled
 
     def network(number: int) -> Segmenter:
         if number == 0 and first is not None:
             return first
-        return build_segmenter(config.model, channels, classes, seed + number)
+        return build_network(config.model, channels, class_names, seed + number, with_head=number == 0)
 
     inputs = ModuleInputs(
         config=config,
