@@ -35,6 +35,7 @@ def folder(tmp_path, write_tif):
         ("masks/a.png", "name it labels/"),
         ("gts/a.png", "name it labels/"),
         ("labels/a.gpkg", "labels import"),
+        ("labels/coco.json", "labels import"),
         ("labels/town.gdb/x", "labels import"),
         ("parcels.shp", "labels import"),
         ("images/gone.tif", "leads nowhere"),

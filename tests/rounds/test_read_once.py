@@ -9,7 +9,8 @@ import tsfal_geo as tg
 from tests.helpers.loop_case import tiny_config
 from tsfal_geo.labels import gpkg_store, history
 from tsfal_geo.models import segmenter
-from tsfal_geo.rounds import first_queries, inputs, loop, open_workspace, validation
+from tsfal_geo.raster import label_judgement
+from tsfal_geo.rounds import first_queries, inputs, loop, open_workspace
 from tsfal_geo.training.methods import build
 
 
@@ -28,10 +29,9 @@ def calls(monkeypatch):
 
         monkeypatch.setattr(module, name, counted)
 
-    count(inputs, "discover", lambda folder: ("discovered", str(folder)))
-    count(inputs, "SceneReader", lambda scenes, *_: ("opened", str(scenes[0].path.parent)))
-    count(inputs, "check_labels", lambda scene, _: ("checked", str(scene.labels)))
-    count(validation, "check_labels", lambda scene, _: ("checked", str(scene.labels)))
+    count(inputs, "discover", lambda folder, **_: ("discovered", str(folder)))
+    count(inputs, "SceneReader", lambda scenes, *_, **__: ("opened", str(scenes[0].path.parent)))
+    count(label_judgement, "check_labels", lambda scene, _: ("checked", str(scene.labels)))
     count(open_workspace, "validation_set", lambda folder, *_: ("validation", str(folder)))
     for module in (gpkg_store, history):
         count(module, "read_label_file", lambda path, *_: ("parsed", path.name))

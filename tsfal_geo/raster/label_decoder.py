@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader
 
 from tsfal_geo.classes import IGNORE, ClassMap, Colour
 from tsfal_geo.errors import LabelError
-from tsfal_geo.raster.label_pixels import LabelPixels, check_bands, check_ids_kept, is_lossy
+from tsfal_geo.raster.label_pixels import LabelPixels, check_bands, check_ids_kept, is_lossy, value_counts
 from tsfal_geo.raster.scene import Scene
 
 UNKNOWN = 254
@@ -76,10 +76,10 @@ class LabelDecoder:
         chosen = labels == index
         if pixels.visible is not None:
             chosen &= pixels.visible
-        bands = pixels.values[: 3 if self.by_colour else 1, chosen]
-        found, counts = np.unique(bands, axis=1, return_counts=True)
-        keys = (tuple(int(v) for v in column) for column in found.T)
-        return Counter(dict(zip(keys, counts.tolist(), strict=True)))
+        if not self.by_colour:
+            return Counter({(value,): n for value, n in value_counts(pixels.values[0][chosen]).items()})
+        counts = value_counts(_packed_bands(pixels.values[:3, chosen]))
+        return Counter({(v >> 16, v >> 8 & 255, v & 255): n for v, n in counts.items()})
 
     def error(self, unknown: Counter[tuple[int, ...]], where: str = "") -> LabelError:
         """Make the error for values that the class map does not hold.
@@ -121,8 +121,7 @@ class LabelDecoder:
         return labels
 
     def _colours(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
-        red, green, blue = (band.astype(np.uint32) for band in values[:3])
-        packed = red << 16 | green << 8 | blue
+        packed = _packed_bands(values[:3])
         labels: NDArray[np.uint8] = self._table[packed]
         if self._nodata is not None:
             said = [_packed(value.colour) for value in self._classes.label_values if value.colour is not None]
@@ -141,6 +140,11 @@ def _rgb_table(classes: ClassMap) -> NDArray[np.uint8]:
         if value.colour is not None:
             table[_packed(value.colour)] = classes.meaning_index(value)
     return table
+
+
+def _packed_bands(bands: NDArray[np.generic]) -> NDArray[np.uint32]:
+    red, green, blue = (band.astype(np.uint32) for band in bands)
+    return np.asarray(red << 16 | green << 8 | blue)
 
 
 def _packed(colour: Colour) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,24 @@ def label_strips(path: Path, dataset: DatasetReader) -> Iterator[LabelPixels]:
     for top in range(0, dataset.height, _STRIP_ROWS):
         rows = min(_STRIP_ROWS, dataset.height - top)
         yield read_pixels(path, dataset, Window(0, top, dataset.width, rows))
+
+
+def value_counts(values: NDArray[np.generic]) -> Counter[int]:
+    """Count the values of pixels.
+
+    Args:
+        values: (n,) integers.
+
+    Returns:
+        Value → number of pixels.
+    """
+    if values.size and (values == values[0]).all():
+        return Counter({int(values[0]): values.size})
+    if values.dtype == np.uint8:
+        counts = np.bincount(values.astype(np.uint8, copy=False))
+        return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
+    found, numbers = np.unique(values, return_counts=True)
+    return Counter(dict(zip(found.tolist(), numbers.tolist(), strict=True)))
 
 
 def is_lossy(dataset: DatasetReader) -> bool:

@@ -18,7 +18,7 @@ from tsfal_geo.config import NO_CLASS, LabelValue
 from tsfal_geo.errors import LabelError
 from tsfal_geo.raster.files import open_raster
 from tsfal_geo.raster.label_decoder import palette
-from tsfal_geo.raster.label_pixels import check_bands, check_ids_kept, label_strips
+from tsfal_geo.raster.label_pixels import check_bands, check_ids_kept, label_strips, value_counts
 from tsfal_geo.raster.scene import Scene
 
 _MANY_IDS = 40
@@ -208,8 +208,7 @@ def _occurring(path: Path, dataset: DatasetReader) -> Counter[int]:
     found: Counter[int] = Counter()
     for pixels in label_strips(path, dataset):
         values = pixels.values[0] if pixels.visible is None else pixels.values[0][pixels.visible]
-        ids, counts = np.unique(values, return_counts=True)
-        found += Counter(dict(zip(ids.tolist(), counts.tolist(), strict=True)))
+        found += value_counts(values.ravel())
     return found
 
 

@@ -143,7 +143,7 @@ def _mend(folder: Path, entry: Path) -> str | None:
     if entry.is_symlink() and not entry.exists():
         return "is a link that leads nowhere; link it anew, or remove it"
     suffix = entry.suffix.lower()
-    if suffix in _VECTORS:
+    if suffix in _VECTORS or (suffix == ".json" and entry.parent.name.lower() in naming.LABEL_FOLDERS):
         return "is a vector file; labels are read by `tsfal-geo labels import FILE --workspace DIR`"
     if entry.is_dir() and suffix not in _RASTERS:
         return _folder_mend(folder, entry)
