@@ -31,11 +31,15 @@ def differences(scenes: Sequence[Scene], reference: Scene, bands: tuple[int, ...
     Returns:
         One line for each kind of difference; it names the first scene and counts the others.
     """
-    kinds: tuple[Callable[[Scene, Scene, tuple[int, ...] | None], str | None], ...]
-    kinds = (_order, _units, _pixel_size)
+    size = metres_per_pixel(reference.grid)
+    kinds: tuple[Callable[[Scene], str | None], ...] = (
+        lambda scene: _order(scene, reference, bands),
+        lambda scene: _units(scene, reference, bands),
+        lambda scene: _pixel_size(scene, reference, size),
+    )
     lines = []
     for kind in kinds:
-        found = [line for scene in scenes if (line := kind(scene, reference, bands)) is not None]
+        found = [line for scene in scenes if (line := kind(scene)) is not None]
         if found:
             more = f" ({len(found) - 1} more scenes differ likewise)" if found[1:] else ""
             lines.append(found[0] + more)
@@ -66,8 +70,8 @@ def _units(scene: Scene, reference: Scene, bands: tuple[int, ...] | None) -> str
     return None
 
 
-def _pixel_size(scene: Scene, reference: Scene, _: tuple[int, ...] | None) -> str | None:
-    own, other = metres_per_pixel(scene.grid), metres_per_pixel(reference.grid)
+def _pixel_size(scene: Scene, reference: Scene, other: float | None) -> str | None:
+    own = None if other is None else metres_per_pixel(scene.grid)
     if own is None or other is None or 1 / _SIZE_RATIO < own / other < _SIZE_RATIO:
         return None
     return (

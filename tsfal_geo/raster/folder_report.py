@@ -57,7 +57,7 @@ class SceneReport:
     def crs_name(self) -> str | None:
         """The EPSG code of the scene's CRS, else its name; None without a CRS."""
         crs = self.scene.grid.crs
-        return None if crs is None else _crs_name(crs)
+        return None if crs is None else _crs_name(str(crs))
 
     def to_json(self) -> dict[str, Any]:
         """Return the values that ``tsfal-geo info --json`` prints of a scene."""
@@ -120,7 +120,8 @@ class FolderReport:
 
 
 @lru_cache(maxsize=64)
-def _crs_name(crs: CRS) -> str:
+def _crs_name(text: str) -> str:
+    crs = CRS(text)
     return f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)
 
 

@@ -61,13 +61,14 @@ def pixel_areas(grid: GeoBox, columns: ArrayLike, rows: ArrayLike) -> NDArray[np
     flat = np.full(column.shape, abs(affine.a * affine.e - affine.b * affine.d))
     if grid.crs is None:
         return flat
-    way = _way_to_ellipsoid(grid.crs.to_wkt())
-    flat *= _metres_per_unit(grid) ** 2
+    way = _way_to_ellipsoid(str(grid.crs))
+    flat *= _metres_per_unit(str(grid.crs)) ** 2
     if way is None:
         return flat
-    ends = [(column - 0.5, row), (column + 0.5, row), (column, row - 0.5), (column, row + 0.5)]
-    left, right, upper, lower = (way.project(*_placed(affine, *end)) for end in ends)
-    _, latitude = way.project(*_placed(affine, column, row))
+    columns = np.stack([column, column - 0.5, column + 0.5, column, column])
+    rows = np.stack([row, row, row, row - 0.5, row + 0.5])
+    middle, left, right, upper, lower = zip(*way.project(*_placed(affine, columns, rows)), strict=True)
+    latitude = middle[1]
     across, down = way.metres(left, right, latitude), way.metres(upper, lower, latitude)
     area = np.abs(across[0] * down[1] - across[1] * down[0])
     return np.where(np.isfinite(area) & (area > 0), area, flat)
@@ -116,14 +117,15 @@ class _Way:
 
 
 @lru_cache(maxsize=64)
-def _way_to_ellipsoid(wkt: str) -> _Way | None:
+def _way_to_ellipsoid(name: str) -> _Way | None:
     try:
-        crs = pyproj.CRS.from_wkt(wkt)
+        crs = pyproj.CRS.from_user_input(name)
         return _Way(((crs.is_bound and crs.source_crs) or crs).to_2d())
     except (CRSError, ProjError):
         return None
 
 
-def _metres_per_unit(grid: GeoBox) -> float:
-    axes = grid.crs.proj.axis_info  # type: ignore[union-attr]
+@lru_cache(maxsize=64)
+def _metres_per_unit(name: str) -> float:
+    axes = pyproj.CRS.from_user_input(name).axis_info
     return float(axes[0].unit_conversion_factor) if axes else 1.0

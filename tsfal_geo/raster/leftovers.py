@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +104,10 @@ def find_leftovers(folder: Path, homes: Collection[Path], used: Collection[Path]
     others = []
     stems = {(path.parent, path.stem.lower()) for path in used}
     names = {(path.parent, path.name.lower()) for path in used}
-    taken = {*used, *homes}
+    taken = {str(path) for path in (*used, *homes)}
     for home in dict.fromkeys([folder, *sorted(homes)]):
-        for entry in _entries(home):
-            if entry in taken or entry.name.startswith(".") or _is_sidecar(entry, stems, names):
+        for entry in _entries(home, taken):
+            if _is_sidecar(entry, stems, names):
                 continue
             mend = _mend(folder, entry)
             if mend is None:
@@ -118,9 +118,11 @@ def find_leftovers(folder: Path, homes: Collection[Path], used: Collection[Path]
     return Leftovers(tuple(lines), tuple(others))
 
 
-def _entries(home: Path) -> Iterator[Path]:
+def _entries(home: Path, taken: Collection[str]) -> list[Path]:
+    """The entries of a folder that are not hidden and not taken, by name."""
     with os.scandir(home) as found:
-        yield from sorted(Path(entry.path) for entry in found)
+        left = [e.path for e in found if not e.name.startswith(".") and e.path not in taken]
+    return [Path(path) for path in sorted(left)]
 
 
 def _is_sidecar(
