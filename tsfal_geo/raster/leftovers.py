@@ -151,9 +151,8 @@ def _mend(folder: Path, entry: Path) -> str | None:
         return _folder_mend(folder, entry)
     if suffix in _RASTERS:
         return (
-            "is of a format that is not read; convert it with `gdal_translate -co TILED=YES -co "
-            "COMPRESS=DEFLATE "
-            f"in{suffix} out.tif`"
+            "is of a format that is not read; convert it with "
+            f"`gdal_translate -co TILED=YES -co COMPRESS=DEFLATE in{suffix} out.tif`"
         )
     if suffix in _ARCHIVES:
         return "is an archive; unpack it"
