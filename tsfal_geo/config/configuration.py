@@ -92,6 +92,10 @@ class Config(Frozen):
         train = values["train"]
         if isinstance(train, dict):
             values["train"] = {**RATES.get(str(train["optimiser"]), {}), **train}
+            if train.get("method") == "instant":
+                model = _given(values.get("model"))
+                if isinstance(model, dict) and model.get("architecture") is None:
+                    values["model"] = {**model, "architecture": "instant"}
         return values
 
     def to_yaml(self) -> str:

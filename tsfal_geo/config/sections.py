@@ -28,6 +28,7 @@ else:
 
 Method = Literal[
     "tsf",
+    "instant",
     "supervised",
     "mean_teacher",
     "cutmix",
@@ -97,7 +98,11 @@ class DataConfig(Frozen):
         "shift", description="chips of the last row and column: shifted back into the scene, or padded"
     )
     labelled: float | None = Field(
-        None, gt=0, le=1, description="share of the labelled chips whose labels are used; null: all"
+        None,
+        ge=0,
+        le=1,
+        description="share of the labelled chips whose labels are used; 0: none, to start from queries; "
+        "null: all",
     )
     labelled_list: Path | None = Field(
         None, description="text file that names the scenes whose labels are used, one a line"
@@ -128,8 +133,16 @@ class ModelConfig(Frozen):
     encoder: str = Field(
         BUNDLED_ENCODER, description="name in segmentation_models_pytorch, or in timm with the prefix tu-"
     )
-    architecture: Literal["deeplabv3plus", "dpt"] | None = Field(
-        None, description="head; null: dpt for vision transformers (tu-vit_…), else deeplabv3plus"
+    architecture: Literal["deeplabv3plus", "dpt", "instant"] | None = Field(
+        None,
+        description="head; null: dpt for vision transformers (tu-vit_…), else deeplabv3plus; instant: 1×1 "
+        "convolutions on all features, which train.method=instant fits in seconds",
+    )
+    scales: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(
+        (1, 2),
+        min_length=1,
+        description="architecture instant: enlargements of the image whose features are used together; 2 "
+        "costs four times as much as 1",
     )
     weights: str | None = Field(
         default_factory=_weights_of_encoder,

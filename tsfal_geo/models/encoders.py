@@ -92,7 +92,8 @@ class Encoder(nn.Module):
     def _probe(self, output_stride: int) -> tuple[tuple[int, int, int], int]:
         self.eval()
         try:
-            features = self(torch.zeros(1, self.in_channels, _PROBE_SIZE, _PROBE_SIZE))
+            probe = torch.zeros(1, self.in_channels, _PROBE_SIZE, _PROBE_SIZE)
+            features = Encoder.forward(self, probe)
         except (RuntimeError, ValueError, AssertionError, IndexError) as error:
             raise _unusable(self.name, error) from error
         self.train()

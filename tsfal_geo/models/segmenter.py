@@ -15,6 +15,7 @@ from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.dpt import DptHead
 from tsfal_geo.models.encoders import LOW_STRIDE, Encoder, EncoderFeatures
 from tsfal_geo.models.head import FEATURES, DeepLabHead, upsample, upsample_to
+from tsfal_geo.models.pyramid import InstantHead, PyramidEncoder
 from tsfal_geo.models.vit import ViTEncoder, is_vision_transformer
 from tsfal_geo.models.weights import load_encoder_weights
 
@@ -54,7 +55,7 @@ class SegmenterOutput(NamedTuple):
 
 
 class Segmenter(nn.Module):
-    """DeepLabv3+ or DPT: logits and F2 at stride 4, F1 at the output stride.
+    """DeepLabv3+, DPT or instant: logits and F2 at stride 4, F1 at the output stride.
 
     Images may have any size. An image whose size is no multiple of ``encoder.multiple`` (at most 32) is
     padded with zeros, the normalised mean, at the bottom and right, and the outputs are cropped.
@@ -81,11 +82,7 @@ class Segmenter(nn.Module):
         self.cfg = cfg
         self.classes = classes
         self.encoder = encoder
-        self.head: DeepLabHead | DptHead = (
-            DptHead(encoder.channels, classes, cfg.separable)
-            if isinstance(encoder, ViTEncoder)
-            else DeepLabHead(cfg, encoder.channels, encoder.stride, LOW_STRIDE, classes)
-        )
+        self.head = _head(cfg, encoder, classes)
         self.train()
 
     def forward(self, x: Tensor, features: bool = False, perturb: Perturb | None = None) -> SegmenterOutput:
@@ -161,8 +158,20 @@ def build_segmenter(cfg: ModelConfig, in_channels: int, classes: int, seed: int)
     return segmenter
 
 
+def _head(
+    cfg: ModelConfig, encoder: Encoder | ViTEncoder, classes: int
+) -> DeepLabHead | DptHead | InstantHead:
+    if isinstance(encoder, ViTEncoder):
+        return DptHead(encoder.channels, classes, cfg.separable)
+    if isinstance(encoder, PyramidEncoder):
+        return InstantHead(encoder.level_channels, encoder.level_strides, encoder.deepest, classes)
+    return DeepLabHead(cfg, encoder.channels, encoder.stride, LOW_STRIDE, classes)
+
+
 def _encoder(cfg: ModelConfig, in_channels: int) -> Encoder | ViTEncoder:
     transformer = is_vision_transformer(cfg.encoder)
+    if cfg.architecture == "instant" and not transformer:
+        return PyramidEncoder(cfg.encoder, in_channels, cfg.output_stride, cfg.scales)
     expected = "dpt" if transformer else "deeplabv3plus"
     if cfg.architecture not in (None, expected):
         raise ConfigError(

@@ -179,6 +179,8 @@ def _labelled_chips(
         return tuple(i for i, chip in enumerate(chips) if chip.scene in listed and counts[i].any())
     if share is None:
         return tuple(int(i) for i in np.flatnonzero(counts.sum(1)))
+    if share == 0:
+        return ()
     if not counts.any():
         raise LabelError(
             f"--labelled {share}: found no labels in the folder, expected label rasters in labels/; "

@@ -19,6 +19,8 @@ from tsfal_geo.queries.budget import Budget
 from tsfal_geo.rounds.asking import select_queries
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.first_queries import first_queries
+from tsfal_geo.rounds.instant.asking import ask_instant
+from tsfal_geo.rounds.instant.model import fit_instant
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import FULL, RoundLabels, label_pools, read_labels
 from tsfal_geo.rounds.query_writer import QuerySelection
@@ -94,6 +96,10 @@ def run_round(
     round_snapshot = take_snapshot(context.store, number, snapshot, previous)
     labels = _read_labels(context, round_snapshot, rasterised)
     effort = measure_effort(round_snapshot.snapshot, context.store.scenes)
+    if context.config.train.method == "instant":
+        selection, metrics, budget = _instant(context, number, labels, effort, round_snapshot, clock)
+        _complete(context, number, effort, labels, metrics, selection, clock, budget)
+        return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
     if labels.spent == 0:
         first = first_budget(context, effort)
         try:
@@ -130,6 +136,27 @@ def run_round(
     if training:
         trained.forget_earlier()
     return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
+
+
+def _instant(
+    context: RoundContext,
+    number: int,
+    labels: RoundLabels,
+    effort: Effort,
+    snapshot: RoundSnapshot,
+    clock: Clock,
+) -> tuple[QuerySelection, dict[str, Any] | None, Budget]:
+    """Run the instant model's part of a round."""
+    model, metrics = fit_instant(context, number, labels)
+    clock.stage("training")
+    if labels.spent:
+        answered = len(snapshot.snapshot.answered)
+        budget = round_budget(context, number, labels.spent, effort, answered, training=True)
+    else:
+        budget = first_budget(context, effort)
+    selection = ask_instant(context, number, model, labels, budget)
+    clock.stage("asking")
+    return selection, metrics or None, budget
 
 
 def _read_labels(

@@ -1,0 +1,86 @@
+"""Segments of cells: pure, spread over the features, balanced over classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tsfal_geo.instant.segments import Segmentation, choose, describe
+
+
+@pytest.fixture
+def patches():
+    """Cells (48, 60, 4) of 80 square patches of six kinds, each a little different, and each cell's kind."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 6, (8, 10))
+    patches = 8 * rng.normal(size=(6, 4))[kind] + rng.normal(size=(8, 10, 4))
+    kind, cells = (values.repeat(6, 0).repeat(6, 1) for values in (kind, patches))
+    return (cells + 0.01 * rng.normal(size=cells.shape)).astype(np.float32), kind
+
+
+def segmented(cells, predicted=None, askable=None):
+    askable = np.full(cells.shape[:2], 16) if askable is None else askable
+    sample = cells[np.isfinite(cells[..., 0])]
+    return Segmentation(sample, seed=0).segment(cells, predicted, askable)
+
+
+def test_segments_are_pure_and_keep_away_from_borders(patches):
+    cells, kind = patches
+    numbers = segmented(cells)
+    assert numbers.max() > 5
+    for number in range(1, numbers.max() + 1):
+        assert len(np.unique(kind[numbers == number])) == 1
+    border = np.zeros(kind.shape, bool)
+    border[:, 1:] |= kind[:, 1:] != kind[:, :-1]
+    border[:, :-1] |= kind[:, 1:] != kind[:, :-1]
+    assert not (numbers[border] > 0).any()
+
+
+def test_segments_end_where_the_predicted_class_changes(patches):
+    cells, _ = patches
+    predicted = np.zeros(cells.shape[:2], np.uint8)
+    predicted[:, 30:] = 1
+    numbers = segmented(cells, predicted)
+    for number in range(1, numbers.max() + 1):
+        assert len(np.unique(predicted[numbers == number])) == 1
+
+
+def test_segments_hold_no_cell_without_data_or_with_a_label(patches):
+    cells, _ = patches
+    cells[:10, :10] = np.nan
+    askable = np.full(cells.shape[:2], 16)
+    askable[20:30, 20:30] = 7
+    numbers = segmented(cells, askable=askable)
+    assert not numbers[:10, :10].any()
+    assert not numbers[20:30, 20:30].any()
+
+
+def test_questions_of_a_model_are_balanced_over_the_predicted_classes(patches):
+    cells, kind = patches
+    probabilities = np.full((*kind.shape, 3), 0.1, np.float32)
+    rows, columns = np.indices(kind.shape)
+    probabilities[rows, columns, kind % 3] = 0.8
+    predicted = probabilities.argmax(-1).astype(np.uint8)
+    numbers = segmented(cells, predicted)
+    askable = np.full(kind.shape, 16)
+    found = describe(0, numbers, cells, probabilities, askable)
+    assert (found.pixels == 16 * np.array([(numbers == n).sum() for n in found.numbers])).all()
+    chosen = choose([found], 6, seed=0)
+    assert len(set(chosen)) == len(chosen) == 6
+    assert np.bincount([found.predicted[place] for _, place in chosen], minlength=3).tolist() == [2, 2, 2]
+
+
+def test_the_first_questions_show_every_kind_of_ground(patches):
+    cells, kind = patches
+    numbers = segmented(cells)
+    found = describe(0, numbers, cells, None, np.full(kind.shape, 16))
+    assert (found.predicted == -1).all()
+    asked = {kind[numbers == found.numbers[place]][0] for _, place in choose([found], 6, seed=0)}
+    assert asked == set(np.unique(kind[numbers > 0]))
+
+
+def test_more_questions_than_segments_are_all_segments(patches):
+    cells, kind = patches
+    found = describe(0, segmented(cells), cells, None, np.full(kind.shape, 16))
+    assert len(choose([found], 10_000, seed=0)) == len(found.numbers)
+    assert choose([], 10, seed=0) == []

@@ -1,0 +1,100 @@
+"""The rounds of the instant model: from nothing to a map, the cache, maps of the saved network."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import rasterio
+
+from tests.helpers.loop_case import CLASSES, QuietReporter, write_scenes
+from tsfal_geo import open_workspace
+from tsfal_geo.config import load_config
+from tsfal_geo.instant.extract import FeatureExtractor
+from tsfal_geo.rounds.loop import train
+from tsfal_geo.rounds.request import Request
+
+SETTINGS = {
+    "train.method": "instant",
+    "model.encoder": "tu-mobilenetv2_035",
+    "model.weights": None,
+    "data.chip_size": 64,
+    "data.labelled": 0.0,
+    "active.oracle": True,
+    "active.oracle_answers": "mixed",
+    "active.answers": 30,
+    "active.rounds": 2,
+}
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    folder = write_scenes(tmp_path / "scenes")
+    return folder, load_config(None, {**SETTINGS, "classes": CLASSES})
+
+
+def test_from_no_labels_to_a_map_within_the_answers(scenes, tmp_path):
+    folder, config = scenes
+    result = train(Request(tmp_path / "ws", folder, folder, config), QuietReporter())
+    rounds = [
+        json.loads((tmp_path / "ws" / "rounds" / f"{number:03d}" / "metrics.json").read_text())
+        for number in range(result.number + 1)
+    ]
+    assert rounds[0]["labelled_share"] == 0
+    assert "map_miou" not in rounds[0]
+    assert 0 < rounds[0]["queries"] <= 10
+    assert rounds[-1]["answers"] <= 31
+    assert rounds[-1]["miou"] > 0.6
+    assert rounds[-1]["map_miou"] >= rounds[-1]["miou"] - 0.02
+    maps = open_workspace(tmp_path / "ws").export(folder, tmp_path / "maps")
+    for scene in maps:
+        with rasterio.open(scene.path) as made:
+            found, grid = made.read(1), (made.crs, made.transform)
+        looked = tmp_path / "ws" / "rounds" / f"{result.number:03d}" / scene.path.stem / "prediction.tif"
+        with rasterio.open(looked) as source:
+            predicted = source.read(1)
+            assert grid == (source.crs, source.transform)
+        inside = predicted != 255
+        # Blocks and windows end in other places, where the encoder sees other surroundings.
+        assert (found[inside] == predicted[inside]).mean() > 0.9
+
+
+def test_cells_are_read_once_and_anew_where_a_scene_changed(scenes, tmp_path, monkeypatch):
+    folder, config = scenes
+    read = []
+    features = FeatureExtractor.features
+
+    def spy(self, window):
+        read.append(window.scene)
+        return features(self, window)
+
+    monkeypatch.setattr(FeatureExtractor, "features", spy)
+    request = Request(tmp_path / "ws", folder, None, config)
+    train(request, QuietReporter())
+    assert set(read) == {0, 1}
+    read.clear()
+    again = Request(tmp_path / "ws", folder, None, load_config(None, {"active.answers": 36}, config))
+    train(again, QuietReporter())
+    assert read == []
+    os.utime(folder / "images" / "s1.tif", ns=(1, 1))
+    third = Request(tmp_path / "ws", folder, None, load_config(None, {"active.answers": 42}, config))
+    train(third, QuietReporter())
+    assert set(read) == {1}
+
+
+def test_queries_lie_on_pixels_with_data_and_never_overlap(scenes, tmp_path):
+    folder, config = scenes
+    config = load_config(None, {"active.oracle": False}, config)
+    train(Request(tmp_path / "ws", folder, None, config), QuietReporter())
+    workspace = open_workspace(tmp_path / "ws")
+    for scene in ("s0", "s1"):
+        with rasterio.open(tmp_path / "ws" / "rounds" / "000" / scene / "queries.tif") as source:
+            ranks = source.read(1)
+        with rasterio.open(folder / "images" / f"{scene}.tif") as source:
+            valid = source.read_masks(1) > 0
+        assert not ranks[~valid].any()
+        for query in workspace.queries():
+            if query.scene == scene:
+                assert np.count_nonzero(ranks == query.rank) == query.pixels

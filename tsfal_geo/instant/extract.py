@@ -1,0 +1,175 @@
+"""Features of a frozen encoder on cells of 4 × 4 pixels, block by block, and the basis that shortens them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from tsfal_geo.data.dataset import OrthoDataset
+from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.inference.compute import choose_compute
+from tsfal_geo.inference.folding import fold_norms
+from tsfal_geo.models.pyramid import PyramidEncoder, to_quarter
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.raster.chips import Window
+from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.stats import Normalisation
+from tsfal_geo.refinement.support import CELL
+
+BLOCK = 512
+HALO = 64
+COMPONENTS = 64
+_SAMPLES = 8
+_SAMPLE_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The affine map from a cell's features to their principal components.
+
+    The features are standardised, which gives each channel the same weight, and projected. Components keep
+    their variance, so that a regularised classifier trusts the strong ones first.
+
+    Attributes:
+        mean: (D,) float64, mean of each feature.
+        deviation: (D,) float64, standard deviation.
+        vectors: (D, K) float64, orthonormal columns, by falling variance.
+    """
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, cells: NDArray[np.float32], components: int = COMPONENTS) -> Basis:
+        """Compute the principal components of cells.
+
+        Args:
+            cells: (n, D) features.
+            components: K, at most.
+        """
+        values = cells.astype(np.float64)
+        mean, deviation = values.mean(0), values.std(0)
+        # A channel that does not vary says nothing; dividing by its deviation would blow up rounding errors.
+        deviation[deviation < 1e-6] = np.inf
+        standard = (values - mean) / deviation
+        _, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+        return cls(mean, deviation, np.ascontiguousarray(vectors[:, ::-1][:, :components]))
+
+    def digest(self) -> str:
+        """Return a fingerprint of the basis."""
+        parts = (self.mean, self.deviation, self.vectors)
+        return hashlib.blake2b(b"".join(part.tobytes() for part in parts), digest_size=16).hexdigest()
+
+    def project(self, features: Tensor) -> Tensor:
+        """Project features to components.
+
+        Args:
+            features: (D, h, w) float.
+
+        Returns:
+            (h, w, K) float32.
+        """
+        matrix = torch.from_numpy(self.vectors / self.deviation[:, None]).to(features)
+        shift = torch.from_numpy(self.mean).to(features)
+        return (features.permute(1, 2, 0) - shift) @ matrix
+
+
+class FeatureExtractor:
+    """The features of a network's encoder on cells, with pixels around each block as context.
+
+    Args:
+        segmenter: of the architecture ``instant``; it stays as it is.
+        normalisation: of its input.
+        reader: reads the scenes.
+    """
+
+    def __init__(self, segmenter: Segmenter, normalisation: Normalisation, reader: SceneReader) -> None:
+        self._compute = choose_compute()
+        encoder = segmenter.encoder
+        assert isinstance(encoder, PyramidEncoder)
+        self._strides = encoder.level_strides
+        used = _folded(segmenter) if self._compute.folds_norms else encoder
+        self._encoder = used.to(self._compute.device).to(memory_format=torch.channels_last).eval()
+        self._multiple = encoder.multiple
+        self._normaliser = Normaliser(normalisation).to(self._compute.device)
+        self._reader = reader
+        self._dataset = OrthoDataset(reader)
+
+    @torch.inference_mode()
+    def features(self, window: Window) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Compute the features of a window's cells.
+
+        Args:
+            window: inside its scene; its first row and column are multiples of 64 pixels.
+
+        Returns:
+            (D, h, w) float32 on the CPU, and (h, w) bool: cells with data on at least half of their pixels.
+        """
+        scene = self._reader.scenes[window.scene]
+        top, left = max(window.y - HALO, 0), max(window.x - HALO, 0)
+        bottom = min(window.y + window.height + HALO, scene.height)
+        right = min(window.x + window.width + HALO, scene.width)
+        height, width = (
+            -(-length // self._multiple) * self._multiple for length in (bottom - top, right - left)
+        )
+        around = Window(window.scene, top, left, height, width)
+        batch = default_collate([self._dataset.read_window(around)])
+        batch = {key: value.to(self._compute.device) for key, value in batch.items()}
+        images = self._normaliser(batch).contiguous(memory_format=torch.channels_last)
+        y, x = (window.y - top) // CELL, (window.x - left) // CELL
+        h, w = -(-window.height // CELL), -(-window.width // CELL)
+        levels = self._encoder(images)
+        cut = [
+            to_quarter(level.float(), stride)[0, :, y : y + h, x : x + w]
+            for level, stride in zip(levels, self._strides, strict=True)
+        ]
+        valid = batch["valid"][0].cpu().numpy()
+        share = valid.reshape(height // CELL, CELL, width // CELL, CELL).mean((1, 3))
+        return torch.cat(cut).cpu(), share[y : y + h, x : x + w] >= 0.5
+
+    def basis(self, windows: Sequence[Window]) -> Basis:
+        """Compute the basis of a few windows, spread over the scenes.
+
+        Args:
+            windows: all blocks of all scenes, see `blocks`.
+
+        Returns:
+            The basis of the valid cells; of a constant picture one without variance.
+        """
+        chosen = np.unique(np.linspace(0, len(windows) - 1, _SAMPLES).round().astype(int))
+        sample = []
+        for position in chosen.tolist():
+            window = windows[position]
+            height, width = min(window.height, _SAMPLE_SIDE), min(window.width, _SAMPLE_SIDE)
+            part = Window(window.scene, window.y, window.x, height, width)
+            features, valid = self.features(part)
+            sample.append(features[:, torch.from_numpy(valid)].T.numpy())
+        return Basis.of(np.concatenate(sample))
+
+
+def blocks(scene: int, height: int, width: int) -> Iterator[Window]:
+    """Divide a scene into blocks, row by row.
+
+    Args:
+        scene: its index.
+        height: its rows.
+        width: its columns.
+    """
+    for y in range(0, height, BLOCK):
+        for x in range(0, width, BLOCK):
+            yield Window(scene, y, x, min(BLOCK, height - y), min(BLOCK, width - x))
+
+
+def _folded(segmenter: Segmenter) -> torch.nn.Module:
+    encoder = copy.deepcopy(segmenter.encoder).eval()
+    fold_norms(encoder, None)
+    return encoder

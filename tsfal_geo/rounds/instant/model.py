@@ -1,0 +1,167 @@
+"""The instant model of a round: features from the cache, and a head that fits in seconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsfal_geo.assess.metrics import Confusion
+from tsfal_geo.classes import IGNORE
+from tsfal_geo.errors import LabelError
+from tsfal_geo.instant.cells import CellCache
+from tsfal_geo.instant.classifier import CellClassifier, LabelledCells, fit_classifier
+from tsfal_geo.instant.extract import FeatureExtractor
+from tsfal_geo.instant.labels import answers_of, label_cells
+from tsfal_geo.instant.network import put_into
+from tsfal_geo.models.io import ModelCard, save_model
+from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.raster.chips import Window
+from tsfal_geo.raster.label_reader import LabelReader
+from tsfal_geo.raster.reader import SceneReader
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.instant.rasters import bands_of, on_pixels, predict
+from tsfal_geo.rounds.pools import RoundLabels
+
+FOLDER = "features"
+_STEPS = 400
+
+
+@dataclass(frozen=True)
+class InstantModel:
+    """The instant model of a round.
+
+    Attributes:
+        segmenter: the network, with the fitted head in it.
+        cache: the cells of the training scenes.
+        classifier: the head; None before the first label.
+    """
+
+    segmenter: Segmenter
+    cache: CellCache
+    classifier: CellClassifier | None
+
+
+def fit_instant(
+    context: RoundContext, number: int, labels: RoundLabels
+) -> tuple[InstantModel, dict[str, Any]]:
+    """Compute what is missing of the cells, fit the head on the labelled ones, and save the model.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        labels: of the round.
+
+    Returns:
+        The model, and its metrics; without labels neither a head nor metrics.
+
+    Raises:
+        LabelError: there are labels, but no cell has a class.
+    """
+    inputs, config = context.inputs, context.config
+    segmenter = build_segmenter(config.model, inputs.reader.channels, len(inputs.classes), config.train.seed)
+    cache = CellCache(context.workspace.root / FOLDER, _key(context), inputs.scenes)
+    _fill(context, cache, segmenter, inputs.reader, "reading features")
+    if labels.spent == 0:
+        return InstantModel(segmenter, cache, None), {}
+    cells = _labelled_cells(context, cache, labels.every)
+    classifier = fit_classifier(cells, len(inputs.classes), config.train.seed + number)
+    assert cache.basis is not None
+    put_into(segmenter, cache.basis, classifier)
+    model = InstantModel(segmenter, cache, classifier)
+    held_out = None if np.isnan(classifier.held_out) else round(classifier.held_out, 4)
+    metrics = {"steps": _STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
+    metrics |= _validate(context, model)
+    card = ModelCard(
+        model=config.model,
+        in_channels=inputs.reader.channels,
+        classes=inputs.classes.to_specs(),
+        normalisation=inputs.normalisation.to_dict(),
+        bands=config.data.bands,
+        dsm=inputs.reader.channels > inputs.reader.bands,
+        chip_size=config.data.chip_size,
+        seed=config.train.seed,
+        round=number,
+        metrics=metrics,
+    )
+    save_model(context.workspace.round_dir(number), segmenter, card)
+    return model, metrics
+
+
+def _key(context: RoundContext) -> str:
+    """Return what the features depend on, besides the scenes."""
+    model = context.config.model
+    parts = {
+        "encoder": model.encoder,
+        "weights": model.weights,
+        "stride": model.output_stride,
+        "scales": model.scales,
+        "bands": context.config.data.bands,
+        "normalisation": context.inputs.normalisation.to_dict(),
+        "seed": None if model.weights else context.config.train.seed,
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def _fill(
+    context: RoundContext, cache: CellCache, segmenter: Segmenter, reader: SceneReader, text: str
+) -> None:
+    if cache.missing():
+        extractor = FeatureExtractor(segmenter, context.inputs.normalisation, reader)
+        cache.fill(extractor, lambda share: context.reporter.progress(share, text))
+
+
+def _labelled_cells(context: RoundContext, cache: CellCache, labels: LabelReader) -> LabelledCells:
+    features, classes, answers, last = [], [], [], 0
+    for position, scene in enumerate(context.inputs.scenes):
+        found = _cells_of(labels, position, scene, len(context.inputs.classes))
+        known = np.asarray(cache.scene(position)[..., 0])
+        chosen = (found != IGNORE) & np.isfinite(known)
+        if not chosen.any():
+            continue
+        numbers = answers_of(np.where(chosen, found, np.uint8(IGNORE)))
+        features.append(np.asarray(cache.scene(position)[chosen], np.float32))
+        classes.append(found[chosen].astype(np.int64))
+        answers.append(numbers[chosen] + last)
+        last = int(answers[-1].max())
+    if not features:
+        raise LabelError(
+            f"{context.workspace.root}: no cell of 4 × 4 pixels with data has a label of one class; label "
+            "pixels that are not nodata"
+        )
+    return LabelledCells(np.concatenate(features), np.concatenate(classes), np.concatenate(answers))
+
+
+def _cells_of(labels: LabelReader, position: int, scene: Scene, classes: int) -> NDArray[np.uint8]:
+    bands = [
+        label_cells(labels.read(Window(position, y, 0, rows, scene.width)), classes)
+        for y, rows in bands_of(scene)
+    ]
+    return np.concatenate(bands)
+
+
+def _validate(context: RoundContext, model: InstantModel) -> dict[str, Any]:
+    """Compute the mIoU on the validation scenes; their cells are cached as well."""
+    validation, classes = context.validation, context.inputs.classes
+    if validation is None:
+        return {"miou": None}
+    scenes = validation.reader.scenes
+    folder = context.workspace.root / FOLDER / "validation"
+    cache = CellCache(folder, _key(context), scenes, model.cache.basis)
+    _fill(context, cache, model.segmenter, validation.reader, "reading features of the validation")
+    confusion = Confusion(len(classes))
+    assert model.classifier is not None
+    for position, scene in enumerate(scenes):
+        probabilities = predict(model.classifier, cache.scene(position))
+        for y, height in bands_of(scene):
+            window = Window(position, y, 0, height, scene.width)
+            predicted = on_pixels(probabilities, y, height, scene.width).argmax(0).astype(np.uint8)
+            valid = validation.reader.read(window).valid
+            truth = np.where(valid, validation.labels.read(window), np.uint8(IGNORE))
+            confusion.add(truth, predicted)
+    scores = confusion.scores(classes.names)
+    return {"miou": scores.miou, "class_iou": scores.class_iou}
