@@ -13,7 +13,8 @@ from tests.helpers.loop_case import CLASSES, QuietReporter, write_scenes
 from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
 from tsfal_geo.instant.extract import FeatureExtractor
-from tsfal_geo.rounds.loop import train
+from tsfal_geo.refinement.refined_labels import LabelSource
+from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.request import Request
 
 SETTINGS = {
@@ -22,6 +23,7 @@ SETTINGS = {
     "model.weights": None,
     "data.chip_size": 64,
     "data.labelled": 0.0,
+    "export.window": 256,
     "active.oracle": True,
     "active.oracle_answers": "mixed",
     "active.answers": 30,
@@ -48,17 +50,18 @@ def test_from_no_labels_to_a_map_within_the_answers(scenes, tmp_path):
     assert rounds[-1]["answers"] <= 31
     assert rounds[-1]["miou"] > 0.6
     assert rounds[-1]["map_miou"] >= rounds[-1]["miou"] - 0.02
-    maps = open_workspace(tmp_path / "ws").export(folder, tmp_path / "maps")
+    maps = open_workspace(tmp_path / "ws").export(folder, out=tmp_path / "maps", layers=("source",))
     for scene in maps:
-        with rasterio.open(scene.path) as made:
-            found, grid = made.read(1), (made.crs, made.transform)
-        looked = tmp_path / "ws" / "rounds" / f"{result.number:03d}" / scene.path.stem / "prediction.tif"
+        with rasterio.open(scene.classes) as made, rasterio.open(scene.layers["source"]) as source:
+            found, origin, grid = made.read(1), source.read(1), (made.crs, made.transform)
+        looked = tmp_path / "ws" / "rounds" / f"{result.number:03d}" / scene.scene / "prediction.tif"
         with rasterio.open(looked) as source:
             predicted = source.read(1)
             assert grid == (source.crs, source.transform)
-        inside = predicted != 255
-        # Blocks and windows end in other places, where the encoder sees other surroundings.
-        assert (found[inside] == predicted[inside]).mean() > 0.9
+        inside = origin == int(LabelSource.PSEUDO)
+        assert inside.mean() > 0.5
+        # The map's network computes in bfloat16 where the CPU has it, and has no components of 16 bits.
+        assert (found[inside] == predicted[inside]).mean() > 0.95
 
 
 def test_cells_are_read_once_and_anew_where_a_scene_changed(scenes, tmp_path, monkeypatch):
@@ -75,12 +78,10 @@ def test_cells_are_read_once_and_anew_where_a_scene_changed(scenes, tmp_path, mo
     train(request, QuietReporter())
     assert set(read) == {0, 1}
     read.clear()
-    again = Request(tmp_path / "ws", folder, None, load_config(None, {"active.answers": 36}, config))
-    train(again, QuietReporter())
+    query(request, QuietReporter())
     assert read == []
     os.utime(folder / "images" / "s1.tif", ns=(1, 1))
-    third = Request(tmp_path / "ws", folder, None, load_config(None, {"active.answers": 42}, config))
-    train(third, QuietReporter())
+    query(request, QuietReporter())
     assert set(read) == {1}
 
 
@@ -89,12 +90,12 @@ def test_queries_lie_on_pixels_with_data_and_never_overlap(scenes, tmp_path):
     config = load_config(None, {"active.oracle": False}, config)
     train(Request(tmp_path / "ws", folder, None, config), QuietReporter())
     workspace = open_workspace(tmp_path / "ws")
+    queries = workspace.queries()
     for scene in ("s0", "s1"):
         with rasterio.open(tmp_path / "ws" / "rounds" / "000" / scene / "queries.tif") as source:
             ranks = source.read(1)
         with rasterio.open(folder / "images" / f"{scene}.tif") as source:
             valid = source.read_masks(1) > 0
         assert not ranks[~valid].any()
-        for query in workspace.queries():
-            if query.scene == scene:
-                assert np.count_nonzero(ranks == query.rank) == query.pixels
+        for asked in [asked for asked in queries if asked.scene == scene]:
+            assert np.count_nonzero(ranks == asked.rank) == asked.pixels

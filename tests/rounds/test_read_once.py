@@ -36,8 +36,12 @@ def calls(monkeypatch):
     for module in (gpkg_store, history):
         count(module, "read_label_file", lambda path, *_: ("parsed", path.name))
     count(loop, "run_round", lambda _, number, **__: ("round", number))
-    for module in (open_workspace, first_queries, build):
-        count(module, "build_segmenter", lambda *args: ("built", args[3]))
+    for module, name in (
+        (open_workspace, "build_network"),
+        (first_queries, "build_segmenter"),
+        (build, "build_network"),
+    ):
+        count(module, name, lambda *args, **_: ("built", args[3]))
     return found
 
 

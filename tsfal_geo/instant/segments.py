@@ -170,6 +170,8 @@ def choose(segments: list[Segments], count: int, seed: int) -> list[tuple[int, i
 
 
 def _central(means: NDArray[np.float32], weights: NDArray[np.float32], count: int, seed: int) -> list[int]:
+    if count >= len(means):
+        return [int(i) for i in np.argsort(-weights, kind="stable")]
     found = KMeans(count, random_state=seed, n_init=1).fit(means, sample_weight=weights)
     distance = ((means - found.cluster_centers_[found.labels_]) ** 2).sum(1)
     sizes = np.bincount(found.labels_, weights, count)

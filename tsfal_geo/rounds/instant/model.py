@@ -18,7 +18,8 @@ from tsfal_geo.instant.extract import FeatureExtractor
 from tsfal_geo.instant.labels import answers_of, label_cells
 from tsfal_geo.instant.network import put_into
 from tsfal_geo.models.io import ModelCard, save_model
-from tsfal_geo.models.segmenter import Segmenter, build_segmenter
+from tsfal_geo.models.segmenter import Segmenter
+from tsfal_geo.models.start import build_network
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
@@ -63,7 +64,7 @@ def fit_instant(
         LabelError: there are labels, but no cell has a class.
     """
     inputs, config = context.inputs, context.config
-    segmenter = build_segmenter(config.model, inputs.reader.channels, len(inputs.classes), config.train.seed)
+    segmenter = build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
     cache = CellCache(context.workspace.root / FOLDER, _key(context), inputs.scenes)
     _fill(context, cache, segmenter, inputs.reader, "reading features")
     if labels.spent == 0:
@@ -98,11 +99,12 @@ def _key(context: RoundContext) -> str:
     parts = {
         "encoder": model.encoder,
         "weights": model.weights,
+        "start": model.start,
         "stride": model.output_stride,
         "scales": model.scales,
         "bands": context.config.data.bands,
         "normalisation": context.inputs.normalisation.to_dict(),
-        "seed": None if model.weights else context.config.train.seed,
+        "seed": None if model.weights or model.start else context.config.train.seed,
     }
     return json.dumps(parts, sort_keys=True)
 
