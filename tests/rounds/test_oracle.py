@@ -175,5 +175,5 @@ def test_answers_stop_at_the_allowance_and_an_interrupted_call_adds_none(inputs,
         (Allowance(answers=0), 6),
         (Allowance(), 10),
     ):
-        answer_queries(store, oracle, queries, allowance)
+        answer_queries(store, oracle, queries, allowance, store.snapshot())
         assert store.snapshot().answered == {f"q{n}" for n in range(answered)}

@@ -113,7 +113,7 @@ def _run(opened: OpenWorkspace) -> RoundResult:
     snapshot = context.store.snapshot()
     if workspace.state.status == "waiting" and config.active.oracle:
         # Either a run was stopped between a round and its answers, or a simulation ends a person's work.
-        _let_oracle_answer(context, context.store.read_queries(workspace.current_round))
+        _let_oracle_answer(context, context.store.read_queries(workspace.current_round), snapshot)
         snapshot = context.store.snapshot()
     while True:
         number = workspace.current_round + 1
@@ -132,16 +132,16 @@ def _run(opened: OpenWorkspace) -> RoundResult:
         previous, rasterised, network = done.snapshot, done.rasterised, None
         if workspace.state.status == "done" or not config.active.oracle:
             return _finish(context, len(done.queries))
-        _let_oracle_answer(context, done.queries)
+        _let_oracle_answer(context, done.queries, done.snapshot)
         snapshot = context.store.snapshot()
 
 
-def _let_oracle_answer(context: RoundContext, queries: Sequence[Query]) -> None:
+def _let_oracle_answer(context: RoundContext, queries: Sequence[Query], snapshot: LabelSnapshot) -> None:
     """Answer the last round's queries, as far as the round's answers and seconds go."""
     figures = context.workspace.metrics(context.workspace.current_round)
     allowance = Allowance(figures.get("round_answers"), figures.get("round_seconds"))
     oracle = Oracle(context.inputs, context.config.active, context.config.train.seed)
-    answer_queries(context.store, oracle, queries, allowance)
+    answer_queries(context.store, oracle, queries, allowance, snapshot)
 
 
 def _open_queries(context: RoundContext, snapshot: LabelSnapshot) -> list[Query]:

@@ -209,7 +209,13 @@ class Oracle:
         return _Truth(query, scene, y, x, mask, np.where(mask, values, np.uint8(IGNORE)))
 
 
-def answer_queries(store: LabelStore, oracle: Oracle, queries: Sequence[Query], allowance: Allowance) -> None:
+def answer_queries(
+    store: LabelStore,
+    oracle: Oracle,
+    queries: Sequence[Query],
+    allowance: Allowance,
+    snapshot: LabelSnapshot,
+) -> None:
     """Answer queries by rank, in one transaction; later ones stay open once the allowance is spent.
 
     An answer that is begun is finished: polygons of one query may exceed the allowance.
@@ -219,8 +225,8 @@ def answer_queries(store: LabelStore, oracle: Oracle, queries: Sequence[Query], 
         oracle: gives them.
         queries: of the round, by rank.
         allowance: of the round; answers of the oracle that the store already has are taken off.
+        snapshot: of the store, with what was answered before.
     """
-    snapshot = store.snapshot()
     qids = {query.qid for query in queries}
     given = measure_effort(
         LabelSnapshot(
