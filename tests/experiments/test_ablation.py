@@ -11,7 +11,7 @@ from tsfal_geo.cli.ablation import command
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.experiments import ablation
 from tsfal_geo.experiments.ablation import mode_config, run_ablation
-from tsfal_geo.experiments.curves import CurvePoint, miou_at, summary
+from tsfal_geo.experiments.curves import CurvePoint, miou_at, summary, write_results
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 MODES = ("TSF+random", "all", "TSF")
@@ -91,7 +91,27 @@ def test_the_table_says_what_part_of_full_supervision_is_reached_at_which_share(
         "60.0 %",
         "–",
     )
-    assert summary(points[:7], ["roof"])[1][0][3:7] == ["–"] * 4
+    assert summary(points[:7], ["roof"])[1][0][5:9] == ["–"] * 4
+
+
+def test_answers_and_minutes_stand_in_table_and_curve(tmp_path):
+    points = [
+        CurvePoint("all", seed, number, 0.1 + number / 10, 0.4, {"roof": 0.4}, None, answers, answers / 30)
+        for seed in range(2)
+        for number, answers in enumerate((0, 90 + 20 * seed))
+    ]
+    header, rows = summary([*points, point("old", 0, 0, 0.1, 0.3)], ["roof"])
+    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    assert (table["all"]["answers"], table["all"]["minutes"]) == ("100", "3.3")
+    assert (table["old"]["answers"], table["old"]["minutes"]) == ("–", "–")
+    pictures = set()
+    for x_axis in ("pixels", "answers", "minutes"):
+        write_results(points, tmp_path, x_axis)
+        pictures.add((tmp_path / "curve.png").read_bytes())
+    assert len(pictures) == 3
+    with (tmp_path / "curve.csv").open() as file:
+        read = [(row["answers"], row["minutes"]) for row in csv.DictReader(file)]
+    assert read == [("0", "0.0000"), ("90", "3.0000"), ("0", "0.0000"), ("110", "3.6667")]
 
 
 def test_nothing_is_said_about_shares_far_from_those_of_a_run():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from tsfal_geo.cli.command import ReportedCommand
 from tsfal_geo.cli.options import FOLDER, budget_options, budget_overrides, config_options
 from tsfal_geo.cli.reporter import CommandReporter
 from tsfal_geo.config import load_config, parse_set
+
+if TYPE_CHECKING:
+    from tsfal_geo.experiments.curves import XAxis
 
 _LABELLED = 0.15
 
@@ -29,6 +32,13 @@ _LABELLED = 0.15
 @budget_options
 @click.option("--rounds", type=int, help="Number of query rounds.")
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
+@click.option(
+    "--x-axis",
+    type=click.Choice(["pixels", "answers", "minutes"]),
+    default="pixels",
+    show_default=True,
+    help="Unit of the annotators' work along the curve.",
+)
 @config_options
 def command(
     raster: Path,
@@ -39,6 +49,7 @@ def command(
     labelled: float | None,
     rounds: int | None,
     steps: int | None,
+    x_axis: XAxis,
     config_path: Path | None,
     settings: tuple[str, ...],
     reporter: CommandReporter,
@@ -61,7 +72,7 @@ def command(
     from tsfal_geo.experiments.ablation import MODES, run_ablation
 
     names = [part.strip() for part in modes.split(",")] if modes else list(MODES)
-    points = run_ablation(raster, val_dir, config, range(seeds), names, out, reporter)
+    points = run_ablation(raster, val_dir, config, range(seeds), names, out, reporter, x_axis)
     reporter.finish()
     reporter.artefact("table", out / "table.md")
     reporter.artefact("curve", out / "curve.png")

@@ -10,7 +10,7 @@ from typing import Any
 
 from tsfal_geo.config import Config, load_config
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.experiments.curves import CurvePoint, read_points, write_results
+from tsfal_geo.experiments.curves import CurvePoint, XAxis, read_points, write_results
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.request import Request
@@ -43,6 +43,7 @@ def run_ablation(
     modes: Sequence[str],
     out: Path,
     reporter: Reporter,
+    x_axis: XAxis = "pixels",
 ) -> list[CurvePoint]:
     """Run every mode with every seed and write table and curve after each run; finished runs are only read.
 
@@ -54,6 +55,7 @@ def run_ablation(
         modes: names of rows, keys of `MODES`.
         out: folder of the table and the curve; the runs are in its ``runs/``.
         reporter: receives progress.
+        x_axis: of the curve.
 
     Returns:
         The trained rounds of all runs.
@@ -76,7 +78,7 @@ def run_ablation(
                 branch_off(request, first, reporter)
             train(request, reporter)
             points += read_points(root, mode, seed)
-            write_results(points, out)
+            write_results(points, out, x_axis)
     return points
 
 

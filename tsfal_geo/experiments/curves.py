@@ -1,16 +1,22 @@
-"""Curves of mIoU over the labelled share, and their table: full supervision is the reference of all rows."""
+"""Curves of mIoU over labelled pixels, answers or minutes, and their table.
+
+Full supervision is the reference of all rows.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Literal
 
 import numpy as np
 
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.experiments.formats import csv_text, markdown, spread
+from tsfal_geo.figures import figure
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
 SHARES = (0.15, 0.20, 0.24)
@@ -18,6 +24,16 @@ SHARES = (0.15, 0.20, 0.24)
 
 # Regions have different sizes and void pixels have no answer, so runs miss their target share by a little.
 _SHARE_TOLERANCE = 0.01
+
+
+XAxis = Literal["pixels", "answers", "minutes"]
+"""Unit of the annotators' work along a curve."""
+
+_AXIS_LABELS: dict[XAxis, str] = {
+    "pixels": "labelled pixels, %",
+    "answers": "annotators' answers",
+    "minutes": "minutes of annotators' time",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class CurvePoint:
         class_iou: IoU on the validation scenes, 0 to 1, by class name.
         map_miou: mIoU, 0 to 1, of the training scenes' map, in which labels and PLAR's votes overlay the
             prediction; None without a measurement.
+        answers: annotators' answers that the round trained on; None: not known.
+        minutes: of annotators' time for these answers; None: not known.
     """
 
     mode: str
@@ -42,6 +60,8 @@ class CurvePoint:
     miou: float
     class_iou: dict[str, float]
     map_miou: float | None = None
+    answers: int | None = None
+    minutes: float | None = None
 
 
 def read_points(root: Path, mode: str, seed: int) -> list[CurvePoint]:
@@ -66,30 +86,42 @@ def read_points(root: Path, mode: str, seed: int) -> list[CurvePoint]:
             trained = len(points)
             share, ious = values["labelled_share"], values["class_iou"]
             points.append(
-                CurvePoint(mode, seed, trained, share, values["miou"], ious, values.get("map_miou"))
+                CurvePoint(
+                    mode,
+                    seed,
+                    trained,
+                    share,
+                    values["miou"],
+                    ious,
+                    values.get("map_miou"),
+                    values["answers"],
+                    values["minutes"],
+                )
             )
     return points
 
 
-def write_results(points: Sequence[CurvePoint], out: Path) -> None:
+def write_results(points: Sequence[CurvePoint], out: Path, x_axis: XAxis = "pixels") -> None:
     """Write ``curve.csv``, ``table.csv``, ``table.md`` and ``curve.png``.
 
     Args:
         points: the trained rounds of all runs so far, at least one.
         out: folder of the files.
+        x_axis: of the curve.
     """
     classes = list(points[0].class_iou)
     rows = [
-        [p.mode, p.seed, p.round, f"{p.labelled_share:.6f}", f"{p.miou:.6f}", _six(p.map_miou)]
+        [p.mode, p.seed, p.round, f"{p.labelled_share:.6f}", _of(p.answers), _of(p.minutes, ".4f")]
+        + [f"{p.miou:.6f}", _of(p.map_miou, ".6f")]
         + [f"{p.class_iou.get(name, float('nan')):.6f}" for name in classes]
         for p in points
     ]
-    columns = ["mode", "seed", "round", "labelled_share", "miou", "map_miou", *classes]
+    columns = ["mode", "seed", "round", "labelled_share", "answers", "minutes", "miou", "map_miou", *classes]
     write_text(out / "curve.csv", csv_text(columns, rows))
     header, table = summary(points, classes)
     write_text(out / "table.csv", csv_text(header, table))
     write_text(out / "table.md", markdown(header, table))
-    _plot(points, out / "curve.png")
+    _plot(points, out / "curve.png", x_axis)
 
 
 def summary(points: Sequence[CurvePoint], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -107,7 +139,16 @@ def summary(points: Sequence[CurvePoint], classes: Sequence[str]) -> tuple[list[
     """
     ends = {mode: _ends(points, mode) for mode in dict.fromkeys(p.mode for p in points)}
     full = [p.miou for p in ends.get("full supervision", [])]
-    header = ["mode", "labelled", "mIoU", "map", "of full", *(f"at {share:.0%}" for share in SHARES)]
+    header = [
+        "mode",
+        "labelled",
+        "answers",
+        "minutes",
+        "mIoU",
+        "map",
+        "of full",
+        *(f"at {share:.0%}" for share in SHARES),
+    ]
     header += [*classes, "seeds"]
     rows = []
     for mode, last in ends.items():
@@ -117,6 +158,8 @@ def summary(points: Sequence[CurvePoint], classes: Sequence[str]) -> tuple[list[
             [
                 mode,
                 f"{100 * mean(p.labelled_share for p in last):.2f} %",
+                _mean([p.answers for p in last], ".0f"),
+                _mean([p.minutes for p in last], ".1f"),
                 spread(values),
                 _of_maps(last),
                 _of_full([p.miou for p in last], full),
@@ -155,8 +198,13 @@ def _of_maps(points: Sequence[CurvePoint]) -> str:
     return spread(available) if len(available) == len(points) else "–"
 
 
-def _six(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
+def _of(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _mean(values: Sequence[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return figure(mean(known) if len(known) == len(values) else None, form)
 
 
 def _ends(points: Sequence[CurvePoint], mode: str) -> list[CurvePoint]:
@@ -164,7 +212,7 @@ def _ends(points: Sequence[CurvePoint], mode: str) -> list[CurvePoint]:
     return list(last.values())
 
 
-def _plot(points: Sequence[CurvePoint], path: Path) -> None:
+def _plot(points: Sequence[CurvePoint], path: Path, x_axis: XAxis) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -174,17 +222,27 @@ def _plot(points: Sequence[CurvePoint], path: Path) -> None:
     for mode in dict.fromkeys(p.mode for p in points):
         rounds = sorted({p.round for p in points if p.mode == mode})
         groups = [[p for p in points if p.mode == mode and p.round == r] for r in rounds]
-        shares = [100 * mean(p.labelled_share for p in group) for group in groups]
+        places = [mean(_place(p, x_axis) for p in group) for group in groups]
         scores = [100 * mean(p.miou for p in group) for group in groups]
         deviations = [100 * stdev(p.miou for p in group) if len(group) > 1 else 0.0 for group in groups]
         if mode == "full supervision":
             axes.axhline(scores[-1], linestyle=":", color="grey", label=mode)
         else:
-            axes.errorbar(shares, scores, yerr=deviations, marker="o", capsize=3, label=mode)
-    axes.set_xlabel("labelled pixels, %")
+            axes.errorbar(places, scores, yerr=deviations, marker="o", capsize=3, label=mode)
+    axes.set_xlabel(_AXIS_LABELS[x_axis])
     axes.set_ylabel("mIoU on the validation scenes, %")
     axes.legend()
     axes.grid(alpha=0.3)
     with replace_file(path) as temporary:
         figure.savefig(temporary, dpi=150)
     plt.close(figure)
+
+
+def _place(point: CurvePoint, x_axis: XAxis) -> float:
+    """Return a point's place on the axis; a round of an earlier version has none where it knows no effort."""
+    value = {
+        "pixels": 100 * point.labelled_share,
+        "answers": point.answers,
+        "minutes": point.minutes,
+    }[x_axis]
+    return math.nan if value is None else value

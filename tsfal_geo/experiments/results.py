@@ -27,9 +27,10 @@ class Entry:
 
     Attributes:
         row: the row's name, which is a method's.
-        column: a labelled share's name, ``labelled``, ``mIoU``, ``map`` or a class name.
+        column: a labelled share's name, ``labelled``, ``answers``, ``minutes``, ``mIoU``, ``map`` or a class
+            name.
         seed: the run's seed.
-        value: the figure in per cent.
+        value: the figure; shares and IoU in per cent.
     """
 
     row: str
@@ -46,8 +47,9 @@ def entries(table: Table, job: ExperimentJob) -> list[Entry]:
         job: a finished job.
 
     Returns:
-        The mIoU alone in tables with labelled shares; otherwise also the labelled share, the mIoU of the
-        training scenes' map where the run measured it, and the classes' IoU.
+        The mIoU alone in tables with labelled shares; otherwise also the labelled share, annotators' answers
+        and minutes where the run knows them, the mIoU of the training scenes' map where it measured it, and
+        the classes' IoU.
 
     Raises:
         WorkspaceError: the job's folder is not a readable workspace.
@@ -55,10 +57,15 @@ def entries(table: Table, job: ExperimentJob) -> list[Entry]:
     last = read_points(job.request.root, job.row, job.seed)[-1]
     if table.shares:
         return [Entry(job.row, job.share, job.seed, 100 * last.miou)]
-    values = {"labelled": last.labelled_share, "mIoU": last.miou, **last.class_iou}
-    if last.map_miou is not None:
-        values["map"] = last.map_miou
-    return [Entry(job.row, column, job.seed, 100 * value) for column, value in values.items()]
+    values = {
+        "labelled": 100 * last.labelled_share,
+        "answers": last.answers,
+        "minutes": last.minutes,
+        "mIoU": 100 * last.miou,
+        **{name: 100 * value for name, value in last.class_iou.items()},
+        "map": None if last.map_miou is None else 100 * last.map_miou,
+    }
+    return [Entry(job.row, name, job.seed, value) for name, value in values.items() if value is not None]
 
 
 def write(table: Table, jobs: Sequence[ExperimentJob], out: Path, *, published: bool) -> None:
