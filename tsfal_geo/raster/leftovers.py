@@ -76,6 +76,9 @@ _ARCHIVES = frozenset([".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"])
 _LABEL_LIKE = naming.LABEL_WORDS | {"annotations", "ground_truth", "classes", "targets"}
 
 
+_OTHER_SETS = ("val", "validation", "test")
+
+
 @dataclass(frozen=True)
 class Leftovers:
     """Entries that are not read.
@@ -164,7 +167,8 @@ def _mend(folder: Path, entry: Path) -> str | None:
 
 
 def _folder_mend(folder: Path, entry: Path) -> str | None:
-    if (entry / "workspace.json").exists():
+    # Validation and test scenes lie in a folder of their own below the training scenes.
+    if (entry / "workspace.json").exists() or entry.name.lower() in _OTHER_SETS:
         return None
     rasters = _rasters_below(entry)
     if not rasters:
