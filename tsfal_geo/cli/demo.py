@@ -57,7 +57,8 @@ def command(out: Path, reporter: CommandReporter) -> dict[str, Any]:
     ]
     reporter.output(
         *(
-            f"after {result.answers} answers, {result.minutes:.1f} minutes of a person: mIoU {result.miou:.4f}"
+            f"after {result.answers} answers ({result.minutes:.1f} minutes of a person): "
+            f"mIoU {result.miou:.4f}"
             for result in rounds
         ),
         f"GeoTIFF: {town.classes}",
