@@ -85,7 +85,9 @@ def test_another_crs_is_reprojected_and_reported(town):
     )
     labels, issues = resolve([town], [degrees], crs=wgs84)
     assert PolygonLabels(labels, [town], CLASSES).pixels().tolist() == [400, 0, 0]
-    assert reasons(issues.notes) == {"in another CRS, reprojected": (10,)}
+    # PROJ gives the change from ETRS89 to WGS 84 an accuracy of 1 m.
+    told = {"in another CRS, reprojected to an accuracy of 1 m (11 pixels)": (10,)}
+    assert reasons(issues.notes) == told
 
 
 def test_a_label_without_scene_holds_on_every_scene_below_it():
