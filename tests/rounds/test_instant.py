@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 from tests.helpers.loop_case import CLASSES, QuietReporter, write_scenes
 from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
+from tsfal_geo.instant.classifier import LabelledCells, fit_classifier
 from tsfal_geo.instant.extract import FeatureExtractor
 from tsfal_geo.refinement.refined_labels import LabelSource
+from tsfal_geo.rounds.instant.rasters import bands_of
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.request import Request
 
@@ -99,3 +103,19 @@ def test_queries_lie_on_pixels_with_data_and_never_overlap(scenes, tmp_path):
         assert not ranks[~valid].any()
         for asked in [asked for asked in queries if asked.scene == scene]:
             assert np.count_nonzero(ranks == asked.rank) == asked.pixels
+
+
+@pytest.mark.parametrize("height", [400, 512, 1030])
+def test_a_scene_is_the_same_in_bands_as_at_once(height):
+    rng = np.random.default_rng(0)
+    cells = rng.normal(size=(-(-height // 4), 10, 4)).astype(np.float16)
+    labelled = LabelledCells(cells.reshape(-1, 4)[:90].astype(np.float32), np.arange(90) % 3, np.arange(90))
+    head = fit_classifier(labelled, 3, seed=0)
+    scene = SimpleNamespace(height=height, width=38)
+    bands = list(bands_of(head, cells, 5, scene))
+    assert (bands[0].window.y, bands[0].window.height) == (0, min(512, height))
+    found = np.concatenate([band.pixels for band in bands], axis=1)
+    whole = torch.from_numpy(head.probabilities(cells)).permute(2, 0, 1)[None]
+    expected = torch.nn.functional.interpolate(whole, scale_factor=4, mode="bilinear")[0, :, :height, :38]
+    assert np.abs(found - expected.numpy()).max() < 1e-5
+    assert np.array_equal(np.concatenate([band.cells for band in bands]), cells)

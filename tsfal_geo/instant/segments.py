@@ -15,7 +15,6 @@ from tsfal_geo.refinement.support import CELL
 
 CLUSTERS = 64
 _SAMPLE = 20_000
-_KEPT = 1000
 _POOL = 4
 _LARGEST = 64
 
@@ -24,18 +23,18 @@ Cells = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Segments:
-    """Segments of one scene that may be asked.
+    """Segments of one piece of a scene that may be asked.
 
     Attributes:
-        scene: position of the scene.
-        numbers: (R,) int64, their numbers in the scene's segmentation, from 1.
+        piece: position of the piece.
+        numbers: (R,) int64, their numbers in the piece's segmentation, from 1.
         pixels: (R,) int64, pixels that the annotator labels.
         means: (R, K) float32, mean components.
         predicted: (R,) int64 class predicted for most cells; −1 without a model.
         worth: (R,) float32, expected gain of an answer, larger is better.
     """
 
-    scene: int
+    piece: int
     numbers: NDArray[np.int64]
     pixels: NDArray[np.int64]
     means: NDArray[np.float32]
@@ -63,7 +62,7 @@ class Segmentation:
     def segment(
         self, cells: Cells, predicted: NDArray[np.uint8] | None, askable: NDArray[np.integer]
     ) -> NDArray[np.int32]:
-        """Segment a scene.
+        """Segment a scene, or a piece of one.
 
         Args:
             cells: (h, w, K), NaN where there is no data.
@@ -91,24 +90,26 @@ class Segmentation:
 
 
 def describe(
-    scene: int,
+    piece: int,
     numbers: NDArray[np.int32],
     cells: Cells,
     probabilities: NDArray[np.float32] | None,
     askable: NDArray[np.integer],
+    most: int = 1000,
 ) -> Segments:
-    """Describe a scene's segments, the best ones only.
+    """Describe the segments of a piece of a scene, the best ones only.
 
     The worth of an answer is the doubt that it ends, one minus the mean margin of the two best classes, times
     the logarithm of the segment's size: a second of the annotator buys more cells in a large one, but they
     resemble each other.
 
     Args:
-        scene: its position.
+        piece: its position.
         numbers: (h, w) int32 segments.
         cells: (h, w, K).
         probabilities: (h, w, C) of the model; None without one: the worth is the size alone.
         askable: (h, w) integer, pixels of each cell that a query may contain.
+        most: segments that are kept.
     """
     inside = numbers > 0
     index = numbers[inside].astype(np.int64) - 1
@@ -125,10 +126,10 @@ def describe(
         best = np.sort(own, axis=1)
         margin = np.add.reduceat(best[:, -1] - best[:, -2], starts) / count
         predicted, worth = mean.argmax(1), worth * (1 - margin)
-    kept = np.sort(np.argsort(-worth, kind="stable")[:_KEPT])
+    kept = np.sort(np.argsort(-worth, kind="stable")[:most])
     pixels = np.bincount(index, askable[inside]).astype(np.int64)
     return Segments(
-        scene,
+        piece,
         kept + 1,
         pixels[kept],
         means[kept].astype(np.float32),
@@ -146,7 +147,7 @@ def choose(segments: list[Segments], count: int, seed: int) -> list[tuple[int, i
     represent what the scenes show (a cold start; arXiv 2401.14555 has centroids ahead of farthest points).
 
     Args:
-        segments: of each scene.
+        segments: of each piece.
         count: of questions, at most.
         seed: of the clusters.
 
@@ -170,6 +171,9 @@ def choose(segments: list[Segments], count: int, seed: int) -> list[tuple[int, i
 
 
 def _central(means: NDArray[np.float32], weights: NDArray[np.float32], count: int, seed: int) -> list[int]:
+    if len(means) > _SAMPLE:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(means), _SAMPLE, replace=False))
+        return [int(drawn[i]) for i in _central(means[drawn], weights[drawn], count, seed)]
     if count >= len(means):
         return [int(i) for i in np.argsort(-weights, kind="stable")]
     found = KMeans(count, random_state=seed, n_init=1).fit(means, sample_weight=weights)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.instant.cells import CellCache, cell_shape
+from tsfal_geo.instant.extract import BLOCK
 from tsfal_geo.instant.segments import Segmentation, Segments, choose, describe
 from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygon
@@ -21,16 +22,18 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.model import InstantModel
-from tsfal_geo.rounds.instant.rasters import bands_of, predict, write_rasters
+from tsfal_geo.rounds.instant.rasters import Band, bands_of, layers_of
 from tsfal_geo.rounds.pools import RoundLabels
 from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
-from tsfal_geo.rounds.round_rasters import write_query_raster
+from tsfal_geo.rounds.round_rasters import RoundRasters, write_query_raster
 
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
 STRATEGY = "segments"
 _FIRST, _LATER = "unlike the others", "doubtful, unlike the others"
 _SAMPLE = 20_000
+_CANDIDATES, _LEAST = 100_000, 20
+"""Segments over all bands that may become questions, and the least of one band."""
 
 
 def ask_instant(
@@ -48,43 +51,84 @@ def ask_instant(
     inputs, config = context.inputs, context.config
     folder = context.workspace.round_dir(number)
     seed = config.train.seed + number
-    score = Confusion(len(inputs.classes)) if config.active.oracle else None
+    score = Confusion(len(inputs.classes)) if config.active.oracle and model.classifier else None
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
-        segmentation = Segmentation(_sample(model.cache, inputs.scenes, seed), seed) if budget.open else None
-        found: list[Segments] = []
-        for position in range(len(inputs.scenes)):
-            cells = model.cache.scene(position)
-            probabilities = None
-            if model.classifier is not None:
-                probabilities = predict(model.classifier, cells)
-                write_rasters(context, folder, position, probabilities, labels.every, score)
-            if segmentation is not None:
-                askable = _askable(context, position, labels)
-                predicted = None if probabilities is None else probabilities.argmax(-1).astype(np.uint8)
-                numbers = segmentation.segment(cells, predicted, askable)
-                np.save(Path(spool) / f"{position}.npy", numbers)
-                found.append(describe(position, numbers, cells, probabilities, askable))
+        pieces = _Pieces(context, labels, Path(spool), _segmentation(model, inputs.scenes, seed, budget))
+        for position, scene in enumerate(inputs.scenes):
+            with ExitStack() as stack:
+                rasters = None
+                if model.classifier is not None:
+                    layers = RoundRasters(folder / scene.name, scene, inputs.classes, refined=False)
+                    rasters = stack.enter_context(layers)
+                for band in bands_of(model.classifier, model.cache.scene(position), position, scene):
+                    valid = inputs.reader.read(band.window).valid
+                    known = labels.every.read(band.window)
+                    if rasters is not None and band.pixels is not None:
+                        shown = layers_of(band.pixels, known, config.plar.confidence)
+                        _write(rasters, band.window, shown, valid)
+                        if score is not None:
+                            truth = np.where(valid, inputs.truth.read(band.window), np.uint8(IGNORE))
+                            score.add(truth, np.where(known != IGNORE, known, shown["prediction"]))
+                    pieces.add(band, valid & (known == IGNORE))
             context.reporter.progress((position + 1) / len(inputs.scenes), "inspecting scenes")
         wanted = budget.most_queries if budget.most_queries is not None else QUERIES
-        chosen = choose(found, wanted, seed)
-        chosen = _within(found, chosen, budget.remaining)
-        queries = _write_queries(context, number, found, chosen, Path(spool), model.classifier is not None)
-    diagnostics = {} if score is None or model.classifier is None else _map_score(context, score)
+        chosen = _within(pieces.found, choose(pieces.found, wanted, seed), budget.remaining)
+        queries = _write_queries(context, number, pieces, chosen, predicted=model.classifier is not None)
+    diagnostics = {} if score is None else {"map_miou": score.scores(inputs.classes.names).miou}
     return QuerySelection(queries, STRATEGY, diagnostics)
 
 
-def _askable(context: RoundContext, position: int, labels: RoundLabels) -> NDArray[np.int64]:
-    """Count the pixels of each cell that a query may contain."""
-    scene = context.inputs.scenes[position]
-    rows = []
-    for y, height in bands_of(scene):
-        window = Window(position, y, 0, height, scene.width)
-        open_pixels = context.inputs.reader.read(window).valid
-        open_pixels = open_pixels & (labels.every.read(window) == IGNORE)
-        open_pixels &= labels.skipped.read(window) == IGNORE
-        padded = np.pad(open_pixels, ((0, -height % CELL), (0, -scene.width % CELL)))
-        rows.append(padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL).sum((1, 3)))
-    return np.concatenate(rows)
+class _Pieces:
+    """The segments of all bands: descriptions in memory, their cells on disk."""
+
+    def __init__(
+        self, context: RoundContext, labels: RoundLabels, spool: Path, segmentation: Segmentation | None
+    ) -> None:
+        self._segmentation, self._labels, self._spool = segmentation, labels, spool
+        bands = sum(-(-scene.height // BLOCK) for scene in context.inputs.scenes)
+        self._most = max(_LEAST, _CANDIDATES // bands)
+        self.found: list[Segments] = []
+        self.windows: list[Window] = []
+
+    def add(self, band: Band, open_pixels: NDArray[np.bool_]) -> None:
+        """Segment a band.
+
+        Args:
+            band: the band.
+            open_pixels: (H, W) bool, pixels with data and without a label.
+        """
+        if self._segmentation is None:
+            return
+        asked = open_pixels & (self._labels.skipped.read(band.window) == IGNORE)
+        padded = np.pad(asked, ((0, -asked.shape[0] % CELL), (0, -asked.shape[1] % CELL)))
+        askable = padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL).sum((1, 3))
+        predicted = None if band.probabilities is None else band.probabilities.argmax(-1).astype(np.uint8)
+        numbers = self._segmentation.segment(band.cells, predicted, askable)
+        np.save(self._spool / f"{len(self.found)}.npy", numbers)
+        self.found.append(
+            describe(len(self.found), numbers, band.cells, band.probabilities, askable, self._most)
+        )
+        self.windows.append(band.window)
+
+    def numbers(self, piece: int) -> NDArray[np.int32]:
+        """Read the segments of a band back, (h, w) int32 on cells."""
+        numbers: NDArray[np.int32] = np.load(self._spool / f"{piece}.npy")
+        return numbers
+
+
+def _segmentation(
+    model: InstantModel, scenes: tuple[Scene, ...], seed: int, budget: Budget
+) -> Segmentation | None:
+    return Segmentation(_sample(model.cache, scenes, seed), seed) if budget.open else None
+
+
+def _write(
+    rasters: RoundRasters, window: Window, layers: dict[str, NDArray[np.uint8]], valid: NDArray[np.bool_]
+) -> None:
+    band = rasters.band(window.height)
+    for name, values in layers.items():
+        band[name][valid] = values[valid]
+    rasters.write(window.y, band)
 
 
 def _sample(cache: CellCache, scenes: tuple[Scene, ...], seed: int) -> NDArray[np.float32]:
@@ -102,10 +146,6 @@ def _sample(cache: CellCache, scenes: tuple[Scene, ...], seed: int) -> NDArray[n
     return np.concatenate(parts)
 
 
-def _map_score(context: RoundContext, score: Confusion) -> dict[str, Any]:
-    return {"map_miou": score.scores(context.inputs.classes.names).miou}
-
-
 def _within(found: list[Segments], chosen: list[tuple[int, int]], remaining: int) -> list[tuple[int, int]]:
     pixels = np.cumsum([found[scene].pixels[place] for scene, place in chosen])
     return chosen[: int(np.searchsorted(pixels, remaining, side="right"))]
@@ -114,54 +154,46 @@ def _within(found: list[Segments], chosen: list[tuple[int, int]], remaining: int
 def _write_queries(
     context: RoundContext,
     number: int,
-    found: list[Segments],
+    pieces: _Pieces,
     chosen: list[tuple[int, int]],
-    spool: Path,
+    *,
     predicted: bool,
 ) -> list[Query]:
     inputs, size = context.inputs, context.config.data.chip_size
     prefix = query_prefix(context.workspace.root, number)
-    by_scene: dict[int, list[tuple[int, int]]] = {}
-    for rank, (position, place) in enumerate(chosen, start=1):
-        by_scene.setdefault(position, []).append((rank, place))
+    by_piece: dict[int, list[tuple[int, int]]] = {}
+    for rank, (piece, place) in enumerate(chosen, start=1):
+        by_piece.setdefault(piece, []).append((rank, place))
+    by_scene: dict[int, list[int]] = {}
+    for piece in sorted(by_piece):
+        by_scene.setdefault(pieces.windows[piece].scene, []).append(piece)
     queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
         parts = []
-        numbers = np.load(spool / f"{index}.npy") if index in by_scene else None
-        for rank, place in by_scene.get(index, ()):
-            assert numbers is not None
-            own = found[index]
-            rows, columns = np.nonzero(numbers == own.numbers[place])
-            top, left = int(rows.min()), int(columns.min())
-            cut = numbers[top : rows.max() + 1, left : columns.max() + 1] == own.numbers[place]
-            mask = cut.repeat(CELL, 0).repeat(CELL, 1)
-            y, x = top * CELL, left * CELL
-            parts.append((y, x, mask, rank))
-            queries.append(
-                Query(
-                    qid=f"{prefix}{rank:06d}",
-                    round=number,
-                    scene=scene.name,
-                    chip=f"{y // size}-{x // size}",
-                    rank=rank,
-                    score=float(own.worth[place]),
-                    reason=_LATER if predicted else _FIRST,
-                    suggested=int(inputs.classes.ids[max(int(own.predicted[place]), 0)]),
-                    pixels=int(np.count_nonzero(mask)),
-                    geometry=region_polygon(mask, scene.grid, y, x),
+        for piece in by_scene.get(index, ()):
+            numbers, own, window = pieces.numbers(piece), pieces.found[piece], pieces.windows[piece]
+            ranks = np.zeros(window.shape, np.uint32)
+            for rank, place in by_piece[piece]:
+                rows, columns = np.nonzero(numbers == own.numbers[place])
+                top, left = int(rows.min()), int(columns.min())
+                cut = numbers[top : rows.max() + 1, left : columns.max() + 1] == own.numbers[place]
+                mask = cut.repeat(CELL, 0).repeat(CELL, 1)
+                y, x = top * CELL, left * CELL
+                ranks[y : y + mask.shape[0], x : x + mask.shape[1]][mask] = rank
+                queries.append(
+                    Query(
+                        qid=f"{prefix}{rank:06d}",
+                        round=number,
+                        scene=scene.name,
+                        chip=f"{(window.y + y) // size}-{x // size}",
+                        rank=rank,
+                        score=float(own.worth[place]),
+                        reason=_LATER if predicted else _FIRST,
+                        suggested=int(inputs.classes.ids[max(int(own.predicted[place]), 0)]),
+                        pixels=int(np.count_nonzero(mask)),
+                        geometry=region_polygon(mask, scene.grid, window.y + y, x),
+                    )
                 )
-            )
-        path = context.workspace.round_dir(number) / scene.name / "queries.tif"
-        _write_ranks(path, scene, parts)
+            parts.append((window.y, 0, ranks))
+        write_query_raster(context.workspace.round_dir(number) / scene.name / "queries.tif", scene, parts)
     return sorted(queries, key=lambda query: query.rank)
-
-
-def _write_ranks(path: Path, scene: Scene, parts: list[tuple[int, int, NDArray[np.bool_], int]]) -> None:
-    """Write the ranks in one piece: bounding boxes of segments overlap, though the segments do not."""
-    if not parts:
-        write_query_raster(path, scene, [])
-        return
-    ranks = np.zeros(scene.shape, np.uint32)
-    for y, x, mask, rank in parts:
-        ranks[y : y + mask.shape[0], x : x + mask.shape[1]][mask] = rank
-    write_query_raster(path, scene, [(0, 0, ranks)])

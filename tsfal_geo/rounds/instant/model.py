@@ -14,7 +14,7 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.instant.cells import CellCache
 from tsfal_geo.instant.classifier import CellClassifier, LabelledCells, fit_classifier
-from tsfal_geo.instant.extract import FeatureExtractor
+from tsfal_geo.instant.extract import BLOCK, FeatureExtractor
 from tsfal_geo.instant.labels import answers_of, label_cells
 from tsfal_geo.instant.network import put_into
 from tsfal_geo.models.io import ModelCard, save_model
@@ -25,7 +25,7 @@ from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.instant.rasters import bands_of, on_pixels, predict
+from tsfal_geo.rounds.instant.rasters import bands_of
 from tsfal_geo.rounds.pools import RoundLabels
 
 FOLDER = "features"
@@ -140,8 +140,8 @@ def _labelled_cells(context: RoundContext, cache: CellCache, labels: LabelReader
 
 def _cells_of(labels: LabelReader, position: int, scene: Scene, classes: int) -> NDArray[np.uint8]:
     bands = [
-        label_cells(labels.read(Window(position, y, 0, rows, scene.width)), classes)
-        for y, rows in bands_of(scene)
+        label_cells(labels.read(Window(position, y, 0, min(BLOCK, scene.height - y), scene.width)), classes)
+        for y in range(0, scene.height, BLOCK)
     ]
     return np.concatenate(bands)
 
@@ -156,14 +156,11 @@ def _validate(context: RoundContext, model: InstantModel) -> dict[str, Any]:
     cache = CellCache(folder, _key(context), scenes, model.cache.basis)
     _fill(context, cache, model.segmenter, validation.reader, "reading features of the validation")
     confusion = Confusion(len(classes))
-    assert model.classifier is not None
     for position, scene in enumerate(scenes):
-        probabilities = predict(model.classifier, cache.scene(position))
-        for y, height in bands_of(scene):
-            window = Window(position, y, 0, height, scene.width)
-            predicted = on_pixels(probabilities, y, height, scene.width).argmax(0).astype(np.uint8)
-            valid = validation.reader.read(window).valid
-            truth = np.where(valid, validation.labels.read(window), np.uint8(IGNORE))
-            confusion.add(truth, predicted)
+        for band in bands_of(model.classifier, cache.scene(position), position, scene):
+            assert band.pixels is not None
+            valid = validation.reader.read(band.window).valid
+            truth = np.where(valid, validation.labels.read(band.window), np.uint8(IGNORE))
+            confusion.add(truth, band.pixels.argmax(0).astype(np.uint8))
     scores = confusion.scores(classes.names)
     return {"miou": scores.miou, "class_iou": scores.class_iou}
