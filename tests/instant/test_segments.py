@@ -84,3 +84,14 @@ def test_more_questions_than_segments_are_all_segments(patches):
     found = describe(0, segmented(cells), cells, None, np.full(kind.shape, 16))
     assert len(choose([found], 10_000, seed=0)) == len(found.numbers)
     assert choose([], 10, seed=0) == []
+
+
+def test_questions_at_random_follow_neither_doubt_nor_size(patches):
+    cells, kind = patches
+    numbers, askable = segmented(cells), np.full(kind.shape, 16)
+    chosen = []
+    for seed in (0, 1):
+        found = describe(0, numbers, cells, None, askable, draw=np.random.default_rng(seed))
+        chosen.append(choose([found], 20, seed=0, by_worth=True))
+        assert len(set(chosen[-1])) == 20
+    assert chosen[0] != chosen[1]

@@ -14,6 +14,7 @@ import torch
 from tests.helpers.loop_case import CLASSES, QuietReporter, write_scenes
 from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
+from tsfal_geo.errors import ConfigError
 from tsfal_geo.instant.classifier import LabelledCells, fit_classifier
 from tsfal_geo.instant.extract import FeatureExtractor
 from tsfal_geo.refinement.refined_labels import LabelSource
@@ -119,3 +120,13 @@ def test_a_scene_is_the_same_in_bands_as_at_once(height):
     expected = torch.nn.functional.interpolate(whole, scale_factor=4, mode="bilinear")[0, :, :height, :38]
     assert np.abs(found - expected.numpy()).max() < 1e-5
     assert np.array_equal(np.concatenate([band.cells for band in bands]), cells)
+
+
+def test_a_strategy_that_the_instant_model_does_not_follow_is_refused(scenes, tmp_path):
+    folder, config = scenes
+    other = load_config(None, {"active.strategy": "entropy"}, config)
+    with pytest.raises(ConfigError, match="chooses its questions itself"):
+        train(Request(tmp_path / "ws", folder, None, other), QuietReporter())
+    at_random = load_config(None, {"active.strategy": "random", "active.oracle": False}, config)
+    train(Request(tmp_path / "ws", folder, None, at_random), QuietReporter())
+    assert {query.reason for query in open_workspace(tmp_path / "ws").queries()} == {"random"}

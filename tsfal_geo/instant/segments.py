@@ -96,6 +96,7 @@ def describe(
     probabilities: NDArray[np.float32] | None,
     askable: NDArray[np.integer],
     most: int = 1000,
+    draw: np.random.Generator | None = None,
 ) -> Segments:
     """Describe the segments of a piece of a scene, the best ones only.
 
@@ -110,6 +111,7 @@ def describe(
         probabilities: (h, w, C) of the model; None without one: the worth is the size alone.
         askable: (h, w) integer, pixels of each cell that a query may contain.
         most: segments that are kept.
+        draw: draws the worth, for questions at random; None: the worth is as above.
     """
     inside = numbers > 0
     index = numbers[inside].astype(np.int64) - 1
@@ -126,6 +128,8 @@ def describe(
         best = np.sort(own, axis=1)
         margin = np.add.reduceat(best[:, -1] - best[:, -2], starts) / count
         predicted, worth = mean.argmax(1), worth * (1 - margin)
+    if draw is not None:
+        worth = draw.random(len(count))
     kept = np.sort(np.argsort(-worth, kind="stable")[:most])
     pixels = np.bincount(index, askable[inside]).astype(np.int64)
     return Segments(
@@ -138,7 +142,9 @@ def describe(
     )
 
 
-def choose(segments: list[Segments], count: int, seed: int) -> list[tuple[int, int]]:
+def choose(
+    segments: list[Segments], count: int, seed: int, *, by_worth: bool = False
+) -> list[tuple[int, int]]:
     """Choose questions over all scenes.
 
     With a model they are balanced over the predicted classes: of each class the most worthy segments, four
@@ -150,6 +156,7 @@ def choose(segments: list[Segments], count: int, seed: int) -> list[tuple[int, i
         segments: of each piece.
         count: of questions, at most.
         seed: of the clusters.
+        by_worth: take the most worthy segments alone, as for questions at random.
 
     Returns:
         Position in ``segments`` and in its arrays of each question, best first.
@@ -163,7 +170,9 @@ def choose(segments: list[Segments], count: int, seed: int) -> list[tuple[int, i
     predicted = np.concatenate([s.predicted for s in segments])
     if not len(owner):
         return []
-    if (predicted < 0).all():
+    if by_worth:
+        chosen = np.argsort(-worth, kind="stable")[:count].tolist()
+    elif (predicted < 0).all():
         chosen = _central(means, worth, min(count, len(owner)), seed)
     else:
         chosen = _balanced(means, worth, predicted, count)

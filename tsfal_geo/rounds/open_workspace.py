@@ -76,8 +76,16 @@ def in_progress(workspace: WorkspaceFolder, number: int) -> bool:
 
 
 def _check_strategy(config: Config) -> None:
-    """Refuse DEAL's strategies where nothing learns the difficulty that they select by."""
+    """Refuse strategies that the method does not follow.
+
+    DEAL's need something that learns difficulty; the instant model has questions of its own, or random ones.
+    """
     method, strategy = config.train.method, config.active.strategy
+    if method == "instant" and strategy not in ("plar", "random"):
+        raise ConfigError(
+            f"active.strategy {strategy}: train.method instant chooses its questions itself; leave "
+            "--strategy out, or say --strategy random"
+        )
     decoder = method == "tsf" and config.emd.enabled
     if strategy.startswith("deal") and config.active.rounds and method != "deal" and not decoder:
         raise ConfigError(

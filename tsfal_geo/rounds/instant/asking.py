@@ -30,7 +30,7 @@ from tsfal_geo.rounds.round_rasters import RoundRasters, write_query_raster
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
 STRATEGY = "segments"
-_FIRST, _LATER = "unlike the others", "doubtful, unlike the others"
+_FIRST, _LATER, _RANDOM = "unlike the others", "doubtful, unlike the others", "random"
 _SAMPLE = 20_000
 _CANDIDATES, _LEAST = 100_000, 20
 """Segments over all bands that may become questions, and the least of one band."""
@@ -53,7 +53,10 @@ def ask_instant(
     seed = config.train.seed + number
     score = Confusion(len(inputs.classes)) if config.active.oracle and model.classifier else None
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
-        pieces = _Pieces(context, labels, Path(spool), _segmentation(model, inputs.scenes, seed, budget))
+        at_random = config.active.strategy == "random"
+        draw = np.random.default_rng(seed) if at_random else None
+        segmentation = _segmentation(model, inputs.scenes, seed, budget)
+        pieces = _Pieces(context, labels, Path(spool), segmentation, draw)
         for position, scene in enumerate(inputs.scenes):
             with ExitStack() as stack:
                 rasters = None
@@ -72,19 +75,26 @@ def ask_instant(
                     pieces.add(band, valid & (known == IGNORE))
             context.reporter.progress((position + 1) / len(inputs.scenes), "inspecting scenes")
         wanted = budget.most_queries if budget.most_queries is not None else QUERIES
-        chosen = _within(pieces.found, choose(pieces.found, wanted, seed), budget.remaining)
-        queries = _write_queries(context, number, pieces, chosen, predicted=model.classifier is not None)
+        chosen = choose(pieces.found, wanted, seed, by_worth=at_random)
+        chosen = _within(pieces.found, chosen, budget.remaining)
+        reason = _RANDOM if at_random else _FIRST if model.classifier is None else _LATER
+        queries = _write_queries(context, number, pieces, chosen, reason=reason)
     diagnostics = {} if score is None else {"map_miou": score.scores(inputs.classes.names).miou}
-    return QuerySelection(queries, STRATEGY, diagnostics)
+    return QuerySelection(queries, "random" if at_random else STRATEGY, diagnostics)
 
 
 class _Pieces:
     """The segments of all bands: descriptions in memory, their cells on disk."""
 
     def __init__(
-        self, context: RoundContext, labels: RoundLabels, spool: Path, segmentation: Segmentation | None
+        self,
+        context: RoundContext,
+        labels: RoundLabels,
+        spool: Path,
+        segmentation: Segmentation | None,
+        draw: np.random.Generator | None,
     ) -> None:
-        self._segmentation, self._labels, self._spool = segmentation, labels, spool
+        self._segmentation, self._labels, self._spool, self._draw = segmentation, labels, spool, draw
         bands = sum(-(-scene.height // BLOCK) for scene in context.inputs.scenes)
         self._most = max(_LEAST, _CANDIDATES // bands)
         self.found: list[Segments] = []
@@ -106,7 +116,9 @@ class _Pieces:
         numbers = self._segmentation.segment(band.cells, predicted, askable)
         np.save(self._spool / f"{len(self.found)}.npy", numbers)
         self.found.append(
-            describe(len(self.found), numbers, band.cells, band.probabilities, askable, self._most)
+            describe(
+                len(self.found), numbers, band.cells, band.probabilities, askable, self._most, self._draw
+            )
         )
         self.windows.append(band.window)
 
@@ -157,7 +169,7 @@ def _write_queries(
     pieces: _Pieces,
     chosen: list[tuple[int, int]],
     *,
-    predicted: bool,
+    reason: str,
 ) -> list[Query]:
     inputs, size = context.inputs, context.config.data.chip_size
     prefix = query_prefix(context.workspace.root, number)
@@ -188,7 +200,7 @@ def _write_queries(
                         chip=f"{(window.y + y) // size}-{x // size}",
                         rank=rank,
                         score=float(own.worth[place]),
-                        reason=_LATER if predicted else _FIRST,
+                        reason=reason,
                         suggested=int(inputs.classes.ids[max(int(own.predicted[place]), 0)]),
                         pixels=int(np.count_nonzero(mask)),
                         geometry=region_polygon(mask, scene.grid, window.y + y, x),
