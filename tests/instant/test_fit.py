@@ -125,3 +125,10 @@ def test_a_large_answer_does_not_drown_the_small_ones():
     ).weights()
     assert weights[:100].sum() / weights[100] == pytest.approx(10)
     assert weights.mean() == pytest.approx(1)
+
+
+def test_answers_without_a_pattern_leave_the_head_in_doubt():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 64)).astype(np.float32)
+    head = fit_classifier(LabelledCells(x, rng.integers(0, 3, 90), np.arange(90)), 3, seed=0)
+    assert head.probabilities(rng.normal(size=(300, 64))).max(-1).mean() < 0.55

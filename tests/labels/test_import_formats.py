@@ -1,4 +1,4 @@
-"""What people hold is imported; what a file only pretends to be is refused, and nothing else is opened."""
+"""Imports of the formats that people hold, and refusals of files that only pretend to be one."""
 
 import json
 import socket

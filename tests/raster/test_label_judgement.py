@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from tsfal_geo.classes import VAIHINGEN, ClassInfo, ClassMap
@@ -186,3 +187,15 @@ def test_values_that_are_no_values_are_one_line(values):
 def test_a_value_of_a_class_that_is_not_there_is_one_line():
     with pytest.raises(ConfigError, match="255=barn names no class, expected one of impervious surfaces"):
         VAIHINGEN.with_label_values(parse_label_values({"255": "barn"}))
+
+
+def test_an_id_that_files_name_takes_no_class_that_they_lack(scene_with):
+    scene = scene_with(IDS)
+    with rasterio.open(scene.labels, "r+") as target:
+        target.update_tags(1, class_0="land", class_1="tree", class_2="road")
+    with pytest.raises(LabelError, match="call 1 'tree' and have no class 'tre', expected one of land"):
+        judged(scene, {"1": "tre"})
+    with pytest.raises(LabelError, match="call 1 'tree'"):
+        judged(scene, {"1-3": "zebra"})
+    assert judged(scene, {"3": "zebra"})[0].names == ("land", "tree", "road", "zebra")
+    assert judged(scene, {"1": "road", "2": "road", "3": "ignore"})[2][0].tolist() == [0, 2, 2, 255]

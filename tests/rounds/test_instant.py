@@ -16,11 +16,12 @@ from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.instant.classifier import LabelledCells, fit_classifier
-from tsfal_geo.instant.extract import FeatureExtractor
+from tsfal_geo.instant.extract import BLOCK, HALO, FeatureExtractor
 from tsfal_geo.refinement.refined_labels import LabelSource
 from tsfal_geo.rounds.instant.rasters import bands_of
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.request import Request
+from tsfal_geo.workspace.copy import copy_workspace
 
 SETTINGS = {
     "train.method": "instant",
@@ -55,7 +56,14 @@ def test_from_no_labels_to_a_map_within_the_answers(scenes, tmp_path):
     assert rounds[-1]["answers"] <= 31
     assert rounds[-1]["miou"] > 0.6
     assert rounds[-1]["map_miou"] >= rounds[-1]["miou"] - 0.02
+    # Features are large and can be made again: a copy has none.
+    copy_workspace(tmp_path / "ws", tmp_path / "copy")
+    assert (tmp_path / "ws" / "features").is_dir()
+    assert not (tmp_path / "copy" / "features").exists()
+    assert (tmp_path / "copy" / "rounds").is_dir()
     maps = open_workspace(tmp_path / "ws").export(folder, out=tmp_path / "maps", layers=("source",))
+    record = json.loads((tmp_path / "maps" / "model.stac.json").read_text())
+    assert record["properties"]["mlm:architecture"].startswith("1x1 convolutions on all stages with")
     for scene in maps:
         with rasterio.open(scene.classes) as made, rasterio.open(scene.layers["source"]) as source:
             found, origin, grid = made.read(1), source.read(1), (made.crs, made.transform)
@@ -130,3 +138,49 @@ def test_a_strategy_that_the_instant_model_does_not_follow_is_refused(scenes, tm
     at_random = load_config(None, {"active.strategy": "random", "active.oracle": False}, config)
     train(Request(tmp_path / "ws", folder, None, at_random), QuietReporter())
     assert {query.reason for query in open_workspace(tmp_path / "ws").queries()} == {"random"}
+
+
+def test_skipped_questions_are_followed_by_others_until_the_answers_are_spent(scenes, tmp_path):
+    folder, config = scenes
+    unsure = load_config(None, {"active.oracle_unsure": 1.0}, config)
+    with pytest.raises(ConfigError, match=r"30 answers.* none of them labels a pixel; raise --answers"):
+        train(Request(tmp_path / "ws", folder, None, unsure), QuietReporter())
+    workspace = open_workspace(tmp_path / "ws")
+    asked = [query for number in range(3) for query in workspace.queries(number, unanswered=False)]
+    places = {(query.scene, query.geometry.wkt) for query in asked}
+    assert len(asked) == len(places) == 30
+    # More answers lead on from there.
+    more = load_config(None, {"active.answers": 45, "active.oracle_unsure": 0.0}, unsure)
+    assert train(Request(tmp_path / "ws", folder, None, more), QuietReporter()).labelled_share > 0
+
+
+def test_scenes_without_a_segment_are_told(scenes, tmp_path):
+    folder, config = scenes
+    with rasterio.open(folder / "images" / "s0.tif") as source:
+        profile = source.profile
+    bare = tmp_path / "narrow"
+    bare.mkdir()
+    profile.update(height=64, width=3, nodata=None)
+    with rasterio.open(bare / "s.tif", "w", **profile) as target:
+        target.write(np.full((2, 64, 3), 7, np.uint8))
+    by_hand = load_config(None, {"active.oracle": False}, config)
+    with pytest.raises(ConfigError, match="no segment of one kind of ground"):
+        train(Request(tmp_path / "ws", bare, None, by_hand), QuietReporter())
+
+
+def test_another_file_of_weights_is_another_key(scenes, tmp_path):
+    from tsfal_geo.rounds.instant.model import _file_or_name
+
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"one")
+    before = _file_or_name(str(path))
+    path.write_bytes(b"another")
+    assert _file_or_name(str(path)) != before
+    assert _file_or_name("bundled") == ["bundled"]
+    assert _file_or_name(None) is None
+
+
+def test_maps_are_made_in_the_windows_that_the_head_learnt_in():
+    assert load_config(None, {"train.method": "instant"}).export.window == BLOCK + 2 * HALO
+    assert load_config(None, {"train.method": "instant", "export.window": 256}).export.window == 256
+    assert load_config(None, {}).export.window is None

@@ -11,6 +11,7 @@ from tsfal_geo.config.label_values import parse_label_values
 from tsfal_geo.config.methods import ActiveConfig, EmdConfig, PlarConfig, TsfConfig
 from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.sections import (
+    INSTANT_WINDOW,
     AugmentConfig,
     ClassSpec,
     DataConfig,
@@ -20,6 +21,9 @@ from tsfal_geo.config.sections import (
     TrainConfig,
 )
 from tsfal_geo.errors import ConfigError
+
+_OF_INSTANT = (("model", "architecture", "instant"), ("export", "window", INSTANT_WINDOW))
+"""What the instant model sets where it is not given: section, key and value."""
 
 
 class Config(Frozen):
@@ -93,9 +97,11 @@ class Config(Frozen):
         if isinstance(train, dict):
             values["train"] = {**RATES.get(str(train["optimiser"]), {}), **train}
             if train.get("method") == "instant":
-                model = _given(values.get("model"))
-                if isinstance(model, dict) and model.get("architecture") is None:
-                    values["model"] = {**model, "architecture": "instant"}
+                # The head learns features of blocks of this side; in narrower windows they are others.
+                for section, key, value in _OF_INSTANT:
+                    given = _given(values.get(section))
+                    if isinstance(given, dict) and given.get(key) is None:
+                        values[section] = {**given, key: value}
         return values
 
     def to_yaml(self) -> str:

@@ -51,6 +51,9 @@ BUNDLED = "bundled"
 BUNDLED_ENCODER = "tu-tf_efficientnet_lite0"
 """The encoder that the bundled weights belong to."""
 
+INSTANT_WINDOW = 640
+"""Pixels a side of the blocks, with their surroundings, whose features the instant model learns."""
+
 _SGD_ONLY = 0.01
 """Learning rates from here on suit SGD, and let AdamW diverge."""
 
@@ -278,8 +281,8 @@ class ExportConfig(Frozen):
 
     window: Annotated[int, Field(ge=64, multiple_of=4)] | Literal["scene"] | None = Field(
         None,
-        description="side of a prediction window in pixels; null: the chip size; scene: the scene as one "
-        "image",
+        description="side of a prediction window in pixels; null: the chip size, or 640 with the method "
+        "instant; scene: the scene as one image",
     )
     overlap: float = Field(
         0.25, ge=0, lt=0.75, description="share of a window's side that it has in common with its neighbour"

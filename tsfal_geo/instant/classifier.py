@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from tsfal_geo.models.head import FEATURES
 
-_STEPS = 400
+STEPS = 400
+"""Steps of a fit."""
 _FOLD_STEPS = 150
 _BATCH = 512
 _RATE = 3e-3
@@ -106,7 +107,7 @@ def fit_classifier(cells: LabelledCells, classes: int, seed: int) -> CellClassif
         weights = weights[kept]
     x, y, w = torch.from_numpy(cells.features), torch.from_numpy(cells.classes), torch.from_numpy(weights)
     temperature, held_out = _calibrate(x, y, w, cells.answers, classes, rng)
-    net = _fit(x, y, w, classes, seed, _STEPS)
+    net = _fit(x, y, w, classes, seed, STEPS)
     first, last = net[0], net[3]
     assert isinstance(first, nn.Linear)
     assert isinstance(last, nn.Linear)
@@ -145,11 +146,6 @@ def _fit(x: Tensor, y: Tensor, weights: Tensor, classes: int, seed: int, steps: 
 
 
 @torch.no_grad()
-def _held_out_logits(net: nn.Sequential, x: Tensor) -> Tensor:
-    logits: Tensor = net(x)
-    return logits
-
-
 def _calibrate(
     x: Tensor,
     y: Tensor,
@@ -168,8 +164,9 @@ def _calibrate(
     logits = torch.zeros(len(x), classes)
     for number in range(_FOLDS):
         out = fold == number
-        net = _fit(x[~out], y[~out], weights[~out], classes, number, _FOLD_STEPS)
-        logits[out] = _held_out_logits(net, x[out])
+        with torch.enable_grad():
+            net = _fit(x[~out], y[~out], weights[~out], classes, number, _FOLD_STEPS)
+        logits[out] = net(x[out])
     losses = [
         float((F.cross_entropy(logits / t, y, reduction="none") * weights).mean()) for t in _TEMPERATURES
     ]

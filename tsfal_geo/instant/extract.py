@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from tsfal_geo.config.sections import INSTANT_WINDOW
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import choose_compute
@@ -24,8 +25,8 @@ from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
 from tsfal_geo.refinement.support import CELL
 
-BLOCK = 512
 HALO = 64
+BLOCK = INSTANT_WINDOW - 2 * HALO
 COMPONENTS = 64
 _SAMPLES = 8
 _SAMPLE_SIDE = 256

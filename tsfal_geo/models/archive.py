@@ -74,7 +74,7 @@ def unpack_model(path: Path, folder: Path) -> list[str]:
                 for name in sorted(found, key=lambda name: name == CARD_NAME):  # the card makes it complete
                     (Path(temporary) / name).replace(folder / name)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        if isinstance(error, WeightsError):
+        if isinstance(error, WeightsError):  # one of ours, which are RuntimeErrors
             raise
         raise WeightsError(f"{path}: not readable as a zip ({error}); copy it again") from None
     except OSError as error:

@@ -10,8 +10,18 @@ from tsfal_geo.models.encoders import LOW_STRIDE, Encoder
 from tsfal_geo.models.head import FEATURES, initialise, upsample
 from tsfal_geo.models.layers import ByteDropout
 
-Levels = tuple[Tensor, ...]
-"""Feature maps of all stages, scale by scale, from the finest to the coarsest: float (N, channels, h, w)."""
+
+class Levels(tuple[Tensor, ...]):
+    """Feature maps of all stages, scale by scale, from the finest to the coarsest: (N, channels, h, w).
+
+    It is made like the features of other encoders: ``Levels(first, second, …)``.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *levels: Tensor) -> Levels:
+        """Put feature maps together."""
+        return super().__new__(cls, levels)
 
 
 class PyramidEncoder(Encoder):
@@ -65,7 +75,7 @@ class PyramidEncoder(Encoder):
         levels: list[Tensor] = []
         for scale in self.scales:
             levels += self.net(_enlarged(x, scale))[1:]
-        return tuple(levels)
+        return Levels(*levels)
 
 
 class InstantHead(nn.Module):

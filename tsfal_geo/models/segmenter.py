@@ -172,6 +172,11 @@ def _encoder(cfg: ModelConfig, in_channels: int) -> Encoder | ViTEncoder:
     transformer = is_vision_transformer(cfg.encoder)
     if cfg.architecture == "instant" and not transformer:
         return PyramidEncoder(cfg.encoder, in_channels, cfg.output_stride, cfg.scales)
+    if cfg.architecture == "instant":
+        raise ConfigError(
+            f"model.encoder={cfg.encoder}: is a vision transformer, for which there is no instant model yet; "
+            "expected a convolutional encoder, such as tu-tf_efficientnet_lite0 or resnet50"
+        )
     expected = "dpt" if transformer else "deeplabv3plus"
     if cfg.architecture not in (None, expected):
         raise ConfigError(

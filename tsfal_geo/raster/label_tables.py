@@ -56,8 +56,8 @@ def infer_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ()) 
         table) and ``values`` name no class.
 
     Raises:
-        LabelError: two files give one id different names, ids are smeared by compression, or no class map can
-            hold the ids.
+        LabelError: two files give one id different names, ids are smeared by compression, no class map can
+            hold the ids, or ``values`` give an id that the files name a class that they do not have.
     """
     merged = LabelTable()
     sources: dict[int, Path] = {}
@@ -69,6 +69,7 @@ def infer_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ()) 
         if table is not None:
             _merge(merged, table, scene.labels, sources)
     ids = sorted(merged.names or merged.counts)
+    _check_said_classes(merged, values)
     _add_said_classes(merged, values, ids)
     if not ids:
         return None
@@ -89,6 +90,19 @@ def folder_class_map(scenes: Sequence[Scene], values: Sequence[LabelValue] = ())
         LabelError: as for `infer_class_map`.
     """
     return infer_class_map(scenes, values) or VAIHINGEN.with_label_values(values)
+
+
+def _check_said_classes(table: LabelTable, values: Sequence[LabelValue]) -> None:
+    """Refuse a new class for an id that the files name: it is a slip, or the files mean another thing."""
+    known = {*table.names.values(), *map(str, table.names), NO_CLASS}
+    for value in values:
+        named = next((number for number in table.names if value.covers(number)), None)
+        if named is not None and value.meaning not in known:
+            raise LabelError(
+                f"label_values: {value.key}={value.meaning}: the label files call {named} "
+                f"'{table.names[named]}' and have no class '{value.meaning}', expected one of "
+                f"{', '.join(table.names.values())}, or {NO_CLASS}; correct --map, or give `classes`"
+            )
 
 
 def _add_said_classes(table: LabelTable, values: Sequence[LabelValue], ids: list[int]) -> None:

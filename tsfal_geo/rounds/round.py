@@ -96,19 +96,29 @@ def run_round(
     round_snapshot = take_snapshot(context.store, number, snapshot, previous)
     labels = _read_labels(context, round_snapshot, rasterised)
     effort = measure_effort(round_snapshot.snapshot, context.store.scenes)
-    if context.config.train.method == "instant":
-        selection, metrics, budget = _instant(context, number, labels, effort, round_snapshot, clock)
-        _complete(context, number, effort, labels, metrics, selection, clock, budget)
-        return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
+    instant = context.config.train.method == "instant"
     if labels.spent == 0:
-        first = first_budget(context, effort)
         try:
-            selection = first_queries(context, number, first, network)
+            first = first_budget(context, number, effort)
+            if instant:
+                model, _ = fit_instant(context, number, labels)
+                selection = ask_instant(context, number, model, labels, first)
+            else:
+                selection = first_queries(context, number, first, network)
         except ConfigError:
             # A round that has begun would hold on to the very option that is to be changed.
             shutil.rmtree(folder)
             raise
         _complete(context, number, effort, labels, None, selection, clock, first)
+        return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
+    answered = len(round_snapshot.snapshot.answered)
+    if instant:
+        model, metrics = fit_instant(context, number, labels)
+        clock.stage("training")
+        budget = round_budget(context, number, labels.spent, effort, answered, training=True)
+        selection = ask_instant(context, number, model, labels, budget)
+        clock.stage("asking")
+        _complete(context, number, effort, labels, metrics, selection, clock, budget)
         return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
     pools = label_pools(context.inputs, labels, context.config, number)
     in_part = sum(share < FULL for share in pools.shares or ())
@@ -123,7 +133,6 @@ def run_round(
     else:
         trained = load_round(context, number, labels, pools)
     clock.stage("training")
-    answered = len(round_snapshot.snapshot.answered)
     budget = round_budget(context, number, labels.spent, effort, answered, training=training)
     if number == 0 and context.config.active.rounds and context.config.active.budget and not budget.remaining:
         reporter.warning(
@@ -136,27 +145,6 @@ def run_round(
     if training:
         trained.forget_earlier()
     return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
-
-
-def _instant(
-    context: RoundContext,
-    number: int,
-    labels: RoundLabels,
-    effort: Effort,
-    snapshot: RoundSnapshot,
-    clock: Clock,
-) -> tuple[QuerySelection, dict[str, Any] | None, Budget]:
-    """Run the instant model's part of a round."""
-    model, metrics = fit_instant(context, number, labels)
-    clock.stage("training")
-    if labels.spent:
-        answered = len(snapshot.snapshot.answered)
-        budget = round_budget(context, number, labels.spent, effort, answered, training=True)
-    else:
-        budget = first_budget(context, effort)
-    selection = ask_instant(context, number, model, labels, budget)
-    clock.stage("asking")
-    return selection, metrics or None, budget
 
 
 def _read_labels(

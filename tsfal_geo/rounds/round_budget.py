@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tsfal_geo.config import ActiveConfig
+from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.effort import SECONDS, Effort
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.rounds.context import RoundContext
@@ -16,20 +17,33 @@ _ENOUGH_QUERIES = 10
 _TOLERANCE = 1e-6  # of shares that were rounded
 
 
-def first_budget(context: RoundContext, effort: Effort) -> Budget:
+def first_budget(context: RoundContext, number: int, effort: Effort) -> Budget:
     """Return the budget of the first labels.
 
     Args:
         context: the workspace.
+        number: of the round; rounds before it brought no label, where annotators skipped all their queries.
         effort: of annotators until now.
 
     Returns:
         All pixels that may be labelled, or a twentieth of the pixels without a limit. Of answers and minutes
         it is the part of one round; the first labels count as one round more.
+
+    Raises:
+        ConfigError: the answers or minutes are spent.
     """
     total, active = context.inputs.total, context.config.active
     goal = FIRST_SHARE if active.budget is None else active.budget
-    answers, seconds = _effort_left(active, effort, (0, 0.0), 1, active.rounds + 1)
+    if is_spent(active, effort):
+        raise ConfigError(
+            f"{context.workspace.root}: all answers or minutes are spent ({effort.answers} answers), and "
+            "none of them labels a pixel; raise --answers or --minutes, or label in QGIS"
+        )
+    parts = active.rounds + 1
+    answers, seconds = _effort_left(active, effort, (0, 0.0), min(number + 1, parts), parts)
+    # The part of one round may be less than one answer; one is left at least.
+    answers = None if answers is None else max(answers, 1)
+    seconds = None if seconds is None else max(seconds, 1.0)
     return Budget(total, 0, goal, int(goal * total + _TOLERANCE), False, answers, seconds)
 
 

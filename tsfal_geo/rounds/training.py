@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tsfal_geo.config import Config
+from tsfal_geo.config import Config, ModelConfig
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
@@ -213,21 +213,33 @@ def _save(
     refiner: ActiveRefiner | None,
     metrics: dict[str, Any],
 ) -> None:
-    inputs = context.inputs
-    card = ModelCard(
-        model=config.model.model_copy(update={"start": None}),
+    parts = {} if refiner is None else {PART_NAME: refiner}
+    card = model_card(context, config.model, number, metrics)
+    save_model(context.workspace.round_dir(number), module.predictor, card, parts)
+
+
+def model_card(context: RoundContext, model: ModelConfig, number: int, metrics: dict[str, Any]) -> ModelCard:
+    """Describe a round's model.
+
+    Args:
+        context: the workspace.
+        model: configuration of the round's network.
+        number: of the round.
+        metrics: of its validation.
+    """
+    inputs, config = context.inputs, context.config
+    return ModelCard(
+        model=model.model_copy(update={"start": None}),
         in_channels=inputs.reader.channels,
         classes=inputs.classes.to_specs(),
         normalisation=inputs.normalisation.to_dict(),
         bands=config.data.bands,
         dsm=inputs.reader.channels > inputs.reader.bands,
         chip_size=config.data.chip_size,
-        seed=context.config.train.seed,
+        seed=config.train.seed,
         round=number,
         metrics=metrics,
     )
-    parts = {} if refiner is None else {PART_NAME: refiner}
-    save_model(context.workspace.round_dir(number), module.predictor, card, parts)
 
 
 def _metrics(values: dict[str, float], miou: float | None) -> dict[str, Any]:

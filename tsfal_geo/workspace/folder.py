@@ -22,6 +22,8 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.versions import package_versions
 from tsfal_geo.workspace.state import INDEX, State, reading_index, state_from_json, state_to_json
 
+FEATURES = "features"
+"""Name of the folder of cached features in a workspace."""
 _OPTIONAL_FIGURES = ("budget", "queries", "query_pixels", "answers", "minutes", "seconds")
 
 
@@ -135,6 +137,11 @@ class WorkspaceFolder:
     def maps(self) -> Path:
         """The folder of exported maps."""
         return self.root / "maps"
+
+    @property
+    def features(self) -> Path:
+        """Folder of the cached features, which may be deleted at any time."""
+        return self.root / FEATURES
 
     @property
     def runs(self) -> Path:

@@ -57,6 +57,8 @@ def write_model_item(
     bounds = bounding_box(places)
     path = out / MODEL_ITEM
     head = "DPT" if is_vision_transformer(card.model.encoder) else "DeepLabv3+"
+    if card.model.architecture == "instant":
+        head = "1x1 convolutions on all stages"
     bands = [{"name": name} for name in _band_names(card)]
     item = pystac.Item("model", box_geometry(bounds), bounds, datetime.now(UTC), {"bands": bands})
     MLMExtension.ext(item, add_if_missing=True).apply(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
+from tsfal_geo.errors import ConfigError
 from tsfal_geo.instant.cells import CellCache, cell_shape
 from tsfal_geo.instant.extract import BLOCK
 from tsfal_geo.instant.segments import Segmentation, Segments, choose, describe
@@ -47,6 +48,9 @@ def ask_instant(
         model: of the round.
         labels: of the round.
         budget: of the round.
+
+    Raises:
+        ConfigError: there are no labels, and nothing can be asked.
     """
     inputs, config = context.inputs, context.config
     folder = context.workspace.round_dir(number)
@@ -77,6 +81,12 @@ def ask_instant(
         wanted = budget.most_queries if budget.most_queries is not None else QUERIES
         chosen = choose(pieces.found, wanted, seed, by_worth=at_random)
         chosen = _within(pieces.found, chosen, budget.remaining)
+        if not chosen and model.classifier is None:
+            raise ConfigError(
+                f"{context.workspace.raster_dir}: found no segment of one kind of ground that fits the "
+                f"budget ({budget.remaining} pixels), expected some to label first; raise --budget, or label "
+                "polygons of your own in QGIS"
+            )
         reason = _RANDOM if at_random else _FIRST if model.classifier is None else _LATER
         queries = _write_queries(context, number, pieces, chosen, reason=reason)
     diagnostics = {} if score is None else {"map_miou": score.scores(inputs.classes.names).miou}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.instant.cells import CellCache
-from tsfal_geo.instant.classifier import CellClassifier, LabelledCells, fit_classifier
+from tsfal_geo.instant.classifier import STEPS, CellClassifier, LabelledCells, fit_classifier
 from tsfal_geo.instant.extract import BLOCK, FeatureExtractor
 from tsfal_geo.instant.labels import answers_of, label_cells
 from tsfal_geo.instant.network import put_into
-from tsfal_geo.models.io import ModelCard, save_model
+from tsfal_geo.models.io import save_model
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.models.start import build_network
 from tsfal_geo.raster.chips import Window
@@ -27,9 +28,7 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.rasters import bands_of
 from tsfal_geo.rounds.pools import RoundLabels
-
-FOLDER = "features"
-_STEPS = 400
+from tsfal_geo.rounds.training import model_card
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def fit_instant(
     """
     inputs, config = context.inputs, context.config
     segmenter = build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
-    cache = CellCache(context.workspace.root / FOLDER, _key(context), inputs.scenes)
+    cache = CellCache(context.workspace.features, _key(context), inputs.scenes)
     _fill(context, cache, segmenter, inputs.reader, "reading features")
     if labels.spent == 0:
         return InstantModel(segmenter, cache, None), {}
@@ -75,20 +74,9 @@ def fit_instant(
     put_into(segmenter, cache.basis, classifier)
     model = InstantModel(segmenter, cache, classifier)
     held_out = None if np.isnan(classifier.held_out) else round(classifier.held_out, 4)
-    metrics = {"steps": _STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
+    metrics = {"steps": STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
     metrics |= _validate(context, model)
-    card = ModelCard(
-        model=config.model,
-        in_channels=inputs.reader.channels,
-        classes=inputs.classes.to_specs(),
-        normalisation=inputs.normalisation.to_dict(),
-        bands=config.data.bands,
-        dsm=inputs.reader.channels > inputs.reader.bands,
-        chip_size=config.data.chip_size,
-        seed=config.train.seed,
-        round=number,
-        metrics=metrics,
-    )
+    card = model_card(context, config.model, number, metrics)
     save_model(context.workspace.round_dir(number), segmenter, card)
     return model, metrics
 
@@ -98,8 +86,8 @@ def _key(context: RoundContext) -> str:
     model = context.config.model
     parts = {
         "encoder": model.encoder,
-        "weights": model.weights,
-        "start": model.start,
+        "weights": _file_or_name(model.weights),
+        "start": _file_or_name(model.start),
         "stride": model.output_stride,
         "scales": model.scales,
         "bands": context.config.data.bands,
@@ -107,6 +95,14 @@ def _key(context: RoundContext) -> str:
         "seed": None if model.weights or model.start else context.config.train.seed,
     }
     return json.dumps(parts, sort_keys=True)
+
+
+def _file_or_name(text: str | None) -> list[str | int] | None:
+    """Return a name, and of a file size and time as well: another file may take its place."""
+    if text is None:
+        return None
+    path = Path(text).expanduser()
+    return [text, path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else [text]
 
 
 def _fill(
@@ -152,7 +148,7 @@ def _validate(context: RoundContext, model: InstantModel) -> dict[str, Any]:
     if validation is None:
         return {"miou": None}
     scenes = validation.reader.scenes
-    folder = context.workspace.root / FOLDER / "validation"
+    folder = context.workspace.features / "validation"
     cache = CellCache(folder, _key(context), scenes, model.cache.basis)
     _fill(context, cache, model.segmenter, validation.reader, "reading features of the validation")
     confusion = Confusion(len(classes))
