@@ -15,8 +15,9 @@ setup:  ## make .venv and install everything in it
 demo: setup  ## train on sample_tiles and export a map, in minutes on a laptop: see demo-out
 	@$(BIN)/tsfal-geo demo --out demo-out
 
+# Two workers share the cores: threads that wait for work must not spin.
 test: lint system-test-deps  ## all checks and all tests
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=
 
 lint: setup  ## style, types and the order of the packages
 	$(BIN)/ruff check .

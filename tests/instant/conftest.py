@@ -1,0 +1,3 @@
+from tests.helpers.fixtures import one_thread
+
+__all__ = ["one_thread"]
