@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tsfal_geo.instant.segments import Segmentation, choose, describe
+from tsfal_geo.instant.answerable import Answerable, Asked
+from tsfal_geo.instant.choice import choose
+from tsfal_geo.instant.segments import Segmentation, Traits, describe, single_cells
 
 
 @pytest.fixture
@@ -16,6 +18,10 @@ def patches():
     patches = 8 * rng.normal(size=(6, 4))[kind] + rng.normal(size=(8, 10, 4))
     kind, cells = (values.repeat(6, 0).repeat(6, 1) for values in (kind, patches))
     return (cells + 0.01 * rng.normal(size=cells.shape)).astype(np.float32), kind
+
+
+def by_size(traits):
+    return np.log1p(traits.cells)
 
 
 def segmented(cells, predicted=None, askable=None):
@@ -63,7 +69,7 @@ def test_questions_of_a_model_are_balanced_over_the_predicted_classes(patches):
     predicted = probabilities.argmax(-1).astype(np.uint8)
     numbers = segmented(cells, predicted)
     askable = np.full(kind.shape, 16)
-    found = describe(0, numbers, cells, probabilities, askable)
+    found = describe(0, numbers, cells, probabilities, askable, lambda traits: 1 - traits.margin)
     assert (found.pixels == 16 * np.array([(numbers == n).sum() for n in found.numbers])).all()
     chosen = choose([found], 6, seed=0)
     assert len(set(chosen)) == len(chosen) == 6
@@ -73,7 +79,7 @@ def test_questions_of_a_model_are_balanced_over_the_predicted_classes(patches):
 def test_the_first_questions_show_every_kind_of_ground(patches):
     cells, kind = patches
     numbers = segmented(cells)
-    found = describe(0, numbers, cells, None, np.full(kind.shape, 16))
+    found = describe(0, numbers, cells, None, np.full(kind.shape, 16), lambda traits: np.log1p(traits.cells))
     assert (found.predicted == -1).all()
     asked = {kind[numbers == found.numbers[place]][0] for _, place in choose([found], 6, seed=0)}
     assert asked == set(np.unique(kind[numbers > 0]))
@@ -81,7 +87,7 @@ def test_the_first_questions_show_every_kind_of_ground(patches):
 
 def test_more_questions_than_segments_are_all_segments(patches):
     cells, kind = patches
-    found = describe(0, segmented(cells), cells, None, np.full(kind.shape, 16))
+    found = describe(0, segmented(cells), cells, None, np.full(kind.shape, 16), by_size)
     assert len(choose([found], 10_000, seed=0)) == len(found.numbers)
     assert choose([], 10, seed=0) == []
 
@@ -91,7 +97,60 @@ def test_questions_at_random_follow_neither_doubt_nor_size(patches):
     numbers, askable = segmented(cells), np.full(kind.shape, 16)
     chosen = []
     for seed in (0, 1):
-        found = describe(0, numbers, cells, None, askable, draw=np.random.default_rng(seed))
-        chosen.append(choose([found], 20, seed=0, by_worth=True))
+        draw = np.random.default_rng(seed)
+        found = describe(0, numbers, cells, None, askable, lambda traits: draw.random(len(traits.cells)))  # noqa: B023
+        chosen.append(choose([found], 20, seed=0, rule="worth"))
         assert len(set(chosen[-1])) == 20
     assert chosen[0] != chosen[1]
+
+
+def test_the_traits_of_a_segment_are_those_of_its_cells(patches):
+    cells, kind = patches
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.ones(3), kind.shape).astype(np.float32)
+    numbers = segmented(cells)
+    found = describe(0, numbers, cells, probabilities, np.full(kind.shape, 16), lambda traits: traits.margin)
+    for place in (0, len(found.numbers) - 1):
+        own = numbers == found.numbers[place]
+        assert found.traits.cells[place] == own.sum()
+        assert found.traits.spread[place] == pytest.approx(cells[own].var(0).sum(), rel=1e-3)
+        best = np.sort(probabilities[own], axis=1)
+        assert found.traits.margin[place] == pytest.approx((best[:, 2] - best[:, 1]).mean(), rel=1e-4)
+        entropy = -(probabilities[own] * np.log(probabilities[own])).sum(1).mean()
+        assert found.traits.entropy[place] == pytest.approx(entropy, rel=1e-4)
+        assert found.worth[place] == pytest.approx(found.traits.margin[place])
+
+
+def traits(spread):
+    spread = np.asarray(spread, float)
+    return Traits(np.full(len(spread), 4), spread, np.full(len(spread), 0.5), np.zeros(len(spread)))
+
+
+def test_questions_like_those_that_were_skipped_are_worth_less():
+    rng = np.random.default_rng(0)
+    spread = np.exp(rng.normal(size=60))
+    answerable = Answerable(Asked(traits(spread).columns(), spread < 1))
+    pure, mixed = answerable.probability(traits([0.2, 5.0]))
+    assert pure > 0.8 and mixed < 0.2
+    # Nothing is learnt from a few, nor where all got the same.
+    few = Answerable(Asked(traits(spread[:19]).columns(), spread[:19] < 1))
+    alike = Answerable(Asked(traits(spread).columns(), np.ones(60, bool)))
+    for nothing in (few, alike):
+        assert nothing.probability(traits([0.2, 5.0])).tolist() == [1, 1]
+
+
+def test_a_covering_lies_far_from_the_labelled_cells(patches):
+    cells, kind = patches
+    numbers = segmented(cells)
+    probabilities = np.full((*kind.shape, 2), 0.5, np.float32)
+    found = describe(0, numbers, cells, probabilities, np.full(kind.shape, 16), by_size)
+    labelled = cells[(kind < 4) & (numbers > 0)][::7]
+    (_, place), *_ = choose([found], 3, seed=0, rule="covering", labelled=labelled)
+    unit, covered = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (found.means, labelled))
+    distance = (1 - unit @ covered.T).min(1)
+    assert distance[place] == pytest.approx(distance.max(), abs=1e-5)
+
+
+def test_points_are_whole_cells():
+    askable = np.array([[16, 3], [16, 16]])
+    assert single_cells(askable).tolist() == [[1, 0], [2, 3]]

@@ -17,11 +17,14 @@ from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.instant.classifier import LabelledCells, fit_classifier
 from tsfal_geo.instant.extract import BLOCK, HALO, FeatureExtractor
+from tsfal_geo.labels.opening import open_store
 from tsfal_geo.refinement.refined_labels import LabelSource
+from tsfal_geo.rounds.instant.past_questions import read_asked
 from tsfal_geo.rounds.instant.rasters import bands_of
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.copy import copy_workspace
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 SETTINGS = {
     "train.method": "instant",
@@ -132,12 +135,37 @@ def test_a_scene_is_the_same_in_bands_as_at_once(height):
 
 def test_a_strategy_that_the_instant_model_does_not_follow_is_refused(scenes, tmp_path):
     folder, config = scenes
-    other = load_config(None, {"active.strategy": "entropy"}, config)
+    other = load_config(None, {"active.strategy": "margin"}, config)
     with pytest.raises(ConfigError, match="chooses its questions itself"):
         train(Request(tmp_path / "ws", folder, None, other), QuietReporter())
     at_random = load_config(None, {"active.strategy": "random", "active.oracle": False}, config)
     train(Request(tmp_path / "ws", folder, None, at_random), QuietReporter())
     assert {query.reason for query in open_workspace(tmp_path / "ws").queries()} == {"random"}
+
+
+@pytest.mark.parametrize("strategy", ["entropy", "coreset"])
+def test_other_strategies_ask_points(scenes, tmp_path, strategy):
+    folder, config = scenes
+    points = load_config(None, {"active.strategy": strategy, "active.granularity": "pixels"}, config)
+    result = train(Request(tmp_path / "ws", folder, None, points), QuietReporter())
+    workspace = open_workspace(tmp_path / "ws")
+    asked = [query for number in range(3) for query in workspace.queries(number, unanswered=False)]
+    assert {query.pixels for query in asked} == {16} and result.labelled_share > 0
+    assert (
+        strategy == json.loads((tmp_path / "ws" / "rounds" / "001" / "metrics.json").read_text())["strategy"]
+    )
+
+
+def test_what_was_skipped_before_is_known_at_the_next_questions(scenes, tmp_path):
+    folder, config = scenes
+    impure = load_config(None, {"active.oracle_answers": "key", "active.oracle_purity": 0.99}, config)
+    train(Request(tmp_path / "ws", folder, None, impure), QuietReporter())
+    workspace = WorkspaceFolder.open(tmp_path / "ws")
+    snapshot = open_store(workspace.root, workspace.classes, workspace.scenes).snapshot()
+    asked = read_asked(workspace, workspace.current_round + 1, snapshot)
+    skipped = {item.qid for item in snapshot.decisions if item.status == "skipped"}
+    assert len(asked.answered) == 30 and (~asked.answered).sum() == len(skipped)
+    assert np.isfinite(asked.columns).all() and asked.columns.shape == (30, 3)
 
 
 def test_skipped_questions_are_followed_by_others_until_the_answers_are_spent(scenes, tmp_path):

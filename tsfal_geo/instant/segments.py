@@ -1,24 +1,53 @@
-"""Pure segments of cells, the questions of the instant model, and their choice."""
+"""Pure segments of cells, the questions of the instant model, and what is known of each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import MiniBatchKMeans
 
-from tsfal_geo.queries.ranking import farthest_points
 from tsfal_geo.queries.regions import connected_regions
 from tsfal_geo.refinement.support import CELL
 
 CLUSTERS = 64
-_SAMPLE = 20_000
-_POOL = 4
 _LARGEST = 64
+_LEADING = 16
 
 Cells = NDArray[np.floating]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Properties of R segments that are known before they are asked.
+
+    Attributes:
+        cells: (R,) int64, number of cells.
+        spread: (R,) float64, variance of the leading components among the cells; 0 of a single cell.
+        margin: (R,) float64, mean lead of the best class over the next, 0 to 1; ½ without a model.
+        entropy: (R,) float64, mean entropy of the class probabilities in nats; 0 without a model.
+    """
+
+    cells: NDArray[np.int64]
+    spread: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+
+    def columns(self) -> NDArray[np.float64]:
+        """Return (R, 3) logarithm of the cells, logarithm of the spread, and margin."""
+        return np.stack([np.log(self.cells), np.log(self.spread + 1e-3), self.margin], 1)
+
+    def take(self, rows: NDArray[np.int64]) -> Traits:
+        """Return the traits of some segments."""
+        return Traits(self.cells[rows], self.spread[rows], self.margin[rows], self.entropy[rows])
+
+
+Value = Callable[[Traits], NDArray[np.float64]]
+"""The worth of an answer to each of R segments, (R,), larger is better."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +61,7 @@ class Segments:
         means: (R, K) float32, mean components.
         predicted: (R,) int64 class predicted for most cells; −1 without a model.
         worth: (R,) float32, expected gain of an answer, larger is better.
+        traits: of the segments.
     """
 
     piece: int
@@ -40,6 +70,7 @@ class Segments:
     means: NDArray[np.float32]
     predicted: NDArray[np.int64]
     worth: NDArray[np.float32]
+    traits: Traits
 
 
 class Segmentation:
@@ -95,41 +126,45 @@ def describe(
     cells: Cells,
     probabilities: NDArray[np.float32] | None,
     askable: NDArray[np.integer],
+    value: Value,
     most: int = 1000,
-    draw: np.random.Generator | None = None,
 ) -> Segments:
-    """Describe the segments of a piece of a scene, the best ones only.
-
-    The worth of an answer is the doubt that it ends, one minus the mean margin of the two best classes, times
-    the logarithm of the segment's size: a second of the annotator buys more cells in a large one, but they
-    resemble each other.
+    """Describe the segments of a piece of a scene, the most worthy ones only.
 
     Args:
         piece: its position.
         numbers: (h, w) int32 segments.
         cells: (h, w, K).
-        probabilities: (h, w, C) of the model; None without one: the worth is the size alone.
+        probabilities: (h, w, C) of the model; None without one.
         askable: (h, w) integer, pixels of each cell that a query may contain.
+        value: of an answer.
         most: segments that are kept.
-        draw: draws the worth, for questions at random; None: the worth is as above.
     """
     inside = numbers > 0
     index = numbers[inside].astype(np.int64) - 1
     count = np.bincount(index)
-    values = np.asarray(cells[inside], np.float32)
     order = np.argsort(index, kind="stable")
     starts = np.r_[0, np.cumsum(count)[:-1]]
-    means = np.add.reduceat(values[order], starts, axis=0) / count[:, None] if len(count) else values[:0]
-    worth = np.log1p(count)
-    predicted = np.full(len(count), -1, np.int64)
+
+    def mean(values: Array) -> Array:
+        divisor = count if values.ndim == 1 else count[:, None]
+        return np.add.reduceat(values[order], starts, axis=0) / divisor if len(count) else values[:0]
+
+    values = np.asarray(cells[inside], np.float32)
+    means = mean(values)
+    leading = values[:, :_LEADING].astype(np.float64)
+    spread = (mean(leading**2) - mean(leading) ** 2).sum(1).clip(0)
+    predicted: Array = np.full(len(count), -1, np.int64)
+    margin: Array = np.full(len(count), 0.5)
+    entropy: Array = np.zeros(len(count))
     if probabilities is not None and len(count):
-        own = np.asarray(probabilities[inside], np.float32)[order]
-        mean = np.add.reduceat(own, starts, axis=0) / count[:, None]
-        best = np.sort(own, axis=1)
-        margin = np.add.reduceat(best[:, -1] - best[:, -2], starts) / count
-        predicted, worth = mean.argmax(1), worth * (1 - margin)
-    if draw is not None:
-        worth = draw.random(len(count))
+        own = np.asarray(probabilities[inside], np.float64)
+        best = np.partition(own, -2, axis=1) if own.shape[1] > 1 else np.pad(own, ((0, 0), (1, 0)))
+        margin = mean(best[:, -1] - best[:, -2])
+        entropy = mean(-(own * np.log(own.clip(1e-12))).sum(1))
+        predicted = mean(own).argmax(1)
+    traits = Traits(count, spread, margin, entropy)
+    worth = value(traits)
     kept = np.sort(np.argsort(-worth, kind="stable")[:most])
     pixels = np.bincount(index, askable[inside]).astype(np.int64)
     return Segments(
@@ -139,75 +174,18 @@ def describe(
         means[kept].astype(np.float32),
         predicted[kept],
         worth[kept].astype(np.float32),
+        traits.take(kept),
     )
 
 
-def choose(
-    segments: list[Segments], count: int, seed: int, *, by_worth: bool = False
-) -> list[tuple[int, int]]:
-    """Choose questions over all scenes.
-
-    With a model they are balanced over the predicted classes: of each class the most worthy segments, four
-    times as many as wanted, and among these those that lie farthest from each other in the features. Without
-    one they are the segments next to the centres of as many clusters of all segments (k-means), so that they
-    represent what the scenes show (a cold start; arXiv 2401.14555 has centroids ahead of farthest points).
+def single_cells(askable: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Make a segment of each cell, for questions that are points.
 
     Args:
-        segments: of each piece.
-        count: of questions, at most.
-        seed: of the clusters.
-        by_worth: take the most worthy segments alone, as for questions at random.
+        askable: (h, w) integer, pixels of each cell that a query may contain.
 
     Returns:
-        Position in ``segments`` and in its arrays of each question, best first.
+        (h, w) int32, numbered from 1; 0 where a part of a cell may not be asked.
     """
-    if not segments:
-        return []
-    owner = np.concatenate([np.full(len(s.numbers), i) for i, s in enumerate(segments)])
-    place = np.concatenate([np.arange(len(s.numbers)) for s in segments])
-    means = np.concatenate([s.means for s in segments])
-    worth = np.concatenate([s.worth for s in segments])
-    predicted = np.concatenate([s.predicted for s in segments])
-    if not len(owner):
-        return []
-    if by_worth:
-        chosen = np.argsort(-worth, kind="stable")[:count].tolist()
-    elif (predicted < 0).all():
-        chosen = _central(means, worth, min(count, len(owner)), seed)
-    else:
-        chosen = _balanced(means, worth, predicted, count)
-    return [(int(owner[i]), int(place[i])) for i in chosen]
-
-
-def _central(means: NDArray[np.float32], weights: NDArray[np.float32], count: int, seed: int) -> list[int]:
-    if len(means) > _SAMPLE:
-        drawn = np.sort(np.random.default_rng(seed).choice(len(means), _SAMPLE, replace=False))
-        return [int(drawn[i]) for i in _central(means[drawn], weights[drawn], count, seed)]
-    if count >= len(means):
-        return [int(i) for i in np.argsort(-weights, kind="stable")]
-    found = KMeans(count, random_state=seed, n_init=1).fit(means, sample_weight=weights)
-    distance = ((means - found.cluster_centers_[found.labels_]) ** 2).sum(1)
-    sizes = np.bincount(found.labels_, weights, count)
-    order = np.argsort(-sizes, kind="stable")
-    return [
-        int(members[distance[members].argmin()])
-        for cluster in order
-        if len(members := np.flatnonzero(found.labels_ == cluster))
-    ]
-
-
-def _balanced(
-    means: NDArray[np.float32], worth: NDArray[np.float32], predicted: NDArray[np.int64], count: int
-) -> list[int]:
-    left = {c: np.flatnonzero(predicted == c) for c in np.unique(predicted).tolist()}
-    chosen: list[list[int]] = []
-    wanted = count
-    # Classes with few segments leave their share to the others.
-    for done, (_, members) in enumerate(sorted(left.items(), key=lambda item: len(item[1]))):
-        quota = min(-(-wanted // (len(left) - done)), len(members))
-        pool = members[np.argsort(-worth[members], kind="stable")[: _POOL * quota]]
-        spread = pool[farthest_points(torch.from_numpy(means[pool]))][:quota] if quota else pool[:0]
-        chosen.append(spread.tolist())
-        wanted -= quota
-    rounds = max((len(some) for some in chosen), default=0)
-    return [some[i] for i in range(rounds) for some in chosen if i < len(some)][:count]
+    whole = askable == CELL * CELL
+    return np.where(whole, whole.cumsum().reshape(whole.shape), 0).astype(np.int32)

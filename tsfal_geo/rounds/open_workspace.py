@@ -70,6 +70,10 @@ def open_workspace(request: Request, reporter: Reporter) -> OpenWorkspace:
     return _create(request, reporter)
 
 
+INSTANT_STRATEGIES = ("random", "entropy", "coreset")
+"""Strategies that the instant model can follow instead of its own."""
+
+
 def in_progress(workspace: WorkspaceFolder, number: int) -> bool:
     """Return whether a round has begun: a round keeps its labels before anything else."""
     return (workspace.round_dir(number) / "taken.gpkg").exists()
@@ -78,13 +82,14 @@ def in_progress(workspace: WorkspaceFolder, number: int) -> bool:
 def _check_strategy(config: Config) -> None:
     """Refuse strategies that the method does not follow.
 
-    DEAL's need something that learns difficulty; the instant model has questions of its own, or random ones.
+    DEAL's need something that learns difficulty; the instant model has questions of its own, which
+    ``plar``, the default, stands for.
     """
     method, strategy = config.train.method, config.active.strategy
-    if method == "instant" and strategy not in ("plar", "random"):
+    if method == "instant" and strategy not in ("plar", *INSTANT_STRATEGIES):
         raise ConfigError(
             f"active.strategy {strategy}: train.method instant chooses its questions itself; leave "
-            "--strategy out, or say --strategy random"
+            f"--strategy out, or say one of {', '.join(INSTANT_STRATEGIES)}"
         )
     decoder = method == "tsf" and config.emd.enabled
     if strategy.startswith("deal") and config.active.rounds and method != "deal" and not decoder:

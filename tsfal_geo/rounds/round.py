@@ -102,7 +102,7 @@ def run_round(
             first = first_budget(context, number, effort)
             if instant:
                 model, _ = fit_instant(context, number, labels)
-                selection = ask_instant(context, number, model, labels, first)
+                selection = ask_instant(context, number, model, labels, first, round_snapshot.snapshot)
             else:
                 selection = first_queries(context, number, first, network)
         except ConfigError:
@@ -116,7 +116,7 @@ def run_round(
         model, metrics = fit_instant(context, number, labels)
         clock.stage("training")
         budget = round_budget(context, number, labels.spent, effort, answered, training=True)
-        selection = ask_instant(context, number, model, labels, budget)
+        selection = ask_instant(context, number, model, labels, budget, round_snapshot.snapshot)
         clock.stage("asking")
         _complete(context, number, effort, labels, metrics, selection, clock, budget)
         return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)

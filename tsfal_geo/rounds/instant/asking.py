@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import ConfigError
+from tsfal_geo.instant.answerable import Answerable
 from tsfal_geo.instant.cells import CellCache, cell_shape
+from tsfal_geo.instant.choice import Rule, choose
 from tsfal_geo.instant.extract import BLOCK
-from tsfal_geo.instant.segments import Segmentation, Segments, choose, describe
-from tsfal_geo.labels.model import Query
+from tsfal_geo.instant.segments import Segmentation, Segments, Traits, Value, describe, single_cells
+from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.raster.chips import Window
@@ -23,6 +26,7 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.model import InstantModel
+from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
 from tsfal_geo.rounds.instant.rasters import Band, bands_of, layers_of
 from tsfal_geo.rounds.pools import RoundLabels
 from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
@@ -31,16 +35,39 @@ from tsfal_geo.rounds.round_rasters import RoundRasters, write_query_raster
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
 STRATEGY = "segments"
-_FIRST, _LATER, _RANDOM = "unlike the others", "doubtful, unlike the others", "random"
 _SAMPLE = 20_000
 _CANDIDATES, _LEAST = 100_000, 20
 """Segments over all bands that may become questions, and the least of one band."""
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """The way in which a round chooses its questions.
+
+    Attributes:
+        name: of the strategy, for the metrics.
+        reason: that a person reads with each question.
+        rule: of the choice among segments.
+        value: of an answer.
+        points: questions are single cells.
+    """
+
+    name: str
+    reason: str
+    rule: Rule
+    value: Value
+    points: bool
+
+
 def ask_instant(
-    context: RoundContext, number: int, model: InstantModel, labels: RoundLabels, budget: Budget
+    context: RoundContext,
+    number: int,
+    model: InstantModel,
+    labels: RoundLabels,
+    budget: Budget,
+    snapshot: LabelSnapshot,
 ) -> QuerySelection:
-    """Write a round's rasters, and select segments as queries over all scenes.
+    """Write a round's rasters, and select segments or points as queries over all scenes.
 
     Args:
         context: the workspace.
@@ -48,6 +75,7 @@ def ask_instant(
         model: of the round.
         labels: of the round.
         budget: of the round.
+        snapshot: of the store; what people answered and skipped before tells what they can answer.
 
     Raises:
         ConfigError: there are no labels, and nothing can be asked.
@@ -57,10 +85,9 @@ def ask_instant(
     seed = config.train.seed + number
     score = Confusion(len(inputs.classes)) if config.active.oracle and model.classifier else None
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
-        at_random = config.active.strategy == "random"
-        draw = np.random.default_rng(seed) if at_random else None
+        asking = _asking(context, number, model, snapshot, seed)
         segmentation = _segmentation(model, inputs.scenes, seed, budget)
-        pieces = _Pieces(context, labels, Path(spool), segmentation, draw)
+        pieces = _Pieces(context, labels, Path(spool), segmentation, asking)
         for position, scene in enumerate(inputs.scenes):
             with ExitStack() as stack:
                 rasters = None
@@ -79,7 +106,7 @@ def ask_instant(
                     pieces.add(band, valid & (known == IGNORE))
             context.reporter.progress((position + 1) / len(inputs.scenes), "inspecting scenes")
         wanted = budget.most_queries if budget.most_queries is not None else QUERIES
-        chosen = choose(pieces.found, wanted, seed, by_worth=at_random)
+        chosen = choose(pieces.found, wanted, seed, asking.rule, model.labelled)
         chosen = _within(pieces.found, chosen, budget.remaining)
         if not chosen and model.classifier is None:
             raise ConfigError(
@@ -87,10 +114,45 @@ def ask_instant(
                 f"budget ({budget.remaining} pixels), expected some to label first; raise --budget, or label "
                 "polygons of your own in QGIS"
             )
-        reason = _RANDOM if at_random else _FIRST if model.classifier is None else _LATER
-        queries = _write_queries(context, number, pieces, chosen, reason=reason)
+        queries = _write_queries(context, number, pieces, chosen, reason=asking.reason)
+        keep_traits(
+            folder, queries, [pieces.found[piece].traits for piece, _ in chosen], [p for _, p in chosen]
+        )
     diagnostics = {} if score is None else {"map_miou": score.scores(inputs.classes.names).miou}
-    return QuerySelection(queries, "random" if at_random else STRATEGY, diagnostics)
+    return QuerySelection(queries, asking.name, diagnostics)
+
+
+def _asking(
+    context: RoundContext, number: int, model: InstantModel, snapshot: LabelSnapshot, seed: int
+) -> _Asking:
+    """Return the way to ask that the configuration names; the default has no name of its own there.
+
+    The worth of an answer is the doubt that it ends, one minus the margin, times the logarithm of the
+    segment's cells, times the probability of an answer: a second of the annotator buys more cells in a large
+    segment, but they resemble each other.
+    """
+    active = context.config.active
+    points = active.granularity == "pixels"
+    if active.strategy == "random":
+        draw = np.random.default_rng(seed)
+        return _Asking("random", "random", "worth", lambda traits: draw.random(len(traits.cells)), points)
+    if model.classifier is None:
+        return _Asking(
+            STRATEGY, "unlike the others", "balanced", lambda traits: np.log1p(traits.cells), points
+        )
+    if active.strategy == "entropy":
+        return _Asking("entropy", "doubtful", "worth", lambda traits: traits.entropy, points)
+    if active.strategy == "coreset":
+        draw = np.random.default_rng(seed)
+        return _Asking(
+            "coreset", "unlike the others", "covering", lambda traits: draw.random(len(traits.cells)), points
+        )
+    answerable = Answerable(read_asked(context.workspace, number, snapshot))
+
+    def value(traits: Traits) -> NDArray[np.float64]:
+        return np.log1p(traits.cells) * (1 - traits.margin) * answerable.probability(traits)
+
+    return _Asking(STRATEGY, "doubtful, unlike the others", "balanced", value, points)
 
 
 class _Pieces:
@@ -102,9 +164,9 @@ class _Pieces:
         labels: RoundLabels,
         spool: Path,
         segmentation: Segmentation | None,
-        draw: np.random.Generator | None,
+        asking: _Asking,
     ) -> None:
-        self._segmentation, self._labels, self._spool, self._draw = segmentation, labels, spool, draw
+        self._segmentation, self._labels, self._spool, self._asking = segmentation, labels, spool, asking
         bands = sum(-(-scene.height // BLOCK) for scene in context.inputs.scenes)
         self._most = max(_LEAST, _CANDIDATES // bands)
         self.found: list[Segments] = []
@@ -122,13 +184,15 @@ class _Pieces:
         asked = open_pixels & (self._labels.skipped.read(band.window) == IGNORE)
         padded = np.pad(asked, ((0, -asked.shape[0] % CELL), (0, -asked.shape[1] % CELL)))
         askable = padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL).sum((1, 3))
-        predicted = None if band.probabilities is None else band.probabilities.argmax(-1).astype(np.uint8)
-        numbers = self._segmentation.segment(band.cells, predicted, askable)
+        if self._asking.points:
+            numbers = single_cells(np.where(np.isfinite(band.cells[..., 0]), askable, 0))
+        else:
+            predicted = None if band.probabilities is None else band.probabilities.argmax(-1).astype(np.uint8)
+            numbers = self._segmentation.segment(band.cells, predicted, askable)
         np.save(self._spool / f"{len(self.found)}.npy", numbers)
+        position, value = len(self.found), self._asking.value
         self.found.append(
-            describe(
-                len(self.found), numbers, band.cells, band.probabilities, askable, self._most, self._draw
-            )
+            describe(position, numbers, band.cells, band.probabilities, askable, value, self._most)
         )
         self.windows.append(band.window)
 

@@ -39,11 +39,13 @@ class InstantModel:
         segmenter: the network, with the fitted head in it.
         cache: the cells of the training scenes.
         classifier: the head; None before the first label.
+        labelled: (n, K) float32, components of the labelled cells; None before the first label.
     """
 
     segmenter: Segmenter
     cache: CellCache
     classifier: CellClassifier | None
+    labelled: NDArray[np.float32] | None = None
 
 
 def fit_instant(
@@ -72,7 +74,7 @@ def fit_instant(
     classifier = fit_classifier(cells, len(inputs.classes), config.train.seed + number)
     assert cache.basis is not None
     put_into(segmenter, cache.basis, classifier)
-    model = InstantModel(segmenter, cache, classifier)
+    model = InstantModel(segmenter, cache, classifier, cells.features)
     held_out = None if np.isnan(classifier.held_out) else round(classifier.held_out, 4)
     metrics = {"steps": STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
     metrics |= _validate(context, model)
