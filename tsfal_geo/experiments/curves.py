@@ -109,6 +109,21 @@ def write_results(points: Sequence[CurvePoint], out: Path, x_axis: XAxis = "pixe
         out: folder of the files.
         x_axis: of the curve.
     """
+    write_curve(points, out)
+    classes = list(points[0].class_iou)
+    header, table = summary(points, classes)
+    write_text(out / "table.csv", csv_text(header, table))
+    write_text(out / "table.md", markdown(header, table))
+    _plot(points, out / "curve.png", x_axis)
+
+
+def write_curve(points: Sequence[CurvePoint], out: Path) -> None:
+    """Write ``curve.csv``, a line a round.
+
+    Args:
+        points: the trained rounds of all runs so far, at least one.
+        out: folder of the file.
+    """
     classes = list(points[0].class_iou)
     rows = [
         [p.mode, p.seed, p.round, f"{p.labelled_share:.6f}", _of(p.answers), _of(p.minutes, ".4f")]
@@ -118,10 +133,6 @@ def write_results(points: Sequence[CurvePoint], out: Path, x_axis: XAxis = "pixe
     ]
     columns = ["mode", "seed", "round", "labelled_share", "answers", "minutes", "miou", "map_miou", *classes]
     write_text(out / "curve.csv", csv_text(columns, rows))
-    header, table = summary(points, classes)
-    write_text(out / "table.csv", csv_text(header, table))
-    write_text(out / "table.md", markdown(header, table))
-    _plot(points, out / "curve.png", x_axis)
 
 
 def summary(points: Sequence[CurvePoint], classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:

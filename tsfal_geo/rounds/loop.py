@@ -8,11 +8,13 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.figures import figure
+from tsfal_geo.labels.effort import measure_effort
 from tsfal_geo.labels.history import difference, read_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -27,6 +29,9 @@ from tsfal_geo.rounds.round import run_round
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.lock import engine_lock
 from tsfal_geo.workspace.next_step import limiting_option, next_step
+
+REACHED = 0.97
+"""Part of a goal from which on it counts as reached: a drawn answer counts several times."""
 
 
 def create(request: Request, reporter: Reporter | None = None) -> OpenWorkspace:
@@ -69,6 +74,51 @@ def train(
         opened = opened or open_workspace(request, reporter)
         reporter.log_to(opened.context.workspace.runs)
         return _run(opened)
+
+
+def simulate(request: Request, answers: Sequence[int], reporter: Reporter | None = None) -> RoundResult:
+    """Play rounds that end at given numbers of an oracle's answers, for curves over a person's effort.
+
+    Args:
+        request: the workspace, which is made where there is none; its oracle answers.
+        answers: of the annotators after each round, rising.
+        reporter: takes lines, warnings and progress; None: nobody does.
+
+    Returns:
+        The last round, which has learnt all answers and asks nothing.
+
+    Raises:
+        UserError: as `train` raises.
+        Cancelled: asked to stop; the next call goes on from there.
+    """
+    reporter = reporter or SilentReporter()
+    with _at_work(request.root, reporter):
+        context = open_workspace(request, reporter).context
+        workspace = context.workspace
+        while True:
+            snapshot, number = context.store.snapshot(), workspace.current_round + 1
+            if number:
+                # Without effect where the answers were given before a stop.
+                asked = context.store.read_queries(number - 1)
+                _let_oracle_answer(context, asked, snapshot)
+                snapshot = context.store.snapshot() if asked else snapshot
+            given = measure_effort(snapshot, context.store.scenes).answers
+            goal = next((goal for goal in answers if given < REACHED * goal), None)
+            if number and not asked and goal is None:
+                return _finish(context, 0)
+            run_round(_up_to(context, goal or 1), number, snapshot=snapshot)
+            if goal is not None and not context.store.read_queries(number):
+                context.reporter.warning(f"{workspace.root}: nothing is left to ask after {given} answers")
+                return _finish(context, 0)
+
+
+def _up_to(context: RoundContext, goal: int) -> RoundContext:
+    """Return the workspace with a budget that the next round takes to the end."""
+    workspace = context.workspace
+    trained = sum("steps" in workspace.metrics(earlier) for earlier in range(workspace.current_round + 1))
+    limits = {"answers": goal, "rounds": trained + 1 if workspace.current_round >= 0 else 0}
+    active = context.config.active.model_copy(update=limits)
+    return replace(context, config=context.config.model_copy(update={"active": active}))
 
 
 def query(request: Request, reporter: Reporter | None = None) -> RoundResult:
