@@ -132,3 +132,16 @@ def test_answers_without_a_pattern_leave_the_head_in_doubt():
     x = rng.normal(size=(90, 64)).astype(np.float32)
     head = fit_classifier(LabelledCells(x, rng.integers(0, 3, 90), np.arange(90)), 3, seed=0)
     assert head.probabilities(rng.normal(size=(300, 64))).max(-1).mean() < 0.55
+
+
+def test_unlabelled_cells_move_the_border_to_where_there_are_none():
+    # A long cloud and a short one, labelled at their far ends: the middle between the labels lies in one.
+    rng = np.random.default_rng(0)
+    along = np.concatenate([rng.uniform(-6, 0.8, 700), rng.uniform(3, 6, 300)])
+    x = np.stack([along, rng.normal(size=1000)], 1).astype(np.float32)
+    truth = (along > 2).astype(int)
+    places = np.array([[-6, 0], [-5.8, 1], [-5.9, -1], [4.5, 0], [4.6, 1], [4.4, -1]], np.float32)
+    labelled = LabelledCells(places, np.repeat([0, 1], 3), np.arange(6))
+    once, twice = (fit_classifier(labelled, 2, 0, pool) for pool in (None, x))
+    right = [(head.probabilities(x).argmax(1) == truth).mean() for head in (once, twice)]
+    assert right[1] > right[0] + 0.01

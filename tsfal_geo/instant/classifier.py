@@ -14,7 +14,7 @@ from tsfal_geo.models.head import FEATURES
 
 STEPS = 400
 """Steps of a fit."""
-_FOLD_STEPS = 150
+_FOLD_STEPS = 100
 _BATCH = 512
 _RATE = 3e-3
 _DECAY = 5e-2
@@ -22,6 +22,9 @@ _NOISE = 0.3
 _DROPOUT = 0.3
 _FOLDS = 3
 _MOST = 60_000
+_SURE = 0.8
+"""Confidence above which a prediction on an unlabelled cell teaches."""
+_DRAWN = 20_000
 _TEMPERATURES = np.geomspace(0.5, 4.0, 25)
 
 
@@ -87,17 +90,24 @@ class CellClassifier:
         return found
 
 
-def fit_classifier(cells: LabelledCells, classes: int, seed: int) -> CellClassifier:
+def fit_classifier(
+    cells: LabelledCells, classes: int, seed: int, unlabelled: NDArray[np.float32] | None = None
+) -> CellClassifier:
     """Fit the head, and calibrate it by cross-fitting over answers.
 
     The loss weighs classes by one over the root of their share. Noise on the components, dropout and weight
     decay keep a head of few labels smooth. The temperature makes the held-out cells most probable (Guo et al.
     2017, "On Calibration of Modern Neural Networks").
 
+    With unlabelled cells the head is fitted twice (self-training; Lee 2013, "Pseudo-Label"): the second time
+    on the labelled cells, and on the unlabelled ones with their predicted classes, which together weigh as
+    much. A prediction weighs by how far its confidence is above 0.8.
+
     Args:
         cells: at least one.
         classes: C.
         seed: of the weights, the batches and the folds.
+        unlabelled: (m, K) components of cells of the scenes; None: the head is fitted once.
     """
     rng = np.random.default_rng(seed)
     weights = cells.weights()
@@ -106,8 +116,9 @@ def fit_classifier(cells: LabelledCells, classes: int, seed: int) -> CellClassif
         cells = LabelledCells(cells.features[kept], cells.classes[kept], cells.answers[kept])
         weights = weights[kept]
     x, y, w = torch.from_numpy(cells.features), torch.from_numpy(cells.classes), torch.from_numpy(weights)
-    temperature, held_out = _calibrate(x, y, w, cells.answers, classes, rng)
-    net = _fit(x, y, w, classes, seed, STEPS)
+    pool = None if unlabelled is None else torch.from_numpy(unlabelled)
+    temperature, held_out = _calibrate(x, y, w, pool, cells.answers, classes, rng)
+    net = _fit_twice(x, y, w, pool, classes, seed, STEPS)
     first, last = net[0], net[3]
     assert isinstance(first, nn.Linear)
     assert isinstance(last, nn.Linear)
@@ -118,6 +129,24 @@ def fit_classifier(cells: LabelledCells, classes: int, seed: int) -> CellClassif
         last.bias.detach() / temperature,
         held_out,
     )
+
+
+def _fit_twice(
+    x: Tensor, y: Tensor, weights: Tensor, pool: Tensor | None, classes: int, seed: int, steps: int
+) -> nn.Sequential:
+    net = _fit(x, y, weights, classes, seed, steps)
+    if pool is None:
+        return net
+    with torch.no_grad():
+        confidence, predicted = net(pool).softmax(1).max(1)
+    sure = confidence > _SURE
+    if not sure.any():
+        return net
+    own = (confidence[sure] - _SURE).double()
+    odds = torch.cat([weights / weights.sum(), own / own.sum()])
+    drawn = torch.multinomial(odds, _DRAWN, replacement=True, generator=torch.Generator().manual_seed(seed))
+    x, y = torch.cat([x, pool[sure]])[drawn], torch.cat([y, predicted[sure]])[drawn]
+    return _fit(x, y, torch.ones(_DRAWN, dtype=torch.float64), classes, seed, steps)
 
 
 def _fit(x: Tensor, y: Tensor, weights: Tensor, classes: int, seed: int, steps: int) -> nn.Sequential:
@@ -150,6 +179,7 @@ def _calibrate(
     x: Tensor,
     y: Tensor,
     weights: Tensor,
+    pool: Tensor | None,
     answers: NDArray[np.int64],
     classes: int,
     rng: np.random.Generator,
@@ -165,7 +195,7 @@ def _calibrate(
     for number in range(_FOLDS):
         out = fold == number
         with torch.enable_grad():
-            net = _fit(x[~out], y[~out], weights[~out], classes, number, _FOLD_STEPS)
+            net = _fit_twice(x[~out], y[~out], weights[~out], pool, classes, number, _FOLD_STEPS)
         logits[out] = net(x[out])
     losses = [
         float((F.cross_entropy(logits / t, y, reduction="none") * weights).mean()) for t in _TEMPERATURES

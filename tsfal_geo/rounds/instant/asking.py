@@ -14,7 +14,6 @@ from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.instant.answerable import Answerable
-from tsfal_geo.instant.cells import CellCache, cell_shape
 from tsfal_geo.instant.choice import Rule, choose
 from tsfal_geo.instant.extract import BLOCK
 from tsfal_geo.instant.segments import Segmentation, Segments, Traits, Value, describe, single_cells
@@ -22,7 +21,6 @@ from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.raster.chips import Window
-from tsfal_geo.raster.scene import Scene
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.model import InstantModel
@@ -35,7 +33,6 @@ from tsfal_geo.rounds.round_rasters import RoundRasters, write_query_raster
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
 STRATEGY = "segments"
-_SAMPLE = 20_000
 _CANDIDATES, _LEAST = 100_000, 20
 """Segments over all bands that may become questions, and the least of one band."""
 
@@ -86,7 +83,7 @@ def ask_instant(
     score = Confusion(len(inputs.classes)) if config.active.oracle and model.classifier else None
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
         asking = _asking(context, number, model, snapshot, seed)
-        segmentation = _segmentation(model, inputs.scenes, seed, budget)
+        segmentation = Segmentation(model.sample, seed) if budget.open else None
         pieces = _Pieces(context, labels, Path(spool), segmentation, asking)
         for position, scene in enumerate(inputs.scenes):
             with ExitStack() as stack:
@@ -202,12 +199,6 @@ class _Pieces:
         return numbers
 
 
-def _segmentation(
-    model: InstantModel, scenes: tuple[Scene, ...], seed: int, budget: Budget
-) -> Segmentation | None:
-    return Segmentation(_sample(model.cache, scenes, seed), seed) if budget.open else None
-
-
 def _write(
     rasters: RoundRasters, window: Window, layers: dict[str, NDArray[np.uint8]], valid: NDArray[np.bool_]
 ) -> None:
@@ -215,21 +206,6 @@ def _write(
     for name, values in layers.items():
         band[name][valid] = values[valid]
     rasters.write(window.y, band)
-
-
-def _sample(cache: CellCache, scenes: tuple[Scene, ...], seed: int) -> NDArray[np.float32]:
-    """Draw cells from all scenes, from each as many as its size says."""
-    rng = np.random.default_rng(seed)
-    total = sum(np.prod(cell_shape(scene)) for scene in scenes)
-    parts = []
-    for position in range(len(scenes)):
-        cells = cache.scene(position)
-        flat = cells.reshape(-1, cells.shape[-1])
-        count = max(1, round(_SAMPLE * len(flat) / total))
-        rows = np.sort(rng.choice(len(flat), min(count, len(flat)), replace=False))
-        part = np.asarray(flat[rows], np.float32)
-        parts.append(part[np.isfinite(part[:, 0])])
-    return np.concatenate(parts)
 
 
 def _within(found: list[Segments], chosen: list[tuple[int, int]], remaining: int) -> list[tuple[int, int]]:

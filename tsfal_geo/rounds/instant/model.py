@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
-from tsfal_geo.instant.cells import CellCache
+from tsfal_geo.instant.cells import CellCache, cell_shape
 from tsfal_geo.instant.classifier import STEPS, CellClassifier, LabelledCells, fit_classifier
 from tsfal_geo.instant.extract import BLOCK, FeatureExtractor
 from tsfal_geo.instant.labels import answers_of, label_cells
@@ -30,6 +30,8 @@ from tsfal_geo.rounds.instant.rasters import bands_of
 from tsfal_geo.rounds.pools import RoundLabels
 from tsfal_geo.rounds.training import model_card
 
+_SAMPLE = 20_000
+
 
 @dataclass(frozen=True)
 class InstantModel:
@@ -38,12 +40,14 @@ class InstantModel:
     Attributes:
         segmenter: the network, with the fitted head in it.
         cache: the cells of the training scenes.
+        sample: (m, K) float32, components of cells drawn from all training scenes.
         classifier: the head; None before the first label.
         labelled: (n, K) float32, components of the labelled cells; None before the first label.
     """
 
     segmenter: Segmenter
     cache: CellCache
+    sample: NDArray[np.float32]
     classifier: CellClassifier | None
     labelled: NDArray[np.float32] | None = None
 
@@ -68,19 +72,35 @@ def fit_instant(
     segmenter = build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
     cache = CellCache(context.workspace.features, _key(context), inputs.scenes)
     _fill(context, cache, segmenter, inputs.reader, "reading features")
+    sample = _sample(cache, inputs.scenes, config.train.seed + number)
     if labels.spent == 0:
-        return InstantModel(segmenter, cache, None), {}
+        return InstantModel(segmenter, cache, sample, None), {}
     cells = _labelled_cells(context, cache, labels.every)
-    classifier = fit_classifier(cells, len(inputs.classes), config.train.seed + number)
+    classifier = fit_classifier(cells, len(inputs.classes), config.train.seed + number, sample)
     assert cache.basis is not None
     put_into(segmenter, cache.basis, classifier)
-    model = InstantModel(segmenter, cache, classifier, cells.features)
+    model = InstantModel(segmenter, cache, sample, classifier, cells.features)
     held_out = None if np.isnan(classifier.held_out) else round(classifier.held_out, 4)
     metrics = {"steps": STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
     metrics |= _validate(context, model)
     card = model_card(context, config.model, number, metrics)
     save_model(context.workspace.round_dir(number), segmenter, card)
     return model, metrics
+
+
+def _sample(cache: CellCache, scenes: tuple[Scene, ...], seed: int) -> NDArray[np.float32]:
+    """Draw cells from all scenes, from each as many as its size says, (n, K)."""
+    rng = np.random.default_rng(seed)
+    total = sum(np.prod(cell_shape(scene)) for scene in scenes)
+    parts = []
+    for position in range(len(scenes)):
+        cells = cache.scene(position)
+        flat = cells.reshape(-1, cells.shape[-1])
+        count = max(1, round(_SAMPLE * len(flat) / total))
+        rows = np.sort(rng.choice(len(flat), min(count, len(flat)), replace=False))
+        part = np.asarray(flat[rows], np.float32)
+        parts.append(part[np.isfinite(part[:, 0])])
+    return np.concatenate(parts)
 
 
 def _key(context: RoundContext) -> str:
