@@ -216,9 +216,9 @@ def test_a_missing_class_is_refused_by_the_file_itself(store, town):
 
 def test_styles_and_pick_lists_hold_the_names_as_they_are(store, town):
     store.write_queries(0, [make_query(town, "q1")])
-    for path, layer, field in (
-        (store.author_store("anna"), "labels", "class_id"),
-        (store.round_dir(0) / "queries.gpkg", "queries", "suggested"),
+    for path, layer, field, others in (
+        (store.author_store("anna"), "labels", "class_id", {}),
+        (store.round_dir(0) / "queries.gpkg", "queries", "suggested", {"no suggestion": ""}),
     ):
         with closing(sqlite(path)) as connection:
             (qml,) = connection.execute(
@@ -227,9 +227,10 @@ def test_styles_and_pick_lists_hold_the_names_as_they_are(store, town):
         root = ET.fromstring(qml)
         assert root.find("renderer-v2").get("attr") == field
         names = {item.get("label"): item.get("value") for item in root.iter("category")}
-        assert names == {info.name: str(info.id) for info in CLASSES.classes}
+        classes = {info.name: str(info.id) for info in CLASSES.classes}
+        assert names == classes | others
         picks = root.find(f"fieldConfiguration/field[@name='{field}']").iter("Option")
-        assert {o.get("name"): o.get("value") for o in picks if o.get("value")} == names
+        assert {o.get("name"): o.get("value") for o in picks if o.get("value")} == classes
 
 
 def test_an_authors_file_is_made_once(store, town):

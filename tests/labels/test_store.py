@@ -51,6 +51,7 @@ class StoreContract:
         queries = [
             make_query(scene, f"q{n}", rank=n, y=n * 7, x=3) for n, scene in enumerate(scenes, start=1)
         ]
+        queries[1] = replace(queries[1], suggested=None)
         store.write_queries(0, queries[::-1])
         assert store.read_queries(0) == store.read_queries() == queries
         assert store.query_scenes() == {"q1": "town", "q2": "east", "q3": "flat"}

@@ -186,7 +186,10 @@ def test_first_queries_keep_to_the_budget_and_are_drawn(tmp_path):
     for scene in workspace.scenes:
         with rasterio.open(workspace.round_dir(0) / scene.name / "queries.tif") as dataset:
             drawn = dict(zip(*np.unique(dataset.read(1), return_counts=True), strict=True))
-        asked = {q.rank: q.pixels for q in workspace.store().read_queries(0) if q.scene == scene.name}
+        queries = [q for q in workspace.store().read_queries(0) if q.scene == scene.name]
+        asked = {q.rank: q.pixels for q in queries}
+        # No model has looked, so that nothing is suggested.
+        assert {q.suggested for q in queries} <= {None}
         drawn.pop(0, None)
         assert drawn == asked
     with pytest.raises(ConfigError, match="raise --budget"):

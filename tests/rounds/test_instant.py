@@ -107,6 +107,8 @@ def test_queries_lie_on_pixels_with_data_and_never_overlap(scenes, tmp_path):
     train(Request(tmp_path / "ws", folder, None, config), QuietReporter())
     workspace = open_workspace(tmp_path / "ws")
     queries = workspace.queries()
+    # No model has looked yet.
+    assert {asked.suggested for asked in queries} == {None}
     for scene in ("s0", "s1"):
         with rasterio.open(tmp_path / "ws" / "rounds" / "000" / scene / "queries.tif") as source:
             ranks = source.read(1)

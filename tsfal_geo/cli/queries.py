@@ -85,7 +85,8 @@ def _store(workspace: Path, number: int | None) -> tuple[LabelStore, int]:
 
 
 def _line(row: dict[str, Any]) -> str:
+    suggested = "no suggestion" if row["suggested"] is None else f"{row['suggested']}?"
     return (
         f"{row['rank']:>5}  {row['qid']}  {row['scene']} {row['chip']}  {row['pixels']} px  "
-        f"{row['suggested']}?  {row['reason']}  {row['status']}  {', '.join(row['to']) or '-'}"
+        f"{suggested}  {row['reason']}  {row['status']}  {', '.join(row['to']) or '-'}"
     )

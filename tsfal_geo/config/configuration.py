@@ -22,8 +22,19 @@ from tsfal_geo.config.sections import (
 )
 from tsfal_geo.errors import ConfigError
 
-_OF_INSTANT = (("model", "architecture", "instant"), ("export", "window", INSTANT_WINDOW))
-"""What the instant model sets where it is not given: section, key and value."""
+_OF_INSTANT = (
+    ("model", "architecture", "instant"),
+    # Its head was fitted to features with these statistics.
+    ("model", "freeze_encoder_bn", True),
+    # The head learns features of blocks of this side; in narrower windows they are others.
+    ("export", "window", INSTANT_WINDOW),
+    # At the scales 1 and 2 a chip of 512 pixels would take five times the memory of other networks.
+    ("data", "chip_size", 256),
+    # Trainings that start from it must not undo what its encoder knows.
+    ("train", "lr", 1e-4),
+    ("train", "head_lr_mult", 1.0),
+)
+"""Values that the architecture of the instant model sets where they are not given: section, key and value."""
 
 
 class Config(Frozen):
@@ -93,15 +104,14 @@ class Config(Frozen):
             if isinstance(given, dict):
                 filled = {k: v for k, v in defaults.items() if given.get(k) is None}
                 values[section] = {**given, **filled}
-        train = values["train"]
-        if isinstance(train, dict):
-            values["train"] = {**RATES.get(str(train["optimiser"]), {}), **train}
-            if train.get("method") == "instant":
-                # The head learns features of blocks of this side; in narrower windows they are others.
+        train, model = values["train"], _given(values.get("model"))
+        if isinstance(train, dict) and isinstance(model, dict):
+            if "instant" in (train.get("method"), model.get("architecture")):
                 for section, key, value in _OF_INSTANT:
                     given = _given(values.get(section))
                     if isinstance(given, dict) and given.get(key) is None:
                         values[section] = {**given, key: value}
+            values["train"] = {**RATES.get(str(train["optimiser"]), {}), **values["train"]}
         return values
 
     def to_yaml(self) -> str:

@@ -79,14 +79,12 @@ def run_effort(request: EffortRequest, reporter: Reporter) -> list[CurvePoint]:
     if unknown := [name for name in request.rows if name not in EFFORT_ROWS]:
         raise ConfigError(f"--rows {unknown[0]}: expected some of {', '.join(EFFORT_ROWS)}")
     raster, report = _folders(request.source)
-    base = _config(request)
     points: list[CurvePoint] = []
     for seed in request.seeds:
         for name in request.rows:
             root = request.out / "runs" / f"{slug(name)}-{seed}"
-            changes = {**_LOOP, **EFFORT_ROWS[name], "train.seed": seed}
             reporter.say(f"— {name}, seed {seed} —")
-            own = Request(root, raster, report, load_config(None, changes, base))
+            own = Request(root, raster, report, _config(request, name, seed))
             _run(own, request, name, reporter)
             points += read_points(root, name, seed)
             write_effort(points, request.answers, request.out)
@@ -138,7 +136,9 @@ def _folders(source: Path) -> tuple[Path, Path]:
     return raster, report
 
 
-def _config(request: EffortRequest) -> Config:
+def _config(request: EffortRequest, name: str, seed: int) -> Config:
+    """Read the configuration of a row at once: values that depend on the method are filled in last."""
     path = request.source / CONFIG
-    changes = {"active.oracle_answers": "mixed", **(request.changes or {})}
+    row = {**_LOOP, **EFFORT_ROWS[name], "train.seed": seed}
+    changes = {"active.oracle_answers": "mixed", **(request.changes or {}), **row}
     return load_config(path if path.exists() else None, changes)

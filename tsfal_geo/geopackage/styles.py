@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from tsfal_geo.classes import ClassMap, Colour
 from tsfal_geo.geopackage.tables import literal
 
+_VISIBLE: Colour = (255, 0, 255)
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
 STYLE_TABLE = """CREATE TABLE IF NOT EXISTS layer_styles (
 id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
@@ -41,7 +42,7 @@ def query_style(classes: ClassMap) -> str:
         classes: the class map.
     """
     root = _style()
-    _categories(root, "suggested", classes, fill=False)
+    _categories(root, "suggested", classes, fill=False, others="no suggestion")
     fields = ET.SubElement(root, "fieldConfiguration")
     _pick_list(fields, "suggested", [(info.name, str(info.id)) for info in classes.classes])
     return _qml(root)
@@ -62,7 +63,7 @@ def outline_style() -> str:
     """Return the QML of a layer of outlines that are visible on any raster."""
     root = _style()
     renderer = ET.SubElement(root, "renderer-v2", type="singleSymbol", enableorderby="0")
-    _fill_symbol(ET.SubElement(renderer, "symbols"), "0", (255, 0, 255), fill=False)
+    _fill_symbol(ET.SubElement(renderer, "symbols"), "0", _VISIBLE, fill=False)
     return _qml(root)
 
 
@@ -78,7 +79,10 @@ def _style() -> ET.Element:
     return ET.Element("qgis", version="3.22.0", styleCategories="Symbology|Fields|Forms")
 
 
-def _categories(root: ET.Element, field: str, classes: ClassMap, fill: bool) -> None:
+def _categories(
+    root: ET.Element, field: str, classes: ClassMap, fill: bool, others: str | None = None
+) -> None:
+    """Add a colour a class, and one for rows without any: QGIS draws nothing where no category fits."""
     renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field, enableorderby="0")
     categories = ET.SubElement(renderer, "categories")
     symbols = ET.SubElement(renderer, "symbols")
@@ -93,6 +97,10 @@ def _categories(root: ET.Element, field: str, classes: ClassMap, fill: bool) -> 
             render="true",
         )
         _fill_symbol(symbols, str(position), info.colour, fill)
+    if others is not None:
+        last = str(len(classes.classes))
+        ET.SubElement(categories, "category", value="", type="NULL", symbol=last, label=others, render="true")
+        _fill_symbol(symbols, last, _VISIBLE, fill)
 
 
 def _fill_symbol(symbols: ET.Element, name: str, colour: Colour, fill: bool) -> None:

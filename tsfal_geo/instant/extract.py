@@ -102,7 +102,6 @@ class FeatureExtractor:
         self._encoder = used.to(self._compute.device).to(memory_format=torch.channels_last).eval()
         self._multiple = encoder.multiple
         self._normaliser = Normaliser(normalisation).to(self._compute.device)
-        self._reader = reader
         self._dataset = OrthoDataset(reader)
 
     @torch.inference_mode()
@@ -115,26 +114,18 @@ class FeatureExtractor:
         Returns:
             (D, h, w) float32 on the CPU, and (h, w) bool: cells with data on at least half of their pixels.
         """
-        scene = self._reader.scenes[window.scene]
-        top, left = max(window.y - HALO, 0), max(window.x - HALO, 0)
-        bottom = min(window.y + window.height + HALO, scene.height)
-        right = min(window.x + window.width + HALO, scene.width)
-        height, width = (
-            -(-length // self._multiple) * self._multiple for length in (bottom - top, right - left)
-        )
-        around = Window(window.scene, top, left, height, width)
-        batch = default_collate([self._dataset.read_window(around)])
-        batch = {key: value.to(self._compute.device) for key, value in batch.items()}
+        block = read_block(self._dataset, window, self._multiple)
+        batch = {key: value.to(self._compute.device) for key, value in block.batch.items()}
         images = self._normaliser(batch).contiguous(memory_format=torch.channels_last)
-        y, x = (window.y - top) // CELL, (window.x - left) // CELL
+        y, x = block.y // CELL, block.x // CELL
         h, w = -(-window.height // CELL), -(-window.width // CELL)
         levels = self._encoder(images)
         cut = [
             to_quarter(level.float(), stride)[0, :, y : y + h, x : x + w]
             for level, stride in zip(levels, self._strides, strict=True)
         ]
-        valid = batch["valid"][0].cpu().numpy()
-        share = valid.reshape(height // CELL, CELL, width // CELL, CELL).mean((1, 3))
+        valid = block.batch["valid"][0].numpy()
+        share = valid.reshape(valid.shape[0] // CELL, CELL, valid.shape[1] // CELL, CELL).mean((1, 3))
         return torch.cat(cut).cpu(), share[y : y + h, x : x + w] >= 0.5
 
     def basis(self, windows: Sequence[Window]) -> Basis:
@@ -155,6 +146,38 @@ class FeatureExtractor:
             features, valid = self.features(part)
             sample.append(features[:, torch.from_numpy(valid)].T.numpy())
         return Basis.of(np.concatenate(sample))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A window of a scene with pixels around it.
+
+    Attributes:
+        batch: a collated sample of `OrthoDataset`, alone in its batch.
+        y: first row of the window in it.
+        x: first column.
+    """
+
+    batch: dict[str, Tensor]
+    y: int
+    x: int
+
+
+def read_block(dataset: OrthoDataset, window: Window, multiple: int) -> Block:
+    """Read a window with up to 64 pixels around it, and padding to a multiple of a number.
+
+    Args:
+        dataset: reads the scenes.
+        window: inside its scene.
+        multiple: of height and width.
+    """
+    scene = dataset.scenes[window.scene]
+    top, left = max(window.y - HALO, 0), max(window.x - HALO, 0)
+    bottom = min(window.y + window.height + HALO, scene.height)
+    right = min(window.x + window.width + HALO, scene.width)
+    height, width = (-(-length // multiple) * multiple for length in (bottom - top, right - left))
+    batch = default_collate([dataset.read_window(Window(window.scene, top, left, height, width))])
+    return Block(batch, window.y - top, window.x - left)
 
 
 def blocks(scene: int, height: int, width: int) -> Iterator[Window]:

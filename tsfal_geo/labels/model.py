@@ -96,7 +96,7 @@ class Query:
         rank: 1 for the query that the strategy prefers to all others.
         score: score by which the strategy ranks.
         reason: why the strategy selects it, in a word or two.
-        suggested: class id that the refinement proposes.
+        suggested: class id that the refinement proposes; None where no model has looked.
         pixels: number of pixels in the region.
         geometry: polygon along pixel edges, in the scene's CRS (grid coordinates where it has none).
     """
@@ -108,7 +108,7 @@ class Query:
     rank: int
     score: float
     reason: str
-    suggested: int
+    suggested: int | None
     pixels: int
     geometry: Polygon | MultiPolygon
 

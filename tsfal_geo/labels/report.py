@@ -177,7 +177,9 @@ def query_rows(
                 "pixels": query.pixels,
                 "score": query.score,
                 "reason": query.reason,
-                "suggested": names.get(query.suggested, str(query.suggested)),
+                "suggested": None
+                if query.suggested is None
+                else names.get(query.suggested, str(query.suggested)),
                 "status": status,
                 "to": list(authors),
             }

@@ -84,7 +84,7 @@ def first_queries(
                     rank=rank,
                     score=1.0 / rank,
                     reason=REASON,
-                    suggested=int(inputs.classes.ids[0]),
+                    suggested=None,
                     pixels=int(np.count_nonzero(mask)),
                     geometry=region_polygon(mask, scene.grid, y, x),
                 )

@@ -203,8 +203,11 @@ def _open_queries(context: RoundContext, snapshot: LabelSnapshot) -> list[Query]
 def _has_news(
     context: RoundContext, previous: LabelSnapshot | None, snapshot: LabelSnapshot, open_queries: int
 ) -> bool:
-    """Return whether there is reason to train: other labels than the last training had, or no query."""
+    """Return whether there is reason to train: another method, other labels than before, or no query."""
     workspace = context.workspace
+    method = workspace.metrics(_last_training(workspace)).get("method")
+    if method is not None and method != context.config.train.method:
+        return True
     if workspace.state.status == "waiting" and not context.store.read_queries(workspace.current_round):
         return True
     before = read_snapshot(context.store, _last_training(workspace)) if previous is None else previous

@@ -17,6 +17,7 @@ from tsfal_geo.raster.chips import owned_part
 from tsfal_geo.rounds.inputs import Inputs
 
 DENSE = 0.5
+_JUDGING, _ENOUGH_CHIPS = 0.1, 10
 FULL = 0.99
 
 
@@ -102,7 +103,9 @@ def read_labels(
     )
 
 
-def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int) -> Pools:
+def label_pools(
+    inputs: Inputs, labels: RoundLabels, config: Config, number: int, *, judged: bool = False
+) -> Pools:
     """Sort chips into pools.
 
     Chips of the folder's labels supervise. So does every chip that people labelled, as often as its labelled
@@ -119,6 +122,8 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
         labels: of the round.
         config: the whole configuration.
         number: of the round.
+        judged: whether held-out chips decide which network makes the map; then a tenth of the chips at least
+            are held out, if there are enough.
     """
     from tsfal_geo.training.methods import method_named
 
@@ -132,8 +137,11 @@ def label_pools(inputs: Inputs, labels: RoundLabels, config: Config, number: int
     counts[dense] = class_counts(inputs.reader, chips, labels.every, len(inputs.classes))
     held_out: set[int] = set()
     queries = config.train.method == "tsf" and config.active.rounds > 0
-    if queries and config.emd.enabled and config.emd.hold_out:
-        held_out = set(draw_held_out(counts, dense, config.emd.hold_out, config.train.seed + number))
+    share = (config.emd.hold_out or 0.0) if queries and config.emd.enabled else 0.0
+    if judged and len(dense) >= _ENOUGH_CHIPS:
+        share = max(share, _JUDGING)
+    if share:
+        held_out = set(draw_held_out(counts, dense, share, config.train.seed + number))
     kept = tuple(i for i in supervising if i not in held_out)
     open_chips = tuple(i for i in np.flatnonzero(labels.by_chip < FULL).tolist() if i not in held_out)
     shares = tuple(1.0 if i in from_folder else float(labels.by_chip[i]) for i in kept)

@@ -100,7 +100,7 @@ def run_round(
     if labels.spent == 0:
         try:
             first = first_budget(context, number, effort)
-            if instant:
+            if context.config.model.architecture == "instant":
                 model, _ = fit_instant(context, number, labels)
                 selection = ask_instant(context, number, model, labels, first, round_snapshot.snapshot)
             else:
@@ -120,7 +120,8 @@ def run_round(
         clock.stage("asking")
         _complete(context, number, effort, labels, metrics, selection, clock, budget)
         return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)
-    pools = label_pools(context.inputs, labels, context.config, number)
+    judged = context.config.model.architecture == "instant" and context.validation is None
+    pools = label_pools(context.inputs, labels, context.config, number, judged=judged)
     in_part = sum(share < FULL for share in pools.shares or ())
     reporter.say(
         f"Round {number}: {labels.spent / context.inputs.total:.2%} of the pixels labelled; "
@@ -191,6 +192,7 @@ def _complete(
     share = labels.spent / context.inputs.total
     metrics: dict[str, Any] = {
         "round": number,
+        "method": context.config.train.method,
         "strategy": selection.strategy,
         "labelled_share": share,
         "labelled_pixels": labels.spent,

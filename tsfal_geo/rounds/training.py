@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tsfal_geo.config import Config, ModelConfig
+from tsfal_geo.config import Config
 from tsfal_geo.data.module import TsfDataModule
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.models.io import CARD_NAME, ModelCard, save_model
+from tsfal_geo.models.io import CARD_NAME, load_model, save_model
 from tsfal_geo.refinement.refiner import PART_NAME, ActiveRefiner
 from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.instant.start import InstantStart, begin_from, choose_network, fit_start
+from tsfal_geo.rounds.model_record import model_card
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import Pools, RoundLabels
 from tsfal_geo.training.callbacks import RESUME_NAME
@@ -73,10 +75,15 @@ def train_round(
     folder = context.workspace.round_dir(number)
     steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps, network)
+    start = None
+    if config.model.architecture == "instant":
+        start = fit_start(context, number, labels, pools, len(module.learners()))
+        if not going_on:
+            begin_from(module, start)
     # A round that was stopped goes on from its own state.
     begins_from = earlier if going_on and not (folder / RESUME_NAME).exists() else None
     if config.active.retrain == "continue" and config.active.descent == "whole":
-        before = sum(context.workspace.metrics(n).get("steps", 0) for n in range(number)) if going_on else 0
+        before = _steps_before(context, number) if going_on else 0
         module.continue_schedule(max(_planned(config), before + steps), before, begins_from)
     if begins_from is not None:
         warm_start(module, begins_from)
@@ -91,6 +98,8 @@ def train_round(
     )
     metrics = _metrics(result.metrics, result.miou)
     metrics |= {"steps": result.steps, "precision": result.precision, "held_out_chips": len(pools.held_out)}
+    if start is not None:
+        metrics |= _choose(context, number, labels, pools, module, start)
     _save(context, config, number, module, refiner, metrics)
     return TrainedRound(module, refiner, metrics, earlier, steps)
 
@@ -116,8 +125,43 @@ def load_round(context: RoundContext, number: int, labels: RoundLabels, pools: P
         )
     module, _, refiner = _build(context, config, number, labels, pools, 1)
     warm_start(module, earlier)
+    if config.model.architecture == "instant":
+        # The round may have chosen another network than the trained one.
+        module.predictor.load_state_dict(load_model(earlier.parent)[0].state_dict())
     _save(context, config, number, module, refiner, {})
     return TrainedRound(module, refiner, {}, earlier, _steps(config, config.active.retrain == "continue"))
+
+
+def _choose(
+    context: RoundContext,
+    number: int,
+    labels: RoundLabels,
+    pools: Pools,
+    module: SegmentationModule,
+    start: InstantStart,
+) -> dict[str, Any]:
+    """Choose the network that makes the map; the metrics tell which, and what decided."""
+    scores = choose_network(context, labels, pools, module, start)
+    if not scores:
+        context.reporter.warning(
+            f"round {number}: nothing tells whether the training improved the instant model that it began "
+            "with, as there are no validation scenes (--val) and too few labels to hold some out; the "
+            "trained network makes the map"
+        )
+        return {}
+    network = next(iter(scores))
+    context.reporter.say(
+        f"The map is made by: {network} ("
+        + ", ".join(f"{name} {score:.4f}" for name, score in sorted(scores.items()))
+        + ")"
+    )
+    return {"network": network, "network_miou": scores}
+
+
+def _steps_before(context: RoundContext, number: int) -> int:
+    """Return the steps of the trainings before a round; fits of the instant model are none."""
+    before = (context.workspace.metrics(earlier) for earlier in range(number))
+    return sum(values.get("steps", 0) for values in before if values.get("method") != "instant")
 
 
 def _steps(config: Config, going_on: bool) -> int:
@@ -149,8 +193,12 @@ def _earlier(context: RoundContext, number: int) -> Path | None:
 
 
 def _generation(context: RoundContext, number: int) -> int:
-    folders = (context.workspace.round_dir(earlier) for earlier in range(number))
-    return sum((folder / CARD_NAME).is_file() for folder in folders)
+    workspace = context.workspace
+    return sum(
+        (workspace.round_dir(earlier) / CARD_NAME).is_file()
+        and workspace.metrics(earlier).get("method") != "instant"
+        for earlier in range(number)
+    )
 
 
 def _build(
@@ -216,30 +264,6 @@ def _save(
     parts = {} if refiner is None else {PART_NAME: refiner}
     card = model_card(context, config.model, number, metrics)
     save_model(context.workspace.round_dir(number), module.predictor, card, parts)
-
-
-def model_card(context: RoundContext, model: ModelConfig, number: int, metrics: dict[str, Any]) -> ModelCard:
-    """Describe a round's model.
-
-    Args:
-        context: the workspace.
-        model: configuration of the round's network.
-        number: of the round.
-        metrics: of its validation.
-    """
-    inputs, config = context.inputs, context.config
-    return ModelCard(
-        model=model.model_copy(update={"start": None}),
-        in_channels=inputs.reader.channels,
-        classes=inputs.classes.to_specs(),
-        normalisation=inputs.normalisation.to_dict(),
-        bands=config.data.bands,
-        dsm=inputs.reader.channels > inputs.reader.bands,
-        chip_size=config.data.chip_size,
-        seed=config.train.seed,
-        round=number,
-        metrics=metrics,
-    )
 
 
 def _metrics(values: dict[str, float], miou: float | None) -> dict[str, Any]:

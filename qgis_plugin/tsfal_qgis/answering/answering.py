@@ -209,7 +209,10 @@ class Answering(QObject):
             self.keys.actions[name].setChecked(self.tools.active == name)
         if self.session is None:
             return
-        self._dock.answer.classes.mark(self.session.class_id)
+        query = self.session.current
+        # Without a suggestion nothing is marked, unless something is being drawn in the class that is marked.
+        suggested = query.suggested if query is not None else None
+        self._dock.answer.classes.mark(self.session.class_id if self.tools.drawing else suggested)
         info = next((c for c in self.session.workspace.classes if c.id == self.session.class_id), None)
         if info is not None:
             self.tools.brush.set_colour(QColor(*info.colour))

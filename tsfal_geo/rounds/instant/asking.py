@@ -242,6 +242,7 @@ def _write_queries(
                 mask = cut.repeat(CELL, 0).repeat(CELL, 1)
                 y, x = top * CELL, left * CELL
                 ranks[y : y + mask.shape[0], x : x + mask.shape[1]][mask] = rank
+                predicted = int(own.predicted[place])
                 queries.append(
                     Query(
                         qid=f"{prefix}{rank:06d}",
@@ -251,7 +252,7 @@ def _write_queries(
                         rank=rank,
                         score=float(own.worth[place]),
                         reason=reason,
-                        suggested=int(inputs.classes.ids[max(int(own.predicted[place]), 0)]),
+                        suggested=int(inputs.classes.ids[predicted]) if predicted >= 0 else None,
                         pixels=int(np.count_nonzero(mask)),
                         geometry=region_polygon(mask, scene.grid, window.y + y, x),
                     )

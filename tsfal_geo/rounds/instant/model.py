@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.scene import Scene
+from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.rasters import bands_of
+from tsfal_geo.rounds.model_record import model_card
 from tsfal_geo.rounds.pools import RoundLabels
-from tsfal_geo.rounds.training import model_card
 
 _SAMPLE = 20_000
 
@@ -52,6 +54,35 @@ class InstantModel:
     labelled: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class SceneCells:
+    """The cells of a workspace's scenes.
+
+    Attributes:
+        segmenter: the network whose encoder gives the features; its head is random.
+        cache: the cells of the training scenes, all there.
+        sample: (m, K) float32, components of cells drawn from all training scenes.
+    """
+
+    segmenter: Segmenter
+    cache: CellCache
+    sample: NDArray[np.float32]
+
+
+def read_cells(context: RoundContext, number: int) -> SceneCells:
+    """Compute what is missing of the cells.
+
+    Args:
+        context: the workspace.
+        number: of the round, which draws the sample.
+    """
+    inputs, config = context.inputs, context.config
+    segmenter = build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
+    cache = CellCache(context.workspace.features, _key(context), inputs.scenes)
+    _fill(context, cache, segmenter, inputs.reader, "reading features")
+    return SceneCells(segmenter, cache, _sample(cache, inputs.scenes, config.train.seed + number))
+
+
 def fit_instant(
     context: RoundContext, number: int, labels: RoundLabels
 ) -> tuple[InstantModel, dict[str, Any]]:
@@ -69,20 +100,18 @@ def fit_instant(
         LabelError: there are labels, but no cell has a class.
     """
     inputs, config = context.inputs, context.config
-    segmenter = build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
-    cache = CellCache(context.workspace.features, _key(context), inputs.scenes)
-    _fill(context, cache, segmenter, inputs.reader, "reading features")
-    sample = _sample(cache, inputs.scenes, config.train.seed + number)
+    scene_cells = read_cells(context, number)
+    segmenter, cache, sample = scene_cells.segmenter, scene_cells.cache, scene_cells.sample
     if labels.spent == 0:
         return InstantModel(segmenter, cache, sample, None), {}
-    cells = _labelled_cells(context, cache, labels.every)
+    cells = labelled_cells(context, cache, labels.every)
     classifier = fit_classifier(cells, len(inputs.classes), config.train.seed + number, sample)
     assert cache.basis is not None
     put_into(segmenter, cache.basis, classifier)
     model = InstantModel(segmenter, cache, sample, classifier, cells.features)
     held_out = None if np.isnan(classifier.held_out) else round(classifier.held_out, 4)
     metrics = {"steps": STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
-    metrics |= _validate(context, model)
+    metrics |= validate(context, model)
     card = model_card(context, config.model, number, metrics)
     save_model(context.workspace.round_dir(number), segmenter, card)
     return model, metrics
@@ -135,12 +164,32 @@ def _fill(
         cache.fill(extractor, lambda share: context.reporter.progress(share, text))
 
 
-def _labelled_cells(context: RoundContext, cache: CellCache, labels: LabelReader) -> LabelledCells:
+def labelled_cells(
+    context: RoundContext, cache: CellCache, labels: LabelReader, without: Sequence[Window] = ()
+) -> LabelledCells:
+    """Collect the cells with a class, and the answers that they belong to.
+
+    Args:
+        context: the workspace.
+        cache: the cells of the training scenes.
+        labels: of the training scenes.
+        without: windows whose labels are left out.
+
+    Raises:
+        LabelError: no cell has a class.
+    """
     features, classes, answers, last = [], [], [], 0
     for position, scene in enumerate(context.inputs.scenes):
         found = _cells_of(labels, position, scene, len(context.inputs.classes))
         known = np.asarray(cache.scene(position)[..., 0])
         chosen = (found != IGNORE) & np.isfinite(known)
+        for window in without:
+            if window.scene == position:
+                rows, columns = (
+                    (start // CELL, -(-(start + length) // CELL))
+                    for start, length in ((window.y, window.height), (window.x, window.width))
+                )
+                chosen[slice(*rows), slice(*columns)] = False
         if not chosen.any():
             continue
         numbers = answers_of(np.where(chosen, found, np.uint8(IGNORE)))
@@ -164,8 +213,16 @@ def _cells_of(labels: LabelReader, position: int, scene: Scene, classes: int) ->
     return np.concatenate(bands)
 
 
-def _validate(context: RoundContext, model: InstantModel) -> dict[str, Any]:
-    """Compute the mIoU on the validation scenes; their cells are cached as well."""
+def validate(context: RoundContext, model: InstantModel) -> dict[str, Any]:
+    """Compute the mIoU on the validation scenes; their cells are cached as well.
+
+    Args:
+        context: the workspace.
+        model: with a fitted head.
+
+    Returns:
+        ``miou``, None without validation scenes, and ``class_iou``.
+    """
     validation, classes = context.validation, context.inputs.classes
     if validation is None:
         return {"miou": None}
