@@ -90,6 +90,11 @@ def suite(python, environment, tmp_path, *folders):
         pytest.skip("; ".join(missing))
 
 
+@pytest.mark.slow
+def test_two_hundred_random_sequences_show_what_trains(qgis_python, environment, tmp_path):
+    suite(qgis_python, environment | {"TSFAL_SEQUENCES": "200"}, tmp_path, "qgis/test_stacking.py")
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """Two corners of the sample town, a workspace trained on them by the real engine, and its output."""

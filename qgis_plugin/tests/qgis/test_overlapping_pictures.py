@@ -112,9 +112,16 @@ def test_a_drawn_label_belongs_to_the_picture_that_is_shown(session, engine_view
     assert "outside every scene" in session.messages[-1]
 
 
-def test_a_polygon_is_not_cut_at_labels_of_other_pictures(session, folder):
-    layer = session.store.labels[0]
-    assert session.layers.pictures.without_overlap([layer]) == []
+def test_a_polygon_does_not_cut_labels_of_other_pictures(session, folder, engine_view):
+    session.next()
+    first = session.scene.name
+    session.answer(7)
+    assert session.scene.name != first
+    session.class_id = 0
+    session.draw(session.layers.queries.region(session.current).geometry, NONE, "drawn")
+    found = engine_view(folder)
+    assert {value for _, _, value in found["scenes"][first]} == {7}
+    assert {value for _, _, value in found["scenes"][session.scene.name]} == {0}
 
 
 def test_a_new_round_and_an_earlier_prediction_stay_with_the_picture(session, folder):

@@ -60,7 +60,7 @@ class Answering(QObject):
             session: the session.
         """
         self.session = session
-        self.tools.avoid_overlaps(session.layers.pictures.without_overlap(session.store.labels))
+        self.tools.allow_overlaps()
         session.moved.connect(self.show_query)
         session.changed.connect(self.show_progress)
         session.message.connect(self._dock.show_message)
@@ -144,6 +144,7 @@ class Answering(QObject):
             Key("accept", tr("Accept / done"), "Return", act("accept")),
             Key("skip", tr("Skip"), "X", act("skip")),
             Key("unsure", tr("Unsure"), "U", act("unsure")),
+            Key("rest", tr("The rest is this class"), "R", act("answer_rest")),
             Key("polygon", tr("Polygon"), "D", lambda: self._toggle_tool("polygon"), checkable=True),
             Key("brush", tr("Brush"), "B", lambda: self._toggle_tool("brush"), checkable=True),
             Key("pick", tr("Pick a query"), "", lambda: self._toggle_tool("pick"), checkable=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import (
@@ -107,15 +106,11 @@ class CanvasTools(QObject):
         snapping.setUnits(QgsTolerance.UnitType.Pixels)
         project.setSnappingConfig(snapping)
 
-    def avoid_overlaps(self, layers: Sequence[QgsVectorLayer]) -> None:
-        """Clip new polygons at those of some layers.
-
-        Args:
-            layers: the layers.
-        """
+    def allow_overlaps(self) -> None:
+        """Let new polygons cover others: QGIS clips them at no layer, the store cuts what lies below."""
         project = QgsProject.instance()
         project.setAvoidIntersectionsMode(AVOID_LAYERS)
-        project.setAvoidIntersectionsLayers(list(layers))
+        project.setAvoidIntersectionsLayers([])
 
     def restore_project(self) -> None:
         """Restore the snapping that `prepare_project` changed."""

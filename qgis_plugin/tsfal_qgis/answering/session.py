@@ -111,7 +111,7 @@ class Session(QObject):
         self._show()
 
     def answer(self, class_id: int | None, source: str = "filled") -> None:
-        """Label the query's entire region, and go to the next query.
+        """Label what is undrawn of the query's region, and go to the next query.
 
         Args:
             class_id: id of the class.
@@ -123,6 +123,10 @@ class Session(QObject):
             self.store.answer(query, region.geometry, region.crs, class_id, source)
 
         self._decide(label)
+
+    def answer_rest(self) -> None:
+        """Give the class that is drawn with to all of the query that is undrawn, and go to the next one."""
+        self.answer(self.class_id)
 
     def accept(self) -> None:
         """Finish a query on which something was drawn, else accept its suggestion; go to the next query."""

@@ -562,6 +562,11 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../answering/answering.py" />
+      <source>The rest is this class</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/runs.py" />
       <source>The run failed; see the log.</source>
       <translation type="unfinished" />

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from qgis.core import QgsProject, QgsVectorLayer
 
@@ -99,14 +99,3 @@ class OverlappingPictures:
         if self.top is not None and not layer.crs().isValid():
             self._filtered.add(layer.id())
             show_only(layer, self.top.name)
-
-    def without_overlap(self, layers: Iterable[QgsVectorLayer]) -> list[QgsVectorLayer]:
-        """Leave out the layers whose scenes overlap.
-
-        Args:
-            layers: the layers.
-
-        Returns:
-            The others.
-        """
-        return [layer for layer in layers if layer.id() not in self._filtered]

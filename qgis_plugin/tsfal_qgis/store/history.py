@@ -6,9 +6,9 @@ QGIS empties its own undo stack whenever a layer is saved, and here every change
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from qgis.core import QgsFeature, QgsFeatureRequest, QgsVectorLayer
+from qgis.core import QgsFeature, QgsFeatureRequest, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 
@@ -55,6 +55,7 @@ class History(QObject):
         super().__init__()
         self._done: list[Change] = []
         self._undone: list[Change] = []
+        self._present: dict[tuple[str, int], Row] = {}
 
     @property
     def can_undo(self) -> bool:
@@ -75,7 +76,11 @@ class History(QObject):
         Raises:
             SaveProblem: the store rejected the change; no row was changed.
         """
-        _apply(change.added, change.removed)
+        # A row that an earlier change added is removed as that very row: an undo gives it another id, which
+        # the earlier change must know when its turn comes.
+        removed = tuple(self._present.get(_key(row), row) for row in change.removed)
+        change = replace(change, removed=removed)
+        self._save(change.added, change.removed)
         self._done.append(change)
         self._undone.clear()
         self.changed.emit()
@@ -106,10 +111,21 @@ class History(QObject):
         if not source:
             return None
         change = source[-1]
-        _apply(*((change.removed, change.added) if back else (change.added, change.removed)))
+        self._save(*((change.removed, change.added) if back else (change.added, change.removed)))
         target.append(source.pop())
         self.changed.emit()
         return change
+
+    def _save(self, added: Sequence[Row], removed: Sequence[Row]) -> None:
+        gone = [_key(row) for row in removed]
+        _apply(added, removed)
+        for key in gone:
+            self._present.pop(key, None)
+        self._present.update((_key(row), row) for row in added)
+
+
+def _key(row: Row) -> tuple[str, int]:
+    return row.layer.id(), row.fid
 
 
 def commit(layer: QgsVectorLayer) -> list[int]:
@@ -139,20 +155,21 @@ def commit(layer: QgsVectorLayer) -> list[int]:
     raise SaveProblem("; ".join(reasons[-2:]) or f"{layer.name()} could not be saved")
 
 
-def find_rows(layer: QgsVectorLayer, expression: str) -> list[Row]:
+def find_rows(layer: QgsVectorLayer, expression: str, within: QgsRectangle | None = None) -> list[Row]:
     """Find the rows of a layer for which an expression is true.
 
     Args:
         layer: the layer.
         expression: a QGIS expression over the fields.
+        within: only rows whose bounding boxes touch this one, in the layer's CRS; None: all.
 
     Returns:
         Copies of the rows, in the layer's order.
     """
-    return [
-        Row(layer, feature)
-        for feature in layer.getFeatures(QgsFeatureRequest().setFilterExpression(expression))
-    ]
+    request = QgsFeatureRequest().setFilterExpression(expression)
+    if within is not None:
+        request.setFilterRect(within)
+    return [Row(layer, feature) for feature in layer.getFeatures(request)]
 
 
 def _apply(added: Sequence[Row], removed: Sequence[Row]) -> None:

@@ -90,6 +90,31 @@ def author_region_labels(query: Query, author: str) -> str:
     return f'{author_labels(query, author)} AND "source" IN ({sources})'
 
 
+def drawn_labels(author: str) -> str:
+    """Write the expression for an author's labels that are no fill of a query.
+
+    Args:
+        author: the author.
+
+    Returns:
+        A QGIS expression.
+    """
+    sources = ", ".join(f"'{source}'" for source in REGION_SOURCES)
+    return f'{field_is("author", author)} AND ("source" IS NULL OR "source" NOT IN ({sources}))'
+
+
+def labels_on_scene(name: object) -> str:
+    """Write the expression for labels that lie on a scene, or may.
+
+    Args:
+        name: of the scene; anything but a text where it is not known.
+
+    Returns:
+        A QGIS expression.
+    """
+    return f'("scene" IS NULL OR {field_is("scene", name)})' if isinstance(name, str) else "TRUE"
+
+
 def author_decisions(query: Query, author: str) -> str:
     """Write the expression for an author's decisions on a query.
 

@@ -8,16 +8,10 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsVectorLayer
 
 from ..compat import tr
 from .history import Change, History, Row, SaveProblem, commit, find_rows
-from .label_rows import (
-    LabelContext,
-    author_decisions,
-    author_labels,
-    author_region_labels,
-    field_is,
-    new_row,
-)
+from .label_rows import LabelContext, author_decisions, author_labels, author_region_labels, field_is, new_row
 from .queries import DONE, OPEN, Query
 from .shapes import LabelRejected, footprint, repair_polygon, same_crs, scene_crs
+from .stacking import cut_below, fill_undrawn
 from .workspace import Scene
 
 
@@ -140,7 +134,8 @@ class LabelStore:
             LabelRejected: no class, no polygon, outside every scene, or the store rejected it.
         """
         row = self._label(geometry, crs, class_id, source, query, top)
-        self._apply(Change(added=(row,), qid=query.qid if query else None))
+        cut, whole = cut_below(row, self.author, self.context.scenes)
+        self._apply(Change((*cut, row), whole, query.qid if query else None))
         return row.feature.geometry()
 
     def answer(
@@ -151,7 +146,7 @@ class LabelStore:
         class_id: int | None,
         source: str,
     ) -> None:
-        """Save a label for a query's entire region and the decision ``done`` as one change.
+        """Save a label for what is undrawn of a query's region, and the decision ``done``, as one change.
 
         Args:
             query: the query.
@@ -164,9 +159,10 @@ class LabelStore:
             LabelRejected: as for ``add``.
         """
         row = self._label(geometry, crs, class_id, source, query)
+        rows = fill_undrawn(row, self.author, self.context.scenes)
         earlier = self._label_rows(author_region_labels(query, self.author))
         added, removed = self._decision(query, DONE)
-        self._apply(Change((row, *added), (*earlier, *removed), query.qid))
+        self._apply(Change((*rows, *added), (*earlier, *removed), query.qid))
 
     def decide(self, query: Query, status: str) -> None:
         """Save a decision, which replaces an earlier one on the same query.

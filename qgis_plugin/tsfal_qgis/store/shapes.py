@@ -39,6 +39,40 @@ def repair_polygon(geometry: QgsGeometry) -> QgsGeometry:
     return polygon
 
 
+def difference(shape: QgsGeometry, other: QgsGeometry, pixel: float) -> QgsGeometry:
+    """Cut a polygon where another one covers it.
+
+    Args:
+        shape: a valid polygon.
+        other: a valid polygon in the same CRS.
+        pixel: area of a pixel; smaller parts than a thousandth of it are rounding errors, and left out.
+
+    Returns:
+        A valid multipolygon; an empty one if nothing is left.
+    """
+    rest = shape.difference(other)
+    if not rest.isNull() and not rest.isGeosValid():
+        rest = rest.makeValid()
+    parts = [
+        part for part in rest.asGeometryCollection() if part.type() == POLYGON and part.area() > pixel / 1000
+    ]
+    if not parts:
+        return QgsGeometry.fromWkt("MultiPolygon EMPTY")
+    polygon = QgsGeometry.collectGeometry(parts)
+    polygon.convertToMultiType()
+    return polygon
+
+
+def pixel_area(scene: Scene) -> float:
+    """Return the area of a scene's pixel, in units of its CRS.
+
+    Args:
+        scene: the scene.
+    """
+    (x, y), (right, right_y), (down_x, down) = scene.corner(0, 0), scene.corner(1, 0), scene.corner(0, 1)
+    return float(abs((right - x) * (down - y) - (right_y - y) * (down_x - x)))
+
+
 def footprint(scene: Scene) -> QgsGeometry:
     """Make the outline of a scene.
 
