@@ -38,7 +38,7 @@ SECONDS_PER_VERTEX = 1.2
 """Seconds of each vertex of a polygon, our assumption."""
 
 POINT_PIXELS = 16
-"""Pixels of a label, one cell of 4 × 4, up to which an answer by key counts as a point."""
+"""Pixels of a label, one cell of 4 × 4, up to which a key or a touch of the brush counts as a point."""
 
 _ORACLE = "oracle"
 # Nobody looks at a region and answers faster: such rows come from one act, or from a program.
@@ -172,7 +172,7 @@ def _labels(labels: Sequence[Label], scenes: Scenes) -> Iterator[_Answer]:
         accepted = label.source == "accepted"
         if accepted or label.source == "filled":
             kind = "point" if round(size) <= POINT_PIXELS else "key"
-        elif dimension == 0:
+        elif dimension == 0 or (label.source == "brushed" and round(size) <= POINT_PIXELS):
             kind = "point"
         else:
             kind = "stroke" if label.source == "brushed" or dimension == 1 else "polygon"

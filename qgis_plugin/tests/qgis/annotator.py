@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from qgis.core import QgsApplication
 from qgis.gui import QgsMapCanvas
 
-from tsfal_qgis.answering.maptools import disc, polygon_of
+from tsfal_qgis.answering.pixels import disc, polygon_of
 from tsfal_qgis.answering.session import Session
 from tsfal_qgis.store.workspace import Workspace
 

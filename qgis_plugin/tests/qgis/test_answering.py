@@ -6,7 +6,7 @@ import pytest
 from conftest import go_to_round
 from qgis.core import QgsCoordinateReferenceSystem, QgsFeature, QgsGeometry, QgsPointXY, QgsProject
 
-from tsfal_qgis.answering.maptools import disc, inside, polygon_of
+from tsfal_qgis.answering.pixels import disc, inside, polygon_of
 from tsfal_qgis.store.workspace import Workspace
 
 UTM = QgsCoordinateReferenceSystem("EPSG:25832")

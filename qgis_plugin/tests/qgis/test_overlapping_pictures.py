@@ -17,7 +17,7 @@ from qgis.core import (
     QgsRenderContext,
 )
 
-from tsfal_qgis.answering.maptools import inside, polygon_of
+from tsfal_qgis.answering.pixels import inside, polygon_of
 from tsfal_qgis.store.workspace import Workspace
 
 NONE = QgsCoordinateReferenceSystem()

@@ -6,7 +6,7 @@ import random
 import pytest
 from qgis.core import QgsGeometry, QgsPointXY
 
-from tsfal_qgis.answering.maptools import disc, inside, polygon_of
+from tsfal_qgis.answering.pixels import disc, inside, polygon_of
 
 SCENE = "town"
 CLASSES = (0, 3, 7)

@@ -8,7 +8,8 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QLineEdit, QMainWindow, QPushButton, QVBoxLayout, QWidget
 
 from tsfal_qgis.answering.keys import Key, Keys, WhileHeld
-from tsfal_qgis.answering.maptools import LARGEST_BRUSH, PickQuery, PixelBrush, disc, line
+from tsfal_qgis.answering.maptools import LARGEST_BRUSH, PickPoint, PixelBrush
+from tsfal_qgis.answering.pixels import disc, line
 from tsfal_qgis.store.workspace import Scene
 
 SCENE = Scene("town", None, 40, 60, (1, 0, 500_000, 0, -1, 5_400_040), "EPSG:25832")
@@ -135,7 +136,7 @@ def test_the_brush_stays_within_its_sizes(shown):
 
 
 def test_a_click_picks_a_place(shown):
-    tool = PickQuery(shown)
+    tool = PickPoint(shown, Qt.CursorShape.CrossCursor)
     shown.setMapTool(tool)
     found = []
     tool.picked.connect(lambda point: found.append(point))

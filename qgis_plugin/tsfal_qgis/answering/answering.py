@@ -12,12 +12,16 @@ from qgis.PyQt.QtGui import QColor
 
 from ..compat import QAction, tr
 from ..panel.dock import Step, TsfalDock
-from ..store.queries import DONE
+from ..store.queries import DONE, Query
 from .canvas import CanvasTools
 from .keys import Key, Keys, WhileHeld, class_keys
 from .session import Session
 
-_BUTTONS = "next previous accept skip unsure polygon brush pick reopen undo redo smaller larger"
+_BUTTONS = (
+    "next previous accept same_as_last skip unsure polygon brush hunt pick reopen undo redo smaller larger"
+)
+# A region without a suggestion that is at least as large as a small chip rarely is of one class.
+_MIXED_PIXELS = 64 * 64
 _QGIS_ACTIONS = {"undo": "mActionUndo", "redo": "mActionRedo"}
 
 
@@ -39,11 +43,13 @@ class Answering(QObject):
         self._iface = iface
         self._dock = dock
         self._held_key: WhileHeld | None = None
+        self._drawing_begun = False
         self.session: Session | None = None
         self.tools = CanvasTools(iface)
         self.tools.drawn.connect(self._drawn)
         self.tools.painted.connect(self._painted)
         self.tools.picked.connect(lambda point: self.session and self.session.pick(point))
+        self.tools.hunted.connect(lambda point: self.session and self.session.label_place(point))
         self.tools.tool_changed.connect(self._show_mode)
         found = {name: iface.mainWindow().findChild(QAction, own) for name, own in _QGIS_ACTIONS.items()}
         self._qgis_actions = {name: action for name, action in found.items() if action is not None}
@@ -60,6 +66,7 @@ class Answering(QObject):
             session: the session.
         """
         self.session = session
+        self._drawing_begun = False
         self.tools.allow_overlaps()
         session.moved.connect(self.show_query)
         session.changed.connect(self.show_progress)
@@ -113,8 +120,16 @@ class Answering(QObject):
             self.tools.brush.scene = session.scene
             if query.suggested is not None and not self.tools.drawing:
                 session.class_id = query.suggested
+            self._begin_drawing(query)
         self._describe_query()
         self._show_mode()
+
+    def _begin_drawing(self, query: Query) -> None:
+        """Activate the polygon tool, once in a session, for a region that one key does not answer."""
+        cold = query.suggested is None and query.pixels >= _MIXED_PIXELS
+        if cold and not self._drawing_begun and not self.tools.active:
+            self._drawing_begun = True
+            self._toggle_tool("polygon")
 
     def show_progress(self) -> None:
         """Show the counts of queries and the budget."""
@@ -142,11 +157,13 @@ class Answering(QObject):
             Key("next", tr("Next"), "N", act("next")),
             Key("previous", tr("Previous"), "P", act("previous")),
             Key("accept", tr("Accept / done"), "Return", act("accept")),
+            Key("same_as_last", tr("Same as last"), "L", act("answer_as_before")),
             Key("skip", tr("Skip"), "X", act("skip")),
             Key("unsure", tr("Unsure"), "U", act("unsure")),
             Key("rest", tr("The rest is this class"), "R", act("answer_rest")),
             Key("polygon", tr("Polygon"), "D", lambda: self._toggle_tool("polygon"), checkable=True),
             Key("brush", tr("Brush"), "B", lambda: self._toggle_tool("brush"), checkable=True),
+            Key("hunt", tr("Click wrong places"), "F", lambda: self._toggle_tool("hunt"), checkable=True),
             Key("pick", tr("Pick a query"), "", lambda: self._toggle_tool("pick"), checkable=True),
             Key("smaller", tr("Smaller brush"), "[", lambda: self._resize_brush(-1)),
             Key("larger", tr("Larger brush"), "]", lambda: self._resize_brush(1)),
@@ -206,7 +223,7 @@ class Answering(QObject):
             self.session.draw(shape, layer.crs(), "brushed")
 
     def _show_mode(self) -> None:
-        for name in ("polygon", "brush", "pick"):
+        for name in ("polygon", "brush", "hunt", "pick"):
             self.keys.actions[name].setChecked(self.tools.active == name)
         if self.session is None:
             return
@@ -220,6 +237,9 @@ class Answering(QObject):
         texts = {
             "polygon": tr("Polygon: number keys choose the class; a right click ends it; D leaves the tool."),
             "brush": tr("Brush of {size} pixels: number keys choose the class; B leaves the tool."),
+            "hunt": tr(
+                "Wrong places: number keys choose the class; each click labels a place; F leaves the tool."
+            ),
             "pick": tr("Click a query."),
         }
         text = texts.get(self.tools.active, tr("A number key labels the entire region."))

@@ -15,29 +15,30 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.gui import QgsMapTool
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from ..compat import AVOID_LAYERS, SNAP_TO_ALL, SNAP_TO_CORNERS
 from ..store.workspace import Scene
-from .maptools import PickQuery, PixelBrush, PolygonTool
+from .maptools import PickPoint, PixelBrush, PolygonTool
 
 _SNAP_PIXELS = 10
 
 
 class CanvasTools(QObject):
-    """The polygon tool, the brush and the picking tool, of which at most one is active.
+    """The polygon tool, the brush, the picking and the hunting tool, of which at most one is active.
 
     Args:
         iface: QGIS's interface.
 
     Attributes:
-        active: ``polygon``, ``brush``, ``pick``, or empty while one of QGIS's own tools is active.
+        active: ``polygon``, ``brush``, ``pick``, ``hunt``, or empty while one of QGIS's own tools is active.
         brush: the brush.
     """
 
     drawn = pyqtSignal(QgsFeature)
     painted = pyqtSignal(QgsGeometry)
     picked = pyqtSignal(QgsPointXY)
+    hunted = pyqtSignal(QgsPointXY)
     tool_changed = pyqtSignal()
 
     def __init__(self, iface: Any) -> None:
@@ -49,24 +50,26 @@ class CanvasTools(QObject):
         self._tools: dict[str, QgsMapTool] = {
             "polygon": PolygonTool(self._canvas, iface.cadDockWidget()),
             "brush": self.brush,
-            "pick": PickQuery(self._canvas),
+            "pick": PickPoint(self._canvas, Qt.CursorShape.PointingHandCursor),
+            "hunt": PickPoint(self._canvas, Qt.CursorShape.CrossCursor),
         }
         self._tools["polygon"].digitizingCompleted.connect(self.drawn)
         self.brush.painted.connect(self.painted)
         self._tools["pick"].picked.connect(self.picked)
+        self._tools["hunt"].picked.connect(self.hunted)
         self._canvas.mapToolSet.connect(self._tool_set)
         self._settings_before: tuple[Any, ...] | None = None
 
     @property
     def drawing(self) -> bool:
         """True while the number keys choose the class to draw with."""
-        return self.active in ("polygon", "brush")
+        return self.active in ("polygon", "brush", "hunt")
 
     def toggle(self, name: str, scene: Scene, layer: QgsVectorLayer) -> None:
         """Activate a tool, or deactivate it if it is active.
 
         Args:
-            name: ``polygon``, ``brush`` or ``pick``.
+            name: one of those that ``active`` can be.
             scene: the scene that the brush paints.
             layer: the layer of labels, which the polygon tool digitises for.
         """

@@ -1,10 +1,10 @@
-"""Map tools: polygons as QGIS digitises them, a brush for entire pixels, and picking a query."""
+"""Map tools: polygons as QGIS digitises them, a brush for entire pixels, and clicks on places."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qgis.core import Qgis, QgsGeometry, QgsPointXY, QgsRectangle
+from qgis.core import Qgis, QgsGeometry, QgsPointXY
 from qgis.gui import (
     QgsAdvancedDigitizingDockWidget,
     QgsMapCanvas,
@@ -15,16 +15,15 @@ from qgis.gui import (
 )
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QTransform
+from qgis.PyQt.QtGui import QColor
 
 from ..compat import CAPTURE_POLYGON, POLYGON
 from ..layers.highlight import to_canvas
 from ..store.shapes import scene_crs
 from ..store.workspace import Scene
+from .pixels import Cell, disc, inside, line, polygon_of
 
 LARGEST_BRUSH = 99
-
-Cell = tuple[int, int]  # (column, row)
 
 
 class PolygonTool(QgsMapToolDigitizeFeature):
@@ -143,114 +142,21 @@ class PixelBrush(QgsMapTool):
         band.setToGeometry(polygon_of(cells, scene), scene_crs(scene))
 
 
-class PickQuery(QgsMapTool):
-    """A click that picks the query below it; emits the point in the canvas's CRS.
+class PickPoint(QgsMapTool):
+    """A click on a place; emits the point in the canvas's CRS.
 
     Args:
         canvas: the map canvas.
+        cursor: the pointer's shape.
     """
 
     picked = pyqtSignal(QgsPointXY)
 
-    def __init__(self, canvas: QgsMapCanvas) -> None:
+    def __init__(self, canvas: QgsMapCanvas, cursor: Qt.CursorShape) -> None:
         super().__init__(canvas)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setCursor(cursor)
 
     def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
         """Emit the point."""
         if event.button() == Qt.MouseButton.LeftButton:
             self.picked.emit(event.mapPoint())
-
-
-def disc(centre: Cell, size: int) -> set[Cell]:
-    """Return the pixels of a brush.
-
-    Args:
-        centre: its pixel, as (column, row).
-        size: its diameter in pixels.
-
-    Returns:
-        The pixels, as (column, row).
-    """
-    reach = size / 2
-    low, high = -((size - 1) // 2), size // 2
-    middle = (low + high) / 2
-    return {
-        (centre[0] + column, centre[1] + row)
-        for column in range(low, high + 1)
-        for row in range(low, high + 1)
-        if (column - middle) ** 2 + (row - middle) ** 2 <= reach**2
-    }
-
-
-def line(start: Cell, end: Cell) -> list[Cell]:
-    """Return the pixels of a line without gaps.
-
-    Args:
-        start: its first pixel, as (column, row).
-        end: its last pixel.
-
-    Returns:
-        The pixels in order, both ends included.
-    """
-    steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
-    return [
-        (
-            start[0] + round((end[0] - start[0]) * step / steps),
-            start[1] + round((end[1] - start[1]) * step / steps),
-        )
-        for step in range(steps + 1)
-    ]
-
-
-def inside(cells: Iterable[Cell], scene: Scene) -> set[Cell]:
-    """Leave out the pixels outside a scene.
-
-    Args:
-        cells: pixels, as (column, row).
-        scene: the scene.
-
-    Returns:
-        The pixels inside the scene.
-    """
-    return {cell for cell in cells if 0 <= cell[0] < scene.width and 0 <= cell[1] < scene.height}
-
-
-def polygon_of(cells: Iterable[Cell], scene: Scene) -> QgsGeometry:
-    """Make the polygon along the edges of pixels.
-
-    The pixels are joined in integer pixel coordinates and transformed to the map afterwards, so that the
-    polygon rasterises to exactly these pixels, on rotated grids too.
-
-    Args:
-        cells: pixels, as (column, row).
-        scene: the scene.
-
-    Returns:
-        The polygon in the scene's CRS; an empty geometry for no pixels.
-    """
-    columns: dict[int, list[int]] = {}
-    for column, row in cells:
-        columns.setdefault(row, []).append(column)
-    strips = [
-        QgsGeometry.fromRect(QgsRectangle(first, row, last + 1, row + 1))
-        for row, members in columns.items()
-        for first, last in _runs(sorted(members))
-    ]
-    if not strips:
-        return QgsGeometry()
-    shape = QgsGeometry.unaryUnion(strips)
-    a, b, c, d, e, f = scene.transform
-    shape.transform(QTransform(a, d, b, e, c, f))
-    return shape
-
-
-def _runs(members: list[int]) -> list[tuple[int, int]]:
-    """Join consecutive integers to pairs of the first and the last."""
-    runs: list[tuple[int, int]] = []
-    for member in members:
-        if runs and member == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], member)
-        else:
-            runs.append((member, member))
-    return runs

@@ -12,13 +12,15 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from ..compat import tr
 from ..layers.layers import LayerSet
 from ..store.history import Change
-from ..store.label_rows import LabelContext, read_statuses
+from ..store.label_rows import LabelContext
 from ..store.other_annotators import OtherAnnotators
-from ..store.queries import DONE, OPEN, SKIPPED, UNSURE, Query
+from ..store.queries import DONE, SKIPPED, UNSURE, Query
 from ..store.shapes import LabelRejected, same_crs
 from ..store.sources import open_store
 from ..store.workspace import Scene, Workspace, WorkspaceProblem
+from .pixels import cell_block, polygon_of
 from .query_queue import QueryQueue, assigned_queries
+from .statuses import Statuses
 
 _REFRESH_MS = 5000
 
@@ -34,10 +36,10 @@ class Session(QObject):
 
     Attributes:
         class_id: id of the class that the next label gets.
+        last_answer: id of the class that labelled the last query; None before the first answer.
         store: the author's labels and decisions.
         layers: the layers in the project.
-        other_annotators: the labels of other annotators.
-        queue: the queries of the round.
+        statuses: the queue of the round, and the statuses of its queries.
 
     Raises:
         WorkspaceProblem: a layer cannot be opened.
@@ -53,11 +55,11 @@ class Session(QObject):
         self.workspace = workspace
         self.author = author
         self.class_id: int | None = workspace.classes[0].id if workspace.classes else None
+        self.last_answer: int | None = None
         self.store = open_store(workspace, author, path)
         self.layers = LayerSet(workspace, canvas)
-        self.other_annotators = OtherAnnotators(workspace, path)
-        self._own_statuses: dict[str, str] = {}
-        self.queue = QueryQueue([])
+        self.statuses = Statuses(self.store, self.layers, OtherAnnotators(workspace, path))
+        self.statuses.changed.connect(self.changed)
         self.layers.build(self.store.labels, self.store.decisions, author)
         self.store.start_editing()
         self._fill_queue()
@@ -70,6 +72,11 @@ class Session(QObject):
                 layer.dataProvider().notify.connect(self._notified)
         else:
             self._timer.start(_REFRESH_MS)
+
+    @property
+    def queue(self) -> QueryQueue:
+        """The queries of the round."""
+        return self.statuses.queue
 
     @property
     def current(self) -> Query | None:
@@ -121,8 +128,16 @@ class Session(QObject):
         def label(query: Query) -> None:
             region = self.layers.queries.region(query)
             self.store.answer(query, region.geometry, region.crs, class_id, source)
+            self.last_answer = class_id
 
         self._decide(label)
+
+    def answer_as_before(self) -> None:
+        """Label what is undrawn of the query with the class of the last answer, and go to the next query."""
+        if self.last_answer is None:
+            self.problem.emit(tr("No query was labelled yet in this session; press the number of a class."))
+        else:
+            self.answer(self.last_answer)
 
     def answer_rest(self) -> None:
         """Give the class that is drawn with to all of the query that is undrawn, and go to the next one."""
@@ -159,9 +174,24 @@ class Session(QObject):
             region = self.layers.queries.region(query)
             if not same_crs(region.crs, crs) or not region.geometry.intersects(geometry):
                 query = None
-        top = self.layers.pictures.top
-        self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query, top))
-        self._update_status(query.qid if query else None)
+        self._add(geometry, crs, source, query)
+
+    def label_place(self, point: QgsPointXY) -> None:
+        """Label a place that the annotator found, in or outside queries, with the current class.
+
+        The label is one cell of the pixels that the model tells apart, so that a click costs no more budget
+        than it teaches. It answers no query.
+
+        Args:
+            point: in the canvas's CRS.
+        """
+        found = self.layers.place_at(point, self.scene)
+        if found is None:
+            self.problem.emit(tr("This place lies outside every scene."))
+            return
+        scene, cell = found
+        shape = polygon_of(cell_block(cell, scene), scene)
+        self._add(shape, self.store.layer_of(scene).crs(), "brushed", None)
 
     def reopen(self) -> None:
         """Go back to the query that was decided last, and remove the decision."""
@@ -170,7 +200,7 @@ class Session(QObject):
         if query is None:
             self.message.emit(tr("No query was decided in this round yet."))
         elif self._try(lambda: self.store.reopen(query)):
-            self._update_status(query.qid)
+            self.statuses.update([query.qid])
             self.queue.select(query.qid)
             self._show()
 
@@ -200,13 +230,7 @@ class Session(QObject):
 
     def refresh(self) -> None:
         """Read the labels and decisions that other annotators have saved since the last call."""
-        changed, new = self.other_annotators.refresh()
-        if changed:
-            self.layers.add_other_annotators(new)
-            self._update_statuses()
-        if self.workspace.store:
-            self._own_statuses = read_statuses(self.store.labels, [self.store.decisions])
-            self._update_statuses()
+        self.statuses.refresh(own=bool(self.workspace.store))
 
     def save(self) -> str:
         """Save the edits of QGIS's own tools; returns the problem, or an empty text."""
@@ -229,33 +253,17 @@ class Session(QObject):
             for layer in (*self.store.labels, self.store.decisions):
                 layer.dataProvider().notify.disconnect(self._notified)
 
+    def _add(
+        self, geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem, source: str, query: Query | None
+    ) -> None:
+        top = self.layers.pictures.top
+        self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query, top))
+        self.statuses.update([query.qid] if query else [])
+
     def _fill_queue(self) -> None:
         number = self.workspace.round
-        use_file = number >= 0 and not self.workspace.store
-        assignments = self.workspace.assignments(number) if use_file else {}
-        self.queue = QueryQueue(assigned_queries(self.layers.queries.read(), assignments, self.author))
-        self._own_statuses = read_statuses(self.store.labels, [self.store.decisions])
-        _, new = self.other_annotators.refresh()
-        self.layers.add_other_annotators(new)
-        self._update_statuses()
-
-    def _update_statuses(self) -> None:
-        self.queue.update({**self.other_annotators.statuses, **self._own_statuses})
-        queries = self.queue.queries
-        self.layers.queries.set_statuses({query.qid: self.queue.status(query.qid) for query in queries})
-        self.changed.emit()
-
-    def _update_status(self, qid: str | None) -> None:
-        query = self.queue.find(qid) if qid else None
-        if query is None:
-            self.changed.emit()
-            return
-        self._own_statuses[query.qid] = self.store.status(query)
-        if self._own_statuses[query.qid] == OPEN:
-            del self._own_statuses[query.qid]
-        self.queue.update({**self.other_annotators.statuses, **self._own_statuses})
-        self.layers.queries.set_statuses({query.qid: self.queue.status(query.qid)})
-        self.changed.emit()
+        assignments = self.workspace.assignments(number) if number >= 0 and not self.workspace.store else {}
+        self.statuses.start_round(assigned_queries(self.layers.queries.read(), assignments, self.author))
 
     def _notified(self, message: str) -> None:
         if message.startswith("tsfal"):
@@ -268,7 +276,7 @@ class Session(QObject):
         if query is None:
             self.problem.emit(tr("Choose a query first: N goes to the next one."))
         elif self._try(lambda: act(query)):
-            self._update_status(query.qid)
+            self.statuses.update([query.qid])
             self._go_to_next()
 
     def _finish_current(self) -> None:
@@ -279,7 +287,7 @@ class Session(QObject):
         query = self.current
         if query is not None and self.store.undecided(query):
             self._try(lambda: self.store.decide(query, DONE))
-            self._update_status(query.qid)
+            self.statuses.update([query.qid])
 
     def _undo_or_redo(self, act: Callable[[], Change | None]) -> None:
         try:
@@ -287,9 +295,9 @@ class Session(QObject):
         except LabelRejected as problem:
             self.problem.emit(str(problem))
             return
-        if change is not None and change.qid:
-            self._update_status(change.qid)
-            self.queue.select(change.qid)
+        if change is not None and change.qids:
+            self.statuses.update(change.qids)
+            self.queue.select(change.qids[0])
             self._show()
         else:
             self.changed.emit()

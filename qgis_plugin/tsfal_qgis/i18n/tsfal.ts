@@ -104,6 +104,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../answering/answering.py" />
+      <source>Click wrong places</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/import_labels.py" />
       <source>Column of the class</source>
       <translation type="unfinished" />
@@ -325,6 +330,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../answering/session.py" />
+      <source>No query was labelled yet in this session; press the number of a class.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/dock.py" />
       <source>No workspace is open.</source>
       <translation type="unfinished" />
@@ -462,6 +472,11 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../answering/answering.py" />
+      <source>Same as last</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/import_labels.py" />
       <source>Scene of all labels in the file</source>
       <translation type="unfinished" />
@@ -587,6 +602,11 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../answering/session.py" />
+      <source>This place lies outside every scene.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/pages.py" />
       <source>Tick the groups in the Layers panel. Hold H to see the orthophoto alone.</source>
       <translation type="unfinished" />
@@ -637,6 +657,11 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../algs/query.py" />
       <source>Writes a new round of queries from the last round's model, without training.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/answering.py" />
+      <source>Wrong places: number keys choose the class; each click labels a place; F leaves the tool.</source>
       <translation type="unfinished" />
     </message>
     <message>

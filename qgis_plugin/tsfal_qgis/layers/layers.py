@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from qgis.core import QgsLayerTreeGroup, QgsVectorLayer
+from qgis.core import Qgis, QgsLayerTreeGroup, QgsPointXY, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QObject
 
 from ..store.queries import Query
+from ..store.shapes import scene_crs
 from ..store.workspace import KINDS, Scene, Workspace
 from .group import LayerGroup
-from .highlight import Highlight
+from .highlight import Highlight, to_canvas
 from .memory_layers import chips_layer
 from .overlapping_pictures import OverlappingPictures
 from .query_layers import QueryLayers
@@ -50,6 +51,7 @@ class LayerSet(QObject):
         self.queries = QueryLayers(canvas, self._group, self.pictures)
         self._rasters = RasterLayers(workspace.classes)
         self._prediction_round = workspace.round
+        self._canvas = canvas
         self._highlight = Highlight(canvas)
 
     @property
@@ -137,6 +139,25 @@ class LayerSet(QObject):
             self._show_raster(scene.path, scene, "orthophoto")
             self._show_round_rasters(scene)
         self._highlight.show(region.geometry, region.crs, scene)
+
+    def place_at(self, point: QgsPointXY, first: Scene) -> tuple[Scene, tuple[int, int]] | None:
+        """Find the scene and its pixel at a point.
+
+        Args:
+            point: in the canvas's CRS.
+            first: the scene that is preferred where several overlap.
+
+        Returns:
+            The scene and the pixel, as (column, row); None outside every scene that is shown.
+        """
+        shown = self.pictures.visible(self.workspace.scenes)
+        for scene in sorted(shown, key=lambda each: each.name != first.name):
+            transform = to_canvas(self._canvas, scene_crs(scene))
+            position = transform.transform(point, Qgis.TransformDirection.Reverse)
+            column, row = scene.cell(position.x(), position.y())
+            if 0 <= column < scene.width and 0 <= row < scene.height:
+                return scene, (column, row)
+        return None
 
     def zoom_to_all(self) -> None:
         """Zoom to every scene that is shown."""

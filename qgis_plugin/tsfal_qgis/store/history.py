@@ -34,12 +34,12 @@ class Change:
     Attributes:
         added: the new rows.
         removed: the rows that they replace.
-        qid: the query that the change answers; None for a label outside every query.
+        qids: the queries that the change answers; none for a label outside every query.
     """
 
     added: tuple[Row, ...] = ()
     removed: tuple[Row, ...] = ()
-    qid: str | None = None
+    qids: tuple[str, ...] = ()
 
 
 class SaveProblem(Exception):

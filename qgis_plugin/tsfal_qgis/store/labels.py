@@ -135,7 +135,7 @@ class LabelStore:
         """
         row = self._label(geometry, crs, class_id, source, query, top)
         cut, whole = cut_below(row, self.author, self.context.scenes)
-        self._apply(Change((*cut, row), whole, query.qid if query else None))
+        self._apply(Change((*cut, row), whole, (query.qid,) if query else ()))
         return row.feature.geometry()
 
     def answer(
@@ -162,7 +162,7 @@ class LabelStore:
         rows = fill_undrawn(row, self.author, self.context.scenes)
         earlier = self._label_rows(author_region_labels(query, self.author))
         added, removed = self._decision(query, DONE)
-        self._apply(Change((*rows, *added), (*earlier, *removed), query.qid))
+        self._apply(Change((*rows, *added), (*earlier, *removed), (query.qid,)))
 
     def decide(self, query: Query, status: str) -> None:
         """Save a decision, which replaces an earlier one on the same query.
@@ -175,7 +175,7 @@ class LabelStore:
             LabelRejected: the store rejected it.
         """
         added, removed = self._decision(query, status)
-        self._apply(Change(added, removed, query.qid))
+        self._apply(Change(added, removed, (query.qid,)))
 
     def last_decided(self) -> str | None:
         """Return the qid of the query that this author decided last in this round; None if there is none."""
@@ -195,7 +195,7 @@ class LabelStore:
         labels = self._label_rows(author_region_labels(query, self.author))
         decisions = find_rows(self.decisions, author_decisions(query, self.author))
         if labels or decisions:
-            self._apply(Change(removed=(*labels, *decisions), qid=query.qid))
+            self._apply(Change(removed=(*labels, *decisions), qids=(query.qid,)))
 
     def undo(self) -> Change | None:
         """Undo the last change.

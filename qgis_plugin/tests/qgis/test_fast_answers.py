@@ -1,0 +1,142 @@
+"""Fast answers: the same class again, places that the annotator finds, and where drawing begins."""
+
+import pytest
+from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsPointXY, QgsProject
+from qgis.gui import QgsAdvancedDigitizingDockWidget
+from qgis.PyQt.QtWidgets import QMainWindow
+
+from tsfal_qgis.answering.answering import Answering
+from tsfal_qgis.panel.dock import TsfalDock
+from tsfal_qgis.store.queries import Query
+
+
+def scene_of(session, name):
+    return next(scene for scene in session.workspace.scenes if scene.name == name)
+
+
+def point_on_canvas(session, canvas, name, column, row):
+    scene = scene_of(session, name)
+    crs = session.store.layer_of(scene).crs()
+    to_canvas = QgsCoordinateTransform(crs, canvas.mapSettings().destinationCrs(), QgsProject.instance())
+    return to_canvas.transform(QgsPointXY(*scene.corner(column + 0.5, row + 0.5)))
+
+
+def test_the_last_class_again_is_one_key(session, folder, engine_view):
+    session.next()
+    session.answer_as_before()
+    assert "No query was labelled yet" in session.messages.pop()
+    assert session.current.rank == 1
+    session.answer(3)
+    session.answer_as_before()
+    session.accept()
+    session.answer_as_before()
+    assert [label[1] for label in engine_view(folder)["labels"]] == [3, 3, 7, 7]
+    assert session.current.rank == 5
+
+
+@pytest.mark.parametrize("name", ["town", "town_rotated", "unplaced"])
+@pytest.mark.parametrize(
+    ("at", "columns", "rows"),
+    [((62, 41), range(60, 64), range(40, 44)), ((119, 89), range(116, 120), range(88, 90))],
+)
+def test_a_click_labels_the_cell_below_it(session, folder, engine_view, canvas, name, at, columns, rows):
+    session.next()
+    while session.current.scene != name:
+        session.skip()
+    rank = session.current.rank
+    if name == "unplaced":
+        canvas.setDestinationCrs(QgsCoordinateReferenceSystem())
+    session.class_id = 3
+    session.label_place(point_on_canvas(session, canvas, name, *at))
+    assert not session.messages
+    found = engine_view(folder)
+    assert sorted(found["scenes"][name]) == sorted([x, y, 3] for x in columns for y in rows)
+    assert found["labels"] == [[None, 3, "anna", "brushed"]]
+    assert session.current.rank == rank
+    session.undo()
+    assert engine_view(folder)["labels"] == []
+
+
+def test_a_click_on_a_label_corrects_that_place_alone(session, folder, engine_view, canvas):
+    session.next()
+    session.answer(3)
+    session.class_id = 0
+    session.label_place(point_on_canvas(session, canvas, "town", 12, 12))
+    found = {(x, y): value for x, y, value in engine_view(folder)["scenes"]["town"]}
+    cell = {(x, y) for x in range(12, 16) for y in range(12, 16)}
+    assert {at for at, value in found.items() if value == 0} == cell
+    assert {value for at, value in found.items() if at not in cell} == {3} and len(found) == 100
+    session.undo()
+    assert {value for _, _, value in engine_view(folder)["scenes"]["town"]} == {3}
+
+
+def test_a_click_beside_every_scene_says_so(session, folder, engine_view):
+    session.label_place(QgsPointXY(-5000, -5000))
+    assert session.messages == ["This place lies outside every scene."]
+    assert engine_view(folder)["labels"] == []
+
+
+class Iface:
+    """The part of QGIS's interface that `Answering` uses."""
+
+    def __init__(self, canvas):
+        self._window, self._canvas = QMainWindow(), canvas
+        self._cad = QgsAdvancedDigitizingDockWidget(canvas)
+
+    def mainWindow(self):
+        return self._window
+
+    def mapCanvas(self):
+        return self._canvas
+
+    def cadDockWidget(self):
+        return self._cad
+
+    def registerMainWindowAction(self, action, key):
+        action.setShortcut(key)
+
+    def unregisterMainWindowAction(self, action):
+        pass
+
+    def setActiveLayer(self, layer):
+        pass
+
+
+@pytest.fixture
+def answering(session, canvas, qtbot):
+    dock = TsfalDock("anna")
+    qtbot.addWidget(dock)
+    made = Answering(Iface(canvas), dock)
+    made.begin(session)
+    yield made
+    canvas.unsetMapTool(canvas.mapTool())
+    made.keys.remove()
+
+
+@pytest.mark.parametrize(
+    ("suggested", "pixels", "tool"), [(None, 4096, "polygon"), (None, 1024, ""), (7, 4096, "")]
+)
+def test_a_large_region_without_a_suggestion_begins_in_drawing_mode_once(
+    answering, monkeypatch, suggested, pixels, tool
+):
+    queue = answering.session.queue
+    first = queue.queries[0]
+    values = {**vars(first), "suggested": suggested, "pixels": pixels}
+    queue.queries[0] = Query(**values)
+    answering.session.next()
+    assert answering.tools.active == tool
+    if tool:
+        answering.tools._canvas.unsetMapTool(answering.tools._canvas.mapTool())
+        queue.queries[1] = Query(**{**values, "qid": queue.queries[1].qid})
+        answering.session.skip()
+        assert answering.tools.active == ""
+
+
+def test_keys_choose_the_class_of_clicks_on_wrong_places(answering, canvas, folder, engine_view):
+    answering.session.next()
+    answering.keys.actions["hunt"].trigger()
+    assert answering.tools.active == "hunt" and "each click" in answering._dock.answer.mode_text.text()
+    answering.keys.actions["class_2"].trigger()
+    answering.tools.hunted.emit(point_on_canvas(answering.session, canvas, "town", 40, 40))
+    assert engine_view(folder)["labels"] == [[None, 0, "anna", "brushed"]]
+    assert answering.session.current.rank == 1
