@@ -141,21 +141,17 @@ def _choose(
     start: InstantStart,
 ) -> dict[str, Any]:
     """Choose the network that makes the map; the metrics tell which, and what decided."""
-    scores = choose_network(context, labels, pools, module, start)
-    if not scores:
+    found = choose_network(context, labels, pools, module, start)
+    if not found:
         context.reporter.warning(
             f"round {number}: nothing tells whether the training improved the instant model that it began "
             "with, as there are no validation scenes (--val) and too few labels to hold some out; the "
             "trained network makes the map"
         )
         return {}
-    network = next(iter(scores))
-    context.reporter.say(
-        f"The map is made by: {network} ("
-        + ", ".join(f"{name} {score:.4f}" for name, score in sorted(scores.items()))
-        + ")"
-    )
-    return {"network": network, "network_miou": scores}
+    scores = ", ".join(f"{name} {score:.4f}" for name, score in found["network_miou"].items())
+    context.reporter.say(f"The map is made by: {found['network']} (mIoU of {scores})")
+    return found
 
 
 def _steps_before(context: RoundContext, number: int) -> int:

@@ -7,13 +7,14 @@ is often better than both (Wortsman et al. 2022, "Robust fine-tuning of zero-sho
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from tsfal_geo.assess.metrics import Confusion
+from tsfal_geo.assess.metrics import Confusion, Scores
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
@@ -102,7 +103,7 @@ def begin_from(module: SegmentationModule, start: InstantStart) -> None:
 
 def choose_network(
     context: RoundContext, labels: RoundLabels, pools: Pools, module: SegmentationModule, start: InstantStart
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Let the best of instant model, trained networks and mean make the map.
 
     Validation scenes decide, or without them the held-out chips. The module's predictor takes the weights of
@@ -116,7 +117,8 @@ def choose_network(
         start: that the training began with, or could have.
 
     Returns:
-        mIoU of each network, 0 to 1, the chosen one first; empty where nothing can decide.
+        ``network``, the name of the best, and ``network_miou``, the mIoU of each, 0 to 1; with validation
+        scenes also ``miou`` and ``class_iou`` of the best. Empty where nothing can decide.
     """
     judge = _Judge(context, labels, pools)
     if not judge.windows:
@@ -128,12 +130,17 @@ def choose_network(
         candidates[name] = copy.deepcopy(own.state_dict())
     candidates[MEAN] = mean_weights(start.heads[0], copy.deepcopy(module.predictor.state_dict()))
     scores = {}
+    some = _spread(judge.windows)
     for name, weights in candidates.items():
         network.load_state_dict(weights)
-        scores[name] = judge.score(network)
+        scores[name] = judge.scores(network, some).miou or 0.0
     best = max(scores, key=lambda name: scores[name])
     module.predictor.load_state_dict(start.whole if best == INSTANT else candidates[best])
-    return {best: scores[best], **scores}
+    found: dict[str, Any] = {"network": best, "network_miou": scores}
+    if context.validation is not None:
+        every = judge.scores(module.predictor, judge.windows)
+        found |= {"miou": every.miou, "class_iou": every.class_iou}
+    return found
 
 
 def mean_weights(first: Weights, second: Weights) -> Weights:
@@ -159,17 +166,16 @@ class _Judge:
         self._labels: LabelReader = labels.every
         if context.validation is not None:
             self._reader, self._labels = context.validation.reader, context.validation.labels
-            every = [w for i, scene in enumerate(self._reader.scenes) for w in blocks(i, *scene.shape)]
-            self.windows = list(_spread(every))
+            self.windows = [w for i, scene in enumerate(self._reader.scenes) for w in blocks(i, *scene.shape)]
         else:
             self.windows = [context.inputs.chips[position].window for position in pools.held_out]
         self._dataset = OrthoDataset(self._reader)
 
-    def score(self, segmenter: Segmenter) -> float:
-        """Return the mIoU of a network, 0 to 1; it stays as it is."""
+    def scores(self, segmenter: Segmenter, windows: Sequence[Window]) -> Scores:
+        """Compare a network, which stays as it is, with the labels of some windows."""
         predict = make_predict_fn(copy.deepcopy(segmenter), self._normaliser, choose_compute())
         confusion = Confusion(len(self._names))
-        for window in self.windows:
+        for window in windows:
             block = read_block(self._dataset, window, segmenter.encoder.multiple)
             coarse = predict(block.batch)[PROBABILITIES].float().cpu()
             fine = upsample(coarse, CELL, (coarse.shape[-2] * CELL, coarse.shape[-1] * CELL))[0].argmax(0)
@@ -179,12 +185,12 @@ class _Judge:
             ]
             truth = np.where(valid.numpy(), self._labels.read(window), np.uint8(IGNORE))
             confusion.add(truth, own.numpy().astype(np.uint8))
-        return confusion.scores(self._names).miou or 0.0
+        return confusion.scores(self._names)
 
 
-def _spread(windows: list[Window]) -> Iterator[Window]:
-    """Choose windows all over the scenes, of a few million pixels together."""
+def _spread(windows: Sequence[Window]) -> list[Window]:
+    """Choose windows all over the scenes, of about a million pixels together."""
     pixels = sum(window.height * window.width for window in windows)
     step = max(1.0, pixels / _JUDGED_PIXELS)
-    for position in np.unique(np.arange(0, len(windows), step).astype(int)).tolist():
-        yield windows[position]
+    places = np.unique(np.arange(0, len(windows), step).astype(int))
+    return [windows[place] for place in places.tolist()]
