@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,28 @@ def config_options[F: Callable[..., Any]](function: F) -> F:
     return click.option(
         "--config", "config_path", type=FILE, help="Configuration file (YAML); configs/ has examples."
     )(function)
+
+
+def duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """Read a duration such as ``90s``, ``20m`` or ``1h30m``.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        click.BadParameter: the text is no duration.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", text.replace(" ", ""))
+    try:
+        parts = [float(part or 0) for part in found.groups()] if found else [0.0]
+    except ValueError:
+        parts = [0.0]
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if not 0 < seconds < float("inf"):
+        raise click.BadParameter(f"found {text}, expected a duration such as 90s, 20m or 1h30m")
+    return seconds
 
 
 def budget_options[F: Callable[..., Any]](function: F) -> F:

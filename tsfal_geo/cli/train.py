@@ -17,6 +17,7 @@ from tsfal_geo.cli.options import (
     budget_overrides,
     config_options,
     crs_option,
+    duration,
     map_option,
     raster_option,
 )
@@ -57,6 +58,13 @@ if TYPE_CHECKING:
     help="Start from this model: a workspace, a folder with a model, or a zip of `tsfal-geo model export`.",
 )
 @click.option("--steps", type=int, help="Optimisation steps of the first round.")
+@click.option(
+    "--time",
+    "seconds",
+    callback=duration,
+    metavar="DURATION",
+    help="Time of each training on this machine, such as 20m or 1h30m, in place of --steps.",
+)
 @click.option("--seed", type=int, help="Seed of all random numbers.")
 @map_option
 @crs_option
@@ -151,6 +159,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         "model.weights": options["weights"],
         "train.method": options["method"],
         "train.steps": options["steps"],
+        "train.seconds": options["seconds"],
         "train.seed": options["seed"],
         "active.rounds": options["rounds"],
         "active.strategy": options["strategy"],

@@ -210,6 +210,12 @@ class TrainConfig(Frozen):
 
     method: Method = Field("tsf", description="training method")
     steps: int = Field(20_000, ge=1, description="optimisation steps of the first round")
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        description="time of a round's training on this machine, from which its steps are chosen by measured "
+        "speed; null: `steps` holds",
+    )
     batch_labelled: int = Field(2, ge=1, description="labelled chips a step and device")
     batch_unlabelled: int = Field(2, ge=1, description="unlabelled chips a step and device")
     optimiser: Literal["sgd", "adamw"] = Field(

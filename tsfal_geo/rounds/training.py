@@ -16,6 +16,7 @@ from tsfal_geo.rounds.instant.start import InstantStart, begin_from, choose_netw
 from tsfal_geo.rounds.model_record import model_card
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.pools import Pools, RoundLabels
+from tsfal_geo.rounds.timing import LongTraining, limit_steps
 from tsfal_geo.training.callbacks import RESUME_NAME
 from tsfal_geo.training.fit import fit, warm_start
 from tsfal_geo.training.methods import method_named
@@ -73,6 +74,11 @@ def train_round(
     going_on = earlier is not None and context.config.active.retrain == "continue"
     config = _round_config(context.config, number, going_on)
     folder = context.workspace.round_dir(number)
+
+    def build() -> tuple[SegmentationModule, TsfDataModule]:
+        return _build(context, config, number, labels, pools, 1)[:2]
+
+    config = limit_steps(config, folder, build, context.reporter, going_on=going_on)
     steps = _steps(config, going_on)
     module, datamodule, refiner = _build(context, config, number, labels, pools, steps, network)
     start = None
@@ -93,7 +99,7 @@ def train_round(
         folder=folder,
         steps=steps,
         train=config.train,
-        on_event=context.reporter.event,
+        on_event=LongTraining(context.reporter),
         stop=context.reporter.stop,
     )
     metrics = _metrics(result.metrics, result.miou)
