@@ -14,6 +14,7 @@ import rasterio
 from affine import Affine
 from tsfal_geo.classes import ClassInfo, ClassMap
 from tsfal_geo.config import Config
+from tsfal_geo.labels.effort import measure_effort
 from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.labels.rasterise import PolygonLabels
@@ -119,8 +120,16 @@ def pixels(folder):
         scenes[scene.name] = [[int(c), int(r), int(i)] for c, r, i in zip(columns, rows, ids, strict=True)]
     labels = [[each.qid, each.class_id, each.author, each.source] for each in snapshot.labels]
     decisions = [[each.qid, each.status, each.author] for each in snapshot.decisions]
+    effort = measure_effort(snapshot, {scene.name: scene for scene in workspace.scenes})
     rejected = [str(each) for each in snapshot.rejected]
-    return {"scenes": scenes, "labels": labels, "decisions": decisions, "rejected": rejected}
+    answers = {kind: each.answers for kind, each in effort.by_kind.items()}
+    return {
+        "scenes": scenes,
+        "labels": labels,
+        "decisions": decisions,
+        "rejected": rejected,
+        "effort": answers,
+    }
 
 
 if __name__ == "__main__":

@@ -3,9 +3,14 @@
 import pytest
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsPointXY, QgsProject
 from qgis.gui import QgsAdvancedDigitizingDockWidget
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QMainWindow
 
 from tsfal_qgis.answering.answering import Answering
+from tsfal_qgis.answering.batch_approval import BatchApproval
+from tsfal_qgis.answering.likeness import most_alike
+from tsfal_qgis.layers.thumbnails import Thumbnails
 from tsfal_qgis.panel.dock import TsfalDock
 from tsfal_qgis.store.queries import Query
 
@@ -140,3 +145,85 @@ def test_keys_choose_the_class_of_clicks_on_wrong_places(answering, canvas, fold
     answering.tools.hunted.emit(point_on_canvas(answering.session, canvas, "town", 40, 40))
     assert engine_view(folder)["labels"] == [[None, 0, "anna", "brushed"]]
     assert answering.session.current.rank == 1
+
+
+@pytest.fixture
+def batch(session):
+    made = BatchApproval(session, None)
+    made.message.connect(session.messages.append)
+    yield made
+    made.end()
+
+
+def test_a_sheet_is_accepted_but_for_those_taken_out_and_undone_at_once(batch, session, folder, engine_view):
+    session.next()
+    session.answer(3)
+    batch.begin()
+    sheet = batch.sheet
+    assert sheet.isVisible() and sheet.classes.currentText() == "tree: 11 open"
+    pictures = sheet.thumbnails
+    assert pictures.count() == 11 and sheet.accept_all.text() == "Accept 11  Return"
+    out = [pictures.item(row).data(Qt.ItemDataRole.UserRole) for row in (0, 4)]
+    pictures.itemClicked.emit(pictures.item(0))
+    pictures.setCurrentRow(4)
+    QTest.keyClick(pictures, Qt.Key.Key_Space)
+    assert sheet.accept_all.text() == "Accept 9  Return"
+    QTest.keyClick(pictures, Qt.Key.Key_Return)
+    assert session.messages == ["9 suggestions were accepted; one undo takes them back."]
+    assert not sheet.isVisible(), "those taken out are not shown again"
+    found = engine_view(folder)
+    assert (
+        sorted(each[1:] for each in found["labels"])
+        == [[3, "anna", "filled"]] + [[7, "anna", "accepted"]] * 9
+    )
+    assert not {each[0] for each in found["labels"]} & set(out)
+    assert session.queue.counts()["open"] == 2 and session.current.qid in out
+    assert found["effort"] == {"batch": 9, "key": 1}
+    session.undo()
+    assert len(engine_view(folder)["labels"]) == 1 and session.queue.counts()["open"] == 11
+    session.redo()
+    assert engine_view(folder) == found and session.queue.counts()["open"] == 2
+
+
+def test_what_was_drawn_stays_on_top_of_a_batch(batch, session, folder, engine_view, canvas):
+    session.class_id = 0
+    session.label_place(point_on_canvas(session, canvas, "town", 12, 12))
+    batch.begin()
+    batch.sheet.accept_all.click()
+    found = {(x, y): value for x, y, value in engine_view(folder)["scenes"]["town"]}
+    cell = {(x, y) for x in range(12, 16) for y in range(12, 16)}
+    assert {at for at, value in found.items() if value == 0} == cell
+
+
+def test_without_suggestions_there_is_no_sheet(batch, session):
+    for position, query in enumerate(session.queue.queries):
+        session.queue.queries[position] = Query(**{**vars(query), "suggested": None})
+    batch.begin()
+    assert not batch.sheet.isVisible() and "No open query has a suggestion" in session.messages[0]
+
+
+def test_a_sheet_that_is_passed_on_changes_nothing(batch, session, folder, engine_view):
+    batch.begin()
+    batch.sheet.pass_on.click()
+    assert not batch.sheet.isVisible() and engine_view(folder)["labels"] == []
+
+
+@pytest.mark.parametrize("name", ["town", "town_rotated", "unplaced"])
+def test_a_thumbnail_shows_the_ground_of_its_region(session, name):
+    session.next()
+    while session.current.scene != name:
+        session.skip()
+    thumbnails, scene = Thumbnails(), scene_of(session, name)
+    region = session.layers.queries.region(session.current)
+    image = thumbnails.draw(region, scene)
+    colours = {image.pixel(x, y) for x in range(30, 80) for y in range(30, 80)}
+    assert len(colours) > 20, "the pictures are noise"
+    outlined = thumbnails.outline(image, region, scene)
+    changed = [(x, y) for x in range(112) for y in range(112) if outlined.pixel(x, y) != image.pixel(x, y)]
+    assert 150 < len(changed) < 2000
+    middle = [(x, y) for x, y in changed if 40 < x < 72 and 40 < y < 72]
+    assert not middle, "the outline runs around the region"
+
+
+def test_like_pictures_are_near_each_other():
+    assert most_alike([(0, 0), (9, 9), (1, 0), (4, 4)], 3) == [0, 2, 3]

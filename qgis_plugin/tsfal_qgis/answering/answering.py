@@ -13,12 +13,14 @@ from qgis.PyQt.QtGui import QColor
 from ..compat import QAction, tr
 from ..panel.dock import Step, TsfalDock
 from ..store.queries import DONE, Query
+from .batch_approval import BatchApproval
 from .canvas import CanvasTools
 from .keys import Key, Keys, WhileHeld, class_keys
 from .session import Session
 
 _BUTTONS = (
-    "next previous accept same_as_last skip unsure polygon brush hunt pick reopen undo redo smaller larger"
+    "next previous accept same_as_last skip unsure batch polygon brush hunt "
+    "pick reopen undo redo smaller larger"
 )
 # A region without a suggestion that is at least as large as a small chip rarely is of one class.
 _MIXED_PIXELS = 64 * 64
@@ -44,6 +46,7 @@ class Answering(QObject):
         self._dock = dock
         self._held_key: WhileHeld | None = None
         self._drawing_begun = False
+        self._batch: BatchApproval | None = None
         self.session: Session | None = None
         self.tools = CanvasTools(iface)
         self.tools.drawn.connect(self._drawn)
@@ -81,6 +84,9 @@ class Answering(QObject):
 
     def end(self) -> None:
         """Disconnect the session, which the caller closes."""
+        if self._batch is not None:
+            self._batch.end()
+            self._batch = None
         self.session = None
         if self._held_key is not None:
             self._held_key.stop()
@@ -158,6 +164,7 @@ class Answering(QObject):
             Key("previous", tr("Previous"), "P", act("previous")),
             Key("accept", tr("Accept / done"), "Return", act("accept")),
             Key("same_as_last", tr("Same as last"), "L", act("answer_as_before")),
+            Key("batch", tr("Accept many"), "A", self._begin_batch),
             Key("skip", tr("Skip"), "X", act("skip")),
             Key("unsure", tr("Unsure"), "U", act("unsure")),
             Key("rest", tr("The rest is this class"), "R", act("answer_rest")),
@@ -197,6 +204,13 @@ class Answering(QObject):
             scene = self.session.scene
             self.tools.toggle(name, scene, self.session.store.layer_of(scene))
             self._dock.go_to(Step.ANSWER)
+
+    def _begin_batch(self) -> None:
+        if self.session is not None:
+            if self._batch is None:
+                self._batch = BatchApproval(self.session, self._iface.mainWindow())
+                self._batch.message.connect(self._dock.show_message)
+            self._batch.begin()
 
     def _resize_brush(self, step: int) -> None:
         self.tools.brush.resize(step)

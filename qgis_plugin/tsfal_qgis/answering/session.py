@@ -7,13 +7,12 @@ from pathlib import Path
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..compat import tr
 from ..layers.layers import LayerSet
 from ..store.history import Change
 from ..store.label_rows import LabelContext
-from ..store.other_annotators import OtherAnnotators
 from ..store.queries import DONE, SKIPPED, UNSURE, Query
 from ..store.shapes import LabelRejected, same_crs
 from ..store.sources import open_store
@@ -21,8 +20,6 @@ from ..store.workspace import Scene, Workspace, WorkspaceProblem
 from .pixels import cell_block, polygon_of
 from .query_queue import QueryQueue, assigned_queries
 from .statuses import Statuses
-
-_REFRESH_MS = 5000
 
 
 class Session(QObject):
@@ -58,20 +55,13 @@ class Session(QObject):
         self.last_answer: int | None = None
         self.store = open_store(workspace, author, path)
         self.layers = LayerSet(workspace, canvas)
-        self.statuses = Statuses(self.store, self.layers, OtherAnnotators(workspace, path))
+        self.statuses = Statuses(workspace, self.store, self.layers, path)
         self.statuses.changed.connect(self.changed)
         self.layers.build(self.store.labels, self.store.decisions, author)
         self.store.start_editing()
         self._fill_queue()
         self.layers.zoom_to_all()
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self.refresh)
-        if workspace.store:
-            for layer in (*self.store.labels, self.store.decisions):
-                layer.dataProvider().setListening(True)
-                layer.dataProvider().notify.connect(self._notified)
-        else:
-            self._timer.start(_REFRESH_MS)
+        self.statuses.listen()
 
     @property
     def queue(self) -> QueryQueue:
@@ -199,7 +189,7 @@ class Session(QObject):
         query = self.queue.find(qid) if qid else None
         if query is None:
             self.message.emit(tr("No query was decided in this round yet."))
-        elif self._try(lambda: self.store.reopen(query)):
+        elif self.attempt(lambda: self.store.reopen(query)):
             self.statuses.update([query.qid])
             self.queue.select(query.qid)
             self._show()
@@ -230,11 +220,27 @@ class Session(QObject):
 
     def refresh(self) -> None:
         """Read the labels and decisions that other annotators have saved since the last call."""
-        self.statuses.refresh(own=bool(self.workspace.store))
+        self.statuses.refresh()
 
     def save(self) -> str:
         """Save the edits of QGIS's own tools; returns the problem, or an empty text."""
         return self.store.save()
+
+    def attempt(self, act: Callable[[], object]) -> bool:
+        """Make a change of the store; if it is rejected, say why.
+
+        Args:
+            act: makes the change.
+
+        Returns:
+            False if it was rejected.
+        """
+        try:
+            act()
+        except (LabelRejected, WorkspaceProblem) as problem:
+            self.problem.emit(str(problem))
+            return False
+        return True
 
     def close(self) -> None:
         """Save, end the edit sessions, remove the layers; if a layer cannot be saved, all layers stay."""
@@ -247,17 +253,14 @@ class Session(QObject):
 
     def detach(self) -> None:
         """Stop refreshing, because the project is about to remove the layers."""
-        self._timer.stop()
+        self.statuses.stop_listening()
         self.layers.show_query(None)
-        if self.workspace.store:
-            for layer in (*self.store.labels, self.store.decisions):
-                layer.dataProvider().notify.disconnect(self._notified)
 
     def _add(
         self, geometry: QgsGeometry, crs: QgsCoordinateReferenceSystem, source: str, query: Query | None
     ) -> None:
         top = self.layers.pictures.top
-        self._try(lambda: self.store.add(geometry, crs, self.class_id, source, query, top))
+        self.attempt(lambda: self.store.add(geometry, crs, self.class_id, source, query, top))
         self.statuses.update([query.qid] if query else [])
 
     def _fill_queue(self) -> None:
@@ -265,17 +268,11 @@ class Session(QObject):
         assignments = self.workspace.assignments(number) if number >= 0 and not self.workspace.store else {}
         self.statuses.start_round(assigned_queries(self.layers.queries.read(), assignments, self.author))
 
-    def _notified(self, message: str) -> None:
-        if message.startswith("tsfal"):
-            for layer in (*self.store.labels, self.store.decisions):
-                layer.triggerRepaint()
-            self.refresh()
-
     def _decide(self, act: Callable[[Query], None]) -> None:
         query = self.current
         if query is None:
             self.problem.emit(tr("Choose a query first: N goes to the next one."))
-        elif self._try(lambda: act(query)):
+        elif self.attempt(lambda: act(query)):
             self.statuses.update([query.qid])
             self._go_to_next()
 
@@ -286,7 +283,7 @@ class Session(QObject):
             self.problem.emit(problem)
         query = self.current
         if query is not None and self.store.undecided(query):
-            self._try(lambda: self.store.decide(query, DONE))
+            self.attempt(lambda: self.store.decide(query, DONE))
             self.statuses.update([query.qid])
 
     def _undo_or_redo(self, act: Callable[[], Change | None]) -> None:
@@ -301,14 +298,6 @@ class Session(QObject):
             self._show()
         else:
             self.changed.emit()
-
-    def _try(self, act: Callable[[], object]) -> bool:
-        try:
-            act()
-        except (LabelRejected, WorkspaceProblem) as problem:
-            self.problem.emit(str(problem))
-            return False
-        return True
 
     def _go_to_next(self) -> None:
         if self.queue.next() is None:

@@ -4,6 +4,11 @@
   <context>
     <name>Tsfal</name>
     <message>
+      <location filename="../panel/contact_sheet.py" />
+      <source>A click or the space bar takes a query out. One undo takes back the sheet.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../answering/answering.py" />
       <source>A number key labels the entire region.</source>
       <translation type="unfinished" />
@@ -16,6 +21,21 @@
     <message>
       <location filename="../answering/answering.py" />
       <source>Accept / done</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/answering.py" />
+      <source>Accept many</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/contact_sheet.py" />
+      <source>Accept suggestions together</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/contact_sheet.py" />
+      <source>Accept {count}  Return</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -270,6 +290,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/contact_sheet.py" />
+      <source>Leave these, show others</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/export.py" />
       <source>Maps</source>
       <translation type="unfinished" />
@@ -317,6 +342,11 @@
     <message>
       <location filename="../panel/dock.py" />
       <source>Next: train the next round.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/batch_approval.py" />
+      <source>No open query has a suggestion; answer some, and train the next round.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -812,6 +842,16 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../plugin.py" />
       <source>{count} maps are written and shown.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/batch_approval.py" />
+      <source>{count} suggestions were accepted; one undo takes them back.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/batch_approval.py" />
+      <source>{name}: {count} open</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -5,11 +5,13 @@ QGIS empties its own undo stack whenever a layer is saved, and here every change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from qgis.core import QgsFeature, QgsFeatureRequest, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from .shapes import LabelRejected
 
 
 class Row:
@@ -126,6 +128,25 @@ class History(QObject):
 
 def _key(row: Row) -> tuple[str, int]:
     return row.layer.id(), row.fid
+
+
+def saved(act: Callable[[], Change | None], prefix: str) -> Change | None:
+    """Make a change, and give the annotator the reason if it is not saved.
+
+    Args:
+        act: makes the change.
+        prefix: first words of the reason.
+
+    Returns:
+        What ``act`` returns.
+
+    Raises:
+        LabelRejected: the store rejected the change; no row was changed.
+    """
+    try:
+        return act()
+    except SaveProblem as problem:
+        raise LabelRejected(f"{prefix}: {problem}") from None
 
 
 def commit(layer: QgsVectorLayer) -> list[int]:

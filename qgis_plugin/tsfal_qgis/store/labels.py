@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsVectorLayer
 
 from ..compat import tr
-from .history import Change, History, Row, SaveProblem, commit, find_rows
+from .history import Change, History, Row, SaveProblem, commit, find_rows, saved
 from .label_rows import LabelContext, author_decisions, author_labels, author_region_labels, field_is, new_row
 from .queries import DONE, OPEN, Query
-from .shapes import LabelRejected, footprint, repair_polygon, same_crs, scene_crs
+from .shapes import LabelRejected, QueryRegion, repair_polygon, same_crs, scene_below, scene_crs
 from .stacking import cut_below, fill_undrawn
 from .workspace import Scene
 
@@ -164,6 +164,22 @@ class LabelStore:
         added, removed = self._decision(query, DONE)
         self._apply(Change((*rows, *added), (*earlier, *removed), (query.qid,)))
 
+    def accept_all(self, regions: Sequence[QueryRegion]) -> None:
+        """Save the suggested classes of open queries, and the decisions ``done``, as one change.
+
+        Args:
+            regions: queries on which this author has neither labels nor decisions, with their regions.
+
+        Raises:
+            LabelRejected: as for ``add``; nothing was saved.
+        """
+        added: list[Row] = []
+        for query, geometry, crs in regions:
+            row = self._label(geometry, crs, query.suggested, "accepted", query)
+            added += fill_undrawn(row, self.author, self.context.scenes)
+            added += self._decision(query, DONE)[0]
+        self._apply(Change(tuple(added), (), tuple(query.qid for query, *_ in regions)))
+
     def decide(self, query: Query, status: str) -> None:
         """Save a decision, which replaces an earlier one on the same query.
 
@@ -206,7 +222,7 @@ class LabelStore:
         Raises:
             LabelRejected: the store rejected it.
         """
-        return _saved(self.history.undo, "Not undone")
+        return saved(self.history.undo, "Not undone")
 
     def redo(self) -> Change | None:
         """Redo the change that was undone last.
@@ -217,7 +233,7 @@ class LabelStore:
         Raises:
             LabelRejected: the store rejected it.
         """
-        return _saved(self.history.redo, "Not redone")
+        return saved(self.history.redo, "Not redone")
 
     def has_labels(self, query: Query) -> bool:
         """Check if this author has labels on a query.
@@ -256,7 +272,7 @@ class LabelStore:
         return DONE if self.has_labels(query) else OPEN
 
     def _apply(self, change: Change) -> None:
-        _saved(lambda: self.history.apply(change), "Not saved")
+        saved(lambda: self.history.apply(change), "Not saved")
 
     def _label_rows(self, expression: str) -> list[Row]:
         return [row for layer in self.labels for row in find_rows(layer, expression)]
@@ -295,20 +311,5 @@ class LabelStore:
     def _scene_name(
         self, shape: QgsGeometry, crs: QgsCoordinateReferenceSystem, top: Scene | None
     ) -> str | None:
-        """Find the scene that a polygon lies in; None where several scenes overlap there."""
-        candidates = self.context.scenes if top is None or crs.isValid() else (top,)
-        found = [
-            scene.name
-            for scene in candidates
-            if same_crs(self.layer_of(scene).crs(), crs) and footprint(scene).intersects(shape)
-        ]
-        if not found:
-            raise LabelRejected("The polygon lies outside every scene.")
-        return found[0] if len(found) == 1 else None
-
-
-def _saved(act: Callable[[], Change | None], prefix: str) -> Change | None:
-    try:
-        return act()
-    except SaveProblem as problem:
-        raise LabelRejected(f"{prefix}: {problem}") from None
+        scenes = self.context.scenes if top is None or crs.isValid() else (top,)
+        return scene_below(shape, crs, [(scene, self.layer_of(scene).crs()) for scene in scenes])

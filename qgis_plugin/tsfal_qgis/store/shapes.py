@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY, QgsWkbTypes
 
 from ..compat import POLYGON
+from .queries import Query
 from .workspace import Scene
+
+QueryRegion = tuple[Query, QgsGeometry, QgsCoordinateReferenceSystem]
+"""A query, its region, and the CRS of the region's coordinates."""
 
 
 class LabelRejected(Exception):
@@ -83,6 +89,34 @@ def footprint(scene: Scene) -> QgsGeometry:
         A polygon in the scene's CRS.
     """
     return QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in scene.outline()]])
+
+
+def scene_below(
+    shape: QgsGeometry,
+    crs: QgsCoordinateReferenceSystem,
+    scenes: Iterable[tuple[Scene, QgsCoordinateReferenceSystem]],
+) -> str | None:
+    """Find the scene that a polygon lies in.
+
+    Args:
+        shape: the polygon.
+        crs: the CRS of its coordinates.
+        scenes: scenes, each with the CRS of the layer that holds its labels.
+
+    Returns:
+        The scene's name; None where several scenes overlap there.
+
+    Raises:
+        LabelRejected: the polygon lies outside every scene.
+    """
+    names = [
+        scene.name
+        for scene, layer_crs in scenes
+        if same_crs(layer_crs, crs) and footprint(scene).intersects(shape)
+    ]
+    if not names:
+        raise LabelRejected("The polygon lies outside every scene.")
+    return names[0] if len(names) == 1 else None
 
 
 def scene_crs(scene: Scene) -> QgsCoordinateReferenceSystem:
