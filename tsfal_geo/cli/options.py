@@ -21,6 +21,11 @@ workspace_option = click.option(
     "--workspace", required=True, type=FOLDER, help="Folder of the project, which `train` creates."
 )
 bands_option = click.option("--bands", help="Band numbers from 1, in the order of use, such as 4,1,2.")
+aoi_option = click.option(
+    "--aoi",
+    type=FILE,
+    help="Vector file with the area of interest; pixels outside have no data.",
+)
 crs_option = click.option(
     "--crs", help="CRS of rasters that have a place but declare no CRS, such as EPSG:25832."
 )

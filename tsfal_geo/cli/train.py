@@ -12,6 +12,7 @@ from tsfal_geo.cli.command import ReportedCommand
 from tsfal_geo.cli.options import (
     FILE,
     FOLDER,
+    aoi_option,
     bands_option,
     budget_options,
     budget_overrides,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Seed of all random numbers.")
 @map_option
 @crs_option
+@aoi_option
 @click.option("--val", "val_dir", type=FOLDER, help="Folder of validation scenes, with labels.")
 @budget_options
 @click.option("--rounds", type=int, help="Number of query rounds that share the budget.")
@@ -153,6 +155,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         "label_values": options["label_values"] or None,
         "data.bands": numbers,
         "data.crs": options["crs"],
+        "data.aoi": options["aoi"] and str(options["aoi"].resolve()),
         "data.dsm": options["dsm"],
         "data.labelled": options["labelled"],
         "data.labelled_list": listed and str(listed.resolve()),

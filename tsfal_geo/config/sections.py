@@ -96,6 +96,11 @@ class DataConfig(Frozen):
     crs: str | None = Field(
         None, description="CRS of rasters that have a place but declare no CRS, such as EPSG:25832"
     )
+    aoi: Path | None = Field(
+        None,
+        description="vector file with the area of interest: pixels outside are neither asked nor trained on "
+        "nor mapped; null: the whole scenes",
+    )
     chip_size: int = Field(512, ge=64, description="side of a chip in pixels; a multiple of 32")
     edge: Literal["shift", "pad"] = Field(
         "shift", description="chips of the last row and column: shifted back into the scene, or padded"

@@ -59,6 +59,7 @@ class ExportOptions:
     shard: tuple[int, int] | None = None
     window: int | str | None = None
     network_only: bool = False
+    aoi: Path | None = None
 
     def products(self, out: Path) -> Products:
         """List the files that are written.
@@ -110,7 +111,9 @@ def export_maps(
 
     if options.polygons == "parquet":
         require_extra("pyarrow", "parquet", "--polygons parquet")
-    scenes = find_scenes(raster, reporter, workspace.config.data.crs)
+    scenes = _in_area(
+        workspace, raster, options.aoi, find_scenes(raster, reporter, workspace.config.data.crs)
+    )
     products = options.products(out)
     check_products(products, scenes)
     if options.onnx:
@@ -160,6 +163,19 @@ def export_maps(
     if len(maps) == len(scenes):
         write_common_files(workspace, folder, maps, network, onnx, products, reporter)
     return maps
+
+
+def _in_area(workspace: WorkspaceFolder, raster: Path, aoi: Path | None, scenes: list[Scene]) -> list[Scene]:
+    """Limit scenes to an area of interest: the one that is given, else the workspace's."""
+    from tsfal_geo.labels.exchange.vector import read_area
+    from tsfal_geo.raster.area import limit_to
+
+    kept = {scene.name: scene for scene in workspace.scenes if scene.area is not None}
+    if aoi is None and kept and raster.resolve() == workspace.raster_dir.resolve():
+        own = [replace(scene, area=kept[scene.name].area) for scene in scenes if scene.name in kept]
+        return own or scenes
+    aoi = aoi or workspace.config.data.aoi
+    return scenes if aoi is None else limit_to(scenes, read_area(aoi))
 
 
 def _overlays(workspace: WorkspaceFolder, scenes: list[Scene], reporter: Reporter) -> dict[str, LabelOverlay]:

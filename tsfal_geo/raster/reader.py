@@ -12,6 +12,7 @@ from rasterio import windows
 from rasterio.io import DatasetReader
 
 from tsfal_geo.errors import RasterError
+from tsfal_geo.raster.area import pixels_in_area
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles, reading
 from tsfal_geo.raster.height import HeightModel
@@ -153,6 +154,9 @@ class SceneReader:
         with reading(source.path):
             image = dataset.read(list(bands), window=window)
             valid = _valid(source, bands, image, dataset, window)
+        inside = pixels_in_area(source, window)
+        if inside is not None:
+            valid &= inside
         change = self._conversions[scene]
         if change is not None:
             image = change(image)

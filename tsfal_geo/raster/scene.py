@@ -31,6 +31,8 @@ class Scene:
         alpha: 1-based number of the alpha band that masks pixels, None where there is none.
         masked: the file has a mask band of its own (internal or ``.msk``).
         radiometry: what the file declares for its numbers, band by band; None: not recorded.
+        area: the part that counts, as WKB of a polygon in float64 columns and rows; pixels whose centres lie
+            outside have no data. None: the whole scene.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Scene:
     alpha: int | None = None
     masked: bool = False
     radiometry: Radiometry | None = None
+    area: bytes | None = None
 
     @property
     def height(self) -> int:

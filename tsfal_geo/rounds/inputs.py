@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,8 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.config import Config, parse_label_values
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
+from tsfal_geo.labels.exchange.vector import read_area
+from tsfal_geo.raster.area import limit_to
 from tsfal_geo.raster.chips import Chip, Window, owned_part, scene_chips
 from tsfal_geo.raster.comparison import differences
 from tsfal_geo.raster.discovery import RasterWarning, discover
@@ -85,7 +87,10 @@ def class_map(config: Config, scenes: Sequence[Scene]) -> ClassMap:
 
 
 def open_scenes(
-    raster_dir: Path, config: Config, reference: Radiometry | None = None
+    raster_dir: Path,
+    config: Config,
+    reference: Radiometry | None = None,
+    areas: Mapping[str, bytes] | None = None,
 ) -> tuple[tuple[Scene, ...], SceneReader]:
     """Discover a folder's scenes and open them as the configuration says (bands, heights).
 
@@ -93,6 +98,8 @@ def open_scenes(
         raster_dir: the folder.
         config: says which bands are read, and whether heights are.
         reference: declarations of the numbers to read in; None: the first scene's.
+        areas: parts of the scenes that count, by name, as a workspace keeps them; None: the area of interest
+            is read from its file, if the configuration has one.
 
     Returns:
         The scenes by name, and a reader of them.
@@ -101,6 +108,10 @@ def open_scenes(
         RasterError: no scenes, unusable scenes, bands that some scene lacks, a missing DSM.
     """
     scenes = tuple(discover(raster_dir, crs=config.data.crs))
+    if areas:
+        scenes = tuple(replace(s, area=areas[s.name]) for s in scenes if s.name in areas)
+    elif config.data.aoi is not None:
+        scenes = tuple(limit_to(scenes, read_area(config.data.aoi)))
     lacking = [scene for scene in scenes if not scene.dsm]
     use_dsm = config.data.dsm == "use" or (config.data.dsm == "auto" and not lacking)
     if use_dsm and lacking:

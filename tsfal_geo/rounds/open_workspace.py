@@ -144,7 +144,9 @@ def _first_network(request: Request, inputs: Inputs) -> FirstNetwork:
 
 def _reopen(workspace: WorkspaceFolder, request: Request, reporter: Reporter) -> RoundContext:
     _accept_config(workspace, request)
-    scenes, reader = open_scenes(request.raster_dir, request.config)
+    # What the workspace keeps of an area of interest holds, whatever becomes of its file.
+    areas = {scene.name: scene.area for scene in workspace.scenes if scene.area is not None}
+    scenes, reader = open_scenes(request.raster_dir, request.config, areas=areas)
     trained = {scene.name for scene in workspace.scenes}
     changed = scenes_changed(workspace.scenes, scenes)
     gone_or_other = [name for name in changed if name in trained]

@@ -48,7 +48,9 @@ def validation_set(folder: Path, inputs: Inputs, config: Config) -> ValidationSe
     """
     heights = "use" if inputs.reader.channels > inputs.reader.bands else "ignore"
     first = inputs.scenes[0]
-    scenes, reader = open_scenes(folder, load_config(None, {"data.dsm": heights}, config), first.radiometry)
+    # The area of interest limits what is trained on; validation scenes may lie anywhere.
+    own = load_config(None, {"data.dsm": heights, "data.aoi": None}, config)
+    scenes, reader = open_scenes(folder, own, first.radiometry)
     if (reader.channels, scenes[0].dtype) != (inputs.reader.channels, first.dtype):
         raise RasterError(
             f"{scenes[0].path}: found {reader.channels} channels of {scenes[0].dtype}, expected "

@@ -153,6 +153,7 @@ def _scene_to_json(root: Path, scene: Scene) -> dict[str, Any]:
         "radiometry": scene.radiometry.to_json() if scene.radiometry else None,
         "dsm": _relative(root, scene.dsm) if scene.dsm else None,
         "labels": _relative(root, scene.labels) if scene.labels else None,
+        "area": scene.area.hex() if scene.area else None,
     }
 
 
@@ -169,6 +170,7 @@ def _scene_from_json(root: Path, item: dict[str, Any]) -> Scene:
         radiometry=Radiometry.from_json(item["radiometry"]) if item.get("radiometry") else None,
         dsm=_absolute(root, item["dsm"]) if item["dsm"] else None,
         labels=_absolute(root, item["labels"]) if item["labels"] else None,
+        area=bytes.fromhex(item["area"]) if item.get("area") else None,
     )
 
 

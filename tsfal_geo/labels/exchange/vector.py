@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyproj
+import shapely
 
 from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.geopackage.connection import reading
@@ -23,6 +24,7 @@ from tsfal_geo.labels.exchange.options import GPKG, PARQUET, ImportOptions
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.schema import LABEL_COLUMNS
 from tsfal_geo.labels.store import LabelStore
+from tsfal_geo.raster.area import Area
 from tsfal_geo.raster.layer_crs import scene_crs
 
 if TYPE_CHECKING:
@@ -116,6 +118,29 @@ def _frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise LabelError(f"{path}: layer {layer!r} has no geometries; name another with --layer")
     return frame
+
+
+def read_area(path: Path) -> Area:
+    """Read an area of interest from a vector file in any format that `read_vector` reads.
+
+    Args:
+        path: the file; all its polygons together are the area.
+
+    Raises:
+        LabelError: not readable, or without a polygon.
+        UserError: the file is GeoParquet and pyarrow is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in GPKG and suffix not in _STARTS:
+        raise LabelError(f"{path}: not a vector file; expected .gpkg, .geojson, .shp, .fgb or .parquet")
+    if not path.exists():
+        raise LabelError(f"{path}: no such file, expected the area of interest; name it with --aoi")
+    rows = _geopackage(path, None)[0] if suffix in GPKG else _table(path, ImportOptions())[0]
+    shapes = [shapely.make_valid(shape) for shape in rows.geometry if shape is not None]
+    parts = [part for shape in shapes for part in shapely.get_parts(shape) if shapely.area(part) > 0]
+    if not parts:
+        raise LabelError(f"{path}: found no polygon, expected the area of interest")
+    return Area(path, shapely.union_all(parts), rows.crs)
 
 
 def check_format(path: Path) -> None:

@@ -84,6 +84,7 @@ class MappingJob:
             "augment": self.augment,
             "side": self.side,
             "grid": [self.scene.shape, list(self.scene.grid.affine)],
+            "area": self.scene.area.hex() if self.scene.area else None,
             "files": [[str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns] for p in (weights, source)],
         }
         digest = hashlib.blake2b(json.dumps(inputs).encode(), digest_size=6).hexdigest()
