@@ -115,7 +115,7 @@ def run_round(
     if instant:
         model, metrics = fit_instant(context, number, labels)
         clock.stage("training")
-        budget = round_budget(context, number, labels.spent, effort, answered, training=True)
+        budget = round_budget(context, number, labels.spent, effort, answered, training=training)
         selection = ask_instant(context, number, model, labels, budget, round_snapshot.snapshot)
         clock.stage("asking")
         _complete(context, number, effort, labels, metrics, selection, clock, budget)
