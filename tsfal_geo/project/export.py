@@ -167,8 +167,7 @@ def export_maps(
 
 def _in_area(workspace: WorkspaceFolder, raster: Path, aoi: Path | None, scenes: list[Scene]) -> list[Scene]:
     """Limit scenes to an area of interest: the one that is given, else the workspace's."""
-    from tsfal_geo.labels.exchange.vector import read_area
-    from tsfal_geo.raster.area import limit_to
+    from tsfal_geo.labels.exchange.area import limit_to, read_area
 
     kept = {scene.name: scene for scene in workspace.scenes if scene.area is not None}
     if aoi is None and kept and raster.resolve() == workspace.raster_dir.resolve():

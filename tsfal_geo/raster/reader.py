@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio import windows
+from rasterio.features import rasterize
 from rasterio.io import DatasetReader
 
 from tsfal_geo.errors import RasterError
-from tsfal_geo.raster.area import pixels_in_area
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.files import FileHandles, reading
 from tsfal_geo.raster.height import HeightModel
@@ -154,7 +157,7 @@ class SceneReader:
         with reading(source.path):
             image = dataset.read(list(bands), window=window)
             valid = _valid(source, bands, image, dataset, window)
-        inside = pixels_in_area(source, window)
+        inside = _in_area(source, window)
         if inside is not None:
             valid &= inside
         change = self._conversions[scene]
@@ -197,6 +200,38 @@ def _valid(
     elif scene.alpha is not None and scene.alpha not in bands:
         valid &= dataset.read(scene.alpha, window=window) > 0
     return valid
+
+
+def _in_area(scene: Scene, window: windows.Window) -> NDArray[np.bool_] | None:
+    """Tell the pixels of a window whose centres lie in the scene's area.
+
+    Args:
+        scene: the scene.
+        window: inside it.
+
+    Returns:
+        (height, width) bool; None where all of them do.
+    """
+    if scene.area is None:
+        return None
+    area = _area(scene.area)
+    x, y = window.col_off, window.row_off
+    box = shapely.box(x, y, x + window.width, y + window.height)
+    if shapely.contains(area, box):
+        return None
+    inside = np.zeros((round(window.height), round(window.width)), np.uint8)
+    part = shapely.intersection(area, box)
+    polygons = [each for each in shapely.get_parts(part) if shapely.area(each) > 0]
+    if polygons:
+        rasterize([(each, 1) for each in polygons], out=inside, transform=Affine.translation(x, y))
+    return inside.astype(bool)
+
+
+@lru_cache(maxsize=64)
+def _area(area: bytes) -> shapely.Geometry:
+    shape = shapely.from_wkb(area)
+    shapely.prepare(shape)
+    return shape
 
 
 def valid_pixels(

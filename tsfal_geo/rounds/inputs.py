@@ -18,8 +18,7 @@ from tsfal_geo.classes import IGNORE, ClassMap
 from tsfal_geo.config import Config, parse_label_values
 from tsfal_geo.data.split import class_counts, draw_labelled, listed_scenes
 from tsfal_geo.errors import LabelError, RasterError, WorkspaceError
-from tsfal_geo.labels.exchange.vector import read_area
-from tsfal_geo.raster.area import limit_to
+from tsfal_geo.labels.exchange.area import limit_to, read_area
 from tsfal_geo.raster.chips import Chip, Window, owned_part, scene_chips
 from tsfal_geo.raster.comparison import differences
 from tsfal_geo.raster.discovery import RasterWarning, discover

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyproj
-import shapely
 
 from tsfal_geo.errors import LabelError, require_extra
 from tsfal_geo.geopackage.connection import reading
@@ -24,13 +23,12 @@ from tsfal_geo.labels.exchange.options import GPKG, PARQUET, ImportOptions
 from tsfal_geo.labels.model import now
 from tsfal_geo.labels.schema import LABEL_COLUMNS
 from tsfal_geo.labels.store import LabelStore
-from tsfal_geo.raster.area import Area
 from tsfal_geo.raster.layer_crs import scene_crs
 
 if TYPE_CHECKING:
     import geopandas
 
-_STARTS = {
+STARTS = {
     ".geojson": rb"\s*\{",
     ".json": rb"\s*\{",
     ".shp": rb"\x00\x00\x27\x0a",
@@ -59,7 +57,7 @@ def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> LayerR
         LabelError: the file is not readable, has no class column, or does not declare its CRS.
         UserError: the file is GeoParquet and pyarrow is not installed.
     """
-    rows, meta = _geopackage(path, options.layer) if path.suffix.lower() in GPKG else _table(path, options)
+    rows, meta = read_rows(path, options)
     columns = {name: rows.columns[name] for name in LABEL_COLUMNS if name in rows.columns}
     for name in ("class_id", "source", "scene"):
         columns.pop(name, None)
@@ -70,6 +68,20 @@ def read_vector(path: Path, store: LabelStore, options: ImportOptions) -> LayerR
         columns["author"] = [options.author] * len(rows.fids)
     columns["scene"] = _scenes(path, rows, options)
     return replace(rows, crs=_crs(rows.crs, path, store, options), columns=columns)
+
+
+def read_rows(path: Path, options: ImportOptions) -> tuple[LayerRows, dict[str, str]]:
+    """Read the rows of a layer as they are, and the metadata of a GeoPackage.
+
+    Args:
+        path: the file.
+        options: name the layer.
+
+    Raises:
+        LabelError: the file is not readable.
+        UserError: the file is GeoParquet and pyarrow is not installed.
+    """
+    return _geopackage(path, options.layer) if path.suffix.lower() in GPKG else _table(path, options)
 
 
 def _geopackage(path: Path, layer: str | None) -> tuple[LayerRows, dict[str, str]]:
@@ -120,29 +132,6 @@ def _frame(path: Path, layer: str | None) -> geopandas.GeoDataFrame:
     return frame
 
 
-def read_area(path: Path) -> Area:
-    """Read an area of interest from a vector file in any format that `read_vector` reads.
-
-    Args:
-        path: the file; all its polygons together are the area.
-
-    Raises:
-        LabelError: not readable, or without a polygon.
-        UserError: the file is GeoParquet and pyarrow is not installed.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in GPKG and suffix not in _STARTS:
-        raise LabelError(f"{path}: not a vector file; expected .gpkg, .geojson, .shp, .fgb or .parquet")
-    if not path.exists():
-        raise LabelError(f"{path}: no such file, expected the area of interest; name it with --aoi")
-    rows = _geopackage(path, None)[0] if suffix in GPKG else _table(path, ImportOptions())[0]
-    shapes = [shapely.make_valid(shape) for shape in rows.geometry if shape is not None]
-    parts = [part for shape in shapes for part in shapely.get_parts(shape) if shapely.area(part) > 0]
-    if not parts:
-        raise LabelError(f"{path}: found no polygon, expected the area of interest")
-    return Area(path, shapely.union_all(parts), rows.crs)
-
-
 def check_format(path: Path) -> None:
     """Refuse a file whose content is of another format than its suffix says.
 
@@ -162,7 +151,7 @@ def check_format(path: Path) -> None:
             head = file.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise LabelError(f"{path}: not readable ({error.strerror})") from None
-    if re.match(_STARTS[suffix], head, re.DOTALL) is None:
+    if re.match(STARTS[suffix], head, re.DOTALL) is None:
         raise LabelError(
             f"{path}: its first bytes are not those of a {suffix} file; expected that format: export it "
             "again, or name it by its own suffix"

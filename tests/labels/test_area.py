@@ -13,8 +13,7 @@ import shapely
 from rasterio.transform import from_origin
 
 from tsfal_geo.errors import LabelError, RasterError
-from tsfal_geo.labels.exchange.vector import read_area
-from tsfal_geo.raster.area import Area, limit_to
+from tsfal_geo.labels.exchange.area import Area, limit_to, read_area
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.discovery import discover
 from tsfal_geo.raster.reader import SceneReader

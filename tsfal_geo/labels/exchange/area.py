@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyproj
 import shapely
-from affine import Affine
-from numpy.typing import NDArray
-from rasterio.features import rasterize
-from rasterio.windows import Window
 
-from tsfal_geo.errors import RasterError
+from tsfal_geo.errors import LabelError, RasterError
+from tsfal_geo.labels.exchange.options import GPKG, ImportOptions
+from tsfal_geo.labels.exchange.vector import STARTS, read_rows
 from tsfal_geo.raster.layer_crs import flip_y, reproject, same_crs, scene_crs, stores_flipped_y, to_pixels
 from tsfal_geo.raster.scene import Scene
 
@@ -36,6 +33,29 @@ class Area:
     path: Path
     shape: shapely.Polygon | shapely.MultiPolygon
     crs: pyproj.CRS | None
+
+
+def read_area(path: Path) -> Area:
+    """Read an area of interest from a vector file in any format that `read_vector` reads.
+
+    Args:
+        path: the file; all its polygons together are the area.
+
+    Raises:
+        LabelError: not readable, or without a polygon.
+        UserError: the file is GeoParquet and pyarrow is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in GPKG and suffix not in STARTS:
+        raise LabelError(f"{path}: not a vector file; expected .gpkg, .geojson, .shp, .fgb or .parquet")
+    if not path.exists():
+        raise LabelError(f"{path}: no such file, expected the area of interest; name it with --aoi")
+    rows, _ = read_rows(path, ImportOptions())
+    shapes = [shapely.make_valid(shape) for shape in rows.geometry if shape is not None]
+    parts = [part for shape in shapes for part in shapely.get_parts(shape) if shapely.area(part) > 0]
+    if not parts:
+        raise LabelError(f"{path}: found no polygon, expected the area of interest")
+    return Area(path, shapely.union_all(parts), rows.crs)
 
 
 def limit_to(scenes: Sequence[Scene], area: Area) -> list[Scene]:
@@ -60,38 +80,6 @@ def limit_to(scenes: Sequence[Scene], area: Area) -> list[Scene]:
             f"{scenes[0].path}; expected an area on their ground: check its CRS"
         )
     return kept
-
-
-def pixels_in_area(scene: Scene, window: Window) -> NDArray[np.bool_] | None:
-    """Tell the pixels of a window whose centres lie in the scene's area.
-
-    Args:
-        scene: the scene.
-        window: inside it.
-
-    Returns:
-        (height, width) bool; None where all of them do.
-    """
-    if scene.area is None:
-        return None
-    area = _read(scene.area)
-    x, y = window.col_off, window.row_off
-    box = shapely.box(x, y, x + window.width, y + window.height)
-    if shapely.contains(area, box):
-        return None
-    inside = np.zeros((round(window.height), round(window.width)), np.uint8)
-    part = shapely.intersection(area, box)
-    polygons = [each for each in shapely.get_parts(part) if shapely.area(each) > 0]
-    if polygons:
-        rasterize([(each, 1) for each in polygons], out=inside, transform=Affine.translation(x, y))
-    return inside.astype(bool)
-
-
-@lru_cache(maxsize=64)
-def _read(area: bytes) -> shapely.Geometry:
-    shape = shapely.from_wkb(area)
-    shapely.prepare(shape)
-    return shape
 
 
 def _in_pixels(scene: Scene, area: Area) -> shapely.Geometry:
