@@ -12,8 +12,10 @@ from qgis.PyQt.QtGui import QIcon
 from .answering.answering import Answering
 from .answering.session import Session
 from .compat import QAction, tr
+from .engine.protocol import STOPPED
 from .layers.styling import style_raster
 from .panel.dock import Step, TsfalDock
+from .panel.message_line import Owner
 from .panel.runs import EngineRuns
 from .store.shapes import scene_crs
 from .store.workspace import Workspace, WorkspaceProblem
@@ -41,6 +43,9 @@ class TsfalPlugin(QObject):
         self.options: Any = None
         self.dock: TsfalDock | None = None
         self._opening: Workspace | None = None
+        self._creation: tuple[str, list[str]] | None = (
+            None  # folder, arguments; until its first round is there
+        )
         self._translator: QTranslator | None = None
         self._install_translator()
 
@@ -107,28 +112,30 @@ class TsfalPlugin(QObject):
         """
         author = self.dock.start.author.text().strip()
         if not author:
-            self.dock.show_problem(tr("Enter your name first: labels are kept by author."))
+            self.dock.show_problem(tr("Enter your name first: labels are kept by author."), Owner.FORM)
             return
         if not folder.strip():
-            self.dock.show_problem(tr("Choose the folder of a workspace first."))
+            self.dock.show_problem(tr("Choose the folder of a workspace first."), Owner.FORM)
             return
         try:
             workspace = Workspace.read(folder)
         except WorkspaceProblem as problem:
-            self.dock.show_problem(str(problem))
+            self.dock.show_problem(str(problem), Owner.FORM)
             return
         QgsSettings().setValue(_AUTHOR, author)
+        self._creation = None
+        self.dock.messages.end(Owner.FORM, *([] if self.runs.running else [Owner.RUN]))
         self.close_workspace()
         path = workspace.plain_label_file(author)
         if workspace.store or path is not None:
             self._begin(workspace, author, path)
             return
-        self.dock.show_message(tr("Creating a label file for {author} …").format(author=author))
+        self.dock.show_message(tr("Creating a label file for {author} …").format(author=author), Owner.FORM)
         self._opening = workspace
         self.runs.run_beside(
             ["labels", "new", "--workspace", str(workspace.root), "--author", author],
             lambda result: self._begin_with_new_file(workspace, author, str(result.get("path") or "")),
-            self.dock.show_problem,
+            lambda problem: self.dock.show_problem(problem, Owner.FORM),
         )
 
     def create_workspace(self, folder: str, arguments: list[str]) -> None:
@@ -138,10 +145,16 @@ class TsfalPlugin(QObject):
             folder: folder of the workspace.
             arguments: the engine's command and options.
         """
-        self.close_workspace()
-        if self.runs.start(arguments, lambda _result: self.open_workspace(folder)):
+        if not self.runs.running:
+            self.close_workspace()
+        if self.runs.start(
+            arguments,
+            lambda _result: self.open_workspace(folder),
+            stopped=lambda code: self._creation_stopped(folder, code),
+        ):
+            self._creation = folder, arguments
             self.dock.start.folder.setFilePath(folder)
-            self.dock.go_to(Step.TRAIN)
+            self.dock.show_creation(Path(folder).name, True)
 
     def close_workspace(self) -> None:
         """Save, and remove the layers."""
@@ -155,12 +168,17 @@ class TsfalPlugin(QObject):
 
     def train(self) -> None:
         """Start the next round; the annotator can continue to label meanwhile."""
+        if self.session is None and self._creation is not None:
+            folder, arguments = self._creation
+            begun = (Path(folder) / "workspace.json").is_file()
+            self.create_workspace(folder, ["train", "--workspace", folder] if begun else arguments)
+            return
         if self.session is None:
-            self.dock.show_problem(tr("Open a workspace first."))
+            self.dock.show_problem(tr("Open a workspace first."), Owner.FORM)
             return
         problem = self.session.save()
         if problem:
-            self.dock.show_problem(problem)
+            self.dock.show_problem(problem, Owner.RUN)
             return
         root = self.session.workspace.root
         self.runs.start(["train", "--workspace", str(root)], lambda _result: self._round_done(root))
@@ -173,13 +191,22 @@ class TsfalPlugin(QObject):
             confidence: True to write the confidence too.
         """
         if self.session is None:
-            self.dock.show_problem(tr("Open a workspace first."))
+            self.dock.show_problem(tr("Open a workspace first."), Owner.FORM)
             return
         arguments = ["export", "--workspace", str(self.session.workspace.root)]
         arguments += ["--out", folder] if folder.strip() else []
         arguments += ["--confidence"] if confidence else []
         if self.runs.start(arguments, self._exported):
             self.dock.go_to(Step.TRAIN)
+
+    def _creation_stopped(self, folder: str, code: int) -> None:
+        if self.dock is None or self.session is not None:
+            return  # another workspace was opened meanwhile
+        if code == STOPPED or (Path(folder) / "workspace.json").is_file():
+            self.dock.show_creation(Path(folder).name, False)
+        else:
+            self._creation = None
+            self.dock.close_workspace()  # the form is shown again, with the reason below
 
     def _begin_with_new_file(self, workspace: Workspace, author: str, path: str) -> None:
         if self._opening is workspace:  # the user has not opened another one meanwhile
@@ -191,18 +218,19 @@ class TsfalPlugin(QObject):
             session = Session(workspace, author, path, self.iface.mapCanvas())
         except WorkspaceProblem as problem:
             self.answering.tools.restore_project()
-            self.dock.show_problem(str(problem))
+            self.dock.show_problem(str(problem), Owner.FORM)
             return
+        self.dock.messages.end(Owner.FORM)
         self.dock.show_workspace(workspace)
         self.answering.begin(session)
         self.dock.go_to(Step.LAYERS)
         engine = workspace.running_engine()
         if engine:
             text = tr("In use by {engine}. You can label; training waits for it.")
-            self.dock.show_problem(text.format(engine=engine))
+            self.dock.show_problem(text.format(engine=engine), Owner.WORKSPACE)
         else:
             text = tr("Labelling as {author}. N goes to the first query.")
-            self.dock.show_message(text.format(author=author))
+            self.dock.show_message(text.format(author=author), Owner.ANSWER)
 
     def _round_done(self, root: Path) -> None:
         if self.session is None or self.session.workspace.root != root:
@@ -211,13 +239,14 @@ class TsfalPlugin(QObject):
             workspace = Workspace.read(root)
             self.session.start_round(workspace)
         except WorkspaceProblem as problem:
-            self.dock.show_problem(str(problem))
+            self.dock.show_problem(str(problem), Owner.RUN)
             return
+        self.dock.messages.end(Owner.WORKSPACE)
         self.dock.show_workspace(workspace)
         self.answering.show_query()
         self.answering.show_progress()
         self.dock.go_to(Step.COMPARE)
-        self.dock.show_message(tr("Round {round} is complete.").format(round=workspace.round))
+        self.dock.show_message(tr("Round {round} is complete.").format(round=workspace.round), Owner.RUN)
 
     def _exported(self, result: dict[str, Any]) -> None:
         if self.session is None:
@@ -237,7 +266,7 @@ class TsfalPlugin(QObject):
                 project.addMapLayer(layer, False)
                 maps.addLayer(layer).setExpanded(False)
         self.dock.go_to(Step.EXPORT)
-        self.dock.show_message(tr("{count} maps are written and shown.").format(count=len(paths)))
+        self.dock.show_message(tr("{count} maps are written and shown.").format(count=len(paths)), Owner.RUN)
 
     def _connect(self) -> None:
         dock = self.dock

@@ -9,7 +9,6 @@ from typing import Any
 from qgis.PyQt.QtCore import QEvent, QObject, Qt
 from qgis.PyQt.QtGui import QKeyEvent, QKeySequence
 from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
     QAbstractSpinBox,
     QApplication,
     QComboBox,
@@ -23,7 +22,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ..compat import QAction, tr
 
-_TYPING = (QLineEdit, QAbstractSpinBox, QComboBox, QPlainTextEdit, QTextEdit, QAbstractItemView)
+_TYPING = (QLineEdit, QAbstractSpinBox, QPlainTextEdit, QTextEdit)
 
 
 def _always() -> bool:
@@ -123,8 +122,9 @@ class Keys(QObject):
             action.deleteLater()
 
     def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
-        # An enabled shortcut would take keys such as Enter from tables, lists and fields.
-        working = self._on and not isinstance(new, _TYPING)
+        # An enabled shortcut would take keys such as Enter from a field. Lists and trees do not need them:
+        # a click in the Layers panel must not end the answering by keys.
+        working = self._on and not _is_typing(new)
         for name, action in self.actions.items():
             action.setEnabled(working and self._keys[name].applies())
 
@@ -182,6 +182,14 @@ def class_keys(choose: Callable[[int], None]) -> list[Key]:
         )
         for number in range(1, 10)
     ]
+
+
+def _is_typing(widget: QWidget | None) -> bool:
+    if isinstance(widget, QComboBox):
+        return bool(widget.isEditable())
+    if not isinstance(widget, _TYPING):
+        return False
+    return not widget.isReadOnly()
 
 
 def _text_with_key(action: QAction) -> str:

@@ -154,6 +154,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/dock.py" />
+      <source>Creating {name} …</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/start_page.py" />
       <source>Enter the classes here</source>
       <translation type="unfinished" />
@@ -342,6 +347,16 @@
     <message>
       <location filename="../panel/dock.py" />
       <source>Next: train the next round.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/dock.py" />
+      <source>Next: train to go on with it.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/dock.py" />
+      <source>Next: wait for its first round.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -847,6 +862,11 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../answering/batch_approval.py" />
       <source>{count} suggestions were accepted; one undo takes them back.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/dock.py" />
+      <source>{name} is not complete yet.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -8,6 +8,7 @@ from enum import IntEnum
 from qgis.gui import QgsDockWidget
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
+    QFrame,
     QGridLayout,
     QProgressBar,
     QScrollArea,
@@ -21,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 from ..compat import tr
 from ..store.queries import DONE, OPEN, SKIPPED, UNSURE
 from ..store.workspace import Workspace
+from .message_line import MessageLine, Owner
 from .pages import (
     AnswerPage,
     ComparePage,
@@ -32,7 +34,7 @@ from .pages import (
     miou_history,
 )
 from .start_page import StartPage
-from .widgets import text_label
+from .widgets import LineLabel
 
 _WIDTH = 375  # pixels: three step buttons in a row
 
@@ -59,15 +61,16 @@ class TsfalDock(QgsDockWidget):
     def __init__(self, author: str, parent: QWidget | None = None) -> None:
         super().__init__("TSFAL", parent)
         self.setObjectName("TsfalDock")
-        self.title = text_label(tr("No workspace is open."), "title")
+        self.title = LineLabel("title")
         self.budget = QProgressBar()
         self.budget.setObjectName("budget")
         self.budget.setRange(0, 1000)
-        self.counts = text_label(name="counts")
-        self.history = text_label(name="history")
-        self.next_step = text_label(name="next_step")
+        self.counts = LineLabel("counts")
+        self.history = LineLabel("history")
+        self.next_step = LineLabel("next_step")
         self.next_step.setStyleSheet("font-weight: bold;")
-        self.message = text_label(name="message")
+        self.messages = MessageLine()
+        self.message = self.messages.label
         self.start = StartPage(author)
         self.layers = LayersPage()
         self.answer = AnswerPage()
@@ -79,19 +82,26 @@ class TsfalDock(QgsDockWidget):
         column = QVBoxLayout()
         for widget in (self.title, self.budget, self.counts, self.history, self.next_step):
             column.addWidget(widget)
+        for widget in (self.budget, self.counts, self.history):
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
         column.addLayout(self._step_buttons())
-        column.addWidget(self._stack, 1)
-        column.addWidget(self.message)
+        # Only the page scrolls: nothing else moves under the pointer.
+        scroll = QScrollArea()
+        scroll.setObjectName("page")
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self._stack)
+        column.addWidget(scroll, 1)
+        column.addWidget(self.messages)
         body = QWidget()
         body.setLayout(column)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
-        scroll.setMinimumWidth(_WIDTH)
-        self.setWidget(scroll)
+        body.setMinimumWidth(_WIDTH)
+        self.setWidget(body)
         self.layers.continue_requested.connect(lambda: self.go_to(Step.ANSWER))
-        self.start.problem_found.connect(self.show_problem)
+        self.start.problem_found.connect(lambda text: self.show_problem(text, Owner.FORM))
         self.close_workspace()
 
     @property
@@ -106,6 +116,11 @@ class TsfalDock(QgsDockWidget):
             step: its number.
         """
         self._stack.setCurrentIndex(step)
+        for number in range(
+            self._stack.count()
+        ):  # a page scrolls for its own height, not for the highest one's
+            fits = QSizePolicy.Policy.Preferred if number == step else QSizePolicy.Policy.Ignored
+            self._stack.widget(number).setSizePolicy(QSizePolicy.Policy.Preferred, fits)
         for number, tool in enumerate(self._steps):
             tool.setChecked(number == step)
 
@@ -117,7 +132,23 @@ class TsfalDock(QgsDockWidget):
         self.next_step.setText(tr("Next: open or create a workspace."))
         for number, tool in enumerate(self._steps):
             tool.setEnabled(number in (Step.START, Step.TRAIN))
+        self.messages.end(Owner.WORKSPACE, Owner.ANSWER)
         self.go_to(Step.START)
+
+    def show_creation(self, name: str, running: bool) -> None:
+        """Show that a workspace is being created, or that its creation has stopped.
+
+        Args:
+            name: name of its folder.
+            running: True while the engine creates it.
+        """
+        text = tr("Creating {name} …") if running else tr("{name} is not complete yet.")
+        self.title.setText(text.format(name=name))
+        self.next_step.setText(
+            tr("Next: wait for its first round.") if running else tr("Next: train to go on with it.")
+        )
+        self.messages.end(Owner.FORM)
+        self.go_to(Step.TRAIN)
 
     def show_workspace(self, workspace: Workspace) -> None:
         """Show the state of a workspace; called again after each round.
@@ -165,23 +196,23 @@ class TsfalDock(QgsDockWidget):
         )
         self.next_step.setText(self._next_step(workspace, counts))
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, text: str, owner: Owner = Owner.ANSWER) -> None:
         """Show a note below the page.
 
         Args:
-            text: the note; empty to remove the last one.
+            text: the note; empty to remove the owner's last one.
+            owner: what it is about; it ends with that.
         """
-        self.message.setStyleSheet("")
-        self.message.setText(text)
+        self.messages.say(owner, text)
 
-    def show_problem(self, text: str) -> None:
+    def show_problem(self, text: str, owner: Owner = Owner.ANSWER) -> None:
         """Show a problem below the page.
 
         Args:
             text: the problem and its remedy.
+            owner: what it is about; it ends with that.
         """
-        self.message.setStyleSheet("color: #b00020; font-weight: bold;")
-        self.message.setText(text)
+        self.messages.say(owner, text, problem=True)
 
     def _next_step(self, workspace: Workspace, counts: Mapping[str, int]) -> str:
         if workspace.round < 0 or workspace.status == "training":

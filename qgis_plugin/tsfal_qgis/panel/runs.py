@@ -12,6 +12,7 @@ from ..engine.engine import EngineError
 from ..engine.job import EngineJob
 from ..engine.protocol import DONE, NOT_STARTED, STOPPED
 from .dock import TsfalDock
+from .message_line import Owner
 
 
 class EngineRuns(QObject):
@@ -34,7 +35,11 @@ class EngineRuns(QObject):
         return self._long is not None
 
     def start(
-        self, arguments: list[str], done: Callable[[dict[str, Any]], None], cwd: str | None = None
+        self,
+        arguments: list[str],
+        done: Callable[[dict[str, Any]], None],
+        cwd: str | None = None,
+        stopped: Callable[[int], None] = lambda _code: None,
     ) -> bool:
         """Start a long run.
 
@@ -42,12 +47,13 @@ class EngineRuns(QObject):
             arguments: the command and its options.
             done: called with the result if the run ends well.
             cwd: folder to run in.
+            stopped: called with the exit code if the run does not end well.
 
         Returns:
             True if it was started; otherwise the panel shows the problem.
         """
         if self._long is not None:
-            self._dock.show_problem(tr("A run is in progress; wait for it, or stop it."))
+            self._dock.show_problem(tr("A run is in progress; wait for it, or stop it."), Owner.RUN)
             return False
         job = EngineJob(self)
         page = self._dock.train
@@ -56,8 +62,9 @@ class EngineRuns(QObject):
         job.logged.connect(page.log.appendPlainText)
         job.warned.connect(lambda text: page.log.appendPlainText(f"! {text}"))
         job.failed.connect(self._problems.append)
-        job.ended.connect(lambda code, result: self._ended(code, result, done))
+        job.ended.connect(lambda code, result: self._ended(code, result, done, stopped))
         self._long = job
+        self._dock.messages.end(Owner.RUN)
         page.clear()
         page.show_running(True)
         page.stage.setText(tr("starting …"))
@@ -65,7 +72,7 @@ class EngineRuns(QObject):
             job.start(arguments, cwd)
         except EngineError as problem:
             self._problems.append(str(problem))
-            self._ended(NOT_STARTED, {}, done)
+            self._ended(NOT_STARTED, {}, done, stopped)
             return False
         return True
 
@@ -114,20 +121,29 @@ class EngineRuns(QObject):
                 job.blockSignals(True)
                 job.shut_down()
 
-    def _ended(self, code: int, result: dict[str, Any], done: Callable[[dict[str, Any]], None]) -> None:
+    def _ended(
+        self,
+        code: int,
+        result: dict[str, Any],
+        done: Callable[[dict[str, Any]], None],
+        stopped: Callable[[int], None],
+    ) -> None:
         if self._long is not None:
             self._long.deleteLater()
         self._long = None
         page = self._dock.train
         page.show_running(False)
+        self._dock.messages.end(Owner.RUN)
         if code == DONE:
             page.show_progress(1, tr("done"))
             done(result)
-        elif code == STOPPED:
+            return
+        if code == STOPPED:
             page.stage.setText(tr("stopped; everything finished is kept"))
-            self._dock.show_message(tr("Stopped; everything finished is kept. Train again to resume."))
+            text = tr("Stopped; everything finished is kept. Train again to resume.")
+            self._dock.show_message(text, Owner.RUN)
         else:
             page.stage.setText(tr("failed"))
-            self._dock.show_problem(
-                self._problems[-1] if self._problems else tr("The run failed; see the log.")
-            )
+            text = self._problems[-1] if self._problems else tr("The run failed; see the log.")
+            self._dock.show_problem(text, Owner.RUN)
+        stopped(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import QPointF, QSize, Qt, pyqtSignal
@@ -41,6 +42,45 @@ def text_label(text: str = "", name: str = "") -> QLabel:
     label.setWordWrap(True)
     label.setObjectName(name)
     return label
+
+
+class LineLabel(QLabel):
+    """A label of one line, whatever its text is; what does not fit is in its tooltip.
+
+    Args:
+        name: object name.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setObjectName(name)
+        self.setFixedHeight(self.fontMetrics().lineSpacing() + 2)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def setText(self, text: str) -> None:
+        """Show a text.
+
+        Args:
+            text: the text.
+        """
+        super().setText(text)
+        self.setToolTip(f"<qt>{escape(text)}</qt>" if text else "")
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw the text, with an ellipsis where it does not fit."""
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter = QPainter(self)
+        self.style().drawItemText(
+            painter,
+            self.rect(),
+            int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter),
+            self.palette(),
+            self.isEnabled(),
+            text,
+            self.foregroundRole(),
+        )
+        painter.end()
 
 
 def push_button(text: str, name: str) -> QPushButton:
