@@ -27,7 +27,7 @@ def main():
     say("hello", protocol=2 if how == "newer" else 1, engine="0.1.0")
     if how not in ("deaf", "flood"):
         threading.Thread(target=watch_stdin, daemon=True).start()
-    say("progress", fraction=0.25, stage="training", note="step 1/4")
+    say("progress", fraction=0.25, stage="training", note="step 1/4", eta_s=250.0)
     if how == "train":
         print("a library's chatter")
         print("and on stderr", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from tsfal_qgis.engine.protocol import (
     DONE,
     MISTAKE,
     STOPPED,
+    Event,
     LineReader,
     Listener,
     RunOutput,
@@ -148,3 +149,11 @@ def test_without_an_error_event_the_last_line_on_stderr_is_the_reason(output):
 def test_a_stop_on_request_is_no_failure(output):
     output.feed(line(event="error", code="cancelled", message="stopped"))
     assert output.failure(STOPPED) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(12.5, 12.5), (0, 0.0), (None, None), ("soon", None), (-1, None), (float("nan"), None)],
+)
+def test_the_seconds_that_are_left_are_a_number_or_unknown(value, seconds):
+    assert Event("progress", {"eta_s": value}).seconds_left == seconds

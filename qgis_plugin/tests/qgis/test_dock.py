@@ -6,6 +6,7 @@ import pytest
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QLabel, QPushButton
 
+from tsfal_qgis.panel.compare_page import miou_curve
 from tsfal_qgis.panel.dock import Step, TsfalDock
 from tsfal_qgis.store.queries import Query
 from tsfal_qgis.store.workspace import ClassInfo, Workspace
@@ -70,11 +71,46 @@ def test_rounds_are_compared(dock, tmp_path):
     table = dock.compare.table
     shown = [[table.item(row, column).text() for column in range(4)] for row in range(2)]
     assert shown == [["0", "10.0 %", "0.400", "5"], ["1", "10.0 %", "–", "5"]]
+    assert table.item(0, 4).text() == "–", "a round of an older engine has not counted answers"
     rounds = []
     dock.compare.round_chosen.connect(rounds.append)
     dock.compare.earlier.click()
     dock.compare.earlier.click()
     assert rounds == [0, 1]
+
+
+def test_a_person_s_work_and_the_change_of_each_class_are_shown(dock, tmp_path):
+    rounds = tuple(
+        {"round": n, "miou": 0.5, "answers": 40 * n, "minutes": 2.54 * n, "class_iou": iou, **FIGURES}
+        for n, iou in enumerate(({"road": 0.5, NASTY: None}, {"road": 0.625, NASTY: 0.25}))
+    )
+    dock.show_workspace(Workspace(tmp_path, CLASSES, (), 1, "waiting", None, rounds))
+    assert [dock.compare.table.item(1, column).text() for column in (4, 5)] == ["40", "2.5"]
+    table = dock.compare.classes
+    shown = [[table.item(row, column).text() for column in range(3)] for row in range(2)]
+    assert shown == [["road", "0.625", "+0.125"], [NASTY, "0.250", "–"]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "along", "unit"),
+    [((0, 40), [0, 40], "answers"), ((None, 40), [0, 1], "round"), ((20, 20), [0, 1], "round")],
+)
+def test_the_curve_is_drawn_over_answers_where_they_are_counted(dock, tmp_path, answers, along, unit):
+    rounds = tuple({"round": n, "miou": 0.4 + n / 10, "answers": each} for n, each in enumerate(answers))
+    opened = Workspace(tmp_path, CLASSES, (), 1, "waiting", None, rounds)
+    assert miou_curve(opened) == (along, [0.4, 0.5], unit)
+    dock.compare.show_rounds(opened)
+    dock.compare.curve.resize(200, 110)
+    assert not dock.compare.curve.grab().isNull()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (3, "about 1 min left"), (250, "about 4 min left"), (7530, "about 2 h 6 min left")],
+)
+def test_the_time_that_is_left_is_shown(dock, seconds, text):
+    dock.train.show_time_left(seconds)
+    assert dock.train.time_left.text() == text
 
 
 def test_a_class_is_chosen_by_its_button(dock, tmp_path, qtbot):

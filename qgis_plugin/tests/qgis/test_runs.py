@@ -39,6 +39,8 @@ def test_a_run_shows_progress_and_log_and_ends_with_its_result(runs, qtbot):
 
 def test_one_long_run_at_a_time_and_short_commands_beside_it(runs, qtbot):
     assert runs.start(["wait"], lambda _: None)
+    time_left = runs.dock.train.time_left
+    qtbot.waitUntil(lambda: time_left.text() == "about 4 min left")
     assert not runs.start(["train"], lambda _: None)
     answers = []
     runs.run_beside(["train"], answers.append, answers.append)
@@ -47,6 +49,7 @@ def test_one_long_run_at_a_time_and_short_commands_beside_it(runs, qtbot):
     runs.cancel()
     qtbot.waitUntil(lambda: not runs.running)
     assert "kept" in runs.dock.message.text()
+    assert time_left.text() == ""
 
 
 def test_a_mistake_is_reported_in_the_engine_s_words(runs, qtbot):

@@ -25,6 +25,7 @@ class EngineJob(QObject):
     """
 
     progressed = pyqtSignal(float, str)
+    estimated = pyqtSignal(object)
     logged = pyqtSignal(str)
     artefact_written = pyqtSignal(str, str)
     warned = pyqtSignal(str)
@@ -58,7 +59,13 @@ class EngineJob(QObject):
         command = engine_for([cwd or "", *arguments], self._command)
         self._stopping = False
         self._output = RunOutput(
-            Listener(self.progressed.emit, self.logged.emit, self.artefact_written.emit, self.warned.emit)
+            Listener(
+                self.progressed.emit,
+                self.logged.emit,
+                self.artefact_written.emit,
+                self.warned.emit,
+                self.estimated.emit,
+            )
         )
         self._process = new_process(self)
         if cwd:

@@ -46,6 +46,13 @@ class Event:
         return min(max(value, 0.0), 1.0) if value == value else 0.0
 
     @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the training ends, by the engine's estimate; None if the line has no such number."""
+        value = self.values.get("eta_s")
+        known = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+        return float(value) if known else None
+
+    @property
     def stage(self) -> str:
         """The stage of a ``progress`` event, with its note (step, loss) if there is one."""
         parts = [str(self.values.get(key) or "") for key in ("stage", "note")]
@@ -108,12 +115,14 @@ class Listener:
         logged: called with a line for the log.
         artefact_written: called with kind and path of a complete file.
         warned: called with a text that the user should read.
+        estimated: called with the seconds that are left, None where they are not known; after ``progressed``.
     """
 
     progressed: Callable[[float, str], None]
     logged: Callable[[str], None]
     artefact_written: Callable[[str, str], None]
     warned: Callable[[str], None]
+    estimated: Callable[[float | None], None] = lambda _seconds: None
 
 
 class RunOutput:
@@ -171,6 +180,7 @@ class RunOutput:
         listener, values = self._listener, event.values
         if event.kind == "progress":
             listener.progressed(event.fraction, event.stage)
+            listener.estimated(event.seconds_left)
         elif event.kind == "artefact":
             listener.artefact_written(str(values.get("kind", "")), str(values.get("path", "")))
         elif event.kind == "warning":

@@ -264,6 +264,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/compare_page.py" />
+      <source>IoU</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/start_page.py" />
       <source>Label store</source>
       <translation type="unfinished" />
@@ -547,7 +552,7 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../panel/compare_page.py" />
       <source>Show the previous round</source>
       <translation type="unfinished" />
     </message>
@@ -715,8 +720,33 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/pages.py" />
+      <source>about {hours} h {minutes} min left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/pages.py" />
+      <source>about {minutes} min left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/compare_page.py" />
+      <source>answers</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/dock.py" />
       <source>budget: {spent} spent, {left} left</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/compare_page.py" />
+      <source>change</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/compare_page.py" />
+      <source>class</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -755,7 +785,7 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../panel/compare_page.py" />
       <source>labelled</source>
       <translation type="unfinished" />
     </message>
@@ -765,13 +795,18 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../panel/compare_page.py" />
       <source>mIoU</source>
       <translation type="unfinished" />
     </message>
     <message>
       <location filename="../panel/dock.py" />
       <source>mIoU: no validation scenes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/compare_page.py" />
+      <source>minutes</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -795,12 +830,12 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../panel/compare_page.py" />
       <source>queries</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../panel/compare_page.py" />
       <source>round</source>
       <translation type="unfinished" />
     </message>

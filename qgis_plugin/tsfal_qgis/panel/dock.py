@@ -22,16 +22,13 @@ from qgis.PyQt.QtWidgets import (
 from ..compat import tr
 from ..store.queries import DONE, OPEN, SKIPPED, UNSURE
 from ..store.workspace import Workspace
+from .compare_page import ComparePage, format_percent, format_score, miou_history
 from .message_line import MessageLine, Owner
 from .pages import (
     AnswerPage,
-    ComparePage,
     ExportPage,
     LayersPage,
     TrainPage,
-    format_percent,
-    format_score,
-    miou_history,
 )
 from .start_page import StartPage
 from .widgets import LineLabel

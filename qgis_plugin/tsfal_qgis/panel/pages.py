@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -11,8 +10,6 @@ from qgis.PyQt.QtWidgets import (
     QGridLayout,
     QPlainTextEdit,
     QProgressBar,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -20,7 +17,7 @@ from qgis.PyQt.QtWidgets import (
 from ..compat import tr
 from ..store.queries import Query
 from ..store.workspace import ClassInfo, Workspace
-from .widgets import ClassButtons, Curve, folder_field, form, push_button, text_label
+from .widgets import ClassButtons, folder_field, form, push_button, text_label
 
 
 class Page(QWidget):
@@ -143,11 +140,12 @@ class TrainPage(Page):
         self.bar.setObjectName("run_progress")
         self.bar.setRange(0, 1000)
         self.stage = text_label(name="run_stage")
+        self.time_left = text_label(name="time_left")
         self.log = QPlainTextEdit()
         self.log.setObjectName("run_log")
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(5000)
-        self.add(self.train, self.cancel, self.bar, self.stage, self.log)
+        self.add(self.train, self.cancel, self.bar, self.stage, self.time_left, self.log)
         self.show_running(False)
 
     def show_running(self, running: bool) -> None:
@@ -174,53 +172,21 @@ class TrainPage(Page):
         self.bar.setValue(round(1000 * fraction))
         self.stage.setText(stage)
 
-
-class ComparePage(Page):
-    """The rounds side by side: labelled share, mIoU, queries."""
-
-    round_chosen = pyqtSignal(int)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = QTableWidget(0, 4)
-        self.table.setObjectName("rounds")
-        self.table.setHorizontalHeaderLabels([tr("round"), tr("labelled"), tr("mIoU"), tr("queries")])
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setStretchLastSection(True)
-        self.earlier = push_button(tr("Show the previous round"), "show_earlier")
-        self.earlier.setCheckable(True)
-        self.earlier.toggled.connect(self._toggle)
-        self.curve = Curve()
-        self.add(self.table, self.curve, self.earlier)
-        self._round = -1
-
-    def show_rounds(self, workspace: Workspace) -> None:
-        """Show the metrics of every round.
+    def show_time_left(self, seconds: float | None) -> None:
+        """Show how long the training still takes.
 
         Args:
-            workspace: the workspace.
+            seconds: as the engine estimates them; None where they are not known.
         """
-        self._round = workspace.round
-        self.earlier.blockSignals(True)
-        self.earlier.setChecked(False)
-        self.earlier.blockSignals(False)
-        self.earlier.setEnabled(workspace.round > 0)
-        self.table.setRowCount(len(workspace.metrics))
-        for row, item in enumerate(workspace.metrics):
-            texts = (
-                str(item.get("round")),
-                format_percent(item.get("labelled_share")),
-                format_score(item.get("miou")),
-                str(item.get("queries")),
-            )
-            for column, text in enumerate(texts):
-                self.table.setItem(row, column, QTableWidgetItem(text))
-        self.table.resizeColumnsToContents()
-        self.curve.show_values(miou_history(workspace))
-
-    def _toggle(self, earlier: bool) -> None:
-        self.round_chosen.emit(self._round - 1 if earlier else self._round)
+        if seconds is None:
+            self.time_left.setText("")
+            return
+        minutes = max(round(seconds / 60), 1)
+        if minutes < 60:
+            self.time_left.setText(tr("about {minutes} min left").format(minutes=minutes))
+            return
+        text = tr("about {hours} h {minutes} min left")
+        self.time_left.setText(text.format(hours=minutes // 60, minutes=minutes % 60))
 
 
 class ExportPage(Page):
@@ -241,39 +207,3 @@ class ExportPage(Page):
         self.column.addLayout(fields)
         self.add(text_label(tr("If empty: the folder maps/ of the workspace.")), self.confidence, export)
         self.column.addStretch()
-
-
-def format_percent(share: Any) -> str:
-    """Write a share as a percentage.
-
-    Args:
-        share: a number from 0 to 1, or None.
-
-    Returns:
-        The text; a dash for None.
-    """
-    return "–" if share is None else f"{100 * float(share):.1f} %"
-
-
-def format_score(score: Any) -> str:
-    """Write a score with three decimals.
-
-    Args:
-        score: a number from 0 to 1, or None.
-
-    Returns:
-        The text; a dash for None.
-    """
-    return "–" if score is None else f"{float(score):.3f}"
-
-
-def miou_history(workspace: Workspace) -> list[float]:
-    """List the mIoU of the rounds.
-
-    Args:
-        workspace: the workspace.
-
-    Returns:
-        The mIoU of each round that has one, oldest first.
-    """
-    return [float(item["miou"]) for item in workspace.metrics if item.get("miou") is not None]

@@ -59,6 +59,7 @@ class EngineRuns(QObject):
         page = self._dock.train
         self._problems = []
         job.progressed.connect(page.show_progress)
+        job.estimated.connect(page.show_time_left)
         job.logged.connect(page.log.appendPlainText)
         job.warned.connect(lambda text: page.log.appendPlainText(f"! {text}"))
         job.failed.connect(self._problems.append)
@@ -133,6 +134,7 @@ class EngineRuns(QObject):
         self._long = None
         page = self._dock.train
         page.show_running(False)
+        page.show_time_left(None)
         self._dock.messages.end(Owner.RUN)
         if code == DONE:
             page.show_progress(1, tr("done"))
