@@ -112,11 +112,16 @@ def test_queries_lie_on_pixels_with_data_and_never_overlap(scenes, tmp_path):
     for scene in ("s0", "s1"):
         with rasterio.open(tmp_path / "ws" / "rounds" / "000" / scene / "queries.tif") as source:
             ranks = source.read(1)
+        with rasterio.open(tmp_path / "ws" / "rounds" / "000" / scene / "segments.tif") as source:
+            segments = source.read(1)
         with rasterio.open(folder / "images" / f"{scene}.tif") as source:
             valid = source.read_masks(1) > 0
-        assert not ranks[~valid].any()
+        assert not ranks[~valid].any() and not segments[~valid].any()
         for asked in [asked for asked in queries if asked.scene == scene]:
             assert np.count_nonzero(ranks == asked.rank) == asked.pixels
+            # A query is one of the segments, of which a click in QGIS takes any.
+            (number,) = np.unique(segments[ranks == asked.rank])
+            assert number > 0 and np.array_equal(segments == number, ranks == asked.rank)
 
 
 @pytest.mark.parametrize("height", [400, 512, 1030])

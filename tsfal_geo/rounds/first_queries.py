@@ -23,7 +23,7 @@ from tsfal_geo.rounds.inputs import Inputs
 from tsfal_geo.rounds.open_workspace import FirstNetwork
 from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
 from tsfal_geo.rounds.round_budget import FIRST_SHARE
-from tsfal_geo.rounds.round_rasters import write_query_raster
+from tsfal_geo.rounds.round_rasters import write_number_raster
 
 _BATCH = 4
 _CALIBRATION_BATCHES = 8
@@ -90,7 +90,7 @@ def first_queries(
                 )
             )
         path = context.workspace.round_dir(number) / scene.name / "queries.tif"
-        write_query_raster(path, scene, parts)
+        write_number_raster(path, scene, parts)
     return QuerySelection(sorted(queries, key=lambda query: query.rank), "coreset")
 
 

@@ -17,7 +17,7 @@ from tsfal_geo.queries.regions import Regions, region_pixels
 from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.pools import RoundLabels
-from tsfal_geo.rounds.round_rasters import write_query_raster
+from tsfal_geo.rounds.round_rasters import write_number_raster
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def write_queries(
                     )
                 )
             parts.append((top, left, ranks[pixels]))
-        write_query_raster(folder / scene.name / "queries.tif", scene, parts)
+        write_number_raster(folder / scene.name / "queries.tif", scene, parts)
     assert len(queries) == len(ranked)
     return sorted(queries, key=lambda query: query.rank)
 

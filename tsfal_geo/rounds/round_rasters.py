@@ -82,14 +82,14 @@ class RoundRasters:
         return RasterWriter(path, self._scene.grid, np.uint8, 1, IGNORE, level=_LEVEL)
 
 
-def write_query_raster(path: Path, scene: Scene, parts: list[tuple[int, int, NDArray[np.uint32]]]) -> None:
-    """Write ``queries.tif``: each query's rank on its pixels, uint32, 0 is nodata.
+def write_number_raster(path: Path, scene: Scene, parts: list[tuple[int, int, NDArray[np.uint32]]]) -> None:
+    """Write ``queries.tif`` or ``segments.tif``: a number on its pixels, uint32, 0 is nodata.
 
     Args:
         path: the file.
         scene: gives the grid.
-        parts: first row, first column and ranks (h, w) of pieces that do not overlap.
+        parts: first row, first column and numbers (h, w) of pieces that do not overlap.
     """
     with RasterWriter(path, scene.grid, np.uint32, 1, 0, overviews="nearest", level=_LEVEL) as writer:
-        for y, x, ranks in parts:
-            writer.write(y, x, ranks)
+        for y, x, numbers in parts:
+            writer.write(y, x, numbers)

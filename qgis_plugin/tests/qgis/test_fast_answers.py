@@ -1,11 +1,16 @@
 """Fast answers: the same class again, places that the annotator finds, and where drawing begins."""
 
+from array import array
+
 import pytest
+from conftest import go_to_round
+from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsPointXY, QgsProject
 from qgis.gui import QgsAdvancedDigitizingDockWidget
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QWheelEvent
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QMainWindow
+from qgis.PyQt.QtWidgets import QApplication, QMainWindow
 
 from tsfal_qgis.answering.answering import Answering
 from tsfal_qgis.answering.batch_approval import BatchApproval
@@ -56,7 +61,7 @@ def test_a_click_labels_the_cell_below_it(session, folder, engine_view, canvas, 
     assert not session.messages
     found = engine_view(folder)
     assert sorted(found["scenes"][name]) == sorted([x, y, 3] for x in columns for y in rows)
-    assert found["labels"] == [[None, 3, "anna", "brushed"]]
+    assert found["labels"] == [[None, 3, "anna", "filled"]]
     assert session.current.rank == rank
     session.undo()
     assert engine_view(folder)["labels"] == []
@@ -115,7 +120,8 @@ def answering(session, canvas, qtbot):
     made.begin(session)
     yield made
     canvas.unsetMapTool(canvas.mapTool())
-    made.keys.remove()
+    made.end()
+    made.remove()
 
 
 @pytest.mark.parametrize(
@@ -142,8 +148,8 @@ def test_keys_choose_the_class_of_clicks_on_wrong_places(answering, canvas, fold
     answering.keys.actions["hunt"].trigger()
     assert answering.tools.active == "hunt" and "each click" in answering._dock.answer.mode_text.text()
     answering.keys.actions["class_2"].trigger()
-    answering.tools.hunted.emit(point_on_canvas(answering.session, canvas, "town", 40, 40))
-    assert engine_view(folder)["labels"] == [[None, 0, "anna", "brushed"]]
+    answering.tools.hunted.emit(point_on_canvas(answering.session, canvas, "town", 40, 40), 0)
+    assert engine_view(folder)["labels"] == [[None, 0, "anna", "filled"]]
     assert answering.session.current.rank == 1
 
 
@@ -227,3 +233,85 @@ def test_a_thumbnail_shows_the_ground_of_its_region(session, name):
 
 def test_like_pictures_are_near_each_other():
     assert most_alike([(0, 0), (9, 9), (1, 0), (4, 4)], 3) == [0, 2, 3]
+
+
+def write_segments(folder, name, numbers):
+    """Write the segments of a scene, numbered by cells of 4 × 4 pixels."""
+    path = folder / "rounds" / "001" / name / "segments.tif"
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 120, 90, 1, gdal.GDT_UInt32)
+    rows = [array("I", [numbers.get((x // 4, y // 4), 0) for x in range(120)]) for y in range(90)]
+    dataset.WriteRaster(0, 0, 120, 90, b"".join(row.tobytes() for row in rows))
+
+
+# Two segments of one kind touch, a third lies beyond a border.
+SEGMENTS = {(6, 5): 1, (7, 5): 1, (7, 6): 2, (8, 6): 2, (10, 6): 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "steps", "cells"),
+    [
+        ("town", (6, 5), 0, {(6, 5), (7, 5)}),
+        ("town_rotated", (6, 5), 1, {(6, 5), (7, 5), (7, 6), (8, 6)}),
+        ("unplaced", (8, 6), 9, {(6, 5), (7, 5), (7, 6), (8, 6)}),
+        ("town", (6, 5), -1, {(6, 5)}),
+        ("town", (9, 6), 2, {(9, 6)}),
+    ],
+)
+def test_a_click_takes_the_segment_below_it_and_grows_on_one_kind(
+    begin, folder, engine_view, canvas, name, at, steps, cells
+):
+    write_segments(folder, name, SEGMENTS)
+    go_to_round(folder, 1)
+    session = begin()
+    session.next()
+    while session.current.scene != name:
+        session.skip()
+    if name == "unplaced":
+        canvas.setDestinationCrs(QgsCoordinateReferenceSystem())
+    session.class_id = 3
+    session.label_place(point_on_canvas(session, canvas, name, at[0] * 4 + 1, at[1] * 4 + 2), steps)
+    assert not session.messages
+    found = engine_view(folder)
+    pixels = [(x * 4 + dx, y * 4 + dy) for x, y in cells for dx in range(4) for dy in range(4)]
+    assert sorted(found["scenes"][name]) == sorted([*pixel, 3] for pixel in pixels)
+    assert found["effort"].get("point" if len(cells) == 1 else "key") == 1
+
+
+def test_the_place_below_the_pointer_is_outlined_and_follows_the_wheel(answering, canvas, qtbot):
+    asked = []
+    canvas.show()
+    answering.session.next()
+    answering.keys.actions["hunt"].trigger()
+    tool = answering.tools.hunt
+    find = tool.find
+    tool.find = lambda point, steps: asked.append(steps) or find(point, steps)
+    view, middle = canvas.viewport(), canvas.viewport().rect().center()
+    QTest.mouseMove(view, middle)
+    qtbot.waitUntil(lambda: bool(asked))
+    assert tool._outline.asGeometry().area() > 0
+    for delta in (120, 120, -120, -120, -120, -120):
+        turn = QWheelEvent(
+            QPointF(middle), QPointF(view.mapToGlobal(middle)), QPoint(), QPoint(0, delta),
+            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(view, turn)
+    assert asked[-6:] == [1, 2, 1, 0, -1, -1]
+
+
+def test_a_place_that_was_clicked_stays_on_top_of_a_fill_in_any_order(session, folder, engine_view, canvas):
+    cell = {(x, y) for x in range(12, 16) for y in range(12, 16)}
+    session.next()
+    query, session.class_id = session.current, 0
+    session.label_place(point_on_canvas(session, canvas, "town", 12, 12))
+    session.answer(3)
+    session.queue.select(query.qid)
+    session.answer(7)
+    found = {(x, y): value for x, y, value in engine_view(folder)["scenes"]["town"]}
+    assert found == {(x, y): 0 if (x, y) in cell else 7 for x in range(8, 18) for y in range(8, 18)}
+    overlaps = [
+        first.geometry().intersection(second.geometry()).area()
+        for first in session.store.labels[0].getFeatures()
+        for second in session.store.labels[0].getFeatures()
+        if first.id() < second.id()
+    ]
+    assert max(overlaps) == 0

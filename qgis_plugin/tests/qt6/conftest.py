@@ -135,7 +135,7 @@ def _install():
     qgis.__path__ = []
     pyqt = types.ModuleType("qgis.PyQt")
     pyqt.__path__ = []
-    sys.modules.update({"qgis": qgis, "qgis.PyQt": pyqt})
+    sys.modules.update({"qgis": qgis, "qgis.PyQt": pyqt, "osgeo": _Module("osgeo")})
     for name in ("QtCore", "QtGui", "QtWidgets", "QtTest", "QtSvg", "QtXml", "sip"):
         module = importlib.import_module(f"PyQt6.{name}")
         sys.modules[f"qgis.PyQt.{name}"] = module

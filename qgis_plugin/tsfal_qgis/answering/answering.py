@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable
 from typing import Any
 
-from qgis.core import QgsFeature, QgsGeometry
+from qgis.core import QgsFeature, QgsGeometry, QgsPointXY
 from qgis.PyQt.QtCore import QObject
 from qgis.PyQt.QtGui import QColor
 
@@ -16,6 +16,7 @@ from ..store.queries import DONE, Query
 from .batch_approval import BatchApproval
 from .canvas import CanvasTools
 from .keys import Key, Keys, WhileHeld, class_keys
+from .maptools import nowhere
 from .session import Session
 
 _BUTTONS = (
@@ -52,7 +53,7 @@ class Answering(QObject):
         self.tools.drawn.connect(self._drawn)
         self.tools.painted.connect(self._painted)
         self.tools.picked.connect(lambda point: self.session and self.session.pick(point))
-        self.tools.hunted.connect(lambda point: self.session and self.session.label_place(point))
+        self.tools.hunted.connect(self._label_place)
         self.tools.tool_changed.connect(self._show_mode)
         found = {name: iface.mainWindow().findChild(QAction, own) for name, own in _QGIS_ACTIONS.items()}
         self._qgis_actions = {name: action for name, action in found.items() if action is not None}
@@ -71,6 +72,7 @@ class Answering(QObject):
         self.session = session
         self._drawing_begun = False
         self.tools.allow_overlaps()
+        self.tools.hunt.find = session.place_at
         session.moved.connect(self.show_query)
         session.changed.connect(self.show_progress)
         session.message.connect(self._dock.show_message)
@@ -91,6 +93,7 @@ class Answering(QObject):
         if self._held_key is not None:
             self._held_key.stop()
         self.tools.deactivate()
+        self.tools.hunt.find = nowhere
         self.tools.restore_project()
         self.keys.switch(False)
 
@@ -236,6 +239,10 @@ class Answering(QObject):
             layer = self.session.store.layer_of(self.tools.brush.scene)
             self.session.draw(shape, layer.crs(), "brushed")
 
+    def _label_place(self, point: QgsPointXY, steps: int) -> None:
+        if self.session is not None:
+            self.session.label_place(point, steps)
+
     def _show_mode(self) -> None:
         for name in ("polygon", "brush", "hunt", "pick"):
             self.keys.actions[name].setChecked(self.tools.active == name)
@@ -248,11 +255,13 @@ class Answering(QObject):
         info = next((c for c in self.session.workspace.classes if c.id == self.session.class_id), None)
         if info is not None:
             self.tools.brush.set_colour(QColor(*info.colour))
+            self.tools.hunt.set_colour(QColor(*info.colour))
         texts = {
             "polygon": tr("Polygon: number keys choose the class; a right click ends it; D leaves the tool."),
             "brush": tr("Brush of {size} pixels: number keys choose the class; B leaves the tool."),
             "hunt": tr(
-                "Wrong places: number keys choose the class; each click labels a place; F leaves the tool."
+                "Wrong places: number keys choose the class; the wheel grows and shrinks the place; "
+                "each click labels it; F leaves the tool."
             ),
             "pick": tr("Click a query."),
         }

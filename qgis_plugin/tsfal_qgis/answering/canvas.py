@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QObject, Qt, pyqtSignal
 
 from ..compat import AVOID_LAYERS, SNAP_TO_ALL, SNAP_TO_CORNERS
 from ..store.workspace import Scene
-from .maptools import PickPoint, PixelBrush, PolygonTool
+from .maptools import PickPlace, PickPoint, PixelBrush, PolygonTool
 
 _SNAP_PIXELS = 10
 
@@ -33,12 +33,13 @@ class CanvasTools(QObject):
     Attributes:
         active: ``polygon``, ``brush``, ``pick``, ``hunt``, or empty while one of QGIS's own tools is active.
         brush: the brush.
+        hunt: the tool that labels places.
     """
 
     drawn = pyqtSignal(QgsFeature)
     painted = pyqtSignal(QgsGeometry)
     picked = pyqtSignal(QgsPointXY)
-    hunted = pyqtSignal(QgsPointXY)
+    hunted = pyqtSignal(QgsPointXY, int)
     tool_changed = pyqtSignal()
 
     def __init__(self, iface: Any) -> None:
@@ -47,16 +48,17 @@ class CanvasTools(QObject):
         self._canvas = iface.mapCanvas()
         self.active = ""
         self.brush = PixelBrush(self._canvas)
+        self.hunt = PickPlace(self._canvas)
         self._tools: dict[str, QgsMapTool] = {
             "polygon": PolygonTool(self._canvas, iface.cadDockWidget()),
             "brush": self.brush,
             "pick": PickPoint(self._canvas, Qt.CursorShape.PointingHandCursor),
-            "hunt": PickPoint(self._canvas, Qt.CursorShape.CrossCursor),
+            "hunt": self.hunt,
         }
         self._tools["polygon"].digitizingCompleted.connect(self.drawn)
         self.brush.painted.connect(self.painted)
         self._tools["pick"].picked.connect(self.picked)
-        self._tools["hunt"].picked.connect(self.hunted)
+        self.hunt.picked.connect(self.hunted)
         self._canvas.mapToolSet.connect(self._tool_set)
         self._settings_before: tuple[Any, ...] | None = None
 
@@ -134,6 +136,7 @@ class CanvasTools(QObject):
         for tool in self._tools.values():
             self._canvas.unsetMapTool(tool)
         self.brush.remove()
+        self.hunt.remove()
 
     def _tool_set(self, tool: QgsMapTool | None, _before: QgsMapTool | None = None) -> None:
         self.active = next((name for name, each in self._tools.items() if each is tool), "")

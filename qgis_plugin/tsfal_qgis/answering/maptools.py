@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Optional
 
 from qgis.core import Qgis, QgsGeometry, QgsPointXY
 from qgis.gui import (
@@ -15,7 +16,7 @@ from qgis.gui import (
 )
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtGui import QColor, QWheelEvent
 
 from ..compat import CAPTURE_POLYGON, POLYGON
 from ..layers.highlight import to_canvas
@@ -24,6 +25,9 @@ from ..store.workspace import Scene
 from .pixels import Cell, disc, inside, line, polygon_of
 
 LARGEST_BRUSH = 99
+MOST_STEPS = 16
+
+FindPlace = Callable[[QgsPointXY, int], Optional[tuple[QgsGeometry, Scene]]]
 
 
 class PolygonTool(QgsMapToolDigitizeFeature):
@@ -142,6 +146,80 @@ class PixelBrush(QgsMapTool):
         band.setToGeometry(polygon_of(cells, scene), scene_crs(scene))
 
 
+class PickPlace(QgsMapTool):
+    """A click on the place that is outlined below the pointer; the wheel grows and shrinks it.
+
+    Args:
+        canvas: the map canvas.
+
+    Attributes:
+        find: returns the place at a point of the canvas's CRS for a number of steps, with its scene; None
+            where there is none.
+        steps: how far the place has grown; −1 for the smallest one.
+    """
+
+    picked = pyqtSignal(QgsPointXY, int)
+
+    def __init__(self, canvas: QgsMapCanvas) -> None:
+        super().__init__(canvas)
+        self.find: FindPlace = nowhere
+        self.steps = 0
+        self._point: QgsPointXY | None = None
+        self._outline = QgsRubberBand(canvas, POLYGON)
+        self._outline.setWidth(2)
+        self.set_colour(QColor(255, 255, 255))
+        self.setCursor(Qt.CursorShape.CrossCursor)
+
+    def set_colour(self, colour: QColor) -> None:
+        """Change the colour of the outline.
+
+        Args:
+            colour: the colour of the class.
+        """
+        fill = QColor(colour)
+        fill.setAlpha(90)
+        self._outline.setColor(colour)
+        self._outline.setFillColor(fill)
+
+    def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
+        """Outline the place below the pointer."""
+        self._point = event.mapPoint()
+        self._show()
+
+    def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
+        """Emit the point and the steps."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(event.mapPoint(), self.steps)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Grow or shrink the place; with Ctrl, QGIS zooms as ever."""
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            return
+        turned = 1 if event.angleDelta().y() > 0 else -1
+        self.steps = min(max(self.steps + turned, -1), MOST_STEPS)
+        self._show()
+        event.accept()
+
+    def deactivate(self) -> None:
+        """Remove the outline."""
+        self._point = None
+        self._outline.reset(POLYGON)
+        super().deactivate()
+
+    def remove(self) -> None:
+        """Remove the outline from the canvas for good."""
+        self.canvas().unsetMapTool(self)
+        sip.delete(self._outline)
+
+    def _show(self) -> None:
+        place = self.find(self._point, self.steps) if self._point is not None else None
+        if place is None:
+            self._outline.reset(POLYGON)
+        else:
+            shape, scene = place
+            self._outline.setToGeometry(shape, scene_crs(scene))
+
+
 class PickPoint(QgsMapTool):
     """A click on a place; emits the point in the canvas's CRS.
 
@@ -160,3 +238,7 @@ class PickPoint(QgsMapTool):
         """Emit the point."""
         if event.button() == Qt.MouseButton.LeftButton:
             self.picked.emit(event.mapPoint())
+
+
+def nowhere(_point: QgsPointXY, _steps: int) -> None:
+    """Find no place, while no session is open."""

@@ -9,9 +9,6 @@ from qgis.PyQt.QtGui import QTransform
 
 from ..store.workspace import Scene
 
-BLOCK = 4
-"""Side in pixels of the block that one click labels."""
-
 Cell = tuple[int, int]  # (column, row)
 
 
@@ -67,21 +64,6 @@ def inside(cells: Iterable[Cell], scene: Scene) -> set[Cell]:
         The pixels inside the scene.
     """
     return {cell for cell in cells if 0 <= cell[0] < scene.width and 0 <= cell[1] < scene.height}
-
-
-def cell_block(cell: Cell, scene: Scene) -> set[Cell]:
-    """Return the block of pixels that a click labels: the cell of the model's features that it falls into.
-
-    Args:
-        cell: the pixel below the click, as (column, row).
-        scene: the scene.
-
-    Returns:
-        The pixels of the block inside the scene; its sides lie on multiples of `BLOCK`.
-    """
-    left, top = cell[0] // BLOCK * BLOCK, cell[1] // BLOCK * BLOCK
-    block = {(left + column, top + row) for column in range(BLOCK) for row in range(BLOCK)}
-    return inside(block, scene)
 
 
 def polygon_of(cells: Iterable[Cell], scene: Scene) -> QgsGeometry:

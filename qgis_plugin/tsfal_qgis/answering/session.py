@@ -17,7 +17,7 @@ from ..store.queries import DONE, SKIPPED, UNSURE, Query
 from ..store.shapes import LabelRejected, same_crs
 from ..store.sources import open_store
 from ..store.workspace import Scene, Workspace, WorkspaceProblem
-from .pixels import cell_block, polygon_of
+from .pixels import polygon_of
 from .query_queue import QueryQueue, assigned_queries
 from .statuses import Statuses
 
@@ -166,22 +166,31 @@ class Session(QObject):
                 query = None
         self._add(geometry, crs, source, query)
 
-    def label_place(self, point: QgsPointXY) -> None:
-        """Label a place that the annotator found, in or outside queries, with the current class.
-
-        The label is one cell of the pixels that the model tells apart, so that a click costs no more budget
-        than it teaches. It answers no query.
+    def place_at(self, point: QgsPointXY, steps: int = 0) -> tuple[QgsGeometry, Scene] | None:
+        """Find the place that a click labels: the segment below it, or one cell of 4 × 4 pixels.
 
         Args:
             point: in the canvas's CRS.
+            steps: how many times the segments that touch are added; below 0 for the cell.
+
+        Returns:
+            A polygon along the edges of pixels, and its scene; None outside every scene.
         """
         found = self.layers.place_at(point, self.scene)
-        if found is None:
+        return found and (polygon_of(self.layers.segment_at(*found, steps), found[0]), found[0])
+
+    def label_place(self, point: QgsPointXY, steps: int = 0) -> None:
+        """Label a place that the annotator found with the current class; it answers no query.
+
+        Args:
+            point: in the canvas's CRS.
+            steps: as for `place_at`.
+        """
+        place = self.place_at(point, steps)
+        if place is None:
             self.problem.emit(tr("This place lies outside every scene."))
-            return
-        scene, cell = found
-        shape = polygon_of(cell_block(cell, scene), scene)
-        self._add(shape, self.store.layer_of(scene).crs(), "brushed", None)
+        else:
+            self._add(place[0], self.store.layer_of(place[1]).crs(), "filled", None)
 
     def reopen(self) -> None:
         """Go back to the query that was decided last, and remove the decision."""

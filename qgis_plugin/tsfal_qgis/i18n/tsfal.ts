@@ -711,7 +711,7 @@ Suggested class: {suggested}</source>
     </message>
     <message>
       <location filename="../answering/answering.py" />
-      <source>Wrong places: number keys choose the class; each click labels a place; F leaves the tool.</source>
+      <source>Wrong places: number keys choose the class; the wheel grows and shrinks the place; each click labels it; F leaves the tool.</source>
       <translation type="unfinished" />
     </message>
     <message>

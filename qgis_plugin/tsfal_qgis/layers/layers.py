@@ -18,6 +18,7 @@ from .memory_layers import chips_layer
 from .overlapping_pictures import OverlappingPictures
 from .query_layers import QueryLayers
 from .rasters import RasterLayers
+from .segments import SegmentRaster
 from .styling import style_labels
 
 TITLES = {
@@ -52,6 +53,7 @@ class LayerSet(QObject):
         self._rasters = RasterLayers(workspace.classes)
         self._prediction_round = workspace.round
         self._canvas = canvas
+        self._segments: SegmentRaster | None = None
         self._highlight = Highlight(canvas)
 
     @property
@@ -158,6 +160,22 @@ class LayerSet(QObject):
             if 0 <= column < scene.width and 0 <= row < scene.height:
                 return scene, (column, row)
         return None
+
+    def segment_at(self, scene: Scene, cell: tuple[int, int], steps: int) -> set[tuple[int, int]]:
+        """Find the pixels that a click labels.
+
+        Args:
+            scene: the scene.
+            cell: the pixel below the click, as (column, row).
+            steps: as for `SegmentRaster.find`.
+
+        Returns:
+            Pixels inside the scene, as (column, row).
+        """
+        path = self.workspace.raster(self.workspace.round, scene.name, "segments")
+        if self._segments is None or self._segments.path != path:
+            self._segments = SegmentRaster(path, scene)
+        return self._segments.find(cell, steps)
 
     def zoom_to_all(self) -> None:
         """Zoom to every scene that is shown."""

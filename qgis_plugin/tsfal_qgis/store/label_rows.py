@@ -100,7 +100,8 @@ def drawn_labels(author: str) -> str:
         A QGIS expression.
     """
     sources = ", ".join(f"'{source}'" for source in REGION_SOURCES)
-    return f'{field_is("author", author)} AND ("source" IS NULL OR "source" NOT IN ({sources}))'
+    drawn = f'"source" IS NULL OR "source" NOT IN ({sources}) OR "qid" IS NULL'
+    return f"{field_is('author', author)} AND ({drawn})"
 
 
 def labels_on_scene(name: object) -> str:

@@ -28,7 +28,7 @@ from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
 from tsfal_geo.rounds.instant.rasters import Band, bands_of, layers_of
 from tsfal_geo.rounds.pools import RoundLabels
 from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
-from tsfal_geo.rounds.round_rasters import RoundRasters, write_query_raster
+from tsfal_geo.rounds.round_rasters import RoundRasters, write_number_raster
 
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
@@ -115,6 +115,8 @@ def ask_instant(
         keep_traits(
             folder, queries, [pieces.found[piece].traits for piece, _ in chosen], [p for _, p in chosen]
         )
+        if pieces.found and not asking.points:
+            _write_segments(context, number, pieces)
     diagnostics = {} if score is None else {"map_miou": score.scores(inputs.classes.names).miou}
     return QuerySelection(queries, asking.name, diagnostics)
 
@@ -213,6 +215,22 @@ def _within(found: list[Segments], chosen: list[tuple[int, int]], remaining: int
     return chosen[: int(np.searchsorted(pixels, remaining, side="right"))]
 
 
+def _write_segments(context: RoundContext, number: int, pieces: _Pieces) -> None:
+    """Write ``segments.tif`` of every scene, from which people take what lies below a click."""
+    for index, scene in enumerate(context.inputs.scenes):
+        parts, before = [], 0
+        for piece, window in enumerate(pieces.windows):
+            if window.scene == index:
+                cells = pieces.numbers(piece).astype(np.uint32)
+                # Each band has numbers of its own, and bands touch.
+                numbers = np.where(cells > 0, cells + np.uint32(before), 0).astype(np.uint32)
+                before += int(cells.max(initial=0))
+                height, width = window.shape
+                parts.append((window.y, 0, numbers.repeat(CELL, 0).repeat(CELL, 1)[:height, :width]))
+        folder = context.workspace.round_dir(number) / scene.name
+        write_number_raster(folder / "segments.tif", scene, parts)
+
+
 def _write_queries(
     context: RoundContext,
     number: int,
@@ -258,5 +276,5 @@ def _write_queries(
                     )
                 )
             parts.append((window.y, 0, ranks))
-        write_query_raster(context.workspace.round_dir(number) / scene.name / "queries.tif", scene, parts)
+        write_number_raster(context.workspace.round_dir(number) / scene.name / "queries.tif", scene, parts)
     return sorted(queries, key=lambda query: query.rank)
