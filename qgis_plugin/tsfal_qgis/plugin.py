@@ -253,7 +253,7 @@ class TsfalPlugin(QObject):
             return
         project = QgsProject.instance()
         group = self.session.layers.group
-        maps = group.findGroup("Maps") or group.insertGroup(0, "Maps")
+        maps = group.findGroup("Maps") or self.session.layers.group_below_labels("Maps")
         paths = result.get("maps", [])
         for path in paths:
             for node in maps.findLayers():

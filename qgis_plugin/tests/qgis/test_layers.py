@@ -4,6 +4,7 @@ import pytest
 from conftest import go_to_round
 from qgis.core import QgsPointXY, QgsProject, QgsRectangle, QgsRuleBasedRenderer
 
+from tsfal_qgis.layers.highlight import _view
 from tsfal_qgis.layers.layers import TITLES
 from tsfal_qgis.layers.styling import STATUS_FIELD
 from tsfal_qgis.store.workspace import KINDS, Workspace
@@ -108,9 +109,45 @@ def test_a_query_is_shown_with_the_ground_around_it(session, canvas):
     session.next()
     box = session.layers.queries.region(session.current).geometry.boundingBox()
     assert canvas.extent().contains(box)
-    assert 2.5 < canvas.extent().height() / box.height() < 12
+    pixel = session.scene.transform[0]
+    assert (
+        min(canvas.extent().height(), canvas.extent().width()) >= max(box.height(), box.width()) + 220 * pixel
+    )
     assert session.layers.queries.find_at(box.center()) == session.current.qid
     assert session.layers.queries.find_at(QgsPointXY(box.xMinimum() - 1, box.yMinimum())) is None
+
+
+@pytest.mark.parametrize(("small", "like", "large"), [(10, 16, 400), (30, 60, 900)])
+def test_like_queries_have_one_scale_and_large_ones_fill_the_view(session, small, like, large):
+    scene = session.scene
+    pixel = abs(scene.transform[0])
+    small, like, large = (
+        _view(QgsRectangle(0, 0, side * pixel, side * pixel), scene).width() / pixel
+        for side in (small, like, large)
+    )
+    assert small == pytest.approx(like)
+    assert large > 2 * small
+
+
+def test_a_large_query_fills_at_least_half_of_the_view(session):
+    pixel = abs(session.scene.transform[0])
+    for side in (500, 1000, 5000):
+        view = _view(QgsRectangle(0, 0, side * pixel, side * pixel), session.scene)
+        assert side + 220 <= view.width() / pixel * (1 + 1e-9) <= 1.5 * (side + 220) * (1 + 1e-9)
+
+
+def test_orthophotos_are_drawn_smoothly_and_classes_are_not(session):
+    group = session.layers.group
+    for title, smooth in (("Orthophoto", True), ("Prediction", False)):
+        layer = group.findGroup(title).findLayers()[0].layer()
+        assert (layer.resampleFilter().zoomedInResampler() is not None) is smooth
+
+
+def test_exported_maps_lie_below_labels_queries_and_error_mask(session):
+    session.layers.group_below_labels("Maps")
+    names = [child.name() for child in session.layers.group.children()]
+    assert names.index("Maps") > max(names.index(each) for each in ("Labels", "Queries", "Error mask"))
+    assert names.index("Maps") < names.index("Orthophoto")
 
 
 def test_a_group_that_was_saved_with_a_project_is_made_anew(begin, tmp_path, qgis_new_project):

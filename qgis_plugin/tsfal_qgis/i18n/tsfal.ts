@@ -658,7 +658,7 @@ Suggested class: {suggested}</source>
     </message>
     <message>
       <location filename="../panel/pages.py" />
-      <source>Tick the groups in the Layers panel. Hold H to see the orthophoto alone.</source>
+      <source>Tick the groups in the Layers panel. Hold H to hide all but the orthophoto.</source>
       <translation type="unfinished" />
     </message>
     <message>

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsGeometry,
-    QgsPointXY,
     QgsProject,
     QgsRectangle,
 )
@@ -20,8 +20,9 @@ from ..compat import POLYGON
 from ..store.shapes import footprint, scene_crs
 from ..store.workspace import Scene
 
-_LEAST_PIXELS = 30
-_CONTEXT = 3.5  # side of the view, as a multiple of the region's bounding box
+_GROUND = 110  # pixels of ground around a region: enough to tell what lies there
+_SCALE_STEP = 1.5  # between the scales of views, so that regions of like size are seen at the same scale
+_CONTEXT = 3.5  # side of the view of a region without scene, as a multiple of its bounding box
 _FLASH_MS = 300
 
 
@@ -37,7 +38,7 @@ class Highlight:
         self._outline = QgsRubberBand(canvas, POLYGON)
         self._outline.setFillColor(QColor(0, 0, 0, 0))
         self._outline.setStrokeColor(QColor(0, 255, 255))
-        self._outline.setSecondaryStrokeColor(QColor(0, 0, 0, 150))
+        self._outline.setSecondaryStrokeColor(QColor(0, 0, 0, 220))
         self._outline.setWidth(3)
 
     def show(self, region: QgsGeometry, crs: QgsCoordinateReferenceSystem, scene: Scene | None) -> None:
@@ -46,13 +47,14 @@ class Highlight:
         Args:
             region: a polygon.
             crs: the CRS of its coordinates.
-            scene: its scene, whose pixels give the smallest view; None if it is not known.
+            scene: its scene, whose pixels give the view's scale; None if it is not known.
         """
         self._outline.setToGeometry(region, crs)
         box = region.boundingBox()
-        box.scale(_CONTEXT)
-        if scene is not None:
-            box.combineExtentWith(_smallest_view(box.center(), scene))
+        if scene is None:
+            box.scale(_CONTEXT)
+        else:
+            box = _view(box, scene)
         self._canvas.setExtent(to_canvas(self._canvas, crs).transformBoundingBox(box))
         self._canvas.refresh()
         flash = QColor(0, 255, 255, 120), QColor(0, 255, 255, 0)
@@ -76,14 +78,6 @@ class Highlight:
         """Remove the outline until the next region is shown."""
         self._outline.reset(POLYGON)
 
-    def set_visible(self, visible: bool) -> None:
-        """Hide the outline, or show it again.
-
-        Args:
-            visible: False to hide it.
-        """
-        self._outline.setVisible(visible)
-
     def remove(self) -> None:
         """Remove the outline from the canvas for good."""
         # The garbage collector could delete it after its canvas, and QGIS would crash.
@@ -103,7 +97,11 @@ def to_canvas(canvas: QgsMapCanvas, crs: QgsCoordinateReferenceSystem) -> QgsCoo
     return QgsCoordinateTransform(crs, canvas.mapSettings().destinationCrs(), QgsProject.instance())
 
 
-def _smallest_view(centre: QgsPointXY, scene: Scene) -> QgsRectangle:
+def _view(box: QgsRectangle, scene: Scene) -> QgsRectangle:
     a, b, _, d, e, _ = scene.transform
-    reach = _LEAST_PIXELS * max(abs(a) + abs(b), abs(d) + abs(e))
-    return QgsRectangle(centre.x() - reach, centre.y() - reach, centre.x() + reach, centre.y() + reach)
+    pixel = max(abs(a) + abs(b), abs(d) + abs(e))
+    least = max(box.width(), box.height()) / pixel + 2 * _GROUND
+    step = math.ceil(math.log(least / (2 * _GROUND), _SCALE_STEP) - 1e-9)
+    reach = _GROUND * _SCALE_STEP**step * pixel
+    x, y = box.center().x(), box.center().y()
+    return QgsRectangle(x - reach, y - reach, x + reach, y + reach)

@@ -182,13 +182,25 @@ class LayerSet(QObject):
         self._highlight.show_all(self.pictures.visible(self.workspace.scenes))
 
     def hide_overlays(self, hidden: bool) -> None:
-        """Show the orthophoto alone, or all that was shown before.
+        """Show the orthophoto and the outline of the current query alone, or all that was shown before.
 
         Args:
-            hidden: True to show the orthophoto alone.
+            hidden: True to hide everything else.
         """
         self._group.show_kind_only("orthophoto", hidden)
-        self._highlight.set_visible(not hidden)
+
+    def group_below_labels(self, title: str) -> QgsLayerTreeGroup:
+        """Add a group below labels, queries and the error mask, which it must not cover.
+
+        Args:
+            title: its title.
+
+        Returns:
+            The group.
+        """
+        below = self._group.find_kind("refined") or self._group.find_kind("prediction")
+        children = self.group.children()
+        return self.group.insertGroup(children.index(below) if below in children else len(children), title)
 
     def remove(self) -> None:
         """Remove the group, its layers and the outline."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from qgis.core import QgsDataProvider, QgsProject, QgsRasterLayer
 
 from ..store.workspace import KINDS, ClassInfo
-from .styling import style_raster
+from .styling import smooth, style_raster
 
 
 class RasterLayers:
@@ -30,7 +30,7 @@ class RasterLayers:
             path: the raster.
             slot: key of the kind's layer that shows it.
             name: the layer's name from now on.
-            kind: one of ``KINDS``, or ``orthophoto``, which keeps QGIS's default style.
+            kind: one of ``KINDS``, or ``orthophoto``, which keeps QGIS's default colours.
 
         Returns:
             A new layer, which the caller adds to the project; None if the layer existed or was removed.
@@ -45,6 +45,8 @@ class RasterLayers:
             layer = QgsRasterLayer(str(path), name, "gdal", options)
             if kind in KINDS:
                 style_raster(layer, kind, self._classes)
+            else:
+                smooth(layer)
             self._ids[kind, slot] = layer.id()
             return layer
         elif layer.source() != str(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qgis.core import (
+    QgsBilinearRasterResampler,
     QgsCategorizedSymbolRenderer,
     QgsColorRampShader,
     QgsContrastEnhancement,
@@ -43,6 +44,18 @@ _QUERY_LINES = (
     (SKIPPED, "150,150,150,255", "0.4", "dash"),
     (UNSURE, "255,150,0,255", "0.5", "dot"),
 )
+
+
+def smooth(layer: QgsRasterLayer) -> None:
+    """Draw an orthophoto by bilinear resampling; people see shapes in it rather than squares.
+
+    Args:
+        layer: the layer.
+    """
+    resampler = layer.resampleFilter()
+    if resampler is not None:  # a layer that cannot be read has none
+        resampler.setZoomedInResampler(QgsBilinearRasterResampler())
+        resampler.setZoomedOutResampler(QgsBilinearRasterResampler())
 
 
 def style_raster(layer: QgsRasterLayer, kind: str, classes: Sequence[ClassInfo]) -> None:

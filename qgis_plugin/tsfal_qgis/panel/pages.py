@@ -53,7 +53,7 @@ class LayersPage(Page):
         to_answer.clicked.connect(self.continue_requested)
         self.add(
             self._summary,
-            text_label(tr("Tick the groups in the Layers panel. Hold H to see the orthophoto alone.")),
+            text_label(tr("Tick the groups in the Layers panel. Hold H to hide all but the orthophoto.")),
             zoom,
             to_answer,
         )
