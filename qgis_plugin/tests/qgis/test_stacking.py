@@ -145,7 +145,7 @@ def random_steps(session, seed, count):
     crs = session.store.layer_of(scene).crs()
     for _ in range(count):
         session.queue.select(query.qid)
-        step, class_id = rng.choice(["fill", "polygon", "brush", "undo"]), rng.choice(CLASSES)
+        step, class_id = rng.choice(["fill", "polygon", "brush", "click", "undo"]), rng.choice(CLASSES)
         if step == "fill":
             session.answer(class_id)
             screen.fill(REGION, class_id)
@@ -160,6 +160,12 @@ def random_steps(session, seed, count):
             session.class_id = class_id
             session.draw(polygon_of(cells, scene), crs, "brushed")
             screen.draw(cells, class_id)
+        elif step == "click":
+            x, y = rng.randint(4, 20), rng.randint(4, 20)
+            session.class_id = class_id
+            session.label_place(QgsPointXY(*scene.corner(x + 0.5, y + 0.5)))
+            left, top = x // 4 * 4, y // 4 * 4
+            screen.draw({(left + dx, top + dy) for dx in range(4) for dy in range(4)}, class_id)
         else:
             session.undo()
             screen.undo()
