@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the QGIS plugin again: trains on sample_tiles, then drives the desktop.
+"""Takes the pictures of the QGIS plugin again: trains on sample_tiles, then drives the desktop.
 
 Run as `.venv/bin/python scripts/qgis_pictures.py [FOLDER]`, after `make system-test-deps`. Without FOLDER the
 pictures go to docs/pictures.

@@ -1,12 +1,13 @@
 """The pictures of the README, taken in the real desktop from a workspace of the sample town."""
 
 from guards import drive
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QDockWidget
 from qgis.utils import iface
 
-_SIZE = (1240, 780)
+_SIZE = (1280, 720)
 
 
 def walk(desktop):
@@ -17,11 +18,28 @@ def walk(desktop):
     plugin.dock.start.author.setText("anna")
     plugin.open_workspace(desktop.workspace)
     desktop.until(lambda: plugin.session is not None, "opening the workspace", 60)
-    session = plugin.session
+    # QGIS does not return to the light theme whole, so that the dark one comes last.
+    show_map(desktop, plugin.session)
+    desktop.shot("map")
+    answer(desktop, window)
+    desktop.shot("answer")
+    QgsApplication.setUITheme("Night Mapping")
+    desktop.pump(300)
+    desktop.shot("answer_dark")
+    plugin.dock.go_to(1)
+    show_map(desktop, plugin.session)
+    desktop.shot("map_dark")
+
+
+def show_map(desktop, session):
+    session.layers.show_query(None)
     session.layers.zoom_to_all()
     session.layers.show_prediction(session.workspace.round)
     desktop.render()
-    desktop.shot("map")
+
+
+def answer(desktop, window):
+    session = desktop.plugin().session
     session.layers.group.findGroup("Prediction").setItemVisibilityChecked(False)
     canvas = iface.mapCanvas()
     window.activateWindow()
@@ -30,10 +48,8 @@ def walk(desktop):
     for _ in range(6):
         QTest.keyClick(canvas, Qt.Key.Key_Return)
         desktop.pump(50)
-    canvas.zoomByFactor(2.5)
     desktop.pump(600)  # the flash ends
     desktop.render()
-    desktop.shot("answer")
 
 
 _keep = drive(walk, 120)

@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import (
     QListWidget,
     QMainWindow,
     QPlainTextEdit,
+    QScrollArea,
     QSpinBox,
     QTreeWidget,
 )
@@ -63,6 +64,10 @@ def test_head_and_messages_are_readable_in_each_theme(dock, theme):
     assert contrast(dock.messages) >= READABLE, theme
     dock.show_problem("A problem of the panel, drawn in this theme.")
     assert contrast(dock.messages) >= READABLE, theme
+    dock.budget.show()
+    for value in (0, 1000):
+        dock.budget.setValue(value)
+        assert contrast(dock.budget) >= READABLE, (theme, value)
     dock.title.setText("round 1")
     ordinary = QLabel("round 1", dock)
     ordinary.resize(dock.title.size())
@@ -95,6 +100,16 @@ def test_nothing_moves_under_the_pointer(dock, qtbot, change):
     qtbot.wait(20)
     assert places(dock) == before
     assert dock.messages.geometry().bottom() <= dock.height()
+
+
+def test_a_short_page_does_not_scroll(dock, qtbot):
+    bar = dock.findChild(QScrollArea, "page").verticalScrollBar()
+    dock.go_to(Step.LAYERS)
+    qtbot.waitUntil(lambda: bar.maximum() == 0)
+    dock.start.own_classes.setChecked(True)
+    dock.resize(375, 400)
+    dock.go_to(Step.START)
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
 
 
 def test_a_message_ends_with_its_cause_and_an_older_one_that_holds_returns(dock):

@@ -10,8 +10,9 @@ from qgis.PyQt.QtWidgets import QTableWidget, QTableWidgetItem
 
 from ..compat import tr
 from ..store.workspace import Workspace
+from .curve import Curve
 from .pages import Page
-from .widgets import Curve, push_button
+from .widgets import push_button
 
 
 class ComparePage(Page):

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from qgis.gui import QgsDockWidget
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QFrame,
     QGridLayout,
-    QProgressBar,
     QScrollArea,
     QSizePolicy,
     QStackedWidget,
@@ -31,7 +30,7 @@ from .pages import (
     TrainPage,
 )
 from .start_page import StartPage
-from .widgets import LineLabel
+from .widgets import LineLabel, progress_bar
 
 _WIDTH = 375  # pixels: three step buttons in a row
 
@@ -47,6 +46,29 @@ class Step(IntEnum):
     EXPORT = 5
 
 
+class _Pages(QStackedWidget):
+    """The pages; one scrolls for its own height, not for that of the highest."""
+
+    def sizeHint(self) -> QSize:
+        """Return the size of the page that is shown."""
+        page = self.currentWidget()
+        return super().sizeHint() if page is None else page.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the least size of the page that is shown."""
+        page = self.currentWidget()
+        return super().minimumSizeHint() if page is None else page.minimumSizeHint()
+
+    def heightForWidth(self, width: int) -> int:
+        """Return the height of the page that is shown.
+
+        Args:
+            width: in pixels.
+        """
+        page = self.currentWidget()
+        return -1 if page is None else int(page.heightForWidth(width))
+
+
 class TsfalDock(QgsDockWidget):
     """The panel: widgets and signals only, which `TsfalPlugin` acts on.
 
@@ -59,9 +81,7 @@ class TsfalDock(QgsDockWidget):
         super().__init__("TSFAL", parent)
         self.setObjectName("TsfalDock")
         self.title = LineLabel("title")
-        self.budget = QProgressBar()
-        self.budget.setObjectName("budget")
-        self.budget.setRange(0, 1000)
+        self.budget = progress_bar("budget")
         self.counts = LineLabel("counts")
         self.history = LineLabel("history")
         self.next_step = LineLabel("next_step")
@@ -74,7 +94,7 @@ class TsfalDock(QgsDockWidget):
         self.train = TrainPage()
         self.compare = ComparePage()
         self.export = ExportPage()
-        self._stack = QStackedWidget()
+        self._stack = _Pages()
         self._steps: list[QToolButton] = []
         column = QVBoxLayout()
         for widget in (self.title, self.budget, self.counts, self.history, self.next_step):
@@ -113,11 +133,7 @@ class TsfalDock(QgsDockWidget):
             step: its number.
         """
         self._stack.setCurrentIndex(step)
-        for number in range(
-            self._stack.count()
-        ):  # a page scrolls for its own height, not for the highest one's
-            fits = QSizePolicy.Policy.Preferred if number == step else QSizePolicy.Policy.Ignored
-            self._stack.widget(number).setSizePolicy(QSizePolicy.Policy.Preferred, fits)
+        self._stack.updateGeometry()
         for number, tool in enumerate(self._steps):
             tool.setChecked(number == step)
 

@@ -9,7 +9,6 @@ from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QGridLayout,
     QPlainTextEdit,
-    QProgressBar,
     QVBoxLayout,
     QWidget,
 )
@@ -17,7 +16,7 @@ from qgis.PyQt.QtWidgets import (
 from ..compat import tr
 from ..store.queries import Query
 from ..store.workspace import ClassInfo, Workspace
-from .widgets import ClassButtons, folder_field, form, push_button, text_label
+from .widgets import ClassButtons, folder_field, form, progress_bar, push_button, text_label
 
 
 class Page(QWidget):
@@ -136,9 +135,7 @@ class TrainPage(Page):
         self.train.clicked.connect(self.train_requested)
         self.cancel = push_button(tr("Stop"), "cancel")
         self.cancel.clicked.connect(self.cancel_requested)
-        self.bar = QProgressBar()
-        self.bar.setObjectName("run_progress")
-        self.bar.setRange(0, 1000)
+        self.bar = progress_bar("run_progress")
         self.stage = text_label(name="run_stage")
         self.time_left = text_label(name="time_left")
         self.log = QPlainTextEdit()
