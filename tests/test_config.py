@@ -189,3 +189,20 @@ def test_a_section_made_in_python_with_a_wrong_value_is_a_users_mistake(make, ex
         make()
     assert str(caught.value).startswith(expected)
     assert "\n" not in str(caught.value)
+
+
+def _numbers(model, prefix=""):
+    for name, info in model.model_fields.items():
+        section = info.annotation
+        if hasattr(section, "model_fields"):
+            yield from _numbers(section, f"{name}.")
+        elif section in (int, float, int | None, float | None):
+            yield f"{prefix}{name}"
+
+
+@pytest.mark.parametrize("key", sorted(_numbers(Config)))
+def test_no_number_may_be_without_meaning(key):
+    for value in (float("nan"), float("inf"), -float("inf"), -1):
+        with pytest.raises(ConfigError) as error:
+            load_config(None, {key: value})
+        assert key in str(error.value) and "\n" not in str(error.value)

@@ -43,7 +43,7 @@ class TsfConfig(Frozen):
         "pixels; threshold: 1 from `confidence_threshold` on",
     )
     confidence_threshold: float = Field(
-        0.95, description="confidence that `teacher_weighting: threshold` requires"
+        0.95, ge=0, le=1, description="confidence that `teacher_weighting: threshold` requires"
     )
     cps_view: Literal["mixed", "unmixed"] | None = Field(
         None,
@@ -56,7 +56,7 @@ class TsfConfig(Frozen):
         "false: it keeps its value",
     )
     bank_momentum: float = Field(
-        0.999, description="share of the old value that a step keeps in the confidence bank"
+        0.999, ge=0, lt=1, description="share of the old value that a step keeps in the confidence bank"
     )
     ramp: float | None = Field(
         None,
@@ -79,13 +79,18 @@ class TsfConfig(Frozen):
     )
     cutmix: bool = Field(True, description="adaptive CutMix of unlabelled chips")
     copy_paste: bool = Field(True, description="adaptive copy-paste of rare classes onto labelled chips")
-    copy_paste_probability: float = Field(0.5, description="share of the labelled chips that are pasted onto")
-    copy_paste_classes: int = Field(3, description="draws of a class for each pasted chip")
+    copy_paste_probability: float = Field(
+        0.5, ge=0, le=1, description="share of the labelled chips that are pasted onto"
+    )
+    copy_paste_classes: int = Field(3, ge=1, description="draws of a class for each pasted chip")
     component_min_area: float = Field(
-        0.005, description="smallest object that CutMix pastes, as a share of the chip's area"
+        0.005, ge=0, le=1, description="smallest object that CutMix pastes, as a share of the chip's area"
     )
     presence_min_area: float = Field(
-        0.01, description="share of a chip from which on CutMix counts a predicted class as present"
+        0.01,
+        ge=0,
+        le=1,
+        description="share of a chip from which on CutMix counts a predicted class as present",
     )
     warmup_steps: int | None = Field(
         None, ge=0, description="first steps on labelled chips alone; null: the method's own (TSF: 5 %)"
@@ -96,9 +101,11 @@ class EmdConfig(Frozen):
     """Error mask decoder (equation 5)."""
 
     enabled: bool = Field(True, description="train the decoder, and use it in error masks")
-    lr: float = Field(1e-3, description="learning rate of the decoder's AdamW")
-    weight_decay: float = Field(1e-4, description="weight decay of the decoder's AdamW")
-    start: float = Field(0.1, description="share of the steps after which the decoder starts to train")
+    lr: float = Field(1e-3, gt=0, description="learning rate of the decoder's AdamW")
+    weight_decay: float = Field(1e-4, ge=0, description="weight decay of the decoder's AdamW")
+    start: float = Field(
+        0.1, ge=0, le=1, description="share of the steps after which the decoder starts to train"
+    )
     threshold: float | None = Field(
         None, gt=0, lt=1, description="error probability from which on a cell is in the error mask"
     )
@@ -119,7 +126,7 @@ class PlarConfig(Frozen):
 
     enabled: bool = Field(True, description="refine pseudo-labels in the error mask by votes")
     confidence: float = Field(
-        0.7, description="teacher's confidence below which a pixel is in the error mask"
+        0.7, ge=0, le=1, description="teacher's confidence below which a pixel is in the error mask"
     )
     covariance: Literal["pinv", "per_class_lw", "per_class_oas", "rda", "pooled_lw", "diag"] = Field(
         "pooled_lw",
@@ -133,14 +140,19 @@ class PlarConfig(Frozen):
         "enough, else also reliable pseudo-labels",
     )
     min_manual_cells: int = Field(
-        16, description="annotators' cells in a chip that are enough for `support: auto`"
+        16, ge=1, description="annotators' cells in a chip that are enough for `support: auto`"
     )
-    min_class_cells: int = Field(16, description="reliable cells that a class needs to take part in votes")
+    min_class_cells: int = Field(
+        16, ge=1, description="reliable cells that a class needs to take part in votes"
+    )
     reliable_confidence: float = Field(
-        0.9, description="confidence from which on a pseudo-label outside the error mask is reliable"
+        0.9,
+        ge=0,
+        le=1,
+        description="confidence from which on a pseudo-label outside the error mask is reliable",
     )
     purity: float = Field(
-        0.75, description="share of a cell's 16 pixels that one class must fill to label the cell"
+        0.75, ge=0, le=1, description="share of a cell's 16 pixels that one class must fill to label the cell"
     )
     min_margin: float | None = Field(
         None,
@@ -152,8 +164,8 @@ class PlarConfig(Frozen):
     lambda_mode: Literal["learned", "fixed"] = Field(
         "learned", description="weights λ of the two feature levels in the distances"
     )
-    lambda_init: float = Field(0.3, description="λ at the start, or throughout if fixed")
-    weight_lr: float = Field(1e-3, description="learning rate of the module that learns λ")
+    lambda_init: float = Field(0.3, ge=0, le=1, description="λ at the start, or throughout if fixed")
+    weight_lr: float = Field(1e-3, gt=0, description="learning rate of the module that learns λ")
     refined_weight: Literal["one", "margin"] | None = Field(
         None, description="weight of a refined label in the loss: 1, or the margin of its vote"
     )
@@ -204,9 +216,11 @@ class ActiveConfig(Frozen):
         "strong: segments, the most doubtful first",
     )
     image_cap: float = Field(
-        2.0, description="largest share of a round's budget for one chip, in even shares (ranking strong)"
+        2.0,
+        gt=0,
+        description="largest share of a round's budget for one chip, in even shares (ranking strong)",
     )
-    qbc_passes: int = Field(10, description="forward passes of the committee of qbc")
+    qbc_passes: int = Field(10, ge=1, description="forward passes of the committee of qbc")
     oracle: bool = Field(False, description="the folder's labels answer the queries: for simulations")
     oracle_answers: Literal["exact", "key", "mixed", "point"] = Field(
         "exact",

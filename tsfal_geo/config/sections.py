@@ -58,6 +58,10 @@ _SGD_ONLY = 0.01
 """Learning rates from here on suit SGD, and let AdamW diverge."""
 
 
+Positive = Annotated[int, Field(ge=1)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+
+
 class _RaisesConfigError(_ModelType):
     """Metaclass of the sections: a section that is made in Python with a wrong value is a user's mistake."""
 
@@ -72,15 +76,15 @@ class _RaisesConfigError(_ModelType):
 class Frozen(BaseModel, metaclass=_RaisesConfigError):
     """Base of the sections: immutable, and without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class ClassSpec(Frozen):
     """One class: its value in label files, its name and its colour."""
 
     id: int = Field(ge=0, le=254, description="value in label files and maps")
-    name: str = Field(description="name in legends and tables")
-    colour: tuple[int, int, int] = Field(description="red, green and blue, 0 to 255")
+    name: str = Field(min_length=1, description="name in legends and tables")
+    colour: tuple[Byte, Byte, Byte] = Field(description="red, green and blue, 0 to 255")
 
 
 class DataConfig(Frozen):
@@ -174,7 +178,7 @@ class ModelConfig(Frozen):
     output_stride: Literal[8, 16] = Field(
         16, description="pixels a cell of the encoder's last features; 8 is finer and slower"
     )
-    atrous_rates: tuple[int, int, int] = Field(
+    atrous_rates: tuple[Positive, Positive, Positive] = Field(
         (6, 12, 18), description="dilations of the three ASPP convolutions"
     )
     separable: bool = Field(
@@ -184,10 +188,10 @@ class ModelConfig(Frozen):
         1, description="kernel of the ASPP projection; 3 also replaces element by channel dropout"
     )
     low_level_channels: int = Field(
-        48, description="channels that the decoder takes of the encoder's stride-4 features"
+        48, ge=1, description="channels that the decoder takes of the encoder's stride-4 features"
     )
     decoder_convs: Literal[1, 2] = Field(2, description="3×3 convolutions of the decoder")
-    multi_grid: tuple[int, int, int] | None = Field(
+    multi_grid: tuple[Positive, Positive, Positive] | None = Field(
         None, description="factors on the dilations of the three blocks of a ResNet's last stage"
     )
     aux_head: bool = Field(
@@ -198,7 +202,7 @@ class ModelConfig(Frozen):
 class AugmentConfig(Frozen):
     """Augmentation of training batches."""
 
-    scale: tuple[float, float] = Field(
+    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
         (0.5, 2.0), description="smallest and largest factor of the random scaling"
     )
     flip: bool | Literal["horizontal"] = Field(
@@ -238,10 +242,10 @@ class TrainConfig(Frozen):
         le=1,
         description="vision transformers: learning rate of a block, as a share of the next block's",
     )
-    momentum: float = Field(0.9, description="momentum of sgd")
-    weight_decay: float = Field(RATES["adamw"]["weight_decay"], description="weight decay")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
+    weight_decay: float = Field(RATES["adamw"]["weight_decay"], ge=0, description="weight decay")
     poly_power: float = Field(
-        0.9, description="exponent p of the schedule: the rate falls as (1 − share of steps done)^p"
+        0.9, ge=0, description="exponent p of the schedule: the rate falls as (1 − share of steps done)^p"
     )
     ohem: bool = Field(
         False,
@@ -265,12 +269,12 @@ class TrainConfig(Frozen):
         None, ge=1, description="steps between validations; null: ten validations a round"
     )
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints to resume from")
-    seed: int = Field(0, description="seed of every random draw")
+    seed: int = Field(0, ge=0, description="seed of every random draw")
     num_workers: int | None = Field(
         None, ge=0, description="processes that read chips; null: chosen by the number of cores"
     )
     devices: int | Literal["auto"] = Field("auto", description="devices a node")
-    num_nodes: int = Field(1, description="machines")
+    num_nodes: int = Field(1, ge=1, description="machines")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="kind of device")
     strategy: str = Field(
         "auto", description="how devices share a training, as Lightning names it; auto: DDP from two on"
