@@ -35,12 +35,14 @@ def show_map(desktop, session):
     session.layers.show_query(None)
     session.layers.zoom_to_all()
     session.layers.show_prediction(session.workspace.round)
+    session.layers.group.findGroup("Error mask").setItemVisibilityChecked(True)
     desktop.render()
 
 
 def answer(desktop, window):
     session = desktop.plugin().session
-    session.layers.group.findGroup("Prediction").setItemVisibilityChecked(False)
+    for title in ("Prediction", "Error mask"):
+        session.layers.group.findGroup(title).setItemVisibilityChecked(False)
     canvas = iface.mapCanvas()
     window.activateWindow()
     canvas.setFocus()

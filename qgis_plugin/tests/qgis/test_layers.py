@@ -18,7 +18,7 @@ def test_everything_is_in_one_group_in_order(session):
     assert group.name() == "TSFAL – ws"
     assert [child.name() for child in group.children()] == NAMES
     shown = [child.name() for child in group.children() if child.itemVisibilityChecked()]
-    assert shown == ["Labels", "Queries", "Error mask", "Orthophoto"]
+    assert shown == ["Labels", "Queries", "Orthophoto"]
     for title in (*TITLES.values(),):
         assert len(group.findGroup(title).findLayers()) == 3
     masks = [node.layer() for node in group.findGroup("Error mask").findLayers()]

@@ -28,7 +28,7 @@ TITLES = {
     "prediction": "Prediction",
     "orthophoto": "Orthophoto",
 }
-_SHOWN = ("error_mask", "orthophoto")
+_SHOWN = ("orthophoto",)
 
 
 class LayerSet(QObject):
