@@ -70,6 +70,25 @@ def test_export_of_other_scenes_into_another_folder_as_json(folder, tmp_path):
     ]  # fmt: skip
 
 
+def test_scenes_without_a_crs_are_given_one(folder, tmp_path):
+    write_scene(tmp_path / "north.tif", 70, 80)
+    (tmp_path / "new" / "images").mkdir(parents=True)
+    with rasterio.open(tmp_path / "north.tif") as image:
+        profile = {**image.profile, "crs": None}
+        with rasterio.open(tmp_path / "new" / "images" / "north.tif", "w", **profile) as bare:
+            bare.write(image.read())
+    (scene,) = discover(tmp_path / "new", crs="EPSG:32633")
+    labels = np.zeros(scene.shape, np.uint8)
+    write_classes(tmp_path / "new" / "labels" / "north.tif", scene.grid, VAIHINGEN, labels)
+    named = ("--workspace", folder / "ws", "--raster", tmp_path / "new", "--crs", "EPSG:32633")
+    run(export.command, *named, "--out", tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "north.tif") as made:
+        assert made.crs == "EPSG:32633"
+    assert run(evaluate.command, *named).exit_code == 0
+    with pytest.raises(RasterError, match="no such CRS"):
+        run(export.command, *named[:-1], "EPSG:1", "--out", tmp_path / "out")
+
+
 def test_everything_at_once(folder, tmp_path):
     options = ["--confidence", "--entropy", "--error-mask", "--probabilities", "--preview", "--augment"]
     options += ["--polygons", "fgb", "--min-area", "0.1", "--mosaic", "vrt"]

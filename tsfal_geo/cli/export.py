@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tsfal_geo.cli.command import ReportedCommand
-from tsfal_geo.cli.options import FOLDER, aoi_option, workspace_option
+from tsfal_geo.cli.options import FOLDER, aoi_option, crs_option, workspace_option
 from tsfal_geo.cli.remote import path_or_address, remote_option
 from tsfal_geo.cli.reporter import CommandReporter
 
@@ -47,6 +47,7 @@ def _window(_context: click.Context, _parameter: click.Parameter, value: str | N
 )
 @click.option("--out", type=FOLDER, help="Folder for the maps; default: maps/ in the workspace.")
 @aoi_option
+@crs_option
 @click.option(
     "--confidence", is_flag=True, help="Also write <name>_confidence.tif: probability of the class, 0 to 100."
 )
@@ -126,6 +127,7 @@ def command(
     raster: Path | str | None,
     out: Path | None,
     aoi: Path | None,
+    crs: str | None,
     confidence: bool,
     entropy: bool,
     error_mask: bool,
@@ -159,7 +161,7 @@ def command(
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
     options = ExportOptions(
         layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard, window,
-        network_only, aoi and aoi.resolve(),
+        network_only, aoi and aoi.resolve(), crs,
     )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def evaluate_folder(
-    workspace: WorkspaceFolder, folder: Path, label_values: Mapping[str, str] | None, reporter: Reporter
+    workspace: WorkspaceFolder,
+    folder: Path,
+    label_values: Mapping[str, str] | None,
+    reporter: Reporter,
+    crs: str | None = None,
 ) -> Scores:
     """Compare the model's prediction of a folder of scenes with their label rasters.
 
@@ -28,6 +32,7 @@ def evaluate_folder(
         folder: of the scenes.
         label_values: class by value of the label files; None or empty: as in training.
         reporter: takes warnings and progress.
+        crs: CRS of orthophotos that have a place but declare no CRS; None: as in training.
 
     Returns:
         The scores.
@@ -39,9 +44,8 @@ def evaluate_folder(
     classes = workspace.classes
     if label_values:
         classes = classes.with_label_values(parse_label_values(label_values))
-    return score(
-        workspace, labelled_scenes(folder, classes, reporter, workspace.config.data.crs), classes, reporter
-    )
+    crs = crs or workspace.config.data.crs
+    return score(workspace, labelled_scenes(folder, classes, reporter, crs), classes, reporter)
 
 
 def labelled_scenes(

@@ -44,6 +44,8 @@ class ExportOptions:
         shard: index and number of the parts, of which this process does one.
         window: pixels a side, or ``scene`` for no windows; None: as the workspace is configured.
         network_only: leave out labels and votes, so that the maps show the network's prediction everywhere.
+        aoi: vector file with the area to map; None: the workspace's, if it has one.
+        crs: CRS of orthophotos that have a place but declare no CRS; None: as in training.
     """
 
     layers: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class ExportOptions:
     window: int | str | None = None
     network_only: bool = False
     aoi: Path | None = None
+    crs: str | None = None
 
     def products(self, out: Path) -> Products:
         """List the files that are written.
@@ -112,7 +115,10 @@ def export_maps(
     if options.polygons == "parquet":
         require_extra("pyarrow", "parquet", "--polygons parquet")
     scenes = _in_area(
-        workspace, raster, options.aoi, find_scenes(raster, reporter, workspace.config.data.crs)
+        workspace,
+        raster,
+        options.aoi,
+        find_scenes(raster, reporter, options.crs or workspace.config.data.crs),
     )
     products = options.products(out)
     check_products(products, scenes)
