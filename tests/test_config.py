@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,26 @@ def test_no_number_may_be_without_meaning(key):
         with pytest.raises(ConfigError) as error:
             load_config(None, {key: value})
         assert key in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["2020-13-45", "!!int x", "!!float x", "[" * 3000])
+def test_each_value_that_yaml_cannot_make_is_one_short_line(value, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"train: {{lr: {value}}}")
+    for read in (lambda: load_config(path), lambda: parse_set((f"train.lr={value}",))):
+        with pytest.raises(ConfigError, match="not readable as YAML") as raised:
+            read()
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["train", "train.lr", "classes"])
+def test_a_bomb_of_aliases_is_one_short_line(key, tmp_path):
+    names = "abcdefgh"
+    lines = ["a: &a [1,1,1,1,1,1,1,1,1]"]
+    lines += [f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]" for old, new in itertools.pairwise(names)]
+    path = tmp_path / "c.yaml"
+    section, _, inner = key.partition(".")
+    path.write_text("\n".join([*lines, f"{section}: {{{inner}: *h}}" if inner else f"{section}: *h"]))
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    assert len(str(raised.value)) < 600

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from contextlib import suppress
 
 import click
 
+from tsfal_geo.cli.environment import environment_fault, interrupt_on_sigterm
 from tsfal_geo.cli.remote import forbid_network
 from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.versions import __version__
@@ -58,6 +60,10 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; an error for people is one line on stderr, a bug is a traceback."""
     forbid_network()
+    interrupt_on_sigterm()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is shown in escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -71,3 +77,10 @@ def main() -> None:
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        line = environment_fault(error)
+        if line is None:
+            raise
+        with suppress(OSError):  # stderr may lie on the full disk
+            click.echo(f"Error: {line}", err=True)
+        sys.exit(UserError.exit_code)

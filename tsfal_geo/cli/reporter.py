@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple, Self
 
 import click
 
+from tsfal_geo.cli.environment import environment_fault
 from tsfal_geo.cli.starter import stop_with_starter
 from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.figures import json_text
@@ -47,6 +48,8 @@ class Failure(NamedTuple):
             return cls("usage", error.exit_code, error.format_message())
         if isinstance(error, (Cancelled, click.Abort, KeyboardInterrupt)):
             return cls(Cancelled.code, Cancelled.exit_code, "stopped; everything done so far is kept")
+        if (line := environment_fault(error)) is not None:
+            return cls("environment", UserError.exit_code, line)
         return cls("bug", 1, f"{type(error).__name__}: {error}")
 
 

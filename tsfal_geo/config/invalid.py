@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
+
 from pydantic import ValidationError
 
 from tsfal_geo.errors import ConfigError
 
+# A few aliases in YAML make a value whose text has hundreds of megabytes.
+_ECHO = reprlib.Repr(maxlevel=2, maxlist=6, maxtuple=6, maxdict=6, maxstring=200, maxother=100)
 _CLASSES = "expected a list of classes, each such as {id: 0, name: water, colour: [0, 0, 255]}"
 _SECTION = "expected keys with values, see docs/configuration.md"
 
@@ -26,7 +30,7 @@ def invalid(error: ValidationError, source: str) -> ConfigError:
         return ConfigError(
             f"{source}: unknown key '{key}'; take it out, or see docs/configuration.md for the keys"
         )
-    found = "missing" if first["type"] == "missing" else f"{first.get('input')!r}"
+    found = "missing" if first["type"] == "missing" else _ECHO.repr(first.get("input"))
     return ConfigError(f"{source}: {key} is {found}: {_expectation(first['type'], key, first['msg'])}")
 
 

@@ -15,6 +15,9 @@ from tsfal_geo.config.presets import PRESETS, RATES
 from tsfal_geo.config.sections import ModelConfig
 from tsfal_geo.errors import ConfigError
 
+# A date such as 2020-13-45 or a tag such as !!int x is a ValueError, deep nesting a RecursionError.
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+
 
 def load_config(
     path: Path | None = None, overrides: Mapping[str, Any] | None = None, base: Config | None = None
@@ -74,9 +77,10 @@ def parse_set(items: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigError(f"--set {item}: expected key=value, such as --set train.lr=0.0005")
         try:
             result[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except _UNREADABLE:
             raise ConfigError(
-                f"--set {item}: '{text}' is not readable as YAML; expected such as 3, [1, 2] or 'text'"
+                f"--set {item[:80]}: '{text[:80]}' is not readable as YAML; "
+                "expected such as 3, [1, 2] or 'text'"
             ) from None
     return result
 
@@ -122,11 +126,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file; see configs/ for examples") from None
-    except yaml.YAMLError as error:
-        reason = str(error).replace("\n", " ")
-        raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
     except (UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path}: not readable as text ({error}); expected YAML in UTF-8") from None
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{path}: not readable as YAML ({reason}); mend the file") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: found {type(values).__name__}, expected a mapping of sections")
     return values

@@ -51,9 +51,16 @@ def _this_process() -> dict[str, str | int]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "user": getpass.getuser(),
+        "user": _user(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers run under numbers that no passwd entry names
+        return f"user {os.getuid()}"
 
 
 def _describe(owner: Path) -> str:
