@@ -115,3 +115,15 @@ def test_damage_is_reported_in_one_line_with_the_file(folder, harm, message):
     with pytest.raises(WeightsError, match=message) as caught:
         load_model(folder)
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("which", [0, -1])
+def test_weights_that_are_not_finite_are_refused_by_name(folder, value, which):
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    floating = sorted(key for key, tensor in tensors.items() if tensor.is_floating_point() and "/" not in key)
+    tensors[floating[which]].view(-1)[-1] = value
+    save_file(tensors, path)
+    with pytest.raises(WeightsError, match=rf"model\.safetensors: '{floating[which]}' holds NaN or infinite"):
+        load_model(folder)

@@ -98,7 +98,8 @@ def load_model(folder: Path) -> tuple[Segmenter, ModelCard]:
         The network, on the CPU and in eval mode, and its description.
 
     Raises:
-        WeightsError: a file is missing, damaged or of a newer schema, or weights and description disagree.
+        WeightsError: a file is missing, damaged or of a newer schema, weights and description disagree, or a
+            weight is NaN or infinite.
     """
     card = load_card(folder)
     # All weights come from the folder; pretrained ones must not be loaded first.
@@ -107,6 +108,7 @@ def load_model(folder: Path) -> tuple[Segmenter, ModelCard]:
     path = Path(folder) / WEIGHTS_NAME
     tensors = {key: value for key, value in _read(path).items() if "/" not in key}
     _fill(segmenter, tensors, path)
+    _require_finite(tensors, path)
     return segmenter.eval(), card
 
 
@@ -200,3 +202,13 @@ def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
                 f"{tuple(expected[key].shape)}; it belongs to another card"
             )
     module.load_state_dict(tensors)
+
+
+def _require_finite(tensors: dict[str, Tensor], path: Path) -> None:
+    """Refuse weights that would make a map of one class at confidence 0."""
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise WeightsError(
+                f"{path}: '{key}' holds NaN or infinite weights, expected finite ones; "
+                "train the round again, or restore the file"
+            )
