@@ -89,6 +89,30 @@ def test_scenes_without_a_crs_are_given_one(folder, tmp_path):
         run(export.command, *named[:-1], "EPSG:1", "--out", tmp_path / "out")
 
 
+def test_a_file_that_cannot_be_written_is_told_for_its_scene_and_stops_nothing(folder, tmp_path, monkeypatch):
+    from tsfal_geo.mapping.outputs import polygons
+
+    write = polygons.write_polygons
+
+    def fail_once(path, *rest):
+        if path.name.startswith("east"):
+            raise OSError("No space\nleft")
+        return write(path, *rest)
+
+    monkeypatch.setattr(polygons, "write_polygons", fail_once)
+    result = run(
+        export.command, "--workspace", folder / "ws", "--out", tmp_path, "--polygons", "fgb", "--png"
+    )
+    assert result.exit_code == 0
+    assert "east: polygons was not written (OSError: No space left)" in result.stderr
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"east.tif", "east.stac.json", "west.tif", "west_polygons.fgb", "model.stac.json"} <= made
+    assert "east_polygons.fgb" not in made
+    # The item names no file that is not there.
+    assets = json.loads((tmp_path / "east.stac.json").read_text())["assets"]
+    assert all((tmp_path / asset["href"]).is_file() for asset in assets.values())
+
+
 def test_everything_at_once(folder, tmp_path):
     options = ["--confidence", "--entropy", "--error-mask", "--probabilities", "--preview", "--augment"]
     options += ["--polygons", "fgb", "--min-area", "0.1", "--mosaic", "vrt"]

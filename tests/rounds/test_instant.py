@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import torch
 
-from tests.helpers.loop_case import CLASSES, QuietReporter, write_scenes
+from tests.helpers.loop_case import CLASSES, IDS, QuietReporter, write_scenes
 from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError
@@ -219,3 +219,26 @@ def test_maps_are_made_in_the_windows_that_the_head_learnt_in():
     assert load_config(None, {"train.method": "instant"}).export.window == BLOCK + 2 * HALO
     assert load_config(None, {"train.method": "instant", "export.window": 256}).export.window == 256
     assert load_config(None, {}).export.window is None
+
+
+def test_embeddings_of_many_signed_bands_are_asked_and_mapped(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, (4, 5)).repeat(32, 0).repeat(32, 1)
+    centres = 40 * rng.normal(size=(3, 64))
+    bands = centres[truth].transpose(2, 0, 1) + 15 * rng.normal(size=(64, *truth.shape))
+    profile = {"driver": "GTiff", "height": truth.shape[0], "width": truth.shape[1], "crs": "EPSG:32633"}
+    profile["transform"] = rasterio.Affine(10, 0, 500_000, 0, -10, 5_400_000)
+    for kind, values in (("images", bands.clip(-127, 127).astype(np.int8)), ("labels", IDS[truth][None])):
+        path = tmp_path / "scenes" / kind / "year.tif"
+        path.parent.mkdir(parents=True)
+        more = {"count": len(values), "dtype": values.dtype, "nodata": -128 if kind == "images" else None}
+        with rasterio.open(path, "w", **profile, **more) as file:
+            file.write(values)
+    config = load_config(None, {**SETTINGS, "classes": CLASSES, "model.scales": (1,), "active.answers": 20})
+    folder = tmp_path / "scenes"
+    result = train(Request(tmp_path / "ws", folder, folder, config), QuietReporter())
+    assert result.miou > 0.45
+    (made,) = open_workspace(tmp_path / "ws").export(folder, out=tmp_path / "maps")
+    with rasterio.open(made.classes) as file:
+        assert file.shape == truth.shape and file.transform == profile["transform"]
+        assert (file.read(1) == IDS[truth]).mean() > 0.5
