@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _BY_NUMBER = {
@@ -55,7 +57,8 @@ def environment_fault(error: BaseException) -> str | None:
     return None
 
 
-def interrupt_on_sigterm() -> None:
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end the command as Ctrl-C does; processes forked from it die as ever."""
     owner = os.getpid()
 
@@ -65,7 +68,11 @@ def interrupt_on_sigterm() -> None:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    signal.signal(signal.SIGTERM, handle)
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _line(error: BaseException) -> str | None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import click
 
-from tsfal_geo.cli.environment import environment_fault, interrupt_on_sigterm
+from tsfal_geo.cli.environment import environment_fault, interrupted_by_sigterm
 from tsfal_geo.cli.remote import forbid_network
 from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.versions import __version__
@@ -60,12 +60,12 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; an error for people is one line on stderr, a bug is a traceback."""
     forbid_network()
-    interrupt_on_sigterm()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is shown in escapes
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        with interrupted_by_sigterm():
+            sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
