@@ -8,8 +8,9 @@ import torch
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.instant.classifier import LabelledCells, fit_classifier
+from tsfal_geo.instant.classifier import LabelledCells
 from tsfal_geo.instant.extract import Basis
+from tsfal_geo.instant.fitting import fit_classifier
 from tsfal_geo.instant.labels import answers_of, label_cells
 from tsfal_geo.instant.network import put_into
 from tsfal_geo.models.pyramid import to_quarter
@@ -95,7 +96,7 @@ def test_five_labels_are_enough_and_a_class_without_labels_is_improbable():
     probabilities = head.probabilities(clusters(count=60, classes=2, seed=0).features)
     assert (probabilities.argmax(-1) == np.arange(60) % 2).mean() > 0.95
     assert probabilities[:, 2].max() < 0.5
-    assert np.isnan(head.held_out)
+    assert head.judged is None
 
 
 def test_confidence_is_calibrated_on_noisy_answers():
@@ -108,7 +109,7 @@ def test_confidence_is_calibrated_on_noisy_answers():
     head = fit_classifier(noisy, 3, seed=0)
     confidence = head.probabilities(clusters(count=600, spread=0.2).features).max(-1).mean()
     assert confidence == pytest.approx(0.7, abs=0.08)
-    assert head.held_out == pytest.approx(0.7, abs=0.06)
+    assert head.judged.accuracy == pytest.approx(0.7, abs=0.06)
 
 
 def test_the_fit_is_repeatable_and_leaves_the_global_random_state_alone():

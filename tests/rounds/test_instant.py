@@ -15,8 +15,9 @@ from tests.helpers.loop_case import CLASSES, IDS, QuietReporter, write_scenes
 from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError
-from tsfal_geo.instant.classifier import LabelledCells, fit_classifier
+from tsfal_geo.instant.classifier import LabelledCells
 from tsfal_geo.instant.extract import BLOCK, HALO, FeatureExtractor
+from tsfal_geo.instant.fitting import fit_classifier
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.refinement.refined_labels import LabelSource
 from tsfal_geo.rounds.instant.past_questions import read_asked

@@ -23,6 +23,7 @@ _COMMANDS = {
     "evaluate": "Print IoU of each class and mIoU on label rasters.",
     "status": "Show rounds, budget and the next step.",
     "query": "Select queries with the current model, without training.",
+    "live": "Follow each answer with map, queries and accuracy.",
     "labels": "Import, export, compare and restore labels.",
     "queries": "List queries and assign them to annotators.",
     "model": "Write a trained model as one file, and unpack it elsewhere.",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,7 @@ from tsfal_geo.figures import json_text
 from tsfal_geo.versions import __version__
 
 PROTOCOL = 1
+_MOST_MESSAGES = 10_000
 _WIDTH_OF_FILES = 1000  # columns: without a terminal rich assumes 80, and would fold names and figures
 
 
@@ -66,18 +69,20 @@ class CommandReporter:
     Attributes:
         as_json: whether events are printed.
         stop: set when the command is to stop; also when stdin closes in JSON mode.
+        messages: lines that the starting program wrote to stdin, in JSON mode; most commands read none.
     """
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.stop = threading.Event()
+        self.messages: queue.Queue[str] = queue.Queue(_MOST_MESSAGES)
         self._log: IO[str] | None = None
         self._bar: Any = None
         self._task: Any = None
         self._last_tenth = ("", -1)
         self._ended = False
         if as_json:
-            stop_with_starter(self.stop, self._go_silent)
+            stop_with_starter(self.stop, self._go_silent, self._take)
             self._emit({"event": "hello", "protocol": PROTOCOL, "engine": __version__})
 
     def __enter__(self) -> Self:
@@ -250,6 +255,11 @@ class CommandReporter:
                 sys.stdout.flush()
             except BrokenPipeError:
                 self._go_silent()
+
+    def _take(self, line: str) -> None:
+        # A command that reads no messages must not grow by them.
+        with suppress(queue.Full):
+            self.messages.put_nowait(line)
 
     def _go_silent(self) -> None:
         """Stop, and let later output vanish: its reader is gone."""

@@ -16,12 +16,15 @@ _GRACE_SECONDS = 0.5
 _SAVE_SECONDS = 30
 
 
-def stop_with_starter(stop: threading.Event, go_silent: Callable[[], None]) -> None:
+def stop_with_starter(
+    stop: threading.Event, go_silent: Callable[[], None], take: Callable[[str], None]
+) -> None:
     """Watch stdin: stop when it closes, and end the process soon after the program at its other end died.
 
     Args:
         stop: set when stdin closes.
         go_silent: called before the process ends, so that nothing is written to a closed pipe.
+        take: gets each line that the program writes.
     """
     # Only a pipe or socket has somebody at the other end; /dev/null is always at its end.
     try:
@@ -34,8 +37,11 @@ def stop_with_starter(stop: threading.Event, go_silent: Callable[[], None]) -> N
     parent = os.getppid()
 
     def watch() -> None:
-        while os.read(0, 4096):
-            pass
+        begun = b""
+        while found := os.read(0, 65536):
+            *lines, begun = (begun + found).split(b"\n")
+            for line in lines:
+                take(line.decode("utf-8", "replace"))
         stop.set()
         # An import or a window may last long, and nobody waits for it once the starting program is dead.
         time.sleep(_GRACE_SECONDS)

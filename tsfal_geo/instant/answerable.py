@@ -46,9 +46,26 @@ class Answerable:
             self._model = make_pipeline(StandardScaler(), LogisticRegression())
             self._model.fit(asked.columns, asked.answered)
 
+    @classmethod
+    def unlearnt(cls) -> Answerable:
+        """Return what is known before the first question: each has probability 1."""
+        return cls(Asked(np.zeros((0, 3)), np.zeros(0, bool)))
+
     def probability(self, traits: Traits) -> NDArray[np.float64]:
         """Return the probability of an answer for each of R segments, (R,)."""
         if self._model is None or not len(traits.cells):
             return np.ones(len(traits.cells))
         found: NDArray[np.float64] = self._model.predict_proba(traits.columns())[:, 1]
         return found
+
+    def worth(self, traits: Traits) -> NDArray[np.float64]:
+        """Return the worth of an answer to each of R segments, (R,), larger is better.
+
+        It is the doubt that the answer ends, one minus the margin, times the logarithm of the segment's
+        cells, times the probability of an answer: a second of the annotator buys more cells in a large
+        segment, but they resemble each other.
+
+        Args:
+            traits: of the segments.
+        """
+        return np.asarray(np.log1p(traits.cells) * (1 - traits.margin) * self.probability(traits))

@@ -82,7 +82,7 @@ class CellCache:
             scene = self._scenes[i]
             with replace_file(self._path(scene)) as temporary:
                 cells = np.lib.format.open_memmap(
-                    temporary, mode="w+", dtype=np.float16, shape=(*cell_shape(scene), self._components())
+                    temporary, mode="w+", dtype=np.float16, shape=(*cell_shape(scene), self.components)
                 )
                 for window in blocks(i, scene.height, scene.width):
                     features, valid = extractor.features(window)
@@ -113,7 +113,9 @@ class CellCache:
     def _path(self, scene: Scene) -> Path:
         return self._folder / f"{scene.name}.npy"
 
-    def _components(self) -> int:
+    @property
+    def components(self) -> int:
+        """Number of components, K; there is a basis."""
         assert self.basis is not None
         return int(self.basis.vectors.shape[1])
 

@@ -15,7 +15,8 @@ from tsfal_geo.refinement.support import CELL
 
 CLUSTERS = 64
 _LARGEST = 64
-_LEADING = 16
+LEADING = 16
+"""Components whose variance tells a mixed segment from a pure one."""
 
 Cells = NDArray[np.floating]
 Array = NDArray[Any]
@@ -40,6 +41,22 @@ class Traits:
     def columns(self) -> NDArray[np.float64]:
         """Return (R, 3) logarithm of the cells, logarithm of the spread, and margin."""
         return np.stack([np.log(self.cells), np.log(self.spread + 1e-3), self.margin], 1)
+
+    @classmethod
+    def predicted(
+        cls, cells: NDArray[np.int64], spread: NDArray[np.float64], probabilities: NDArray[np.floating]
+    ) -> Traits:
+        """Return the traits of segments under a new model.
+
+        Args:
+            cells: (R,) number of cells.
+            spread: (R,) variance of the leading components.
+            probabilities: (R, C) of the mean components.
+        """
+        own = np.asarray(probabilities, np.float64)
+        best = np.partition(own, -2, axis=1) if own.shape[1] > 1 else np.pad(own, ((0, 0), (1, 0)))
+        entropy = -(own * np.log(own.clip(1e-12))).sum(1)
+        return cls(cells, spread, best[:, -1] - best[:, -2], entropy)
 
     def take(self, rows: NDArray[np.int64]) -> Traits:
         """Return the traits of some segments."""
@@ -152,7 +169,7 @@ def describe(
 
     values = np.asarray(cells[inside], np.float32)
     means = mean(values)
-    leading = values[:, :_LEADING].astype(np.float64)
+    leading = values[:, :LEADING].astype(np.float64)
     spread = (mean(leading**2) - mean(leading) ** 2).sum(1).clip(0)
     predicted: Array = np.full(len(count), -1, np.int64)
     margin: Array = np.full(len(count), 0.5)

@@ -18,7 +18,7 @@ from tsfal_geo.labels import schema
 from tsfal_geo.labels.issues import Issue, Issues
 from tsfal_geo.labels.label_layers import append, create_label_file, read_label_file
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot, Query
-from tsfal_geo.labels.query_layers import query_scenes, read_query_file, write_query_file
+from tsfal_geo.labels.query_layers import append_query_rows, query_scenes, read_query_file, write_query_file
 from tsfal_geo.labels.restorations import is_restoration
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.labels.validation import ValidationContext, check_labels
@@ -34,6 +34,10 @@ class GeoPackageStore(LabelStore):
         path = self.round_dir(number) / "queries.gpkg"
         write_query_file(path, queries, self.scenes, self.classes)
         return path
+
+    @override
+    def append_queries(self, number: int, queries: Sequence[Query]) -> None:
+        append_query_rows(self.round_dir(number) / "queries.gpkg", queries, self.scenes)
 
     @override
     def read_queries(self, number: int | None = None) -> list[Query]:
@@ -121,6 +125,17 @@ class GeoPackageStore(LabelStore):
             rejected += issues.rejected
             notes += issues.notes
         return LabelSnapshot(tuple(labels), tuple(decisions), tuple(rejected), tuple(notes))
+
+    @override
+    def version(self) -> object:
+        found = []
+        for path in sorted(self.folder.glob("*")):
+            # Readers make and remove the index of a write-ahead log; commits change the log, or the file.
+            if not path.name.endswith("-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = path.stat()
+                    found.append((path.name, stat.st_size, stat.st_mtime_ns))
+        return found
 
     def _next_import(self) -> Path:
         names = [re.fullmatch(r"import-(\d+)", path.stem) for path in self.folder.glob("import-*.gpkg")]

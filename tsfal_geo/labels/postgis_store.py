@@ -76,8 +76,12 @@ class PostgisStore(LabelStore):
     def write_queries(self, number: int, queries: Sequence[Query]) -> None:
         with self._transaction() as connection:
             connection.execute("DELETE FROM queries WHERE round = %s", (number,))
-            rows = [[getattr(query, name) for name in QUERY_COLUMNS] for query in queries]
-            self._insert(connection, "queries", QUERY_COLUMNS, queries, rows)
+            self._insert_queries(connection, queries)
+
+    @override
+    def append_queries(self, number: int, queries: Sequence[Query]) -> None:
+        with self._transaction() as connection:
+            self._insert_queries(connection, queries)
 
     @override
     def read_queries(self, number: int | None = None) -> list[Query]:
@@ -197,6 +201,22 @@ class PostgisStore(LabelStore):
     def _add_labels(self, connection: psycopg.Connection, labels: Sequence[Label], batch: str | None) -> None:
         rows = [[getattr(label, name) for name in LABEL_COLUMNS] + [batch] for label in labels]
         self._insert(connection, "labels", (*LABEL_COLUMNS, "batch"), labels, rows)
+
+    @override
+    def version(self) -> object:
+        with self._transaction() as connection:
+            # Each row holds the number of the transaction that wrote it.
+            parts = (
+                f"(SELECT (count(*), max(xmin::text::bigint))::text FROM {table})"
+                for table in ("labels", "decisions")
+            )
+            row = connection.execute(f"SELECT {', '.join(parts)}").fetchone()
+        restored = sorted((path.name, path.stat().st_mtime_ns) for path in self.folder.glob("*"))
+        return row, restored
+
+    def _insert_queries(self, connection: psycopg.Connection, queries: Sequence[Query]) -> None:
+        rows = [[getattr(query, name) for name in QUERY_COLUMNS] for query in queries]
+        self._insert(connection, "queries", QUERY_COLUMNS, queries, rows)
 
     def _insert(
         self,

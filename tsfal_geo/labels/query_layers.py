@@ -1,4 +1,4 @@
-"""``queries.gpkg``: the queries of a round. The engine writes it once; nothing else does."""
+"""``queries.gpkg``: the queries of a round. Only the engine writes it; a live session adds rows."""
 
 from __future__ import annotations
 
@@ -33,10 +33,24 @@ def write_query_file(path: Path, queries: Sequence[Query], scenes: Scenes, class
     ]
     with new_file(path, replace=True) as temporary:
         create(temporary, layers, [], {"kind": "queries"})
-        with writing(temporary) as connection:
-            for layer, group in by_layer(queries, scenes, "queries"):
-                rows = [[getattr(query, name) for name in schema.QUERY_COLUMNS] for query in group]
-                insert(connection, layer, stored_geometries(group, scenes), schema.QUERY_COLUMNS, rows)
+        append_query_rows(temporary, queries, scenes)
+
+
+def append_query_rows(path: Path, queries: Sequence[Query], scenes: Scenes) -> None:
+    """Add queries to a file in one transaction.
+
+    Args:
+        path: the file, made by `write_query_file`.
+        queries: the new queries.
+        scenes: the scenes, by name.
+
+    Raises:
+        WorkspaceError: another program holds the file locked for too long.
+    """
+    with writing(path) as connection:
+        for layer, group in by_layer(queries, scenes, "queries"):
+            rows = [[getattr(query, name) for name in schema.QUERY_COLUMNS] for query in group]
+            insert(connection, layer, stored_geometries(group, scenes), schema.QUERY_COLUMNS, rows)
 
 
 def read_query_file(path: Path, scenes: Scenes) -> list[Query]:

@@ -43,6 +43,18 @@ class LabelStore(ABC):
         """
 
     @abstractmethod
+    def append_queries(self, number: int, queries: Sequence[Query]) -> None:
+        """Add queries to those of a round that is complete, all of them or nothing.
+
+        Args:
+            number: of the round, which has queries.
+            queries: the new ones; their qids are new in the workspace.
+
+        Raises:
+            WorkspaceError: another program holds the file or the rows locked for too long.
+        """
+
+    @abstractmethod
     def read_queries(self, number: int | None = None) -> list[Query]:
         """Read a round's queries by rank.
 
@@ -146,6 +158,10 @@ class LabelStore(ABC):
     @abstractmethod
     def read_all(self) -> LabelSnapshot:
         """Read everything that is committed, withdrawn or not, in any order."""
+
+    @abstractmethod
+    def version(self) -> object:
+        """Return a value that differs after each commit of labels or decisions; it costs little to read."""
 
     @property
     def folder(self) -> Path:

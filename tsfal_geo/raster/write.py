@@ -188,6 +188,31 @@ def write_classes(path: Path, grid: GeoBox, classes: ClassMap, labels: NDArray[n
         writer.write(0, 0, labels)
 
 
+def write_view(path: Path, grid: GeoBox, layers: dict[str, NDArray[np.uint8]]) -> None:
+    """Write a raster for a program that shows it now: nothing is compressed, or kept after a power cut.
+
+    Args:
+        path: the target, ``.tif``; it appears whole or not at all.
+        grid: its shape, transform and CRS.
+        layers: (h, w) of each band, by its name; 255 is nodata.
+    """
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": len(layers),
+        "nodata": IGNORE,
+        "height": grid.height,
+        "width": grid.width,
+        **_georeference(grid),
+    }
+    draft = path.with_name(f".{path.name}")
+    with _open_draft(draft, profile) as file:
+        for band, (name, values) in enumerate(layers.items(), 1):
+            file.write(values, band)
+            file.set_band_description(band, name)
+    draft.replace(path)
+
+
 def _georeference(grid: GeoBox) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if not grid.affine.is_identity:

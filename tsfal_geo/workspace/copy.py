@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tsfal_geo.errors import WorkspaceError
 from tsfal_geo.geopackage.connection import reading
-from tsfal_geo.workspace.folder import FEATURES, WorkspaceFolder
+from tsfal_geo.workspace.folder import FEATURES, LIVE, WorkspaceFolder
 
 _SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 
@@ -79,6 +79,6 @@ def copy_geopackage(source: Path, target: Path) -> None:
 
 def _is_transient(relative: Path) -> bool:
     hidden = any(part.startswith(".") for part in relative.parts)
-    # Features are large, and the next round makes them again.
-    cached = relative.parts[0] == FEATURES
+    # Features are large, and the next round makes them again; live sessions' maps are gone with them.
+    cached = relative.parts[0] in (FEATURES, LIVE)
     return hidden or cached or relative.name.endswith(tuple(f".gpkg{suffix}" for suffix in _SQLITE_SUFFIXES))

@@ -24,6 +24,8 @@ from tsfal_geo.workspace.state import INDEX, State, reading_index, state_from_js
 
 FEATURES = "features"
 """Name of the folder of cached features in a workspace."""
+LIVE = "live"
+"""Name of the folder of maps that live sessions show, in a workspace."""
 _OPTIONAL_FIGURES = ("budget", "queries", "query_pixels", "answers", "minutes", "seconds")
 
 

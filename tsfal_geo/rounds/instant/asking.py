@@ -15,17 +15,16 @@ from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.instant.answerable import Answerable
 from tsfal_geo.instant.choice import Rule, choose
-from tsfal_geo.instant.extract import BLOCK
-from tsfal_geo.instant.segments import Segmentation, Segments, Traits, Value, describe, single_cells
+from tsfal_geo.instant.segments import Segmentation, Segments, Value
 from tsfal_geo.labels.model import LabelSnapshot, Query
-from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.model import InstantModel
 from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
-from tsfal_geo.rounds.instant.rasters import Band, bands_of, layers_of
+from tsfal_geo.rounds.instant.pieces import Pieces, most_of, piece_query
+from tsfal_geo.rounds.instant.rasters import bands_of, layers_of
 from tsfal_geo.rounds.pools import RoundLabels
 from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
 from tsfal_geo.rounds.round_rasters import RoundRasters, write_number_raster
@@ -33,8 +32,7 @@ from tsfal_geo.rounds.round_rasters import RoundRasters, write_number_raster
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
 STRATEGY = "segments"
-_CANDIDATES, _LEAST = 100_000, 20
-"""Segments over all bands that may become questions, and the least of one band."""
+DOUBTFUL = "doubtful, unlike the others"
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,14 @@ def ask_instant(
     with tempfile.TemporaryDirectory(prefix=".regions-", dir=folder) as spool:
         asking = _asking(context, number, model, snapshot, seed)
         segmentation = Segmentation(model.sample, seed) if budget.open else None
-        pieces = _Pieces(context, labels, Path(spool), segmentation, asking)
+        pieces = Pieces(
+            labels.skipped,
+            Path(spool),
+            segmentation,
+            asking.value,
+            most_of(inputs.scenes),
+            points=asking.points,
+        )
         for position, scene in enumerate(inputs.scenes):
             with ExitStack() as stack:
                 rasters = None
@@ -124,12 +129,7 @@ def ask_instant(
 def _asking(
     context: RoundContext, number: int, model: InstantModel, snapshot: LabelSnapshot, seed: int
 ) -> _Asking:
-    """Return the way to ask that the configuration names; the default has no name of its own there.
-
-    The worth of an answer is the doubt that it ends, one minus the margin, times the logarithm of the
-    segment's cells, times the probability of an answer: a second of the annotator buys more cells in a large
-    segment, but they resemble each other.
-    """
+    """Return the way to ask that the configuration names; the default has no name of its own there."""
     active = context.config.active
     points = active.granularity == "pixels"
     if active.strategy == "random":
@@ -147,58 +147,7 @@ def _asking(
             "coreset", "unlike the others", "covering", lambda traits: draw.random(len(traits.cells)), points
         )
     answerable = Answerable(read_asked(context.workspace, number, snapshot))
-
-    def value(traits: Traits) -> NDArray[np.float64]:
-        return np.log1p(traits.cells) * (1 - traits.margin) * answerable.probability(traits)
-
-    return _Asking(STRATEGY, "doubtful, unlike the others", "balanced", value, points)
-
-
-class _Pieces:
-    """The segments of all bands: descriptions in memory, their cells on disk."""
-
-    def __init__(
-        self,
-        context: RoundContext,
-        labels: RoundLabels,
-        spool: Path,
-        segmentation: Segmentation | None,
-        asking: _Asking,
-    ) -> None:
-        self._segmentation, self._labels, self._spool, self._asking = segmentation, labels, spool, asking
-        bands = sum(-(-scene.height // BLOCK) for scene in context.inputs.scenes)
-        self._most = max(_LEAST, _CANDIDATES // bands)
-        self.found: list[Segments] = []
-        self.windows: list[Window] = []
-
-    def add(self, band: Band, open_pixels: NDArray[np.bool_]) -> None:
-        """Segment a band.
-
-        Args:
-            band: the band.
-            open_pixels: (H, W) bool, pixels with data and without a label.
-        """
-        if self._segmentation is None:
-            return
-        asked = open_pixels & (self._labels.skipped.read(band.window) == IGNORE)
-        padded = np.pad(asked, ((0, -asked.shape[0] % CELL), (0, -asked.shape[1] % CELL)))
-        askable = padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL).sum((1, 3))
-        if self._asking.points:
-            numbers = single_cells(np.where(np.isfinite(band.cells[..., 0]), askable, 0))
-        else:
-            predicted = None if band.probabilities is None else band.probabilities.argmax(-1).astype(np.uint8)
-            numbers = self._segmentation.segment(band.cells, predicted, askable)
-        np.save(self._spool / f"{len(self.found)}.npy", numbers)
-        position, value = len(self.found), self._asking.value
-        self.found.append(
-            describe(position, numbers, band.cells, band.probabilities, askable, value, self._most)
-        )
-        self.windows.append(band.window)
-
-    def numbers(self, piece: int) -> NDArray[np.int32]:
-        """Read the segments of a band back, (h, w) int32 on cells."""
-        numbers: NDArray[np.int32] = np.load(self._spool / f"{piece}.npy")
-        return numbers
+    return _Asking(STRATEGY, DOUBTFUL, "balanced", answerable.worth, points)
 
 
 def _write(
@@ -215,7 +164,7 @@ def _within(found: list[Segments], chosen: list[tuple[int, int]], remaining: int
     return chosen[: int(np.searchsorted(pixels, remaining, side="right"))]
 
 
-def _write_segments(context: RoundContext, number: int, pieces: _Pieces) -> None:
+def _write_segments(context: RoundContext, number: int, pieces: Pieces) -> None:
     """Write ``segments.tif`` of every scene, from which people take what lies below a click."""
     for index, scene in enumerate(context.inputs.scenes):
         parts, before = [], 0
@@ -234,12 +183,12 @@ def _write_segments(context: RoundContext, number: int, pieces: _Pieces) -> None
 def _write_queries(
     context: RoundContext,
     number: int,
-    pieces: _Pieces,
+    pieces: Pieces,
     chosen: list[tuple[int, int]],
     *,
     reason: str,
 ) -> list[Query]:
-    inputs, size = context.inputs, context.config.data.chip_size
+    inputs = context.inputs
     prefix = query_prefix(context.workspace.root, number)
     by_piece: dict[int, list[tuple[int, int]]] = {}
     for rank, (piece, place) in enumerate(chosen, start=1):
@@ -251,28 +200,14 @@ def _write_queries(
     for index, scene in enumerate(inputs.scenes):
         parts = []
         for piece in by_scene.get(index, ()):
-            numbers, own, window = pieces.numbers(piece), pieces.found[piece], pieces.windows[piece]
+            window = pieces.windows[piece]
             ranks = np.zeros(window.shape, np.uint32)
             for rank, place in by_piece[piece]:
-                rows, columns = np.nonzero(numbers == own.numbers[place])
-                top, left = int(rows.min()), int(columns.min())
-                cut = numbers[top : rows.max() + 1, left : columns.max() + 1] == own.numbers[place]
-                mask = cut.repeat(CELL, 0).repeat(CELL, 1)
-                y, x = top * CELL, left * CELL
+                mask, y, x = pieces.mask(piece, place)
                 ranks[y : y + mask.shape[0], x : x + mask.shape[1]][mask] = rank
-                predicted = int(own.predicted[place])
                 queries.append(
-                    Query(
-                        qid=f"{prefix}{rank:06d}",
-                        round=number,
-                        scene=scene.name,
-                        chip=f"{(window.y + y) // size}-{x // size}",
-                        rank=rank,
-                        score=float(own.worth[place]),
-                        reason=reason,
-                        suggested=int(inputs.classes.ids[predicted]) if predicted >= 0 else None,
-                        pixels=int(np.count_nonzero(mask)),
-                        geometry=region_polygon(mask, scene.grid, window.y + y, x),
+                    piece_query(
+                        context, pieces, (piece, place), f"{prefix}{rank:06d}", number, rank, reason=reason
                     )
                 )
             parts.append((window.y, 0, ranks))

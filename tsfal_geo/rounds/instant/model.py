@@ -15,8 +15,9 @@ from tsfal_geo.assess.metrics import Confusion
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.errors import LabelError
 from tsfal_geo.instant.cells import CellCache, cell_shape
-from tsfal_geo.instant.classifier import STEPS, CellClassifier, LabelledCells, fit_classifier
+from tsfal_geo.instant.classifier import CellClassifier, LabelledCells
 from tsfal_geo.instant.extract import BLOCK, FeatureExtractor
+from tsfal_geo.instant.fitting import STEPS, fit_classifier
 from tsfal_geo.instant.labels import answers_of, label_cells
 from tsfal_geo.instant.network import put_into
 from tsfal_geo.models.io import save_model
@@ -55,18 +56,27 @@ class InstantModel:
 
 
 @dataclass(frozen=True)
-class SceneCells:
+class CachedCells:
     """The cells of a workspace's scenes.
 
     Attributes:
-        segmenter: the network whose encoder gives the features; its head is random.
         cache: the cells of the training scenes, all there.
         sample: (m, K) float32, components of cells drawn from all training scenes.
     """
 
-    segmenter: Segmenter
     cache: CellCache
     sample: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SceneCells(CachedCells):
+    """The cells of a workspace's scenes, and the network that made them.
+
+    Attributes:
+        segmenter: the network whose encoder gives the features; its head is random.
+    """
+
+    segmenter: Segmenter
 
 
 def read_cells(context: RoundContext, number: int) -> SceneCells:
@@ -76,11 +86,29 @@ def read_cells(context: RoundContext, number: int) -> SceneCells:
         context: the workspace.
         number: of the round, which draws the sample.
     """
+    segmenter = _network(context)
+    cached = open_cells(context, number, segmenter)
+    return SceneCells(cached.cache, cached.sample, segmenter)
+
+
+def open_cells(context: RoundContext, number: int, segmenter: Segmenter | None = None) -> CachedCells:
+    """Open the cells; only where some are missing, a network is needed, which takes seconds to build.
+
+    Args:
+        context: the workspace.
+        number: of the round, which draws the sample.
+        segmenter: the network, where there is one already.
+    """
     inputs, config = context.inputs, context.config
-    segmenter = build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
     cache = CellCache(context.workspace.features, _key(context), inputs.scenes)
-    _fill(context, cache, segmenter, inputs.reader, "reading features")
-    return SceneCells(segmenter, cache, _sample(cache, inputs.scenes, config.train.seed + number))
+    if cache.missing():
+        _fill(context, cache, segmenter or _network(context), inputs.reader, "reading features")
+    return CachedCells(cache, _sample(cache, inputs.scenes, config.train.seed + number))
+
+
+def _network(context: RoundContext) -> Segmenter:
+    config, inputs = context.config, context.inputs
+    return build_network(config.model, inputs.reader.channels, inputs.classes.names, config.train.seed)
 
 
 def fit_instant(
@@ -109,7 +137,7 @@ def fit_instant(
     assert cache.basis is not None
     put_into(segmenter, cache.basis, classifier)
     model = InstantModel(segmenter, cache, sample, classifier, cells.features)
-    held_out = None if np.isnan(classifier.held_out) else round(classifier.held_out, 4)
+    held_out = None if classifier.judged is None else round(classifier.judged.accuracy, 4)
     metrics = {"steps": STEPS, "labelled_cells": len(cells), "held_out_accuracy": held_out}
     metrics |= validate(context, model)
     card = model_card(context, config.model, number, metrics)

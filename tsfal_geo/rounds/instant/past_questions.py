@@ -19,7 +19,7 @@ _NAME = "asked.npz"
 def keep_traits(
     folder: Path, queries: Sequence[Query], traits: Sequence[Traits], places: Sequence[int]
 ) -> None:
-    """Keep what was known of a round's questions when they were asked.
+    """Keep what was known of a round's questions when they were asked, beside those that it keeps already.
 
     Args:
         folder: of the round.
@@ -30,8 +30,13 @@ def keep_traits(
     if not queries:
         return
     rows = [own.take(np.array([place])).columns()[0] for own, place in zip(traits, places, strict=True)]
+    qids, columns = np.array([query.qid for query in queries]), np.array(rows)
+    if (folder / _NAME).is_file():
+        with np.load(folder / _NAME) as stored:
+            qids = np.concatenate([stored["qids"], qids])
+            columns = np.concatenate([stored["columns"], columns])
     with replace_file(folder / _NAME) as temporary, temporary.open("wb") as file:
-        np.savez(file, qids=np.array([query.qid for query in queries]), columns=np.array(rows))
+        np.savez(file, qids=qids, columns=columns)
 
 
 def read_asked(workspace: WorkspaceFolder, number: int, snapshot: LabelSnapshot) -> Asked:

@@ -48,12 +48,12 @@ def bands_of(
         position: of the scene.
         scene: the scene.
     """
-    for y in range(0, scene.height, BLOCK):
-        window = Window(position, y, 0, min(BLOCK, scene.height - y), scene.width)
-        first, last = y // CELL, -(-(y + window.height) // CELL)
+    for window, own in cell_bands(cells, position, scene):
         if classifier is None:
-            yield Band(window, cells[first:last], None, None)
+            yield Band(window, own, None, None)
             continue
+        y = window.y
+        first, last = y // CELL, -(-(y + window.height) // CELL)
         before, after = max(first - 1, 0), min(last + 1, len(cells))
         around = np.nan_to_num(classifier.probabilities(cells[before:after]))
         rows = torch.from_numpy(around).permute(2, 0, 1)[None]
@@ -61,10 +61,28 @@ def bands_of(
         top = y - before * CELL
         yield Band(
             window,
-            cells[first:last],
+            own,
             around[first - before : last - before],
             fine[:, top : top + window.height, : window.width].numpy(),
         )
+
+
+def cell_bands(
+    cells: NDArray[np.float16], position: int, scene: Scene
+) -> Iterator[tuple[Window, NDArray[np.float16]]]:
+    """Divide a scene's cells into bands.
+
+    Args:
+        cells: (h, w, K) components of the scene.
+        position: of the scene.
+        scene: the scene.
+
+    Yields:
+        The pixels of a band, and (rows, w, K) its cells.
+    """
+    for y in range(0, scene.height, BLOCK):
+        window = Window(position, y, 0, min(BLOCK, scene.height - y), scene.width)
+        yield window, cells[y // CELL : -(-(y + window.height) // CELL)]
 
 
 def layers_of(

@@ -21,8 +21,8 @@ from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import choose_compute
 from tsfal_geo.inference.network import make_predict_fn
 from tsfal_geo.inference.outputs import PROBABILITIES
-from tsfal_geo.instant.classifier import fit_classifier
 from tsfal_geo.instant.extract import blocks, read_block
+from tsfal_geo.instant.fitting import fit_classifier
 from tsfal_geo.instant.network import put_into
 from tsfal_geo.models.ema import EmaTeacher
 from tsfal_geo.models.head import upsample

@@ -1,0 +1,212 @@
+"""A complete round while its queries are answered: model, queue, new queries and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from filelock import FileLock, Timeout
+
+from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.instant.answerable import Answerable
+from tsfal_geo.labels.model import LabelSnapshot, Query
+from tsfal_geo.live.candidates import Candidates
+from tsfal_geo.live.engine import LiveModel
+from tsfal_geo.live.queue import QueryQueue, Ranking
+from tsfal_geo.live.updates import Update
+from tsfal_geo.live.view import LiveMap, map_window
+from tsfal_geo.raster.chips import Window
+from tsfal_geo.raster.layer_crs import to_pixels
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.rounds.context import RoundContext
+from tsfal_geo.rounds.instant.model import open_cells
+from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
+from tsfal_geo.rounds.query_writer import query_prefix
+from tsfal_geo.rounds.round import skipped_queries
+
+_GROWTH, _FEW = 1.5, 20
+_LOCK_SECONDS = 10
+
+
+class LiveRound:
+    """A complete round, and what the labels since then make of it.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+
+    Attributes:
+        number: of the round.
+        context: the workspace.
+        model: head, class means and judgement.
+        queue: the round's queries.
+        ranking: of the open ones.
+    """
+
+    def __init__(self, context: RoundContext, number: int) -> None:
+        self.number, self.context = number, context
+        # Sample and seed are the next round's, so that a fit from scratch is the one that it would make.
+        self._cells = open_cells(context, number + 1)
+        self.model = LiveModel(context, self._cells, context.config.train.seed + number + 1)
+        self.queue = QueryQueue(context.inputs.scenes, self._cells.cache)
+        self.queue.add(context.store.read_queries(number))
+        self.ranking = Ranking()
+        self._answerable = Answerable.unlearnt()
+        self._candidates: Candidates | None = None
+        self._built = 0
+
+    def close(self) -> None:
+        """Remove the files of the segments."""
+        if self._candidates is not None:
+            self._candidates.close()
+
+    def take(self, snapshot: LabelSnapshot) -> bool:
+        """Let the model follow the labels that hold now.
+
+        Args:
+            snapshot: of the store.
+
+        Returns:
+            Whether a label changed.
+        """
+        asked = read_asked(self.context.workspace, self.number + 1, snapshot)
+        self._answerable = Answerable(asked)
+        return self.model.update(snapshot, skipped_queries(self.context.store, snapshot))
+
+    def rank(self, answered: frozenset[str]) -> Update:
+        """Rank the open queries anew.
+
+        Args:
+            answered: qids with an answer.
+
+        Returns:
+            The queries that are settled now, and those that no longer are.
+        """
+        before = self.ranking
+        self.ranking = self.queue.rank(self.model.model, self.model.judgement, answered, self._answerable)
+        return Update(
+            settled=tuple(sorted(self.ranking.settled - before.settled)),
+            returned=tuple(sorted(before.settled - self.ranking.settled - answered)),
+        )
+
+    def segment_job(self, answers: int, stopped: Callable[[], bool]) -> Callable[[], Candidates] | None:
+        """Return a job that makes the segments of new queries; None as long as those that are there serve.
+
+        With many more answers the segments end at other predicted classes.
+
+        Args:
+            answers: number of answers of all people.
+            stopped: tells that the session has ended.
+        """
+        if self._candidates is not None and answers < _GROWTH * self._built + _FEW:
+            return None
+        self._built = answers
+        context, cells, labels = self.context, self._cells, self.model.labels
+        classifier = self.model.model.classifier
+        return lambda: Candidates(context, cells, classifier, labels, stopped)
+
+    def take_candidates(self, candidates: Candidates) -> None:
+        """Use new segments from now on.
+
+        Args:
+            candidates: what a job made.
+        """
+        self.close()
+        self._candidates = candidates
+
+    def ask(self, count: int, near: tuple[str, Window] | None) -> list[Query]:
+        """Make new queries for the present model, and add them to the round's.
+
+        Args:
+            count: number of queries.
+            near: name of a scene and a window of it, in which alone to ask; None: anywhere.
+
+        Returns:
+            The queries, best first; none as long as there are no segments.
+        """
+        if self._candidates is None:
+            return []
+        self._candidates.score(self.model.model, self._answerable)
+        window = None if near is None else replace(near[1], scene=self.position(near[0]))
+        workspace, store = self.context.workspace, self.context.store
+        try:
+            with FileLock(workspace.root / ".queries.lock", timeout=_LOCK_SECONDS):
+                there = store.read_queries(self.number)
+                first = max((query.rank for query in there), default=0) + 1
+                prefix = query_prefix(workspace.root, self.number)
+                queries, traits = self._candidates.take(
+                    count,
+                    self.number,
+                    lambda nth: (f"{prefix}{first + nth:06d}", first + nth),
+                    self.model.labels,
+                    there,
+                    window,
+                )
+                if queries:
+                    store.append_queries(self.number, queries)
+                    folder = workspace.round_dir(self.number)
+                    keep_traits(folder, queries, traits, [0] * len(queries))
+        except Timeout:
+            raise WorkspaceError(
+                f"{workspace.root}: another session adds queries for longer than {_LOCK_SECONDS} s; try again"
+            ) from None
+        self.queue.add([*there, *queries])
+        return queries
+
+    def map(self, scene: str, window: Window | None) -> LiveMap:
+        """Map a window of a scene with the present model and labels.
+
+        Args:
+            scene: name of the scene.
+            window: of it; None: the whole scene.
+        """
+        position, model, inputs = self.position(scene), self.model.model, self.context.inputs
+        if model.classifier is None:
+            raise WorkspaceError(
+                f"{self.context.workspace.root}: found no label yet, expected one to map from; answer a query"
+            )
+        own = inputs.scenes[position]
+        part = window or Window(position, 0, 0, *own.shape)
+        return map_window(
+            model,
+            own,
+            inputs.classes,
+            self._cells.cache.scene(position),
+            replace(part, scene=position),
+            self.model.labels.every,
+            lambda asked: inputs.reader.read(asked).valid,
+        )
+
+    def scene(self, name: str) -> Scene:
+        """Return a training scene by its name."""
+        return self.context.inputs.scenes[self.position(name)]
+
+    def position(self, scene: str) -> int:
+        """Return the position of a training scene.
+
+        Args:
+            scene: its name.
+
+        Raises:
+            WorkspaceError: there is no such scene.
+        """
+        names = [own.name for own in self.context.inputs.scenes]
+        if scene not in names:
+            raise WorkspaceError(
+                f"{self.context.workspace.root}: found no scene {scene!r}, expected one of {', '.join(names)}"
+            )
+        return names.index(scene)
+
+    def inside(self, query: Query, scene: str, window: Window) -> bool:
+        """Return whether a query's centre lies in a window.
+
+        Args:
+            query: the query.
+            scene: name of the window's scene.
+            window: the window.
+        """
+        if query.scene != scene:
+            return False
+        centre = to_pixels(query.geometry.centroid, self.scene(scene))
+        in_rows = window.y <= centre.y < window.y + window.height
+        return bool(in_rows and window.x <= centre.x < window.x + window.width)

@@ -1,0 +1,340 @@
+"""The live session: it reads the stores, keeps model and queue up to date, and maps what is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from shapely import MultiPolygon, Polygon
+
+from tsfal_geo.errors import ConfigError, WorkspaceError
+from tsfal_geo.labels.model import Decision, Label, Query
+from tsfal_geo.live.candidates import Candidates
+from tsfal_geo.live.engine import Fit, LiveModel
+from tsfal_geo.live.live_round import LiveRound
+from tsfal_geo.live.queue import Ranking
+from tsfal_geo.live.store_watch import StoreWatch
+from tsfal_geo.live.updates import Progress, Update
+from tsfal_geo.live.view import LiveMap
+from tsfal_geo.live.view_folder import ViewFolder
+from tsfal_geo.live.worker import Worker
+from tsfal_geo.raster.chips import Window
+from tsfal_geo.raster.scene import Scene
+from tsfal_geo.reporting import Reporter, SilentReporter
+from tsfal_geo.rounds.open_workspace import context_of
+from tsfal_geo.workspace.folder import LIVE, WorkspaceFolder
+
+_SEGMENT = "segment"
+_STABLE, _STABLE_ANSWERS = 0.02, 50
+
+
+class LiveSession:
+    """A workspace whose map and queries follow each answer; a context manager.
+
+    The session only reads the stores of annotators: whatever it is told, a label counts once it is committed.
+    It holds no lock while people answer; a training may run beside it.
+
+    Args:
+        root: the workspace's folder; its rounds are of the architecture ``instant``.
+        reporter: takes lines and the progress of reading features; None: nobody does.
+        background: fits run in a thread of their own, and `poll` takes them over; False: within `sync`.
+        every: answers after which `sync` fits from scratch where nothing runs in the background.
+
+    Raises:
+        WorkspaceError: not a workspace, or no round is complete.
+        ConfigError: its rounds have no features to go on from.
+
+    Example:
+        >>> with LiveSession("ws") as session:  # doctest: +SKIP
+        ...     query = session.next(1)[0]
+        ...     session.answer("anna", query, "building")
+        ...     view = session.map(query.scene)
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        reporter: Reporter | None = None,
+        *,
+        background: bool = False,
+        every: int = 10,
+    ) -> None:
+        self.root = Path(root)
+        self._reporter = reporter or SilentReporter()
+        self._every, self._background = every, background
+        self._since_fit = 0
+        self._open()
+        self._worker = Worker(background=background)
+        self._views = ViewFolder(self.root / LIVE)
+        self._begin_fit()
+        self._collect()
+        self._rank()
+        if background:
+            self._segment()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the background, and remove the session's files."""
+        self._worker.stop()
+        self._round.close()
+        self._views.remove()
+
+    @property
+    def round(self) -> int:
+        """Number of the round whose queries are answered."""
+        return self._round.number
+
+    @property
+    def ranking(self) -> Ranking:
+        """The order of the open queries, and those that the labels settled."""
+        return self._round.ranking
+
+    @property
+    def model(self) -> LiveModel:
+        """Head, class means and judgement."""
+        return self._round.model
+
+    def answer(
+        self,
+        author: str,
+        query: Query,
+        class_: str | int,
+        geometry: Polygon | MultiPolygon | None = None,
+    ) -> Update:
+        """Answer a query: commit the label, then let everything follow.
+
+        Args:
+            author: who answers; any text.
+            query: the query.
+            class_: name or id of the class.
+            geometry: polygon with this class, in the scene's CRS; None: the query's own.
+
+        Raises:
+            LabelError: a class that the workspace does not have, or not a valid polygon.
+        """
+        label = Label(
+            scene=query.scene,
+            class_id=self._round.context.inputs.classes.id_of(class_),
+            geometry=query.geometry if geometry is None else geometry,
+            qid=query.qid,
+            round=query.round,
+            source="filled" if geometry is None else "drawn",
+        )
+        return self.add(author, [label], [Decision(query.qid, query.round, "done", author)])
+
+    def skip(self, author: str, query: Query, *, unsure: bool = False) -> Update:
+        """Leave a query without a label.
+
+        Args:
+            author: who skips it.
+            query: the query.
+            unsure: the author looked and cannot tell.
+        """
+        decision = Decision(query.qid, query.round, "unsure" if unsure else "skipped", author)
+        return self.add(author, [], [decision])
+
+    def add(self, author: str, labels: Sequence[Label], decisions: Sequence[Decision] = ()) -> Update:
+        """Commit labels anywhere and decisions to the author's store, then let everything follow.
+
+        Args:
+            author: the annotator; any text.
+            labels: the new labels.
+            decisions: the new decisions.
+        """
+        self._round.context.store.add(author, labels, decisions)
+        return self.sync()
+
+    def sync(self) -> Update:
+        """Read the stores where they changed, and let model and queue follow."""
+        number, _ = WorkspaceFolder.read_progress(self.root)
+        if number != self._round.number:
+            return self._follow_round(number)
+        snapshot = self._watch.changed()
+        if snapshot is None:
+            return Update()
+        labels = self._round.take(snapshot)
+        fitted = False
+        if labels:
+            self._since_fit += 1
+            if self._background or self._since_fit >= self._every or self.model.last is None:
+                self._begin_fit()
+            fitted = not self._background and self._collect()
+        return Update(labels=labels, fitted=fitted, answered=True).joined(self._rank())
+
+    def poll(self) -> Update:
+        """Take over what the background has finished, and look whether the stores changed."""
+        update = self.sync()
+        fitted = self._collect()
+        self._round.queue.read_some()
+        return update.joined(Update(fitted=True)).joined(self._rank()) if fitted else update
+
+    def refit(self) -> Update:
+        """Fit the head from scratch now, as the next round would."""
+        job = self.model.begin_fit()
+        if job is None:
+            return Update()
+        self._since_fit = 0
+        self.model.take_fit(job())
+        return Update(fitted=True).joined(self._rank())
+
+    def refit_later(self) -> None:
+        """Fit the head from scratch in the background; `poll` takes it over."""
+        self._begin_fit()
+
+    def next(self, count: int = 1, near: tuple[str, Window] | None = None) -> list[Query]:
+        """Return the queries that are worth most now; new ones are made where the round's do not reach.
+
+        Args:
+            count: number of queries.
+            near: name of a scene and a window of it, whose queries alone are wanted; None: anywhere.
+
+        Returns:
+            The queries, best first; fewer where nothing is left to ask.
+        """
+        queue = self._round.queue
+        found = [queue.queries[qid] for qid in self.ranking.order]
+        if near is not None:
+            found = [query for query in found if self._round.inside(query, *near)]
+        if len(found) < count:
+            found += self.ask(count - len(found), near)
+        return found[:count]
+
+    def ask(self, count: int, near: tuple[str, Window] | None = None) -> list[Query]:
+        """Make new queries for the present model, and add them to the round's.
+
+        Args:
+            count: number of queries.
+            near: as `next`.
+
+        Returns:
+            The queries, best first; none as long as the background makes the segments of the scenes.
+        """
+        self._segment()
+        queries = self._round.ask(count, near)
+        self._rank()
+        return queries
+
+    def map(self, scene: str, window: Window | None = None) -> LiveMap:
+        """Map a window of a scene with the present model and labels.
+
+        Args:
+            scene: name of the scene.
+            window: of it; None: the whole scene. Large ones are computed by every nth cell.
+
+        Raises:
+            WorkspaceError: there is no label yet, or no such scene.
+        """
+        return self._round.map(scene, window)
+
+    def write(self, view: LiveMap) -> Path:
+        """Write a map for a program that shows it; the session removes it when twelve more were written.
+
+        Args:
+            view: of `map`.
+        """
+        path = self._views.next()
+        view.write(path, self.scene(view.scene))
+        return path
+
+    def scene(self, name: str) -> Scene:
+        """Return a training scene.
+
+        Args:
+            name: of the scene.
+
+        Raises:
+            WorkspaceError: there is no such scene.
+        """
+        return self._round.scene(name)
+
+    def progress(self) -> Progress:
+        """Return the estimated accuracy, and how much the map still changes."""
+        changed = self.model.changed_lately(_STABLE_ANSWERS)
+        enough = changed is not None and changed < _STABLE
+        return Progress(self.model.score(), changed, self._watch.answers, enough)
+
+    def state(self) -> dict[str, Any]:
+        """Return where the session stands, as the event ``state`` has it."""
+        return {
+            "round": self.round,
+            "open": len(self.ranking.order),
+            "settled": len(self.ranking.settled),
+            "cells": int(self.model.statistics.counts.sum()),
+            "rule": self.model.judgement.rule,
+            "fitting": self._worker.busy(self._fitting),
+        }
+
+    def _open(self) -> None:
+        workspace = WorkspaceFolder.open(self.root)
+        architecture, number = workspace.config.model.architecture, workspace.current_round
+        if architecture != "instant":
+            raise ConfigError(
+                f"{self.root}: model.architecture is {architecture}, expected instant; a live session needs "
+                "its features, so begin a workspace with --method instant"
+            )
+        if number < 0:
+            raise WorkspaceError(
+                f"{self.root}: no round is complete yet; run `tsfal-geo train --workspace {self.root}` first"
+            )
+        context = context_of(workspace, self._reporter)
+        self._round = LiveRound(context, number)
+        self._watch = StoreWatch(context.store)
+        snapshot = self._watch.changed()
+        assert snapshot is not None
+        self._round.take(snapshot)
+
+    def _follow_round(self, number: int) -> Update:
+        """Open the workspace anew: a training has completed a round meanwhile."""
+        self._round.close()
+        self._open()
+        self._begin_fit()
+        fitted = self._collect()
+        if self._background:
+            self._segment()
+        return Update(labels=True, fitted=fitted, answered=True, round=number).joined(self._rank())
+
+    def _begin_fit(self) -> None:
+        job = self.model.begin_fit()
+        if job is not None:
+            self._since_fit = 0
+            self._worker.give(self._fitting, job)
+
+    @property
+    def _fitting(self) -> str:
+        return f"fit {self.round}"
+
+    def _segment(self) -> None:
+        if self._worker.busy(_SEGMENT):
+            return
+        job = self._round.segment_job(self._watch.answers, lambda: self._worker.stopped)
+        if job is not None:
+            self._worker.give(_SEGMENT, job)
+            if not self._background:
+                self._collect()
+
+    def _collect(self) -> bool:
+        """Take over the results of the worker; return whether there was a fit."""
+        fitted = False
+        while (done := self._worker.take()) is not None:
+            if done.error is not None:
+                raise done.error
+            if isinstance(done.result, Fit):
+                # A fit of the round before may end after the next one began.
+                if done.name == self._fitting:
+                    self.model.take_fit(done.result)
+                    fitted = True
+            elif isinstance(done.result, Candidates):
+                self._round.take_candidates(done.result)
+        return fitted
+
+    def _rank(self) -> Update:
+        return self._round.rank(self._watch.answered)
