@@ -46,6 +46,7 @@ CASES = {
     "evaluate": ("--workspace NET --raster TOWN", "result"),
     "status": ("--workspace WS", "result"),
     "query": ("--workspace WS", "workspace"),
+    "live": ("--workspace WS", "config"),
     "labels new": ("--workspace WS --author anna", "result"),
     "labels import": ("GEOJSON --workspace WS", "result"),
     "labels export": ("OUT.geojson --workspace WS", "result"),

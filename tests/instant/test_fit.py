@@ -8,8 +8,8 @@ import torch
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import ModelConfig
+from tsfal_geo.instant.basis import Basis
 from tsfal_geo.instant.classifier import LabelledCells
-from tsfal_geo.instant.extract import Basis
 from tsfal_geo.instant.fitting import fit_classifier
 from tsfal_geo.instant.labels import answers_of, label_cells
 from tsfal_geo.instant.network import put_into

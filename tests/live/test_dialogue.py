@@ -103,7 +103,7 @@ def test_an_answer_changes_map_queue_and_score(root, talk):
         assert set(np.unique(source.read(1))) == {3}
     told = heard.wait("queue", lambda event: first.qid not in event["order"])
     assert second.qid in told["order"]
-    assert heard.wait("score")["answers"] == 1
+    heard.wait("score", lambda event: event["answers"] == 1)
     heard.wait("state", lambda event: event.get("to") == 2)
     # Another person says nothing to this session, and is seen all the same.
     heard.events.clear()

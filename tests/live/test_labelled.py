@@ -23,7 +23,7 @@ from tsfal_geo.labels.rasterise import PolygonLabels, StackedLabels
 from tsfal_geo.live.labelled import LiveLabels
 from tsfal_geo.live.statistics import ClassStatistics
 from tsfal_geo.rounds.inputs import prepare
-from tsfal_geo.rounds.instant.model import labelled_cells
+from tsfal_geo.rounds.instant.cells import labelled_cells
 
 SEQUENCES = int(os.environ.get("TSFAL_SEQUENCES", "8"))
 SHAPE = (600, 700)

@@ -9,7 +9,7 @@ import rasterio
 import tsfal_geo as tg
 from tests.helpers.loop_case import CLASSES, tiny_config
 
-MODULES = ("project.workspace", "project.open_workspace", "project.queries")
+MODULES = ("project.workspace", "project.answering", "project.open_workspace", "project.queries")
 NAMES = ("road", "building", "tree")
 
 

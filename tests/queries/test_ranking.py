@@ -9,7 +9,8 @@ import torch
 
 from tsfal_geo.config import ActiveConfig
 from tsfal_geo.queries.chip_outputs import ChipOutputs
-from tsfal_geo.queries.ranking import chip_cap, farthest_points, propose, select
+from tsfal_geo.queries.farthest import farthest_points
+from tsfal_geo.queries.ranking import chip_cap, propose, select
 from tsfal_geo.queries.strategies import STRATEGIES, build_strategy
 from tsfal_geo.refinement.plar import PlarResult
 

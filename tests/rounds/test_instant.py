@@ -15,8 +15,9 @@ from tests.helpers.loop_case import CLASSES, IDS, QuietReporter, write_scenes
 from tsfal_geo import open_workspace
 from tsfal_geo.config import load_config
 from tsfal_geo.errors import ConfigError
+from tsfal_geo.instant.blocks import BLOCK, HALO
 from tsfal_geo.instant.classifier import LabelledCells
-from tsfal_geo.instant.extract import BLOCK, HALO, FeatureExtractor
+from tsfal_geo.instant.extract import FeatureExtractor
 from tsfal_geo.instant.fitting import fit_classifier
 from tsfal_geo.labels.opening import open_store
 from tsfal_geo.refinement.refined_labels import LabelSource
@@ -205,7 +206,7 @@ def test_scenes_without_a_segment_are_told(scenes, tmp_path):
 
 
 def test_another_file_of_weights_is_another_key(scenes, tmp_path):
-    from tsfal_geo.rounds.instant.model import _file_or_name
+    from tsfal_geo.rounds.instant.cells import _file_or_name
 
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"one")

@@ -12,7 +12,7 @@ import torch
 from tests.helpers.loop_case import CLASSES, QuietReporter, write_scenes
 from tests.rounds.test_instant import SETTINGS
 from tsfal_geo.config import load_config
-from tsfal_geo.instant import classifier
+from tsfal_geo.instant import fitting
 from tsfal_geo.models.io import load_model
 from tsfal_geo.rounds import pools, training
 from tsfal_geo.rounds.instant import start as starts
@@ -44,8 +44,8 @@ class Lines(QuietReporter):
 def short_fits():
     """Heads are fitted in fewer steps, which these few cells need no more of."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(classifier, "STEPS", 80)
-        patched.setattr(classifier, "_FOLD_STEPS", 10)
+        patched.setattr(fitting, "STEPS", 80)
+        patched.setattr(fitting, "_FOLD_STEPS", 10)
         yield
 
 

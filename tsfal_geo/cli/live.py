@@ -22,7 +22,7 @@ def command(workspace: Path, reporter: CommandReporter) -> dict[str, Any]:
     """
     from tsfal_geo.live.serve import Dialogue
     from tsfal_geo.live.session import LiveSession
-    from tsfal_geo.rounds.loop import stop_on_signals
+    from tsfal_geo.reporting import stop_on_signals
 
     with stop_on_signals(reporter.stop), LiveSession(workspace, reporter, background=True) as session:
         Dialogue(session, reporter, reporter.messages).run()

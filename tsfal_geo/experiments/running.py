@@ -15,8 +15,8 @@ from tsfal_geo.experiments.cost import measured
 from tsfal_geo.experiments.folder import held
 from tsfal_geo.experiments.jobs import ExperimentJob
 from tsfal_geo.experiments.schedule import Task, run_together
-from tsfal_geo.reporting import Reporter, SilentReporter
-from tsfal_geo.rounds.loop import stop_on_signals, train
+from tsfal_geo.reporting import Reporter, SilentReporter, stop_on_signals
+from tsfal_geo.rounds.loop import train
 from tsfal_geo.rounds.request import Request
 
 _stop = threading.Event()

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from tsfal_geo.instant.segments import Traits
 
@@ -27,6 +24,11 @@ class Asked:
     columns: NDArray[np.float64]
     answered: NDArray[np.bool_]
 
+    @classmethod
+    def nothing(cls) -> Asked:
+        """Return what is known before the first question."""
+        return cls(np.zeros((0, 3)), np.zeros(0, bool))
+
 
 class Answerable:
     """Probability that a question gets an answer.
@@ -43,13 +45,18 @@ class Answerable:
     def __init__(self, asked: Asked) -> None:
         self._model = None
         if len(asked.answered) >= _ENOUGH and 0 < asked.answered.sum() < len(asked.answered):
+            # scikit-learn takes seconds to import.
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.pipeline import make_pipeline
+            from sklearn.preprocessing import StandardScaler
+
             self._model = make_pipeline(StandardScaler(), LogisticRegression())
             self._model.fit(asked.columns, asked.answered)
 
     @classmethod
     def unlearnt(cls) -> Answerable:
         """Return what is known before the first question: each has probability 1."""
-        return cls(Asked(np.zeros((0, 3)), np.zeros(0, bool)))
+        return cls(Asked.nothing())
 
     def probability(self, traits: Traits) -> NDArray[np.float64]:
         """Return the probability of an answer for each of R segments, (R,)."""

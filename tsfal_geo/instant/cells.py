@@ -6,16 +6,20 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.atomic import replace_file, write_text
 from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.instant.extract import COMPONENTS, Basis, FeatureExtractor, blocks
+from tsfal_geo.instant.basis import COMPONENTS, Basis
+from tsfal_geo.instant.blocks import blocks
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.refinement.support import CELL
+
+if TYPE_CHECKING:
+    from tsfal_geo.instant.extract import FeatureExtractor
 
 _INDEX, _BASIS = "cells.json", "basis.npz"
 _BYTES = 2

@@ -8,11 +8,9 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from tsfal_geo.instant.segments import Cells, Segments
-from tsfal_geo.queries.ranking import farthest_points
-from tsfal_geo.queries.strategies.coreset import greedy_k_centre
+from tsfal_geo.queries.farthest import farthest_points, greedy_k_centre
 
 _SAMPLE = 20_000
 _POOL = 4
@@ -73,6 +71,9 @@ def _central(means: NDArray[np.float32], weights: NDArray[np.float32], count: in
         return [int(drawn[i]) for i in _central(means[drawn], weights[drawn], count, seed)]
     if count >= len(means):
         return [int(i) for i in np.argsort(-weights, kind="stable")]
+    # scikit-learn takes seconds to import.
+    from sklearn.cluster import KMeans
+
     found = KMeans(count, random_state=seed, n_init=1).fit(means, sample_weight=weights)
     distance = ((means - found.cluster_centers_[found.labels_]) ** 2).sum(1)
     sizes = np.bincount(found.labels_, weights, count)

@@ -1,10 +1,9 @@
-"""Features of a frozen encoder on cells of 4 × 4 pixels, block by block, and the basis that shortens them."""
+"""Features of a frozen encoder on cells of 4 × 4 pixels, block by block."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from tsfal_geo.config.sections import INSTANT_WINDOW
 from tsfal_geo.data.dataset import OrthoDataset
 from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import choose_compute
 from tsfal_geo.inference.folding import fold_norms
+from tsfal_geo.instant.basis import Basis
+from tsfal_geo.instant.blocks import HALO
 from tsfal_geo.models.pyramid import PyramidEncoder, to_quarter
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.raster.chips import Window
@@ -25,63 +25,8 @@ from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.raster.stats import Normalisation
 from tsfal_geo.refinement.support import CELL
 
-HALO = 64
-BLOCK = INSTANT_WINDOW - 2 * HALO
-COMPONENTS = 64
 _SAMPLES = 8
 _SAMPLE_SIDE = 256
-
-
-@dataclass(frozen=True)
-class Basis:
-    """The affine map from a cell's features to their principal components.
-
-    The features are standardised, which gives each channel the same weight, and projected. Components keep
-    their variance, so that a regularised classifier trusts the strong ones first.
-
-    Attributes:
-        mean: (D,) float64, mean of each feature.
-        deviation: (D,) float64, standard deviation.
-        vectors: (D, K) float64, orthonormal columns, by falling variance.
-    """
-
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-    vectors: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, cells: NDArray[np.float32], components: int = COMPONENTS) -> Basis:
-        """Compute the principal components of cells.
-
-        Args:
-            cells: (n, D) features.
-            components: K, at most.
-        """
-        values = cells.astype(np.float64)
-        mean, deviation = values.mean(0), values.std(0)
-        # A channel that does not vary says nothing; dividing by its deviation would blow up rounding errors.
-        deviation[deviation < 1e-6] = np.inf
-        standard = (values - mean) / deviation
-        _, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
-        return cls(mean, deviation, np.ascontiguousarray(vectors[:, ::-1][:, :components]))
-
-    def digest(self) -> str:
-        """Return a fingerprint of the basis."""
-        parts = (self.mean, self.deviation, self.vectors)
-        return hashlib.blake2b(b"".join(part.tobytes() for part in parts), digest_size=16).hexdigest()
-
-    def project(self, features: Tensor) -> Tensor:
-        """Project features to components.
-
-        Args:
-            features: (D, h, w) float.
-
-        Returns:
-            (h, w, K) float32.
-        """
-        matrix = torch.from_numpy(self.vectors / self.deviation[:, None]).to(features)
-        shift = torch.from_numpy(self.mean).to(features)
-        return (features.permute(1, 2, 0) - shift) @ matrix
 
 
 class FeatureExtractor:
@@ -178,19 +123,6 @@ def read_block(dataset: OrthoDataset, window: Window, multiple: int) -> Block:
     height, width = (-(-length // multiple) * multiple for length in (bottom - top, right - left))
     batch = default_collate([dataset.read_window(Window(window.scene, top, left, height, width))])
     return Block(batch, window.y - top, window.x - left)
-
-
-def blocks(scene: int, height: int, width: int) -> Iterator[Window]:
-    """Divide a scene into blocks, row by row.
-
-    Args:
-        scene: its index.
-        height: its rows.
-        width: its columns.
-    """
-    for y in range(0, height, BLOCK):
-        for x in range(0, width, BLOCK):
-            yield Window(scene, y, x, min(BLOCK, height - y), min(BLOCK, width - x))
 
 
 def _folded(segmenter: Segmenter) -> torch.nn.Module:

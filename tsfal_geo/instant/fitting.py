@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tsfal_geo.errors import Cancelled
 from tsfal_geo.instant.classifier import CellClassifier, HeldOut, LabelledCells
 from tsfal_geo.models.head import FEATURES
 
@@ -34,7 +36,11 @@ _TEMPERATURES = np.geomspace(0.5, 4.0, 25)
 
 
 def fit_classifier(
-    cells: LabelledCells, classes: int, seed: int, unlabelled: NDArray[np.float32] | None = None
+    cells: LabelledCells,
+    classes: int,
+    seed: int,
+    unlabelled: NDArray[np.float32] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> CellClassifier:
     """Fit the head, and calibrate it by cross-fitting over answers.
 
@@ -53,6 +59,10 @@ def fit_classifier(
         classes: C.
         seed: of the weights, the batches and the folds.
         unlabelled: (m, K) components of cells of the scenes; None: the head is fitted once.
+        stop: looked at before each step.
+
+    Raises:
+        Cancelled: asked to stop.
     """
     rng = np.random.default_rng(seed)
     weights = cells.weights()
@@ -64,8 +74,8 @@ def fit_classifier(
         torch.from_numpy(cells.features), torch.from_numpy(cells.classes), torch.from_numpy(weights)
     )
     pool = None if unlabelled is None else torch.from_numpy(unlabelled)
-    temperature, judged = _calibrate(sample, pool, cells.answers, classes, rng)
-    return _fit_twice(sample, pool, classes, seed, STEPS).calibrated(sample.y, temperature, judged)
+    temperature, judged = _calibrate(sample, pool, cells.answers, classes, rng, stop)
+    return _fit_twice(sample, pool, classes, seed, STEPS, stop).calibrated(sample.y, temperature, judged)
 
 
 def continue_fit(
@@ -160,15 +170,17 @@ class _Net:
             judged: predictions of cross-fitted heads.
         """
         hidden, hidden_bias, last, last_bias = (each.detach() for each in self.weights)
-        shift = torch.full_like(last_bias, _NEVER).index_fill_(0, classes.unique(), 0.0)
+        shift = torch.full_like(last_bias, _NEVER).index_fill_(0, torch.unique(classes), 0.0)
         return CellClassifier(
             hidden, hidden_bias, last / temperature, last_bias / temperature + shift, temperature, judged
         )
 
 
-def _fit_twice(sample: _Sample, pool: Tensor | None, classes: int, seed: int, steps: int) -> _Net:
+def _fit_twice(
+    sample: _Sample, pool: Tensor | None, classes: int, seed: int, steps: int, stop: Callable[[], bool]
+) -> _Net:
     generator = torch.Generator().manual_seed(seed)
-    net = _fit(sample, classes, generator, steps)
+    net = _fit(sample, classes, generator, steps, stop)
     if pool is None:
         return net
     with torch.no_grad():
@@ -180,7 +192,7 @@ def _fit_twice(sample: _Sample, pool: Tensor | None, classes: int, seed: int, st
     odds = torch.cat([sample.weights / sample.weights.sum(), own / own.sum()])
     drawn = torch.multinomial(odds, _DRAWN, replacement=True, generator=generator)
     x, y = torch.cat([sample.x, pool[sure]])[drawn], torch.cat([sample.y, predicted[sure]])[drawn]
-    return _fit(_Sample(x, y, torch.ones(_DRAWN, dtype=torch.float64)), classes, generator, steps)
+    return _fit(_Sample(x, y, torch.ones(_DRAWN, dtype=torch.float64)), classes, generator, steps, stop)
 
 
 def _fit(
@@ -188,6 +200,7 @@ def _fit(
     classes: int,
     generator: torch.Generator,
     steps: int,
+    stop: Callable[[], bool] = lambda: False,
     *,
     start: _Net | None = None,
     newest: int = 0,
@@ -203,6 +216,8 @@ def _fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     with torch.enable_grad():
         for _ in range(steps):
+            if stop():
+                raise Cancelled
             chosen = torch.randint(len(x), (batch,), generator=generator)
             if newest:
                 chosen[::2] = len(x) - 1 - chosen[::2] % newest
@@ -234,6 +249,7 @@ def _calibrate(
     answers: NDArray[np.int64],
     classes: int,
     rng: np.random.Generator,
+    stop: Callable[[], bool],
 ) -> tuple[float, HeldOut | None]:
     """Return the temperature, and the predictions of cross-fitted heads."""
     numbers = np.unique(answers)
@@ -245,7 +261,8 @@ def _calibrate(
     logits = torch.zeros(len(sample.x), classes)
     for number in range(_FOLDS):
         out = fold == number
-        logits[out] = _fit_twice(sample.part(~out), pool, classes, number, _FOLD_STEPS).logits(sample.x[out])
+        net = _fit_twice(sample.part(~out), pool, classes, number, _FOLD_STEPS, stop)
+        logits[out] = net.logits(sample.x[out])
     losses = [
         float((F.cross_entropy(logits / t, sample.y, reduction="none") * sample.weights).mean())
         for t in _TEMPERATURES

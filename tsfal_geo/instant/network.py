@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from tsfal_geo.instant.basis import Basis
 from tsfal_geo.instant.classifier import CellClassifier
-from tsfal_geo.instant.extract import Basis
 from tsfal_geo.models.pyramid import InstantHead
 from tsfal_geo.models.segmenter import Segmenter
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
 
 from tsfal_geo.queries.regions import connected_regions
 from tsfal_geo.refinement.support import CELL
@@ -103,6 +102,9 @@ class Segmentation:
     """
 
     def __init__(self, sample: Cells, seed: int) -> None:
+        # scikit-learn takes seconds to import.
+        from sklearn.cluster import MiniBatchKMeans
+
         count = min(CLUSTERS, len(np.unique(sample, axis=0)))
         self._clusters = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=4096)
         self._clusters.fit(np.asarray(sample, np.float32))

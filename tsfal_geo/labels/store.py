@@ -217,3 +217,15 @@ class LabelStore(ABC):
         """
         answered = (self.snapshot() if snapshot is None else snapshot).answered
         return [query for query in self.read_queries(number) if query.qid not in answered]
+
+    def skipped_queries(self, snapshot: LabelSnapshot) -> list[Query]:
+        """Read the queries whose latest decision is ``skipped`` or ``unsure``.
+
+        Args:
+            snapshot: holds the decisions.
+        """
+        last = {decision.qid: decision for decision in snapshot.decisions}
+        unwanted = [decision for decision in last.values() if decision.status != "done"]
+        names = {decision.qid for decision in unwanted}
+        rounds = sorted({decision.round for decision in unwanted})
+        return [query for number in rounds for query in self.read_queries(number) if query.qid in names]

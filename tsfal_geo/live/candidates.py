@@ -21,9 +21,8 @@ from tsfal_geo.live.labelled import LiveLabels
 from tsfal_geo.live.view import Model
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.instant.asking import DOUBTFUL
-from tsfal_geo.rounds.instant.model import CachedCells
-from tsfal_geo.rounds.instant.pieces import Pieces, most_of, piece_query
+from tsfal_geo.rounds.instant.cells import CachedCells
+from tsfal_geo.rounds.instant.pieces import DOUBTFUL, Pieces, most_of, piece_query
 from tsfal_geo.rounds.instant.rasters import Band, cell_bands
 
 _MORE = 4

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsfal_geo.instant.answerable import Answerable, Asked
 from tsfal_geo.instant.classifier import CellClassifier, LabelledCells
 from tsfal_geo.instant.fitting import continue_fit, fit_classifier
 from tsfal_geo.labels.model import LabelSnapshot, Query
@@ -15,7 +17,7 @@ from tsfal_geo.live.labelled import Change, LiveLabels
 from tsfal_geo.live.statistics import ClassStatistics
 from tsfal_geo.live.view import Model
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.instant.model import CachedCells
+from tsfal_geo.rounds.instant.cells import CachedCells
 
 _STEPS, _FIRST_STEPS = 24, 120
 """Steps after an answer, and after the first one, which has nothing to go on from."""
@@ -30,12 +32,14 @@ class Fit:
         answers: that it was fitted on.
         classifier: the head.
         predicted: (m,) class indices of the sample of all cells.
+        answerable: learnt from what was answered and skipped.
     """
 
     number: int
     answers: int
     classifier: CellClassifier
     predicted: NDArray[np.int64]
+    answerable: Answerable
 
 
 class LiveModel:
@@ -67,7 +71,7 @@ class LiveModel:
 
     @property
     def judgement(self) -> Judgement:
-        """What the labels say of the model."""
+        """Conclusions from the labels about the model."""
         return self._judgement
 
     @property
@@ -77,27 +81,33 @@ class LiveModel:
         distances = self.statistics.distances()
         return Model(self._classifier, distances, self._judgement.rule, doubt)
 
-    def update(self, snapshot: LabelSnapshot, skipped: list[Query]) -> bool:
+    def update(self, snapshot: LabelSnapshot, skipped: list[Query], *, follow: bool = True) -> bool:
         """Take the labels that hold now, and let the head follow.
 
         Args:
             snapshot: of the store.
             skipped: queries that people skipped or were unsure about.
+            follow: False: the head waits for a fit from scratch.
 
         Returns:
             Whether a label changed.
         """
         changed = self._take(self.labels.update(snapshot, skipped))
-        if changed:
+        if changed and follow:
             self._follow()
         return changed
 
-    def begin_fit(self) -> FitJob | None:
-        """Return a fit from scratch as a job for another thread, None without a labelled cell."""
+    def begin_fit(self, asked: Asked, stop: Callable[[], bool]) -> FitJob | None:
+        """Return a fit from scratch as a job for another thread, None without a labelled cell.
+
+        Args:
+            asked: what was answered and skipped.
+            stop: tells that the session has ended.
+        """
         cells, _ = self.labels.cells()
         if not len(cells):
             return None
-        return FitJob(cells, self.labels.number, self._classes, self._seed, self._cells.sample)
+        return FitJob(cells, self.labels.number, self._classes, self._seed, self._cells.sample, asked, stop)
 
     def take_fit(self, fit: Fit) -> None:
         """Replace the head by one that was fitted from scratch; answers since then are followed again.
@@ -165,9 +175,12 @@ class FitJob:
     classes: int
     seed: int
     sample: NDArray[np.float32]
+    asked: Asked
+    stop: Callable[[], bool]
 
     def __call__(self) -> Fit:
         """Fit; seconds."""
-        classifier = fit_classifier(self.cells, self.classes, self.seed, self.sample)
+        classifier = fit_classifier(self.cells, self.classes, self.seed, self.sample, self.stop)
         predicted = classifier.probabilities(self.sample).argmax(1)
-        return Fit(self.number, len(np.unique(self.cells.answers)), classifier, predicted)
+        answers = len(np.unique(self.cells.answers))
+        return Fit(self.number, answers, classifier, predicted, Answerable(self.asked))

@@ -54,7 +54,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the labelled cells say of a fitted head and of the class means.
+    """Conclusions from the labelled cells about a fitted head and the class means.
 
     Attributes:
         rule: for cells in the error mask: the head's class, or the nearest class mean's.

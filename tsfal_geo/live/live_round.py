@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tsfal_geo.errors import WorkspaceError
-from tsfal_geo.instant.answerable import Answerable
+from tsfal_geo.errors import ConfigError, WorkspaceError
+from tsfal_geo.instant.answerable import Answerable, Asked
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.live.candidates import Candidates
-from tsfal_geo.live.engine import LiveModel
+from tsfal_geo.live.engine import Fit, FitJob, LiveModel
 from tsfal_geo.live.queue import QueryQueue, Ranking
 from tsfal_geo.live.updates import Update
 from tsfal_geo.live.view import LiveMap, map_window
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
-from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.instant.model import open_cells
+from tsfal_geo.reporting import Reporter
+from tsfal_geo.rounds.context import RoundContext, open_context
+from tsfal_geo.rounds.instant.cells import open_cells
 from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
-from tsfal_geo.rounds.query_writer import query_prefix
-from tsfal_geo.rounds.round import skipped_queries
+from tsfal_geo.workspace.folder import WorkspaceFolder
 
 _GROWTH, _FEW = 1.5, 20
 _LOCK_SECONDS = 10
@@ -52,6 +53,7 @@ class LiveRound:
         self.queue.add(context.store.read_queries(number))
         self.ranking = Ranking()
         self._answerable = Answerable.unlearnt()
+        self._asked = Asked.nothing()
         self._candidates: Candidates | None = None
         self._built = 0
 
@@ -60,18 +62,36 @@ class LiveRound:
         if self._candidates is not None:
             self._candidates.close()
 
-    def take(self, snapshot: LabelSnapshot) -> bool:
+    def take(self, snapshot: LabelSnapshot, *, follow: bool = True) -> bool:
         """Let the model follow the labels that hold now.
 
         Args:
             snapshot: of the store.
+            follow: False: the head waits for a fit from scratch.
 
         Returns:
             Whether a label changed.
         """
-        asked = read_asked(self.context.workspace, self.number + 1, snapshot)
-        self._answerable = Answerable(asked)
-        return self.model.update(snapshot, skipped_queries(self.context.store, snapshot))
+        self._asked = read_asked(self.context.workspace, self.number + 1, snapshot)
+        skipped = self.context.store.skipped_queries(snapshot)
+        return self.model.update(snapshot, skipped, follow=follow)
+
+    def fit_job(self, stopped: Callable[[], bool]) -> FitJob | None:
+        """Return a fit from scratch as a job, None without a labelled cell.
+
+        Args:
+            stopped: tells that the session has ended.
+        """
+        return self.model.begin_fit(self._asked, stopped)
+
+    def take_fit(self, fit: Fit) -> None:
+        """Use a fit from now on.
+
+        Args:
+            fit: what a job made.
+        """
+        self._answerable = fit.answerable
+        self.model.take_fit(fit)
 
     def rank(self, answered: frozenset[str]) -> Update:
         """Rank the open queries anew.
@@ -133,7 +153,7 @@ class LiveRound:
             with FileLock(workspace.root / ".queries.lock", timeout=_LOCK_SECONDS):
                 there = store.read_queries(self.number)
                 first = max((query.rank for query in there), default=0) + 1
-                prefix = query_prefix(workspace.root, self.number)
+                prefix = workspace.query_prefix(self.number)
                 queries, traits = self._candidates.take(
                     count,
                     self.number,
@@ -210,3 +230,28 @@ class LiveRound:
         centre = to_pixels(query.geometry.centroid, self.scene(scene))
         in_rows = window.y <= centre.y < window.y + window.height
         return bool(in_rows and window.x <= centre.x < window.x + window.width)
+
+
+def open_round(root: Path, reporter: Reporter) -> LiveRound:
+    """Open the last complete round of a workspace.
+
+    Args:
+        root: the workspace's folder.
+        reporter: takes the progress of reading features, where some are missing.
+
+    Raises:
+        WorkspaceError: not a workspace, or no round is complete.
+        ConfigError: its rounds have no features to go on from.
+    """
+    workspace = WorkspaceFolder.open(root)
+    architecture, number = workspace.config.model.architecture, workspace.current_round
+    if architecture != "instant":
+        raise ConfigError(
+            f"{root}: model.architecture is {architecture}, expected instant; a live session needs its "
+            "features, so begin a workspace with --method instant"
+        )
+    if number < 0:
+        raise WorkspaceError(
+            f"{root}: no round is complete yet; run `tsfal-geo train --workspace {root}` first"
+        )
+    return LiveRound(open_context(workspace, reporter), number)

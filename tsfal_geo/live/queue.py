@@ -18,9 +18,8 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.oracle import query_mask
 
-_STEP = 200
-"""Queries whose cells are read at a time."""
-_AT_ONCE = 500
+_STEP = 50
+"""Queries whose cells are read at a time, so that nobody waits for them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class QueryQueue:
         new = [query for query in queries if query.qid not in self.queries]
         self.queries |= {query.qid: query for query in new}
         self._waiting += new
-        self.read_some(_AT_ONCE)
+        self.read_some()
 
     def read_some(self, most: int = _STEP) -> bool:
         """Read the features of some queries that wait for it.

@@ -9,11 +9,10 @@ from typing import Any, Self
 
 from shapely import MultiPolygon, Polygon
 
-from tsfal_geo.errors import ConfigError, WorkspaceError
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.live.candidates import Candidates
 from tsfal_geo.live.engine import Fit, LiveModel
-from tsfal_geo.live.live_round import LiveRound
+from tsfal_geo.live.live_round import open_round
 from tsfal_geo.live.queue import Ranking
 from tsfal_geo.live.store_watch import StoreWatch
 from tsfal_geo.live.updates import Progress, Update
@@ -23,7 +22,6 @@ from tsfal_geo.live.worker import Worker
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.reporting import Reporter, SilentReporter
-from tsfal_geo.rounds.open_workspace import context_of
 from tsfal_geo.workspace.folder import LIVE, WorkspaceFolder
 
 _SEGMENT = "segment"
@@ -179,11 +177,11 @@ class LiveSession:
 
     def refit(self) -> Update:
         """Fit the head from scratch now, as the next round would."""
-        job = self.model.begin_fit()
+        job = self._round.fit_job(lambda: False)
         if job is None:
             return Update()
         self._since_fit = 0
-        self.model.take_fit(job())
+        self._round.take_fit(job())
         return Update(fitted=True).joined(self._rank())
 
     def refit_later(self) -> None:
@@ -274,23 +272,12 @@ class LiveSession:
         }
 
     def _open(self) -> None:
-        workspace = WorkspaceFolder.open(self.root)
-        architecture, number = workspace.config.model.architecture, workspace.current_round
-        if architecture != "instant":
-            raise ConfigError(
-                f"{self.root}: model.architecture is {architecture}, expected instant; a live session needs "
-                "its features, so begin a workspace with --method instant"
-            )
-        if number < 0:
-            raise WorkspaceError(
-                f"{self.root}: no round is complete yet; run `tsfal-geo train --workspace {self.root}` first"
-            )
-        context = context_of(workspace, self._reporter)
-        self._round = LiveRound(context, number)
-        self._watch = StoreWatch(context.store)
+        self._round = open_round(self.root, self._reporter)
+        self._watch = StoreWatch(self._round.context.store)
         snapshot = self._watch.changed()
         assert snapshot is not None
-        self._round.take(snapshot)
+        # The first step of an optimiser takes seconds, which the background has.
+        self._round.take(snapshot, follow=False)
 
     def _follow_round(self, number: int) -> Update:
         """Open the workspace anew: a training has completed a round meanwhile."""
@@ -303,7 +290,7 @@ class LiveSession:
         return Update(labels=True, fitted=fitted, answered=True, round=number).joined(self._rank())
 
     def _begin_fit(self) -> None:
-        job = self.model.begin_fit()
+        job = self._round.fit_job(lambda: self._worker.stopped)
         if job is not None:
             self._since_fit = 0
             self._worker.give(self._fitting, job)
@@ -330,11 +317,13 @@ class LiveSession:
             if isinstance(done.result, Fit):
                 # A fit of the round before may end after the next one began.
                 if done.name == self._fitting:
-                    self.model.take_fit(done.result)
+                    self._round.take_fit(done.result)
                     fitted = True
             elif isinstance(done.result, Candidates):
                 self._round.take_candidates(done.result)
         return fitted
 
     def _rank(self) -> Update:
+        while not self._background and self._round.queue.read_some():
+            pass
         return self._round.rank(self._watch.answered)

@@ -1,4 +1,4 @@
-"""What a live session tells: what changed, and how far the map is."""
+"""Tidings of a live session: what changed, and how far the map is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tsfal_geo.live.judgement import Score
 
 @dataclass(frozen=True)
 class Update:
-    """What an answer, another person's answer or a fit brought.
+    """Effects of an answer, of another person's answer, or of a fit.
 
     Attributes:
         labels: a label came, went or changed.

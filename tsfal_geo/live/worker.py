@@ -74,11 +74,13 @@ class Worker:
             return None
 
     def stop(self) -> None:
-        """Begin no further job. The one that runs is not waited for: it changes nothing on disk."""
+        """Begin no further job, and wait for the one that runs, which looks at ``stopped``."""
         with self._wake:
             self.stopped = True
             self._jobs.clear()
             self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while True:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsfal_geo.config import ModelConfig
-from tsfal_geo.models.encoders import EncoderFeatures
 from tsfal_geo.models.layers import ByteDropout
+
+if TYPE_CHECKING:
+    from tsfal_geo.models.encoders import EncoderFeatures
 
 FEATURES = 256
 """Channels of F1 and F2."""

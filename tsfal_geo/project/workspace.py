@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from shapely import MultiPolygon, Polygon
 
 from tsfal_geo.config import Config, load_config
-from tsfal_geo.labels.model import Decision, Query
+from tsfal_geo.project.answering import Answering
 from tsfal_geo.project.export import ExportOptions, export_maps
-from tsfal_geo.project.queries import Queries, answer
+from tsfal_geo.project.queries import Queries
 from tsfal_geo.project.status import WorkspaceStatus, read_status
 from tsfal_geo.raster.vrt import local_folder
 from tsfal_geo.reporting import Reporter, SilentReporter
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 PathLike = str | Path
 
 
-class Workspace:
+class Workspace(Answering):
     """A folder with a model, labels and queries; `create_workspace` and `open_workspace` make one.
 
     Attributes:
@@ -143,66 +142,6 @@ class Workspace:
         number = self.folder.current_round if number is None else number
         metrics = self.folder.metrics(number)
         return RoundResult.of(self.root, self.folder.state.status, len(self.queries(number)), metrics)
-
-    def queries(self, number: int | None = None, *, unanswered: bool = True) -> Queries:
-        """Read the queries of a round.
-
-        Args:
-            number: of the round; None: the last one.
-            unanswered: leave out queries that somebody answered or skipped.
-
-        Returns:
-            The queries, by rank.
-
-        Example:
-            >>> frame = workspace.queries().to_geodataframe()
-            >>> list(frame.columns[:3])
-            ['qid', 'round', 'scene']
-        """
-        store = self.folder.store()
-        number = self.folder.current_round if number is None else number
-        found = store.open_queries(number) if unanswered else store.read_queries(number)
-        return Queries(found, store.scenes)
-
-    def label(
-        self,
-        author: str,
-        query: Query,
-        class_: str | int,
-        geometry: Polygon | MultiPolygon | None = None,
-    ) -> None:
-        """Answer a query.
-
-        Args:
-            author: who answers; any text.
-            query: the query.
-            class_: name or id of the class.
-            geometry: polygon with this class, in the scene's CRS (in columns and rows where it has none);
-                None: the query's own.
-
-        Raises:
-            LabelError: a class that the workspace does not have, or not a valid polygon.
-
-        Example:
-            >>> query = workspace.queries()[0]
-            >>> workspace.label("anna", query, "building")
-        """
-        label = answer(query, author, self.folder.classes.id_of(class_), geometry)
-        self.folder.store().add(author, [label], [Decision(query.qid, query.round, "done", author)])
-
-    def skip(self, author: str, query: Query, *, unsure: bool = False) -> None:
-        """Leave a query without a label.
-
-        Args:
-            author: who skips it.
-            query: the query.
-            unsure: the author looked and cannot tell.
-
-        Example:
-            >>> workspace.skip("anna", workspace.queries()[0])
-        """
-        decision = Decision(query.qid, query.round, "unsure" if unsure else "skipped", author)
-        self.folder.store().add(author, [], [decision])
 
     def predict(
         self,

@@ -22,6 +22,7 @@ from torch import Tensor
 from tsfal_geo.config import ActiveConfig
 from tsfal_geo.queries.budget import affordable
 from tsfal_geo.queries.chip_outputs import ChipKey, ChipOutputs
+from tsfal_geo.queries.farthest import farthest_points
 from tsfal_geo.queries.regions import (
     Regions,
     cell_regions,
@@ -183,29 +184,6 @@ def select(
         order = np.lexsort((numbers, chips, -score, late))
     best = order[affordable(pixels[order], allowance, most)]
     return [Pick(int(chips[i]), int(numbers[i]), int(pixels[i])) for i in best]
-
-
-def farthest_points(points: Tensor) -> NDArray[np.int64]:
-    """Order points so that each has the largest Euclidean distance to all before it.
-
-    Args:
-        points: (n, D) float; the order begins with the first.
-
-    Returns:
-        (n,) int64 positions; ties go to the lower position.
-    """
-    # |a − b|² = |a|² + |b|² − 2ab needs no (n, n, D) differences; centring keeps the cancellation small.
-    centred = points.float() - points.float().mean(0)
-    squares = centred.square().sum(1)
-    distances = _array(squares[:, None] + squares - 2 * (centred @ centred.T))
-    order = np.zeros(len(distances), np.int64)
-    nearest = distances[0].copy()
-    nearest[0] = -np.inf
-    for i in range(1, len(order)):
-        order[i] = nearest.argmax()
-        np.minimum(nearest, distances[order[i]], out=nearest)
-        nearest[order[i]] = -np.inf
-    return order
 
 
 def _score(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tsfal_geo.config import Config
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.reporting import Reporter
-from tsfal_geo.rounds.inputs import Inputs
+from tsfal_geo.rounds.inputs import INPUTS_NAME, Inputs, load
 from tsfal_geo.rounds.validation import ValidationSet
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
@@ -31,3 +31,18 @@ class RoundContext:
     store: LabelStore
     config: Config
     reporter: Reporter
+
+
+def open_context(workspace: WorkspaceFolder, reporter: Reporter) -> RoundContext:
+    """Open a workspace beside whoever holds its lock: nothing is written, and nothing is validated on.
+
+    Args:
+        workspace: the folder.
+        reporter: takes lines and warnings.
+
+    Raises:
+        UserError: rasters or workspace cannot be used as they are.
+    """
+    path = workspace.root / INPUTS_NAME
+    inputs = load(path, workspace.scenes, workspace.classes, workspace.config)
+    return RoundContext(workspace, inputs, None, workspace.store(), workspace.config, reporter)

@@ -16,12 +16,12 @@ from tsfal_geo.labels.polygonise import region_polygon
 from tsfal_geo.models.batchnorm import recalibrate_batch_norm
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.queries.budget import Budget, affordable
-from tsfal_geo.queries.strategies.coreset import greedy_k_centre
+from tsfal_geo.queries.farthest import greedy_k_centre
 from tsfal_geo.raster.chips import Chip, owned_part
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.inputs import Inputs
 from tsfal_geo.rounds.open_workspace import FirstNetwork
-from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
+from tsfal_geo.rounds.query_writer import QuerySelection
 from tsfal_geo.rounds.round_budget import FIRST_SHARE
 from tsfal_geo.rounds.round_rasters import write_number_raster
 
@@ -68,7 +68,7 @@ def first_queries(
     by_scene: dict[int, list[tuple[int, Chip]]] = {}
     for rank, chip in ranked:
         by_scene.setdefault(chip.scene, []).append((rank, chip))
-    prefix = query_prefix(context.workspace.root, number)
+    prefix = context.workspace.query_prefix(number)
     queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
         parts = []

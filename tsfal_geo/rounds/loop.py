@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from tsfal_geo.labels.history import difference, read_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import RasterWarning
-from tsfal_geo.reporting import Reporter, SilentReporter
+from tsfal_geo.reporting import Reporter, SilentReporter, stop_on_signals
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.open_workspace import OpenWorkspace, in_progress, open_workspace
 from tsfal_geo.rounds.oracle import Allowance, Oracle, answer_queries
@@ -278,27 +276,3 @@ def _at_work(root: Path, reporter: Reporter) -> Iterator[None]:
     finally:
         if made and not WorkspaceFolder.exists(root):
             shutil.rmtree(root, ignore_errors=True)
-
-
-@contextmanager
-def stop_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Set an event on the first SIGINT or SIGTERM; the second one interrupts at once.
-
-    Args:
-        stop: what the engine looks at between two steps. Outside the main thread nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, _frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -70,22 +70,6 @@ def open_workspace(request: Request, reporter: Reporter) -> OpenWorkspace:
     return _create(request, reporter)
 
 
-def context_of(workspace: WorkspaceFolder, reporter: Reporter) -> RoundContext:
-    """Open a workspace beside whoever holds its lock: nothing is written, and nothing is validated on.
-
-    Args:
-        workspace: the folder.
-        reporter: takes lines and warnings.
-
-    Raises:
-        UserError: rasters or workspace cannot be used as they are.
-    """
-    inputs = inputs_file.load(
-        workspace.root / INPUTS_NAME, workspace.scenes, workspace.classes, workspace.config
-    )
-    return RoundContext(workspace, inputs, None, workspace.store(), workspace.config, reporter)
-
-
 INSTANT_STRATEGIES = ("random", "entropy", "coreset")
 """Strategies that the instant model can follow instead of its own."""
 

@@ -89,7 +89,7 @@ def write_queries(
     by_scene: dict[int, list[int]] = {}
     for position in sorted({position for _, position, _ in ranked}):
         by_scene.setdefault(cache.chips[position].scene, []).append(position)
-    prefix = query_prefix(context.workspace.root, number)
+    prefix = context.workspace.query_prefix(number)
     queries: list[Query] = []
     for index, scene in enumerate(inputs.scenes):
         parts = []
@@ -125,16 +125,3 @@ def write_queries(
         write_number_raster(folder / scene.name / "queries.tif", scene, parts)
     assert len(queries) == len(ranked)
     return sorted(queries, key=lambda query: query.rank)
-
-
-def query_prefix(root: Path, number: int) -> str:
-    """Return how the names of a round's queries begin.
-
-    After a ``--fresh`` start the names differ, so that labels from before answer none of the new queries.
-
-    Args:
-        root: the workspace's folder.
-        number: of the round.
-    """
-    begun_anew = len(list((root / "archive").glob("*")))
-    return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"

@@ -14,7 +14,6 @@ from tsfal_geo.labels.effort import Effort, measure_effort
 from tsfal_geo.labels.history import RoundSnapshot, take_snapshot
 from tsfal_geo.labels.model import LabelSnapshot, Query
 from tsfal_geo.labels.rasterise import PolygonLabels
-from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.queries.budget import Budget
 from tsfal_geo.rounds.asking import select_queries
 from tsfal_geo.rounds.context import RoundContext
@@ -156,22 +155,8 @@ def _read_labels(
         for line in snapshot.lines():
             tell = context.reporter.warning if line.startswith("not used") else context.reporter.say
             tell(line)
-    skipped = skipped_queries(context.store, snapshot.snapshot)
+    skipped = context.store.skipped_queries(snapshot.snapshot)
     return read_labels(context.inputs, snapshot.snapshot, skipped, rasterised)
-
-
-def skipped_queries(store: LabelStore, snapshot: LabelSnapshot) -> list[Query]:
-    """Return the queries whose latest decision is ``skipped`` or ``unsure``.
-
-    Args:
-        store: holds the queries of all rounds.
-        snapshot: holds the decisions.
-    """
-    last = {decision.qid: decision for decision in snapshot.decisions}
-    unwanted = [decision for decision in last.values() if decision.status != "done"]
-    names = {decision.qid for decision in unwanted}
-    rounds = sorted({decision.round for decision in unwanted})
-    return [query for number in rounds for query in store.read_queries(number) if query.qid in names]
 
 
 def _complete(

@@ -158,6 +158,17 @@ class WorkspaceFolder:
         """
         return self.root / "rounds" / f"{number:03d}"
 
+    def query_prefix(self, number: int) -> str:
+        """Return how the names of a round's queries begin.
+
+        After a ``--fresh`` start the names differ, so that labels from before answer none of the new queries.
+
+        Args:
+            number: of the round.
+        """
+        begun_anew = len(list((self.root / "archive").glob("*")))
+        return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"
+
     def current_model(self) -> Path:
         """Return the folder of the last complete round, with its ``model.safetensors`` and ``model.json``.
 

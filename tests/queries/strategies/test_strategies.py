@@ -11,8 +11,9 @@ from tsfal_geo.config import ActiveConfig, ModelConfig
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.models.segmenter import build_segmenter
 from tsfal_geo.queries.chip_outputs import ChipOutputs
+from tsfal_geo.queries.farthest import greedy_k_centre
 from tsfal_geo.queries.strategies import STRATEGIES, Strategy, build_strategy, qbc, register
-from tsfal_geo.queries.strategies.coreset import decoder_input, greedy_k_centre
+from tsfal_geo.queries.strategies.coreset import decoder_input
 from tsfal_geo.queries.strategies.qbc import committee_votes
 from tsfal_geo.refinement.plar import PlarResult
 

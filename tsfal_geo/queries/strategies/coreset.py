@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tsfal_geo.models.segmenter import Segmenter
 from tsfal_geo.queries.chip_outputs import ChipOutputs
+from tsfal_geo.queries.farthest import greedy_k_centre
 from tsfal_geo.queries.strategy import CellScores, Strategy, register
 
 
@@ -74,33 +75,3 @@ def decoder_input(segmenter: Segmenter) -> Iterator[list[Tensor]]:
         yield collected
     finally:
         hook.remove()
-
-
-def greedy_k_centre(
-    points: NDArray[np.float32], centres: NDArray[np.float32] | None, count: int | None = None
-) -> NDArray[np.int64]:
-    """Order points so that each has the largest cosine distance to the centres and all points before it.
-
-    Args:
-        points: (n, D) float32, none of length 0.
-        centres: (m, D) float32, covered already; None: the point nearest to the mean direction is the first.
-        count: number of points to order; None: all.
-
-    Returns:
-        (min(count, n),) int64 positions; ties go to the lower position.
-    """
-    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
-    if centres is None:
-        nearest = np.full(len(unit), np.inf, np.float64)
-        start = int((unit @ unit.mean(0)).argmax())
-    else:
-        covered = centres / np.linalg.norm(centres, axis=1, keepdims=True)
-        nearest = 1.0 - (unit @ covered.T).max(1).astype(np.float64)
-        start = int(nearest.argmax())
-    order: list[int] = []
-    for _ in range(len(unit) if count is None else min(count, len(unit))):
-        chosen = int(nearest.argmax()) if order else start
-        order.append(chosen)
-        nearest = np.minimum(nearest, 1.0 - (unit @ unit[chosen]).astype(np.float64))
-        nearest[chosen] = -np.inf
-    return np.array(order, np.int64)

@@ -23,16 +23,15 @@ from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.model import InstantModel
 from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
-from tsfal_geo.rounds.instant.pieces import Pieces, most_of, piece_query
+from tsfal_geo.rounds.instant.pieces import DOUBTFUL, Pieces, most_of, piece_query
 from tsfal_geo.rounds.instant.rasters import bands_of, layers_of
 from tsfal_geo.rounds.pools import RoundLabels
-from tsfal_geo.rounds.query_writer import QuerySelection, query_prefix
+from tsfal_geo.rounds.query_writer import QuerySelection
 from tsfal_geo.rounds.round_rasters import RoundRasters, write_number_raster
 
 QUERIES = 100
 """Queries of a round whose budget names neither answers nor minutes."""
 STRATEGY = "segments"
-DOUBTFUL = "doubtful, unlike the others"
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def _write_queries(
     reason: str,
 ) -> list[Query]:
     inputs = context.inputs
-    prefix = query_prefix(context.workspace.root, number)
+    prefix = context.workspace.query_prefix(number)
     by_piece: dict[int, list[tuple[int, int]]] = {}
     for rank, (piece, place) in enumerate(chosen, start=1):
         by_piece.setdefault(piece, []).append((rank, place))

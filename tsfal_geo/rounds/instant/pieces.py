@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.instant.extract import BLOCK
+from tsfal_geo.instant.blocks import BLOCK
 from tsfal_geo.instant.segments import Segmentation, Segments, Value, describe, single_cells
 from tsfal_geo.labels.model import Query
 from tsfal_geo.labels.polygonise import region_polygon
@@ -20,6 +20,8 @@ from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.rasters import Band
 
+DOUBTFUL = "doubtful, unlike the others"
+"""Reason of a query that the model of a round chose."""
 _CANDIDATES, _LEAST = 100_000, 20
 """Segments over all bands that may become questions, and the least of one band."""
 

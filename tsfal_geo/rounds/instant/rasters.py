@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE
+from tsfal_geo.instant.blocks import BLOCK
 from tsfal_geo.instant.classifier import CellClassifier
-from tsfal_geo.instant.extract import BLOCK
 from tsfal_geo.models.head import upsample
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.scene import Scene

@@ -21,7 +21,8 @@ from tsfal_geo.data.normalise import Normaliser
 from tsfal_geo.inference.compute import choose_compute
 from tsfal_geo.inference.network import make_predict_fn
 from tsfal_geo.inference.outputs import PROBABILITIES
-from tsfal_geo.instant.extract import blocks, read_block
+from tsfal_geo.instant.blocks import blocks
+from tsfal_geo.instant.extract import read_block
 from tsfal_geo.instant.fitting import fit_classifier
 from tsfal_geo.instant.network import put_into
 from tsfal_geo.models.ema import EmaTeacher
@@ -32,7 +33,8 @@ from tsfal_geo.raster.label_reader import LabelReader
 from tsfal_geo.raster.reader import SceneReader
 from tsfal_geo.refinement.support import CELL
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.instant.model import SceneCells, labelled_cells, read_cells
+from tsfal_geo.rounds.instant.cells import labelled_cells
+from tsfal_geo.rounds.instant.model import SceneCells, read_cells
 from tsfal_geo.rounds.pools import Pools, RoundLabels
 from tsfal_geo.training.module import SegmentationModule
 
