@@ -130,13 +130,7 @@ class LiveSession:
         return self.add(author, [label], [Decision(query.qid, query.round, "done", author)])
 
     def skip(self, author: str, query: Query, *, unsure: bool = False) -> Update:
-        """Leave a query without a label.
-
-        Args:
-            author: who skips it.
-            query: the query.
-            unsure: the author looked and cannot tell.
-        """
+        """Leave a query without a label; ``unsure``: the author looked and cannot tell."""
         decision = Decision(query.qid, query.round, "unsure" if unsure else "skipped", author)
         return self.add(author, [], [decision])
 
@@ -244,14 +238,7 @@ class LiveSession:
         return path
 
     def scene(self, name: str) -> Scene:
-        """Return a training scene.
-
-        Args:
-            name: of the scene.
-
-        Raises:
-            WorkspaceError: there is no such scene.
-        """
+        """Return a training scene by its name."""
         return self._round.scene(name)
 
     def progress(self) -> Progress:
