@@ -20,7 +20,7 @@ _HEAD = """# Configuration
 
 Every key can be set in a YAML file (`--config FILE`, examples in `configs/`), on the command line
 (`--set train.lr=0.0005`), or in Python (`tsfal_geo.Config(train={"lr": 0.0005})`). Defaults are those of
-`preset: strong`. The last two tables list the keys that `preset: paper` and `train.optimiser: sgd` change.
+`preset: strong`. The last two tables list the keys that `preset` and `train.optimiser: sgd` change.
 """
 _TABLE = "| key | default | values | meaning |\n|---|---|---|---|"
 _WORDS = {int: "integer", float: "number", str: "text", Path: "path", NoneType: "null"}
@@ -45,12 +45,11 @@ def render() -> str:
             _row(f"{name}.{key}", getattr(section, key), field)
             for key, field in type(section).model_fields.items()
         ]
-    parts.append("\n## presets\n\n| key | paper | strong |\n|---|---|---|")
-    for name, keys in PRESETS["paper"].items():
-        parts += [
-            f"| `{name}.{key}` | {_value(value)} | {_value(PRESETS['strong'][name][key])} |"
-            for key, value in keys.items()
-        ]
+    parts.append(f"\n## presets\n\n| key | {' | '.join(PRESETS)} |\n|---|{'---|' * len(PRESETS)}")
+    for name, keys in PRESETS["literal"].items():
+        for key in keys:
+            values = " | ".join(_value(preset[name][key]) for preset in PRESETS.values())
+            parts.append(f"| `{name}.{key}` | {values} |")
     parts.append("\n## optimisers\n\n| key | sgd | adamw |\n|---|---|---|")
     parts += [
         f"| `train.{key}` | {_value(value)} | {_value(RATES['adamw'][key])} |"
@@ -63,7 +62,7 @@ def _row(key: str, default: object, field: FieldInfo) -> str:
     """A line of a table. A key that a preset fills in takes null as well, as if it were not given."""
     section, _, name = key.partition(".")
     words = [*dict.fromkeys(_alternatives(field.annotation, field.metadata))]
-    if name in PRESETS["paper"].get(section, {}):
+    if name in PRESETS["literal"].get(section, {}):
         words = [word for word in words if word != "null"]
     meaning = str(field.description).replace("|", "\\|")
     return f"| `{key}` | {_value(default)} | {_listed(words)} | {meaning} |"

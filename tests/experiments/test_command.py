@@ -91,11 +91,12 @@ def test_missing_data_and_unknown_names_raise(data, tmp_path):
         bench("table4", "--data", data, "--out", tmp_path, "--shares", "1/3")
 
 
+# Table 4 has the data of table 3 and rows of the ablation, each with a test of its own.
 FEW = {
-    "table1": ("SupOnly", "TSF"),
+    "table1": ("TSF",),
     "table2": ("ours",),
     "table3": ("Random",),
-    "table4": ("TSF",),
+    "table4": (),
 }
 
 
@@ -109,7 +110,7 @@ def remaining_rows():
 @pytest.mark.parametrize(
     ("table", "rows", "workers"),
     [
-        *((name, rows, 1) for name, rows in FEW.items()),
+        *((name, rows, 1) for name, rows in FEW.items() if rows),
         *(
             pytest.param(*case, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])
             for case in remaining_rows()

@@ -20,7 +20,6 @@ def make_refiner(refining=True, preset="strong", **sections):
         config.plar,
         CLASSES,
         refining=refining,
-        first_kernel=3 if preset == "paper" else 1,
         squared_weights=config.tsf.teacher_weighting == "ael",
         seed=config.train.seed,
     )

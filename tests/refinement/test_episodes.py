@@ -46,7 +46,7 @@ def test_equals_the_cross_entropies_of_the_hidden_cells(make_town):
     cells = torch.where(hidden, 255, truth).to(torch.uint8)
     support = Support(cells, cells, torch.ones(4, dtype=torch.bool))
     queries = hidden.nonzero()[:, 0]
-    e, m = class_distances((town.f1, town.f2), support, queries, "pooled_lw", logdet=False).mixed(lambdas)
+    e, m = class_distances((town.f1, town.f2), support, queries, PlarConfig()).mixed(lambdas)
     expected = F.cross_entropy(-e / 0.5, truth[queries].long()) + F.cross_entropy(
         -m / 2.0, truth[queries].long()
     )

@@ -14,7 +14,7 @@ from tsfal_geo.rounds.loop import train
 from tsfal_geo.rounds.request import Request
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def run(root, folder, **overrides):
@@ -50,7 +50,7 @@ def answer_like_a_person(workspace, author):
         frame.to_file(workspace.store().author_store(author), layer="labels", mode="a")
 
 
-def test_three_rounds_of_a_script_equal_three_rounds_of_the_oracle(tmp_path):
+def test_rounds_of_a_script_equal_rounds_of_the_oracle(tmp_path):
     folder = write_scenes(tmp_path / "rasters")
     oracle = run(tmp_path / "oracle", folder, active__oracle=True)
     person = run(tmp_path / "person", folder)

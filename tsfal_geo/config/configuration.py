@@ -51,8 +51,10 @@ class Config(Frozen):
         'sgd'
     """
 
-    preset: Literal["paper", "strong"] = Field(
-        "strong", description="paper: the paper's literal reading; strong: recommended for results"
+    preset: Literal["literal", "paper", "strong"] = Field(
+        "strong",
+        description="literal: the paper's equations as printed; paper: their workable reading, with what AEL "
+        "adds; strong: recommended for results",
     )
     classes: tuple[ClassSpec, ...] | None = Field(
         None, description="the class map; null: the classes of the label files, else Vaihingen's"

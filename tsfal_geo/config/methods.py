@@ -50,6 +50,11 @@ class TsfConfig(Frozen):
         description="images on which student and friend label for each other in equation 3: mixed, or "
         "unmixed and mixed afterwards",
     )
+    manual_to_friend: bool | None = Field(
+        None,
+        description="annotators' labels of unlabelled chips also replace the labels that student and friend "
+        "give each other; false: they teach the student alone, through the teacher",
+    )
     absent_as_zero: bool | None = Field(
         None,
         description="confidence bank: a class that a batch lacks counts as probability 0, as in AEL's code; "
@@ -101,6 +106,14 @@ class EmdConfig(Frozen):
     """Error mask decoder (equation 5)."""
 
     enabled: bool = Field(True, description="train the decoder, and use it in error masks")
+    kernel: Literal[1, 3] | None = Field(
+        None, description="side of the decoder's first convolution; 1 takes a sixth of the work of 3"
+    )
+    loss: Literal["pixels", "cells"] | None = Field(
+        None,
+        description="equation 5; pixels: its mean over all labelled pixels; cells: balanced between right "
+        "and wrong, on cells that one class fills",
+    )
     lr: float = Field(1e-3, gt=0, description="learning rate of the decoder's AdamW")
     weight_decay: float = Field(1e-4, ge=0, description="weight decay of the decoder's AdamW")
     start: float = Field(
@@ -133,11 +146,19 @@ class PlarConfig(Frozen):
         description="estimate of the covariances in equation 8: pseudo-inverse; Ledoit–Wolf or OAS "
         "shrinkage, a class; regularised discriminant analysis; Ledoit–Wolf, pooled; diagonal",
     )
+    scale_levels: bool | None = Field(
+        None, description="divide the distances of each feature level by their median in equations 7 and 9"
+    )
+    every_vote: bool | None = Field(
+        None,
+        description="write every agreed vote; false: none for a lone class with support, and none against a "
+        "pseudo-label whose class has no support; chips without support take statistics of others",
+    )
     logdet: bool = Field(False, description="add log|Σ| of the class to the squared Mahalanobis distance")
     support: Literal["auto", "manual", "reliable", "both"] = Field(
         "auto",
         description="cells that the class statistics come from; auto: annotators' cells if there are "
-        "enough, else also reliable pseudo-labels",
+        "enough, else also reliable pseudo-labels; manual: annotators' cells alone",
     )
     min_manual_cells: int = Field(
         16, ge=1, description="annotators' cells in a chip that are enough for `support: auto`"
@@ -214,6 +235,11 @@ class ActiveConfig(Frozen):
         None,
         description="order of the candidates of plar and emd; paper: cells, chip after chip in random order; "
         "strong: segments, the most doubtful first",
+    )
+    partly_labelled: bool | None = Field(
+        None,
+        description="chips that people labelled by less than half also supervise; false: only with methods "
+        "that use no unlabelled chips",
     )
     image_cap: float = Field(
         2.0,

@@ -124,3 +124,18 @@ def emd_loss(logit: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     means = (groups * cells.flatten()).sum(1) / counts.clamp(min=1)
     weights = (counts + 1).rsqrt()
     return (weights / weights.sum() * means).sum()
+
+
+def plain_emd_loss(logit: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Compute the plain binary cross-entropy of eq. 5, with the minus that its print lacks.
+
+    Args:
+        logit: (N, 1, H, W) float32, on pixels.
+        target: (N, H, W) bool, True where the pseudo-label is wrong.
+        valid: (N, H, W) bool, False where the truth is unknown.
+
+    Returns:
+        A scalar float32, the mean over all valid pixels; 0 without any.
+    """
+    pixels = F.binary_cross_entropy_with_logits(logit[:, 0], target.to(logit.dtype), reduction="none")
+    return (pixels * valid).sum() / valid.sum().clamp_min(1)

@@ -2,8 +2,8 @@
 
 Ma, Karakus, Rosin, arXiv 2501.19227, equations 6 to 9. With the features f_l of a cell and the mean μ_lc
 of class c at level l: E_lc = ‖f_l − μ_lc‖, M_lc = √((f_l − μ_lc)ᵀ Σ⁻¹ (f_l − μ_lc)), E_c = λ₁ E_1c + (1 −
-λ₁) E_2c, and M_c likewise with λ₂. Our reading: each level's distances are divided by their median first.
-F1 and F2 differ in scale, and λ would mean nothing otherwise.
+λ₁) E_2c, and M_c likewise with λ₂. Our reading, ``scale_levels``: each level's distances are divided by their
+median first. F1 and F2 differ in scale, and λ would mean nothing otherwise.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tsfal_geo.config import PlarConfig
 from tsfal_geo.refinement.class_bank import ClassBank
-from tsfal_geo.refinement.covariance import Option, Whitening, is_per_class, whitening
+from tsfal_geo.refinement.covariance import Whitening, is_per_class, whitening
 from tsfal_geo.refinement.levels import CellFeatures, ClassCells
 from tsfal_geo.refinement.support import Support
 from tsfal_geo.refinement.upsampled_level import feature_level
@@ -22,7 +23,7 @@ from tsfal_geo.refinement.upsampled_level import feature_level
 
 @dataclass(frozen=True)
 class Distances:
-    """Distances of n cells to the K available classes at L = 2 levels, each level divided by its median.
+    """Distances of n cells to the K available classes at L = 2 levels.
 
     Attributes:
         euclid: (L, n, K) float32.
@@ -50,7 +51,7 @@ class Distances:
 
 
 def class_distances(
-    features: tuple[Tensor, Tensor], support: Support, queries: Tensor, covariance: Option, *, logdet: bool
+    features: tuple[Tensor, Tensor], support: Support, queries: Tensor, config: PlarConfig
 ) -> Distances:
     """Compute distances of query cells to the classes that have support in the same image.
 
@@ -59,12 +60,12 @@ def class_distances(
             bilinearly to F2's grid.
         support: of this image, with at least one available class.
         queries: (n,) int64, positions on F2's grid.
-        covariance: the estimate.
-        logdet: as for ``mahalanobis``.
+        config: the estimate of the covariance, ``logdet`` as for ``mahalanobis``, and ``scale_levels``.
 
     Raises:
         ConfigError: the features are not finite.
     """
+    covariance = config.covariance
     size = (features[1].shape[1], features[1].shape[2])
     classes = support.available.nonzero()[:, 0]
     count = len(support.available)
@@ -79,8 +80,8 @@ def class_distances(
         factor = whitening(covariance, moments)
         if is_per_class(covariance):
             factor = Whitening(factor.matrix[classes], factor.logdet[classes])
-        pairs.append(_measure(level.at(queries), means[classes], factor, logdet))
-    return _stack(pairs, classes)
+        pairs.append(_measure(level.at(queries), means[classes], factor, config.logdet))
+    return _stack(pairs, classes, scaled=config.scale_levels is not False)
 
 
 def bank_distances(features: tuple[Tensor, Tensor], bank: ClassBank, queries: Tensor) -> Distances:
@@ -100,7 +101,7 @@ def bank_distances(features: tuple[Tensor, Tensor], bank: ClassBank, queries: Te
     for values, means, factor in zip(features, bank.means, bank.whitenings(), strict=True):
         cells = feature_level(values, size).at(queries)
         pairs.append(_measure(cells, means[classes], factor, logdet=False))
-    return _stack(pairs, classes)
+    return _stack(pairs, classes, scaled=True)
 
 
 def mahalanobis(cells: CellFeatures, means: Tensor, factor: Whitening, logdet: bool) -> Tensor:
@@ -130,14 +131,15 @@ def mahalanobis(cells: CellFeatures, means: Tensor, factor: Whitening, logdet: b
 
 
 def _measure(cells: CellFeatures, means: Tensor, factor: Whitening, logdet: bool) -> tuple[Tensor, Tensor]:
-    euclid = cells.squared_distances(means).sqrt()
-    return _by_median(euclid), _by_median(mahalanobis(cells, means, factor, logdet))
+    return cells.squared_distances(means).sqrt(), mahalanobis(cells, means, factor, logdet)
 
 
 def _by_median(distances: Tensor) -> Tensor:
     return distances / distances.median().clamp_min(torch.finfo(distances.dtype).tiny)
 
 
-def _stack(pairs: list[tuple[Tensor, Tensor]], classes: Tensor) -> Distances:
+def _stack(pairs: list[tuple[Tensor, Tensor]], classes: Tensor, *, scaled: bool) -> Distances:
+    if scaled:
+        pairs = [(_by_median(euclid), _by_median(whitened)) for euclid, whitened in pairs]
     euclid, whitened = zip(*pairs, strict=True)
     return Distances(torch.stack(euclid), torch.stack(whitened), classes)

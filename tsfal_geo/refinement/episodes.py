@@ -110,7 +110,7 @@ def _episode(
     queries = queries[:: -(-len(queries) // QUERIES)]
     support = Support(cells, cells, available)
     with torch.no_grad():
-        distances = class_distances(features, support, queries, config.covariance, logdet=config.logdet)
+        distances = class_distances(features, support, queries, config)
     column = torch.zeros(256, dtype=torch.long, device=labels.device)
     column[distances.classes] = torch.arange(len(distances.classes), device=labels.device)
     target = column[labels[queries].long()]

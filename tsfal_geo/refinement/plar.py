@@ -61,7 +61,8 @@ def plar(
     Three rules are our reading, where the paper is silent. A class without support is infinitely far.
     There is no vote where fewer than two classes are available, since it would always be unanimous, and
     none against a pseudo-label whose class is not available, since that class could not win. Votes below
-    ``config.min_margin`` do not count. Cells without a vote go to the query pool.
+    ``config.min_margin`` do not count. Cells without a vote go to the query pool. With
+    ``config.every_vote``, all votes of the image's own statistics count, as in the paper.
 
     Args:
         f1: (D₁, h₁, w₁); counts as upsampled bilinearly to F2's grid.
@@ -88,6 +89,8 @@ def plar(
         if distances is None:
             return _no_vote(error_mask, support.available)
         can_win = torch.isin(pseudo.flatten()[queries], distances.classes.to(pseudo.dtype))
+        if config.every_vote:
+            can_win = torch.ones_like(can_win)
         ballots = [_ballot(mixed) for mixed in distances.mixed(lambdas.float())]
         return _vote(
             ballots,
@@ -124,9 +127,9 @@ def _distances(
     if not len(queries):
         return None
     available = int(support.available.sum())
-    if available >= 2:
-        return class_distances(features, support, queries, config.covariance, logdet=config.logdet)
-    if available == 0 and bank is not None and int(bank.seen.sum()) >= 2:
+    if available >= (1 if config.every_vote else 2):
+        return class_distances(features, support, queries, config)
+    if available == 0 and not config.every_vote and bank is not None and int(bank.seen.sum()) >= 2:
         return bank_distances(features, bank, queries)
     return None
 
@@ -172,10 +175,13 @@ def _vote(
 
 
 def _ballot(distances: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the nearest column and its relative gap to the second, (second − best) / second in [0, 1]."""
-    two, order = distances.topk(2, dim=1, largest=False)
+    """Return the nearest column and its relative gap to the second, (second − best) / second in [0, 1].
+
+    A lone column has the gap 0.
+    """
+    two, order = distances.topk(min(2, distances.shape[1]), dim=1, largest=False)
     tiny = torch.finfo(two.dtype).tiny
-    return order[:, 0], (two[:, 1] - two[:, 0]) / two[:, 1].clamp_min(tiny)
+    return order[:, 0], (two[:, -1] - two[:, 0]) / two[:, -1].clamp_min(tiny)
 
 
 def _weight(gap: Tensor, agreed: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from tsfal_geo.classes import IGNORE
 from tsfal_geo.config import EmdConfig, PlarConfig
-from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss
-from tsfal_geo.models.head import FEATURES
+from tsfal_geo.models.emd import ErrorMaskDecoder, emd_loss, plain_emd_loss
+from tsfal_geo.models.head import FEATURES, upsample
 from tsfal_geo.models.io import part_tensors
 from tsfal_geo.models.segmenter import SegmenterOutput
 from tsfal_geo.refinement.class_bank import ClassBank
@@ -31,7 +31,7 @@ from tsfal_geo.refinement.error_mask import (
 )
 from tsfal_geo.refinement.plar import PlarResult, plar, stack_results
 from tsfal_geo.refinement.refined_labels import LabelSource, RefinedLabels, RefinerOutput, merge_labels
-from tsfal_geo.refinement.support import label_cells, supported_by_labels
+from tsfal_geo.refinement.support import CELL, label_cells, supported_by_labels
 
 PART_NAME = "refiner"
 """The name under which a model's folder keeps the refiner."""
@@ -63,7 +63,6 @@ class ActiveRefiner(nn.Module):
         classes: int,
         *,
         refining: bool,
-        first_kernel: int = 1,
         squared_weights: bool = False,
         seed: int = 0,
     ) -> None:
@@ -75,7 +74,6 @@ class ActiveRefiner(nn.Module):
             classes: C.
             refining: whether ``refine`` corrects pseudo-labels in training. Otherwise only manual labels
                 override them.
-            first_kernel: of the decoder's first convolution, 3 or 1.
             squared_weights: whether the teacher's loss squares the weights that ``refine`` returns.
             seed: of the parameters. The global random state stays as it is.
         """
@@ -87,7 +85,7 @@ class ActiveRefiner(nn.Module):
         self.squared_weights = squared_weights
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.emd = ErrorMaskDecoder(classes, first_kernel=first_kernel)
+            self.emd = ErrorMaskDecoder(classes, first_kernel=emd.kernel or 1)
             self.weighting = DistanceWeights(plar.lambda_init)
         self.bank = ClassBank(classes, (FEATURES, FEATURES))
         self.register_buffer("trained", torch.zeros((), dtype=torch.int64))
@@ -135,7 +133,7 @@ class ActiveRefiner(nn.Module):
         logit = None
         if self.emd_config.enabled:
             logit = self.emd(f1, f2, probs)
-            losses.append(emd_loss(logit, wrong.bool(), valid))
+            losses.append(self._decoder_loss(logit, teacher, target, wrong, valid))
             self.trained += 1
         else:
             self.without_decoder += 1
@@ -249,6 +247,15 @@ class ActiveRefiner(nn.Module):
     @property
     def _learns_weights(self) -> bool:
         return self.plar_config.enabled and self.plar_config.lambda_mode == "learned"
+
+    def _decoder_loss(
+        self, logit: Tensor, teacher: SegmenterOutput, target: Tensor, wrong: Tensor, valid: Tensor
+    ) -> Tensor:
+        if self.emd_config.loss != "pixels":
+            return emd_loss(logit, wrong, valid)
+        size = (target.shape[1], target.shape[2])
+        pseudo = upsample(teacher.logits, CELL, size).argmax(1).to(torch.uint8)
+        return plain_emd_loss(upsample(logit.float(), CELL, size), *emd_target(pseudo, target))
 
     def _votes(
         self, teacher: SegmenterOutput, cells: TeacherPrediction, mask: Tensor, manual: Tensor

@@ -75,7 +75,8 @@ def choose_support(
     With ``auto``, 16 manual cells suffice: annotators label inside the mask, so these cells are typical of
     it. With fewer, reliable pseudo-labels join them. Reliable cells lie in easy interiors and would pull
     the means away from the mask. So they never enter the means where manual cells suffice, and enter the
-    covariance only while the manual cells are too few to estimate one.
+    covariance only while the manual cells are too few to estimate one. With ``manual``, they enter neither,
+    as in the paper.
 
     Args:
         manual: (h, w) uint8 from ``label_cells``; 255 where no annotator labelled.
@@ -89,10 +90,9 @@ def choose_support(
     confident = (conf.flatten() >= config.reliable_confidence) & ~mask.flatten() & (manual == IGNORE)
     reliable = torch.where(confident, pseudo, IGNORE).to(torch.uint8)
     by_hand = cells_per_class(manual, classes)
-    if config.support == "manual" or (
-        config.support == "auto" and int(by_hand.sum()) >= config.min_manual_cells
-    ):
-        enough = int(by_hand.sum()) >= COVARIANCE_CELLS
+    alone = config.support == "manual"
+    if alone or (config.support == "auto" and int(by_hand.sum()) >= config.min_manual_cells):
+        enough = alone or int(by_hand.sum()) >= COVARIANCE_CELLS
         return Support(manual, manual if enough else _union(manual, reliable), by_hand > 0)
     available = cells_per_class(reliable, classes) >= config.min_class_cells
     cells = reliable

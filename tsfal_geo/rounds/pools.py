@@ -109,10 +109,11 @@ def label_pools(
     """Sort chips into pools.
 
     Chips of the folder's labels supervise. So does every chip that people labelled, as often as its labelled
-    share says. With the preset ``paper``, a method that uses unlabelled chips takes only those chips for
-    supervision that people labelled by half or more. All chips that are not fully labelled are unlabelled,
-    too: their labels override their pseudo-labels. The chips held out for the error mask decoder change with
-    the round, so that the segmenter loses none for good; in their round its networks see nothing of them.
+    share says. Without ``active.partly_labelled``, a method that uses unlabelled chips takes only those chips
+    for supervision that people labelled by half or more. All chips that are not fully labelled are also
+    unlabelled: their labels override their pseudo-labels. The chips held out for the error mask decoder
+    change with the round, so that the segmenter loses none for good; in their round its networks see
+    nothing of them.
 
     Counts are of chips labelled by half or more, where there are any: queries elsewhere are no fair sample of
     the classes.
@@ -128,7 +129,7 @@ def label_pools(
     from tsfal_geo.training.methods import method_named
 
     from_folder = set(inputs.labelled)
-    sparse_too = config.preset == "strong" or not method_named(config.train.method).uses_unlabelled
+    sparse_too = config.active.partly_labelled or not method_named(config.train.method).uses_unlabelled
     by_hand = np.flatnonzero((labels.own & sparse_too) | (labels.by_hand >= DENSE)).tolist()
     supervising = sorted(from_folder.union(by_hand)) or np.flatnonzero(labels.by_chip > 0).tolist()
     dense = [i for i in supervising if i in from_folder or labels.by_hand[i] >= DENSE] or supervising

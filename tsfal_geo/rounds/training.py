@@ -236,7 +236,6 @@ def _build(
             config.plar,
             len(inputs.classes),
             refining=_generation(context, number) > 0,
-            first_kernel=3 if config.preset == "paper" else 1,
             squared_weights=config.tsf.teacher_weighting == "ael",
             seed=config.train.seed,
         )

@@ -179,7 +179,7 @@ class Tsf(AdaptiveTeacher):
             by_student, sure_student, sure_friend = predicted, top_s.exp(), top_f.exp()
         else:
             by_student, sure_student, by_friend, sure_friend = targets.peers
-        if self.config.preset == "strong":
+        if tsf.manual_to_friend:
             by_student, by_friend = (torch.where(manual, targets.manual, y) for y in (by_student, by_friend))
         by_student, by_friend = (y.masked_fill(~targets.valid, IGNORE) for y in (by_student, by_friend))
         weight = ramp_up(self.since_warmup, tsf.ramp or 0.0)
