@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -33,9 +34,9 @@ def replace_file(path: Path) -> Iterator[Path]:
     temporary.unlink()
     try:
         yield temporary
-        _fsync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _fsync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -61,7 +62,25 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def _fsync(path: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that it is there with all its files or not at all.
+
+    Args:
+        folder: need not exist. What a process that died here left of it goes as well.
+    """
+    going = folder.with_name(f".{folder.name}-removed")
+    shutil.rmtree(going, ignore_errors=True)
+    if folder.exists():
+        folder.rename(going)
+        shutil.rmtree(going)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on the disk.
+
+    Args:
+        path: the file or folder.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -12,8 +12,8 @@ from tsfal_geo.errors import ConfigError
 from tsfal_geo.labels.history import read_snapshot
 from tsfal_geo.labels.model import Decision, Label, LabelSnapshot
 from tsfal_geo.project.status import read_status
-from tsfal_geo.rounds import loop, training
 from tsfal_geo.rounds import round as rounds
+from tsfal_geo.rounds import training
 from tsfal_geo.rounds.inputs import prepare
 from tsfal_geo.rounds.loop import query, train
 from tsfal_geo.rounds.oracle import query_mask
@@ -63,18 +63,42 @@ def test_a_query_that_was_stopped_leaves_nothing_and_can_be_asked_again(waiting,
     assert workspace.current_round == 1 and workspace.store().read_queries(1)
 
 
-def test_after_a_query_that_was_killed_the_next_round_really_trains(waiting, folder, monkeypatch):
-    answer(WorkspaceFolder.open(waiting), 0)
+def killed_query(root, folder, monkeypatch):
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(rounds, "_complete", die)
-        broken.setattr(loop.shutil, "rmtree", lambda *args, **kwargs: None)
-        go(query, waiting, folder)
-    before = WorkspaceFolder.open(waiting)
-    assert read_status(before).interrupted and "go on with training" in read_status(before).next
+        broken.setattr(WorkspaceFolder, "end_asking", lambda self: None)
+        go(query, root, folder)
+    killed = WorkspaceFolder.open(root)
+    assert killed.round_dir(1).exists() and not read_status(killed).interrupted
+    return killed
+
+
+def test_after_a_query_that_was_killed_the_next_round_trains_on_labels_that_came_since(
+    waiting, folder, monkeypatch
+):
+    before = killed_query(waiting, folder, monkeypatch)
+    answer(before, 0)
     weights = (before.round_dir(0) / "model.safetensors").read_bytes()
     workspace, _ = go(train, waiting, folder)
     assert workspace.metrics(1)["steps"] > 0
+    assert len(read_snapshot(workspace.store(), 1).labels) == 1
     assert (workspace.round_dir(1) / "model.safetensors").read_bytes() != weights
+
+
+def test_a_query_that_was_killed_is_asked_again_with_labels_that_came_since(waiting, folder, monkeypatch):
+    answer(killed_query(waiting, folder, monkeypatch), 0)
+    workspace, _ = go(query, waiting, folder)
+    assert workspace.current_round == 1 and len(read_snapshot(workspace.store(), 1).labels) == 1
+
+
+def test_a_round_without_a_checkpoint_takes_new_settings(waiting, folder, monkeypatch):
+    answer(WorkspaceFolder.open(waiting), 0)
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(rounds, "train_round", die)
+        go(train, waiting, folder)
+    assert read_status(WorkspaceFolder.open(waiting)).interrupted
+    workspace, _ = go(train, waiting, folder, train__lr=0.001)
+    assert workspace.current_round == 1 and workspace.config.train.lr == 0.001
 
 
 def test_labels_that_a_query_saw_are_trained_on_afterwards(waiting, folder):

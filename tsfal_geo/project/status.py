@@ -79,8 +79,7 @@ def read_status(workspace: WorkspaceFolder) -> WorkspaceStatus:
     """
     number = workspace.current_round
     rounds = tuple(workspace.metrics(n) for n in range(number + 1))
-    # A round keeps its labels before anything else.
-    interrupted = (workspace.round_dir(number + 1) / "taken.gpkg").is_file()
+    interrupted = workspace.in_progress(number + 1)
     store, active = workspace.store(), workspace.config.active
     snapshot = store.snapshot()
     open_queries = len(store.open_queries(number, snapshot)) if rounds else 0

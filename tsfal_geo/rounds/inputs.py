@@ -222,6 +222,16 @@ def save(inputs: Inputs, path: Path, config: Config) -> None:
     Args:
         inputs: of a new workspace.
         path: the file.
+        config: as for `to_text`.
+    """
+    write_text(path, to_text(inputs, config))
+
+
+def to_text(inputs: Inputs, config: Config) -> str:
+    """Return the content of ``inputs.json``.
+
+    Args:
+        inputs: of a workspace.
         config: says whether an oracle answers, which decides which pixels are valid.
     """
     labelled = [[inputs.chips[i].scene, inputs.chips[i].row, inputs.chips[i].col] for i in inputs.labelled]
@@ -232,7 +242,7 @@ def save(inputs: Inputs, path: Path, config: Config) -> None:
         "oracle": config.active.oracle,
         "dsm": inputs.reader.channels > inputs.reader.bands,
     }
-    write_text(path, json.dumps(data))
+    return json.dumps(data)
 
 
 def load(

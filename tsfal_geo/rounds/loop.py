@@ -19,7 +19,7 @@ from tsfal_geo.labels.rasterise import PolygonLabels
 from tsfal_geo.raster.discovery import RasterWarning
 from tsfal_geo.reporting import Reporter, SilentReporter, stop_on_signals
 from tsfal_geo.rounds.context import RoundContext
-from tsfal_geo.rounds.open_workspace import OpenWorkspace, in_progress, open_workspace
+from tsfal_geo.rounds.open_workspace import OpenWorkspace, open_workspace
 from tsfal_geo.rounds.oracle import Allowance, Oracle, answer_queries
 from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.result import RoundResult
@@ -139,17 +139,16 @@ def query(request: Request, reporter: Reporter | None = None) -> RoundResult:
         reporter.log_to(workspace.runs)
         workspace.current_model()
         number = workspace.current_round + 1
-        if in_progress(workspace, number):
+        if workspace.in_progress(number):
             raise WorkspaceError(
                 f"{request.root}: round {number} is half trained; finish it first with "
                 f"`tsfal-geo train --workspace {request.root}`"
             )
+        workspace.begin_asking(number)
         try:
             run_round(context, number, training=False)
         finally:
-            if workspace.current_round < number:
-                # The round has nothing worth going on with, and `train` would take it for a training.
-                shutil.rmtree(workspace.round_dir(number), ignore_errors=True)
+            workspace.end_asking()
         return _finish(context, len(context.store.read_queries(number)))
 
 
@@ -165,7 +164,7 @@ def _run(opened: OpenWorkspace) -> RoundResult:
         snapshot = context.store.snapshot()
     while True:
         number = workspace.current_round + 1
-        if workspace.current_round >= 0 and not in_progress(workspace, number):
+        if workspace.current_round >= 0 and not workspace.in_progress(number):
             unanswered = _open_queries(context, snapshot)
             if not _has_news(context, previous, snapshot, len(unanswered)):
                 return _finish(context, len(unanswered))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tsfal_geo.atomic import remove_folder
 from tsfal_geo.config import Config
 from tsfal_geo.errors import ConfigError, RasterError
 from tsfal_geo.models.segmenter import Segmenter
@@ -19,6 +19,7 @@ from tsfal_geo.rounds.inputs import INPUTS_NAME, Inputs, open_scenes, prepare
 from tsfal_geo.rounds.oracle import AUTHOR as ORACLE
 from tsfal_geo.rounds.request import Request
 from tsfal_geo.rounds.validation import validation_set
+from tsfal_geo.training.callbacks import RESUME_NAME
 from tsfal_geo.workspace.folder import WorkspaceFolder
 from tsfal_geo.workspace.state import State
 
@@ -74,11 +75,6 @@ INSTANT_STRATEGIES = ("random", "entropy", "coreset")
 """Strategies that the instant model can follow instead of its own."""
 
 
-def in_progress(workspace: WorkspaceFolder, number: int) -> bool:
-    """Return whether a round has begun: a round keeps its labels before anything else."""
-    return (workspace.round_dir(number) / "taken.gpkg").exists()
-
-
 def _check_strategy(config: Config) -> None:
     """Refuse strategies that the method does not follow.
 
@@ -110,9 +106,6 @@ def _create(request: Request, reporter: Reporter) -> OpenWorkspace:
     inputs = prepare(request.raster_dir, config)
     validation = None if request.val_dir is None else validation_set(request.val_dir, inputs, config)
     network = _first_network(request, inputs)
-    if request.fresh:
-        _archive(request.root, reporter)
-    inputs_file.save(inputs, request.root / INPUTS_NAME, config)
     state = State(
         raster_dir=request.raster_dir.resolve(),
         val_dir=request.val_dir.resolve() if request.val_dir else None,
@@ -120,7 +113,7 @@ def _create(request: Request, reporter: Reporter) -> OpenWorkspace:
         scenes=inputs.scenes,
         store=request.store,
     )
-    workspace = WorkspaceFolder.create(request.root.resolve(), state, config)
+    workspace = _write(request.root.resolve(), state, config, inputs, reporter)
     reporter.say(
         f"{len(inputs.scenes)} scenes, {len(inputs.chips)} chips, {len(inputs.labelled)} of them labelled; "
         f"classes: {', '.join(inputs.classes.names)}"
@@ -128,6 +121,17 @@ def _create(request: Request, reporter: Reporter) -> OpenWorkspace:
     return OpenWorkspace(
         RoundContext(workspace, inputs, validation, workspace.store(), config, reporter), network
     )
+
+
+def _write(root: Path, state: State, config: Config, inputs: Inputs, reporter: Reporter) -> WorkspaceFolder:
+    """Write the workspace; rounds of an earlier one go to ``archive/``, and the oracle's labels with them."""
+    if not WorkspaceFolder.exists(root) and not any((root / "rounds").glob("*")):
+        inputs_file.save(inputs, root / INPUTS_NAME, config)
+        return WorkspaceFolder.create(root, state, config)
+    text = inputs_file.to_text(inputs, config)
+    workspace, archive = WorkspaceFolder.renew(root, state, config, (INPUTS_NAME, text), f"{ORACLE}.gpkg*")
+    reporter.say(f"Starting over: the earlier rounds are in {archive}; people's labels stay in use")
+    return workspace
 
 
 def _first_network(request: Request, inputs: Inputs) -> FirstNetwork:
@@ -143,6 +147,7 @@ def _first_network(request: Request, inputs: Inputs) -> FirstNetwork:
 
 
 def _reopen(workspace: WorkspaceFolder, request: Request, reporter: Reporter) -> RoundContext:
+    workspace.end_asking()
     _accept_config(workspace, request)
     # What the workspace keeps of an area of interest holds, whatever becomes of its file.
     areas = {scene.name: scene.area for scene in workspace.scenes if scene.area is not None}
@@ -185,7 +190,7 @@ def _accept_config(workspace: WorkspaceFolder, request: Request) -> None:
     if stored == wanted:
         return
     number = workspace.current_round + 1
-    running = in_progress(workspace, number)
+    running = (workspace.round_dir(number) / RESUME_NAME).exists()
     for section in type(wanted).model_fields:
         before, after = getattr(stored, section), getattr(wanted, section)
         if before != after and (section in _FIXED or running):
@@ -194,6 +199,10 @@ def _accept_config(workspace: WorkspaceFolder, request: Request) -> None:
                 f"{workspace.root}: {_difference(section, before, after)} since {when}; "
                 "leave the option out to go on, or start over with --fresh"
             )
+    if not running:
+        # A round without a checkpoint has only read its labels, and its first steps may have failed on these
+        # very settings: it begins anew with the new ones.
+        remove_folder(workspace.round_dir(number))
     workspace.write_config(wanted)
 
 
@@ -203,18 +212,3 @@ def _difference(section: str, before: Any, after: Any) -> str:
         if getattr(before, key) != getattr(after, key):
             return f"{section}.{key} changed from {getattr(before, key)} to {getattr(after, key)}"
     return f"{section} changed"
-
-
-def _archive(root: Path, reporter: Reporter) -> None:
-    """Move a workspace's rounds to ``archive/``. People's labels stay; the oracle's go with the rounds."""
-    if not WorkspaceFolder.exists(root):
-        return
-    target = root / "archive" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    target.mkdir(parents=True)
-    (root / "workspace.json").replace(target / "workspace.json")
-    for name in ("rounds", "tsfal.yaml", INPUTS_NAME):
-        if (root / name).exists():
-            (root / name).replace(target / name)
-    for path in (root / "labels").glob(f"{ORACLE}.gpkg*"):
-        path.replace(target / path.name)
-    reporter.say(f"Starting over: the earlier rounds are in {target}; people's labels stay in use")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tsfal_geo.atomic import write_text
+from tsfal_geo.atomic import remove_folder, write_text
 from tsfal_geo.errors import ConfigError
 from tsfal_geo.figures import json_text
 from tsfal_geo.labels.effort import Effort, measure_effort
@@ -106,7 +105,7 @@ def run_round(
                 selection = first_queries(context, number, first, network)
         except ConfigError:
             # A round that has begun would hold on to the very option that is to be changed.
-            shutil.rmtree(folder)
+            remove_folder(folder)
             raise
         _complete(context, number, effort, labels, None, selection, clock, first)
         return RoundOutcome(tuple(selection.queries), round_snapshot.snapshot, labels.manual)

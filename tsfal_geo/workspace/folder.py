@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tsfal_geo.atomic import write_text
+from tsfal_geo.atomic import remove_folder, write_text
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.config import Config
 from tsfal_geo.config.reading import validated
@@ -20,12 +21,16 @@ from tsfal_geo.labels.opening import open_store
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.versions import package_versions
+from tsfal_geo.workspace.fresh import pending, start_over
+from tsfal_geo.workspace.lock import engine_lock
 from tsfal_geo.workspace.state import INDEX, State, reading_index, state_from_json, state_to_json
 
 FEATURES = "features"
 """Name of the folder of cached features in a workspace."""
 LIVE = "live"
 """Name of the folder of maps that live sessions show, in a workspace."""
+_CONFIG = "tsfal.yaml"
+_ASKING = "asking"
 _OPTIONAL_FIGURES = ("budget", "queries", "query_pixels", "answers", "minutes", "seconds")
 
 
@@ -58,6 +63,25 @@ class WorkspaceFolder:
         return workspace
 
     @classmethod
+    def renew(
+        cls, root: Path, state: State, config: Config, inputs: tuple[str, str], archived: str
+    ) -> tuple[WorkspaceFolder, Path]:
+        """Start over: the old rounds go to ``archive/``, and annotators' labels stay.
+
+        Args:
+            root: path of the folder; its lock is held.
+            state: the first state.
+            config: the resolved configuration.
+            inputs: name and text of the file of the inputs.
+            archived: pattern of the label files that go with the old rounds.
+
+        Returns:
+            The workspace, and the folder of the old rounds.
+        """
+        files = {INDEX: _index_text(root, state), _CONFIG: _config_text(config), inputs[0]: inputs[1]}
+        return cls(root, state), start_over(root, files, archived)
+
+    @classmethod
     def exists(cls, root: Path) -> bool:
         """Tell whether a folder is a workspace.
 
@@ -68,7 +92,7 @@ class WorkspaceFolder:
 
     @classmethod
     def open(cls, root: Path) -> WorkspaceFolder:
-        """Read a workspace.
+        """Read a workspace; a fresh start that was cut off is finished first.
 
         Args:
             root: path of the folder.
@@ -77,6 +101,9 @@ class WorkspaceFolder:
             WorkspaceError: the folder is no workspace, or is damaged, or a newer version wrote it.
         """
         root = Path(root)
+        if pending(root):
+            with suppress(WorkspaceError), engine_lock(root):  # another engine finishes it itself
+                pass
         with reading_index(root) as data:
             return cls(root, state_from_json(root, data))
 
@@ -99,7 +126,7 @@ class WorkspaceFolder:
         Args:
             state: the new state.
         """
-        write_text(self.root / INDEX, json_text(state_to_json(self.root, state), indent=1))
+        write_text(self.root / INDEX, _index_text(self.root, state))
         self.state = state
 
     def update(self, **changes: Any) -> None:
@@ -169,6 +196,32 @@ class WorkspaceFolder:
         begun_anew = len(list((self.root / "archive").glob("*")))
         return f"{begun_anew}.{number:03d}-" if begun_anew else f"{number:03d}-"
 
+    def in_progress(self, number: int) -> bool:
+        """Tell whether the training of a round has begun: a round keeps its labels before anything else.
+
+        Args:
+            number: of the round.
+        """
+        folder = self.round_dir(number)
+        return (folder / "taken.gpkg").exists() and not (folder / _ASKING).exists()
+
+    def begin_asking(self, number: int) -> None:
+        """Note that a round asks without training: where it is cut off, nothing of it is worth going on with.
+
+        Args:
+            number: of the round.
+        """
+        self.round_dir(number).mkdir(parents=True, exist_ok=True)
+        (self.round_dir(number) / _ASKING).touch()
+
+    def end_asking(self) -> None:
+        """Drop a round that asked and was cut off, and the note in one that is complete."""
+        unfinished = self.round_dir(self.current_round + 1)
+        if (unfinished / _ASKING).exists():
+            remove_folder(unfinished)
+        if self.current_round >= 0:
+            (self.round_dir(self.current_round) / _ASKING).unlink(missing_ok=True)
+
     def current_model(self) -> Path:
         """Return the folder of the last complete round, with its ``model.safetensors`` and ``model.json``.
 
@@ -190,7 +243,7 @@ class WorkspaceFolder:
             ConfigError: an unknown key, or a value out of range.
             WorkspaceError: ``tsfal.yaml`` is missing or damaged.
         """
-        path = self.root / "tsfal.yaml"
+        path = self.root / _CONFIG
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
@@ -206,12 +259,7 @@ class WorkspaceFolder:
         Args:
             config: the resolved configuration.
         """
-        text = yaml.safe_dump(
-            {"config": config.model_dump(mode="json"), "versions": package_versions()},
-            sort_keys=False,
-            allow_unicode=True,
-        )
-        write_text(self.root / "tsfal.yaml", text)
+        write_text(self.root / _CONFIG, _config_text(config))
         self.__dict__.pop("config", None)
 
     def metrics(self, number: int) -> dict[str, Any]:
@@ -245,3 +293,12 @@ class WorkspaceFolder:
             WorkspaceError: the database of the label store does not answer.
         """
         return open_store(self.root, self.classes, list(self.scenes), self.state.store)
+
+
+def _index_text(root: Path, state: State) -> str:
+    return json_text(state_to_json(root, state), indent=1)
+
+
+def _config_text(config: Config) -> str:
+    values = {"config": config.model_dump(mode="json"), "versions": package_versions()}
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))

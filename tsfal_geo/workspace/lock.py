@@ -15,11 +15,14 @@ from filelock import FileLock, Timeout
 
 from tsfal_geo.atomic import write_text
 from tsfal_geo.errors import WorkspaceError
+from tsfal_geo.workspace.fresh import finish
 
 
 @contextmanager
 def engine_lock(root: Path) -> Iterator[str | None]:
     """Hold the workspace's lock; the operating system frees it when its owner dies.
+
+    A fresh start that was cut off is finished first.
 
     Args:
         root: the workspace's folder.
@@ -41,6 +44,7 @@ def engine_lock(root: Path) -> Iterator[str | None]:
     try:
         takeover = f"took over the lock of {_describe(owner)}, which died" if owner.exists() else None
         write_text(owner, json.dumps(_this_process()))
+        finish(Path(root))
         yield takeover
     finally:
         owner.unlink(missing_ok=True)
