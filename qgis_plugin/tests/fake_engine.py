@@ -19,12 +19,30 @@ def watch_stdin():
     os._exit(4)
 
 
+def live():
+    """Answer each message with the next line of a script: a list of events."""
+    script = Path(os.environ["TSFAL_FAKE_LIVE"])
+    say("state", round=0, open=0, settled=0, cells=0, rule="head", fitting=False)
+    for line, events in zip(sys.stdin, script.read_text().splitlines()):
+        with script.with_suffix(".heard").open("a") as heard:
+            heard.write(line)
+        for event in json.loads(events):
+            print(json.dumps(event), flush=True)
+    for line in sys.stdin:
+        with script.with_suffix(".heard").open("a") as heard:
+            heard.write(line)
+    say("result", round=0)
+
+
 def main():
     how = sys.argv[1]
     if how == "--version":
         print("tsfal-geo, version 0.1.0")
         return
     say("hello", protocol=2 if how == "newer" else 1, engine="0.1.0")
+    if how == "live":
+        live()
+        return
     if how not in ("deaf", "flood"):
         threading.Thread(target=watch_stdin, daemon=True).start()
     say("progress", fraction=0.25, stage="training", note="step 1/4", eta_s=250.0)

@@ -14,6 +14,8 @@ from .answering.session import Session
 from .compat import QAction, tr
 from .engine.protocol import STOPPED
 from .layers.styling import style_raster
+from .live.following import Following
+from .live.live_panel import LivePanel
 from .panel.dock import Step, TsfalDock
 from .panel.message_line import Owner
 from .panel.runs import EngineRuns
@@ -34,6 +36,7 @@ class TsfalPlugin(QObject):
         provider: the algorithms.
         options: the factory of the page in QGIS's options.
         dock: the panel; None without a desktop.
+        following: the engine's live session in the open workspace; None without a workspace.
     """
 
     def __init__(self, iface: Any) -> None:
@@ -42,6 +45,7 @@ class TsfalPlugin(QObject):
         self.provider: Any = None
         self.options: Any = None
         self.dock: TsfalDock | None = None
+        self.following: Following | None = None
         self._opening: Workspace | None = None
         self._creation: tuple[str, list[str]] | None = (
             None  # folder, arguments; until its first round is there
@@ -67,6 +71,8 @@ class TsfalPlugin(QObject):
         self.dock = TsfalDock(self.author, window)
         self.runs = EngineRuns(self.dock)
         self.answering = Answering(self.iface, self.dock)
+        self.live = LivePanel()
+        self.dock.answer.add_below(self.live)
         self.action = QAction(QIcon(str(_FOLDER / "icon.svg")), "TSFAL", window)
         self.action.setObjectName("tsfal_panel")
         self.action.setCheckable(True)
@@ -161,6 +167,7 @@ class TsfalPlugin(QObject):
         self._opening = None
         session = self.session
         if session is not None:
+            self._stop_following()
             self.answering.end()
             session.close()
         if self.dock is not None:
@@ -223,6 +230,7 @@ class TsfalPlugin(QObject):
         self.dock.messages.end(Owner.FORM)
         self.dock.show_workspace(workspace)
         self.answering.begin(session)
+        self._follow(session)
         self.dock.go_to(Step.LAYERS)
         engine = workspace.running_engine()
         if engine:
@@ -231,6 +239,25 @@ class TsfalPlugin(QObject):
         else:
             text = tr("Labelling as {author}. N goes to the first query.")
             self.dock.show_message(text.format(author=author), Owner.ANSWER)
+
+    def _follow(self, session: Session) -> None:
+        """Start the engine's live session beside the annotator's."""
+        self.following = Following(session, self.iface.mapCanvas())
+        self.live.begin(Following.enabled())
+        self.following.described.connect(self.live.text.setText)
+        self.following.estimated.connect(self.live.show_estimates)
+        self.following.settled.connect(self._show_settled)
+        if Following.enabled():
+            self.following.begin()
+
+    def _stop_following(self) -> None:
+        if self.following is not None:
+            self.following.end()
+            self.following = None
+
+    def _show_settled(self, count: int) -> None:
+        text = tr("{count} queries are settled by your answers; undo takes the last answer back.")
+        self.dock.show_message(text.format(count=count), Owner.ANSWER)
 
     def _round_done(self, root: Path) -> None:
         if self.session is None or self.session.workspace.root != root:
@@ -243,6 +270,8 @@ class TsfalPlugin(QObject):
             return
         self.dock.messages.end(Owner.WORKSPACE)
         self.dock.show_workspace(workspace)
+        if self.following is not None and not self.following.engine.running and Following.enabled():
+            self.following.begin()
         self.answering.show_query()
         self.answering.show_progress()
         self.dock.go_to(Step.COMPARE)
@@ -279,6 +308,9 @@ class TsfalPlugin(QObject):
             lambda number: self.session and self.session.layers.show_prediction(number)
         )
         dock.export.export_requested.connect(self.export)
+        self.live.switched.connect(lambda on: self.following and self.following.switch(on))
+        self.live.map_shown.connect(lambda on: self.following and self.following.show_map(on))
+        self.answering.live_map_toggled.connect(self.live.map.click)
         QgsProject.instance().layersWillBeRemoved.connect(self._layers_removed)
 
     def _layers_removed(self, ids: list[str]) -> None:
@@ -289,6 +321,7 @@ class TsfalPlugin(QObject):
             layer.id() for layer in (*session.store.labels, session.store.decisions)
         }
         if needed & set(ids):
+            self._stop_following()
             self.answering.end()
             session.detach()
             session.store.stop_editing()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qgis.core import QgsFeature, QgsGeometry, QgsPointXY
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 from qgis.PyQt.QtGui import QColor
 
 from ..compat import QAction, tr
@@ -40,6 +40,8 @@ class Answering(QObject):
         tools: the tools on the canvas.
         keys: the actions.
     """
+
+    live_map_toggled = pyqtSignal()
 
     def __init__(self, iface: Any, dock: TsfalDock) -> None:
         super().__init__()
@@ -180,6 +182,7 @@ class Answering(QObject):
             Key("reopen", tr("Reopen the last"), "O", act("reopen")),
             Key("undo", tr("Undo"), "Ctrl+Z", act("undo"), applies=lambda: self._can("undo")),
             Key("redo", tr("Redo"), "Ctrl+Shift+Z", act("redo"), applies=lambda: self._can("redo")),
+            Key("live_map", tr("Live map"), "M", self.live_map_toggled.emit),
             Key("hide", tr("Hide overlays while held"), "H", self._hide_overlays),
         ]
 

@@ -59,6 +59,26 @@ class Statuses(QObject):
         """Read what annotators have saved since the last call."""
         self._read(own=self._shared)
 
+    def settle(self, qids: Iterable[str]) -> None:
+        """Withdraw queries that other answers settled, and show those again that no longer are.
+
+        Args:
+            qids: all that are settled now.
+        """
+        changed = self.queue.settle(qids)
+        if changed:
+            self._show([query for query in map(self.queue.find, changed) if query is not None])
+
+    def add(self, queries: Iterable[Query]) -> None:
+        """Take new queries of the round in.
+
+        Args:
+            queries: those that the annotator answers.
+        """
+        new = self.queue.extend(queries)
+        if new:
+            self._show(new)
+
     def listen(self) -> None:
         """Refresh whenever the database announces a change; with files, every few seconds."""
         if self._shared:

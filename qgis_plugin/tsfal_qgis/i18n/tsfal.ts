@@ -9,6 +9,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../live/following.py" />
+      <source>A live map needs a complete round of the method instant.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../answering/answering.py" />
       <source>A number key labels the entire region.</source>
       <translation type="unfinished" />
@@ -302,6 +307,22 @@
     <message>
       <location filename="../panel/contact_sheet.py" />
       <source>Leave these, show others</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../answering/answering.py" />
+      <location filename="../live/following.py" />
+      <source>Live map</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/live_panel.py" />
+      <source>Live map (M)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/live_panel.py" />
+      <source>Live: follow each answer</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -617,6 +638,21 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../live/live_engine.py" />
+      <source>The live session has ended (code {code}); answers are saved as before.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/following.py" />
+      <source>The live session is off.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/following.py" />
+      <source>The live session is starting …</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/options.py" />
       <source>The program tsfal-geo</source>
       <translation type="unfinished" />
@@ -730,6 +766,17 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../live/live_panel.py" />
+      <source>accuracy</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/following.py" />
+      <source>accuracy about {accuracy} ± {error} %</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/live_panel.py" />
       <location filename="../panel/compare_page.py" />
       <source>answers</source>
       <translation type="unfinished" />
@@ -860,6 +907,11 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../live/following.py" />
+      <source>the map hardly changes any more: good enough?</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/runs.py" />
       <source>tsfal-geo ended with code {code}.</source>
       <translation type="unfinished" />
@@ -872,6 +924,11 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../panel/options.py" />
       <source>tsfal-geo {version} answers: {command}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/following.py" />
+      <source>{answers} answers</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -892,6 +949,11 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../plugin.py" />
       <source>{count} maps are written and shown.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../plugin.py" />
+      <source>{count} queries are settled by your answers; undo takes the last answer back.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -917,6 +979,16 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../panel/pages.py" />
       <source>{scenes} scenes, {classes} classes.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/following.py" />
+      <source>{settled} settled by answers</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../live/following.py" />
+      <source>{share} % of the map changed over 50 answers</source>
       <translation type="unfinished" />
     </message>
   </context>

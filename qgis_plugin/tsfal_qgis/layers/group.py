@@ -28,16 +28,22 @@ class LayerGroup:
         self.node = self._project.layerTreeRoot().insertGroup(0, f"TSFAL – {root.name}")
         self.node.setCustomProperty(_MARK, self._root)
 
-    def add_kind(self, kind: str, title: str, shown: bool, expanded: bool = True) -> None:
-        """Add the group of one kind of layers at the end.
+    def add_kind(
+        self, kind: str, title: str, shown: bool, expanded: bool = True, above: str | None = None
+    ) -> None:
+        """Add the group of one kind of layers.
 
         Args:
             kind: key of the kind.
             title: name for people.
             shown: True if its layers are visible.
             expanded: False to fold it.
+            above: key of the kind above which it comes; None, or a kind that is not there: at the end.
         """
-        group = self.node.addGroup(title)
+        below = None if above is None else self.find_kind(above)
+        children = self.node.children()
+        place = children.index(below) if below in children else len(children)
+        group = self.node.insertGroup(place, title)
         group.setCustomProperty(_KIND, kind)
         group.setItemVisibilityChecked(shown)
         group.setExpanded(expanded)

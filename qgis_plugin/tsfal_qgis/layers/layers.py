@@ -57,6 +57,16 @@ class LayerSet(QObject):
         self._highlight = Highlight(canvas)
 
     @property
+    def tree(self) -> LayerGroup:
+        """The group, with a group inside for each kind."""
+        return self._group
+
+    @property
+    def shown_scenes(self) -> list[Scene]:
+        """The scenes whose pictures are shown."""
+        return list(self.pictures.visible(self.workspace.scenes))
+
+    @property
     def group(self) -> QgsLayerTreeGroup:
         """The group of the layers in the layer tree."""
         return self._group.node

@@ -88,6 +88,12 @@ class QueryLayers:
             self._pictures.filter_layer(layer)
             layer.setName(f"queries of round {workspace.round}")
 
+    def reload(self) -> None:
+        """Read the layers' sources again: the live session has added queries."""
+        for layer in self.layers:
+            layer.dataProvider().reloadData()
+            layer.triggerRepaint()
+
     def read(self) -> list[Query]:
         """Read the queries from the layers."""
         found = []

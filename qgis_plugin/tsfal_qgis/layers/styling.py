@@ -26,7 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ..store.queries import DONE, OPEN, SKIPPED, UNSURE
+from ..store.queries import DONE, OPEN, SETTLED, SKIPPED, UNSURE
 from ..store.workspace import ClassInfo
 
 STATUS_FIELD = "tsfal_status"
@@ -43,6 +43,7 @@ _QUERY_LINES = (
     (DONE, "40,200,90,255", "0.4", "solid"),
     (SKIPPED, "150,150,150,255", "0.4", "dash"),
     (UNSURE, "255,150,0,255", "0.5", "dot"),
+    (SETTLED, "255,0,200,70", "0.3", "dot"),
 )
 
 

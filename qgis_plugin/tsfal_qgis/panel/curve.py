@@ -10,10 +10,15 @@ from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
 
 class Curve(QWidget):
-    """The mIoU of the rounds as a line, with the first and last value of each axis."""
+    """A figure as a line, with the first and last value of each axis.
 
-    def __init__(self) -> None:
+    Args:
+        title: name of the figure.
+    """
+
+    def __init__(self, title: str = "mIoU") -> None:
         super().__init__()
+        self._title = title
         self._along: list[float] = []
         self._values: list[float] = []
         self._unit = ""
@@ -57,7 +62,7 @@ class Curve(QWidget):
         painter.setPen(self.palette().color(self.foregroundRole()))
         painter.drawLine(left, top, left, bottom)
         painter.drawLine(left, bottom, right, bottom)
-        painter.drawText(0, line - 4, "mIoU")
+        painter.drawText(0, line - 4, self._title)
         painter.drawText(0, round(points[self._values.index(low)].y()) + 4, f"{low:.3f}")
         if points[self._values.index(low)].y() - points[self._values.index(high)].y() > line:
             painter.drawText(0, round(points[self._values.index(high)].y()) + 4, f"{high:.3f}")

@@ -93,6 +93,14 @@ class AnswerPage(Page):
         for number, widget in enumerate(tools):
             self.tools.addWidget(widget, number // 2, number % 2)
 
+    def add_below(self, widget: QWidget) -> None:
+        """Add a widget below the buttons.
+
+        Args:
+            widget: the widget.
+        """
+        self.column.insertWidget(self.column.count() - 1, widget)
+
     def show_query(self, query: Query | None, status: str, classes: Sequence[ClassInfo]) -> None:
         """Describe the current query.
 

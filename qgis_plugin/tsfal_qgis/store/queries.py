@@ -1,11 +1,13 @@
-"""Queries, and the four statuses that a query can have. Imports no QGIS."""
+"""Queries, and the five statuses that a query can have. Imports no QGIS."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 OPEN, DONE, SKIPPED, UNSURE = "open", "done", "skipped", "unsure"
-STATUSES = (OPEN, DONE, SKIPPED, UNSURE)
+SETTLED = "settled"
+"""The status of an open query whose class other answers decide; the live session says so."""
+STATUSES = (OPEN, DONE, SKIPPED, UNSURE, SETTLED)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The live session of the engine: map, queue and accuracy follow each answer."""
