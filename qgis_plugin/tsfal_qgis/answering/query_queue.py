@@ -145,7 +145,8 @@ class QueryQueue:
         if not open_ones:
             return None
         # Who leaves a query open goes on to the one after it, not to the best one again.
-        place = open_ones.index(self._current) + 1 if self._current in open_ones else 0
+        known = self.current is not None and self.current.qid in self._order
+        place = open_ones.index(self._current) + 1 if known and self._current in open_ones else 0
         self._current = open_ones[place % len(open_ones)]
         return self.queries[self._current]
 
