@@ -210,7 +210,8 @@ def _fit(
     net = start or _Net.random(x.shape[1], classes, generator)
     for each in net.weights:
         each.requires_grad_(True)
-    masks = (torch.rand(_MASKS, FEATURES, generator=generator) >= _DROPOUT).float() / (1 - _DROPOUT)
+    drawn = min(_MASKS, steps * batch)
+    masks = (torch.rand(drawn, FEATURES, generator=generator) >= _DROPOUT).float() / (1 - _DROPOUT)
     rate = _RATE / 3 if start else _RATE
     optimiser = torch.optim.AdamW(net.weights, rate, weight_decay=_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
@@ -222,7 +223,7 @@ def _fit(
             if newest:
                 chosen[::2] = len(x) - 1 - chosen[::2] % newest
             noise = _NOISE * torch.randn(batch, x.shape[1], generator=generator)
-            mask = masks[torch.randint(_MASKS, (batch,), generator=generator)]
+            mask = masks[torch.randint(drawn, (batch,), generator=generator)]
             logits = net.logits(x[chosen] + noise, mask)
             loss = (F.cross_entropy(logits, y[chosen], reduction="none") * w[chosen]).mean()
             optimiser.zero_grad()

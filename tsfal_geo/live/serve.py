@@ -48,12 +48,13 @@ class Dialogue:
             messages = list(self._waiting())
             if any(message.verb == "stop" for message in messages):
                 return
-            update = self._session.poll()
             looked = [message for message in messages if message.verb == "look"]
             if looked:
                 self._views = looked[-1].views[:_VIEWS]
-            if update.labels or update.fitted or looked:
-                self._map()
+            with self._session.first():
+                update = self._session.poll()
+                if update.labels or update.fitted or looked:
+                    self._map()
             asked = self._ask(messages)
             if update or asked or any(message.verb == "next" for message in messages):
                 self._tell(update, asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -178,6 +179,10 @@ class LiveSession:
         self._round.take_fit(job())
         return Update(fitted=True).joined(self._rank())
 
+    def first(self) -> AbstractContextManager[None]:
+        """Return a context in which the background waits: somebody waits for what is done in it."""
+        return self._worker.paused()
+
     def refit_later(self) -> None:
         """Fit the head from scratch in the background; `poll` takes it over."""
         self._begin_fit()
@@ -277,7 +282,7 @@ class LiveSession:
         return Update(labels=True, fitted=fitted, answered=True, round=number).joined(self._rank())
 
     def _begin_fit(self) -> None:
-        job = self._round.fit_job(lambda: self._worker.stopped)
+        job = self._round.fit_job(self._worker.stopping)
         if job is not None:
             self._since_fit = 0
             self._worker.give(self._fitting, job)
@@ -289,7 +294,7 @@ class LiveSession:
     def _segment(self) -> None:
         if self._worker.busy(_SEGMENT):
             return
-        job = self._round.segment_job(self._watch.answers, lambda: self._worker.stopped)
+        job = self._round.segment_job(self._watch.answers, self._worker.stopping)
         if job is not None:
             self._worker.give(_SEGMENT, job)
             if not self._background:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +40,25 @@ class Worker:
         self._running: str | None = None
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self.stopped = False
+        self._free = threading.Event()
+        self._free.set()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True) if background else None
         if self._thread is not None:
             self._thread.start()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the job wait at its next step: what somebody waits for comes first."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+    def stopping(self) -> bool:
+        """Wait while paused, and return whether to end; jobs call this before each step."""
+        self._free.wait()
+        return self.stopped
 
     def give(self, name: str, job: Callable[[], Any]) -> None:
         """Give a job.
@@ -74,7 +91,7 @@ class Worker:
             return None
 
     def stop(self) -> None:
-        """Begin no further job, and wait for the one that runs, which looks at ``stopped``."""
+        """Begin no further job, and wait for the one that runs, which looks at `stopping`."""
         with self._wake:
             self.stopped = True
             self._jobs.clear()

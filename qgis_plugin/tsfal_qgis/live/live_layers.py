@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsCoordinateTransform, QgsDataProvider, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.core import Qgis, QgsDataProvider, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.gui import QgsMapCanvas
 
 from ..layers.group import LayerGroup
@@ -94,8 +94,7 @@ class LiveLayers:
 
     def _visible(self, scene: Scene) -> QgsRectangle:
         transform = to_canvas(self._canvas, scene_crs(scene))
-        reverse = QgsCoordinateTransform.ReverseTransform
-        box = transform.transformBoundingBox(self._canvas.extent(), reverse)
+        box = transform.transformBoundingBox(self._canvas.extent(), Qgis.TransformDirection.Reverse)
         corners = scene.outline()
         columns, rows = [x for x, _ in corners], [y for _, y in corners]
         return box.intersect(QgsRectangle(min(columns), min(rows), max(columns), max(rows)))
