@@ -180,7 +180,7 @@ class LiveSession:
         return Update(fitted=True).joined(self._rank())
 
     def first(self) -> AbstractContextManager[None]:
-        """Return a context in which the background waits: somebody waits for what is done in it."""
+        """Return a context in which the background waits."""
         return self._worker.paused()
 
     def refit_later(self) -> None:
@@ -206,11 +206,7 @@ class LiveSession:
         return found[:count]
 
     def ask(self, count: int, near: tuple[str, Window] | None = None) -> list[Query]:
-        """Make new queries for the present model, and add them to the round's.
-
-        Args:
-            count: number of queries.
-            near: as `next`.
+        """Make new queries for the present model, and add them to the round's; arguments as `next`.
 
         Returns:
             The queries, best first; none as long as the background makes the segments of the scenes.
@@ -233,11 +229,7 @@ class LiveSession:
         return self._round.map(scene, window)
 
     def write(self, view: LiveMap) -> Path:
-        """Write a map for a program that shows it; the session removes it when twelve more were written.
-
-        Args:
-            view: of `map`.
-        """
+        """Write a map of `map` for a program that shows it; it goes when twelve more were written."""
         path = self._views.next()
         view.write(path, self.scene(view.scene))
         return path
