@@ -100,9 +100,8 @@ def measure(root: Path, answers: int, view: int) -> None:
         session.refit()
         refit = time.perf_counter() - begun
         cells = session.state()["cells"]
-    print(
-        f"open {opened:.2f} s; fit from scratch, {len(seconds['total'])} answers, {cells} cells: {refit:.2f} s"
-    )
+    count = len(seconds["total"])
+    print(f"open {opened:.2f} s; fit from scratch, {count} answers, {cells} cells: {refit:.2f} s")
     print("| step | median (s) | 95 % (s) |\n|---|---:|---:|")
     for name, values in seconds.items():
         print(f"| {name} | {np.median(values):.3f} | {np.quantile(values, 0.95):.3f} |")

@@ -96,8 +96,9 @@ def test_an_answer_is_told_after_it_is_saved_and_events_change_queue_and_line(
 def test_the_query_that_is_looked_at_is_not_withdrawn(following, session):
     session.next()
     current = session.current.qid
-    session.settle([current])
+    following._settle([current, session.queue.queries[4].qid])
     assert session.queue.status(current) == "open"
+    assert session.queue.status(session.queue.queries[4].qid) == "settled"
 
 
 def test_the_map_changes_its_file_and_nothing_else(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsPointXY
@@ -227,20 +227,6 @@ class Session(QObject):
         self._fill_queue()
         self.moved.emit()
 
-    def add_queries(self) -> None:
-        """Read the queries that the live session has added to the round."""
-        self.layers.queries.reload()
-        self.statuses.add(self._own_queries())
-
-    def reorder(self, qids: list[str]) -> None:
-        """Answer the open queries in another order from now on; the current one stays."""
-        self.queue.reorder(qids)
-
-    def settle(self, qids: Iterable[str]) -> None:
-        """Withdraw queries that other answers settled, except the one that is looked at."""
-        current = self.current.qid if self.current else None
-        self.statuses.settle(qid for qid in qids if qid != current)
-
     def refresh(self) -> None:
         """Read the labels and decisions that other annotators have saved since the last call."""
         self.statuses.refresh()
@@ -287,9 +273,10 @@ class Session(QObject):
         self.statuses.update([query.qid] if query else [])
 
     def _fill_queue(self) -> None:
-        self.statuses.start_round(self._own_queries())
+        self.statuses.start_round(self.own_queries())
 
-    def _own_queries(self) -> list[Query]:
+    def own_queries(self) -> list[Query]:
+        """Read the round's queries that this annotator answers."""
         number = self.workspace.round
         assignments = self.workspace.assignments(number) if number >= 0 and not self.workspace.store else {}
         return assigned_queries(self.layers.queries.read(), assignments, self.author)

@@ -66,7 +66,7 @@ class Following(QObject):
             self.begin()
         elif not on:
             self.engine.stop()
-            self._session.settle(())
+            self._settle([])
             self.described.emit(tr("The live session is off."))
 
     def begin(self) -> None:
@@ -125,12 +125,18 @@ class Following(QObject):
 
     def _queue_changed(self, values: dict[str, Any]) -> None:
         if values.get("added"):
-            self._session.add_queries()
-        self._session.reorder([str(qid) for qid in values.get("order", [])])
-        self._session.settle([str(qid) for qid in values.get("settled", [])])
+            self._session.layers.queries.reload()
+            self._session.statuses.add(self._session.own_queries())
+        self._session.queue.reorder(str(qid) for qid in values.get("order", []))
+        self._settle([str(qid) for qid in values.get("settled", [])])
         new = len(values.get("newly_settled", []))
         if new:
             self.settled.emit(new)
+
+    def _settle(self, qids: list[str]) -> None:
+        """Withdraw queries, except the one that is looked at."""
+        current = self._session.current
+        self._session.statuses.settle(qid for qid in qids if current is None or qid != current.qid)
 
     def _score_changed(self, values: dict[str, Any]) -> None:
         answers, accuracy, error = (values.get(name) for name in ("answers", "accuracy", "error"))
