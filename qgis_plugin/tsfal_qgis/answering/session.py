@@ -236,13 +236,10 @@ class Session(QObject):
         return self.store.save()
 
     def attempt(self, act: Callable[[], object]) -> bool:
-        """Make a change of the store; if it is rejected, say why.
+        """Make a change of the store; if it is rejected, say why and return False.
 
         Args:
             act: makes the change.
-
-        Returns:
-            False if it was rejected.
         """
         try:
             act()
