@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings
+from qgis.core import QgsApplication, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTranslator
 from qgis.PyQt.QtGui import QIcon
 
@@ -13,7 +13,7 @@ from .answering.answering import Answering
 from .answering.session import Session
 from .compat import QAction, tr
 from .engine.protocol import STOPPED
-from .layers.styling import style_raster
+from .layers.exported_maps import show_maps
 from .live.following import Following
 from .live.live_panel import LivePanel
 from .panel.dock import Step, TsfalDock
@@ -280,20 +280,8 @@ class TsfalPlugin(QObject):
     def _exported(self, result: dict[str, Any]) -> None:
         if self.session is None:
             return
-        project = QgsProject.instance()
-        group = self.session.layers.group
-        maps = group.findGroup("Maps") or self.session.layers.group_below_labels("Maps")
-        paths = result.get("maps", [])
-        for path in paths:
-            for node in maps.findLayers():
-                if node.layer() is not None and node.layer().source() == path:
-                    project.removeMapLayer(node.layerId())
-            layer = QgsRasterLayer(path, Path(path).stem)
-            if layer.isValid():
-                style_raster(layer, "prediction", self.session.workspace.classes)
-                layer.setOpacity(1)
-                project.addMapLayer(layer, False)
-                maps.addLayer(layer).setExpanded(False)
+        paths = [str(path) for path in result.get("maps", [])]
+        show_maps(self.session.layers, paths)
         self.dock.go_to(Step.EXPORT)
         self.dock.show_message(tr("{count} maps are written and shown.").format(count=len(paths)), Owner.RUN)
 
