@@ -47,9 +47,8 @@ class TsfalPlugin(QObject):
         self.dock: TsfalDock | None = None
         self.following: Following | None = None
         self._opening: Workspace | None = None
-        self._creation: tuple[str, list[str]] | None = (
-            None  # folder, arguments; until its first round is there
-        )
+        # Folder and arguments, until the first round is there.
+        self._creation: tuple[str, list[str]] | None = None
         self._translator: QTranslator | None = None
         self._install_translator()
 
@@ -246,7 +245,7 @@ class TsfalPlugin(QObject):
         self.live.begin(Following.enabled())
         self.following.described.connect(self.live.text.setText)
         self.following.estimated.connect(self.live.show_estimates)
-        self.following.settled.connect(self._show_settled)
+        self.following.settled.connect(self.dock.show_message)
         if Following.enabled():
             self.following.begin()
 
@@ -254,10 +253,6 @@ class TsfalPlugin(QObject):
         if self.following is not None:
             self.following.end()
             self.following = None
-
-    def _show_settled(self, count: int) -> None:
-        text = tr("{count} queries are settled by your answers; undo takes the last answer back.")
-        self.dock.show_message(text.format(count=count), Owner.ANSWER)
 
     def _round_done(self, root: Path) -> None:
         if self.session is None or self.session.workspace.root != root:

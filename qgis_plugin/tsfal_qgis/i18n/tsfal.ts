@@ -952,7 +952,7 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../plugin.py" />
+      <location filename="../live/following.py" />
       <source>{count} queries are settled by your answers; undo takes the last answer back.</source>
       <translation type="unfinished" />
     </message>

@@ -31,7 +31,7 @@ class Following(QObject):
 
     described = pyqtSignal(str)
     estimated = pyqtSignal(list, list)
-    settled = pyqtSignal(int)
+    settled = pyqtSignal(str)
 
     def __init__(self, session: Session, canvas: QgsMapCanvas) -> None:
         super().__init__()
@@ -131,7 +131,8 @@ class Following(QObject):
         self._settle([str(qid) for qid in values.get("settled", [])])
         new = len(values.get("newly_settled", []))
         if new:
-            self.settled.emit(new)
+            text = tr("{count} queries are settled by your answers; undo takes the last answer back.")
+            self.settled.emit(text.format(count=new))
 
     def _settle(self, qids: list[str]) -> None:
         """Withdraw queries, except the one that is looked at."""
