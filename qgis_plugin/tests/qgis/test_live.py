@@ -78,7 +78,7 @@ def test_an_answer_is_told_after_it_is_saved_and_events_change_queue_and_line(
     session.next()
     session.answer(session.workspace.classes[0].id)
     assert len(engine_view(folder)["labels"]) == 1
-    wait(qtbot, lambda: counts and counts[0].startswith("2 queries"))
+    wait(qtbot, lambda: bool(counts) and counts[0].startswith("2 queries"))
     assert {message["do"] for message in heard(said)} == {"look", "answer"}
     assert session.queue.status(queries[4]) == "settled"
     wait(qtbot, lambda: any("84" in line for line in lines))
