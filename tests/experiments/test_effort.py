@@ -22,7 +22,7 @@ CHANGES = {
     "export.window": 256,
     "classes": CLASSES,
 }
-ROWS = ("ours", "random points", FULL)
+ROWS = ("ours", "random points", "live", FULL)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def measured(tmp_path_factory):
 
 def test_each_round_ends_at_its_answers(measured):
     request, points = measured
-    for name in ("ours", "random points"):
+    for name in ("ours", "random points", "live"):
         own = [point for point in points if point.mode == name]
         # Drawn polygons of one question count one by one.
         assert [point.answers for point in own] == pytest.approx([8, 16], abs=1)

@@ -41,6 +41,7 @@ from tsfal_geo.config import parse_set
     type=click.IntRange(1),
     help="Number of trainings at a time; default: one for each GPU, one without a GPU.",
 )
+@click.option("--live", is_flag=True, help="Also run the row of effort that a live session plays.")
 @click.option("--quick", is_flag=True, help="Use a tiny synthetic dataset and tiny networks, as a test.")
 @config_options
 def command(
@@ -52,6 +53,7 @@ def command(
     answers: str | None,
     shares: str | None,
     workers: int | None,
+    live: bool,
     quick: bool,
     config_path: Path | None,
     settings: tuple[str, ...],
@@ -77,7 +79,10 @@ def command(
                 "effort needs --data FOLDER: training scenes in train/ or in the folder itself, scenes to "
                 "report on in test/ or val/"
             )
-        return _effort(source, out, range(seeds or 5), _names(rows), answers, changes, reporter)
+        numbers = range(seeds or 5)
+        return _effort(source, out, numbers, _names(rows), answers, changes, reporter, live=live)
+    if live:
+        raise click.UsageError(f"--live applies to effort alone, not to {name}")
     if answers:
         raise click.UsageError(f"--answers applies to effort alone, not to {name}")
     from tsfal_geo.experiments.run_table import TableRequest, run_table
@@ -101,14 +106,15 @@ def _effort(
     answers: str | None,
     changes: dict[str, Any],
     reporter: CommandReporter,
+    *,
+    live: bool,
 ) -> dict[str, Any]:
-    from tsfal_geo.experiments.effort import ANSWERS, EFFORT_ROWS, EffortRequest, run_effort
+    from tsfal_geo.experiments.effort import ANSWERS, DEFAULT_ROWS, LIVE, EffortRequest, run_effort
 
     out = out or Path("bench-effort")
     numbers = ANSWERS if answers is None else _numbers(answers)
-    points = run_effort(
-        EffortRequest(source, out, seeds, numbers, rows or list(EFFORT_ROWS), changes), reporter
-    )
+    chosen = [*(rows or DEFAULT_ROWS), *([LIVE] if live else [])]
+    points = run_effort(EffortRequest(source, out, seeds, numbers, chosen, changes), reporter)
     reporter.finish()
     for kind in ("csv", "md"):
         reporter.artefact("table", out / f"table.{kind}")

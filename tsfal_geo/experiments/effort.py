@@ -14,6 +14,7 @@ from tsfal_geo.errors import ConfigError
 from tsfal_geo.experiments.ablation import slug
 from tsfal_geo.experiments.curves import CurvePoint, read_points
 from tsfal_geo.experiments.effort_table import FULL, write_effort
+from tsfal_geo.experiments.live_effort import answer_live
 from tsfal_geo.experiments.tables import Changes
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.loop import REACHED, create, simulate, train
@@ -23,6 +24,9 @@ from tsfal_geo.workspace.folder import FEATURES, WorkspaceFolder
 ANSWERS = (50, 100, 200, 500, 1000, 2000)
 """The numbers of answers that the table compares."""
 
+LIVE = "live"
+"""The row whose queries a live session chooses; otherwise it is as "ours"."""
+
 _LOOP = {"train.method": "instant", "data.labelled": 0.0, "active.oracle": True}
 
 EFFORT_ROWS: dict[str, dict[str, Any]] = {
@@ -31,10 +35,13 @@ EFFORT_ROWS: dict[str, dict[str, Any]] = {
     "random points": {"active.strategy": "random", "active.granularity": "pixels"},
     "entropy": {"active.strategy": "entropy"},
     "core-set": {"active.strategy": "coreset"},
+    LIVE: {},
     FULL: {"data.labelled": 1.0, "active.rounds": 0, "active.oracle": False},
 }
 """The rows' names and their configuration changes; all have the instant model."""
 
+DEFAULT_ROWS = tuple(name for name in EFFORT_ROWS if name != LIVE)
+"""The rows that are run where none are named: a live session fits after every tenth answer, for hours."""
 _FIRST_ROUND, _GROWTH = 50, 1.5
 
 
@@ -57,7 +64,7 @@ class EffortRequest:
     out: Path
     seeds: Sequence[int]
     answers: Sequence[int] = ANSWERS
-    rows: Sequence[str] = tuple(EFFORT_ROWS)
+    rows: Sequence[str] = DEFAULT_ROWS
     changes: Changes | None = None
 
 
@@ -121,7 +128,7 @@ def _run(own: Request, request: EffortRequest, name: str, reporter: Reporter) ->
     if name == FULL:
         train(own, reporter)
     else:
-        simulate(own, goals, reporter)
+        simulate(own, goals, reporter, answer_live if name == LIVE else None)
     if shared.exists():
         shutil.rmtree(features)
     else:

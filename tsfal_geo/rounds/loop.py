@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -74,13 +74,23 @@ def train(
         return _run(opened)
 
 
-def simulate(request: Request, answers: Sequence[int], reporter: Reporter | None = None) -> RoundResult:
+Answering = Callable[[RoundContext, Sequence[Query], LabelSnapshot], None]
+"""The answering of a round: the workspace, the round's queries, and what the store holds."""
+
+
+def simulate(
+    request: Request,
+    answers: Sequence[int],
+    reporter: Reporter | None = None,
+    answering: Answering | None = None,
+) -> RoundResult:
     """Play rounds that end at given numbers of an oracle's answers, for curves over a person's effort.
 
     Args:
         request: the workspace, which is made where there is none; its oracle answers.
         answers: of the annotators after each round, rising.
         reporter: takes lines, warnings and progress; None: nobody does.
+        answering: answers a round's queries, as far as its answers go; None: the oracle does, by rank.
 
     Returns:
         The last round, which has learnt all answers and asks nothing.
@@ -98,7 +108,7 @@ def simulate(request: Request, answers: Sequence[int], reporter: Reporter | None
             if number:
                 # Without effect where the answers were given before a stop.
                 asked = context.store.read_queries(number - 1)
-                _let_oracle_answer(context, asked, snapshot)
+                (answering or _let_oracle_answer)(context, asked, snapshot)
                 snapshot = context.store.snapshot() if asked else snapshot
             given = measure_effort(snapshot, context.store.scenes).answers
             goal = next((goal for goal in answers if given < REACHED * goal), None)
