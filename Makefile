@@ -28,8 +28,9 @@ lint: setup  ## style, types and the order of the packages
 hooks: setup  ## run the checks of `lint` before each commit
 	$(BIN)/pre-commit install
 
-check-slow: setup system-test-deps  ## the tests that take minutes
+check-slow: setup system-test-deps  ## the tests that take minutes, and faults that the tests have to find
 	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore::DeprecationWarning tests/mutants.py
 
 bench: setup  ## measurements beside the peers, as tables
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done

@@ -39,3 +39,13 @@ def test_lambda_is_float32_also_under_autocast(dtype):
             DistanceWeights()(torch.rand(1, 256, dtype=dtype), torch.rand(1, 256, dtype=dtype)).dtype
             == torch.float32
         )
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_both_levels_decide_the_weights(level):
+    module = DistanceWeights(0.3)
+    torch.nn.init.normal_(module.layers[-1].weight, generator=torch.Generator().manual_seed(0))
+    pooled = [torch.ones(2, 256), torch.ones(2, 256)]
+    before = module(*pooled)
+    pooled[level] = -pooled[level]
+    assert ((module(*pooled) - before).abs() > 1e-3).all()

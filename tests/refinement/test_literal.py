@@ -59,7 +59,8 @@ def test_a_lone_class_wins_every_vote_and_no_labels_give_none(make_town):
     mask = town.truth != 1
     manual = torch.where(mask, 255, town.truth).to(torch.uint8)
     assert (vote(town, mask, manual).refined[mask] == 1).all()
-    guarded = vote(town, mask, manual, LITERAL.model_copy(update={"every_vote": False}))
+    own = torch.ones_like(town.truth)
+    guarded = vote(town, mask, manual, LITERAL.model_copy(update={"every_vote": False}), own)
     assert (guarded.refined[mask] == 255).all() and guarded.disagree[mask].all()
     nothing = vote(town, mask, town.empty())
     assert (nothing.refined == 255).all() and torch.equal(nothing.disagree, mask)

@@ -101,3 +101,10 @@ def test_an_image_without_anything():
     found = support(NOTHING, NOTHING, conf=torch.zeros(NOTHING.shape))
     assert counts(found.for_means) == {}
     assert not found.available.any()
+
+
+def test_with_manual_alone_reliable_cells_help_nothing():
+    manual, pseudo = cells((0, 3)), cells((1, 97))
+    found = support(manual, pseudo, support="manual")
+    assert torch.equal(found.for_covariance, manual.flatten())
+    assert torch.equal(found.for_means, manual.flatten())

@@ -152,7 +152,7 @@ def test_a_strategy_that_the_instant_model_does_not_follow_is_refused(scenes, tm
     assert {query.reason for query in open_workspace(tmp_path / "ws").queries()} == {"random"}
 
 
-@pytest.mark.parametrize("strategy", ["entropy", "coreset"])
+@pytest.mark.parametrize("strategy", ["entropy", pytest.param("coreset", marks=pytest.mark.slow)])
 def test_other_strategies_ask_points(scenes, tmp_path, strategy):
     folder, config = scenes
     points = load_config(None, {"active.strategy": strategy, "active.granularity": "pixels"}, config)

@@ -48,3 +48,20 @@ def test_rescaled_donor_keeps_canvas_and_alignment(scale):
         agrees = (moved[0] > 0) == (moved_label == 1)
         assert agrees[inside].float().mean() > 0.9
     assert len(placed) > 3 or scale == 1.0
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_the_branch_pastes_rare_classes_onto_the_configured_share(
+    make_config, make_module, make_data, batch_of, probability
+):
+    config = make_config(tsf={"copy_paste_probability": probability})
+    data = make_data(config)
+    branch = make_module(config, data).branch
+    views = branch.views(batch_of(data)["labelled"])
+    pasted = [branch.paste(views, np.random.default_rng(seed)) for seed in range(4)]
+    changed = torch.stack([each.labels != views.labels for each in pasted])
+    assert branch.tail == (1, 2) and bool(changed.any()) == (probability == 1)
+    for each, where in zip(pasted, changed, strict=True):
+        assert (each.labels[where] > 0).all()
+        new_pixels = (each.images != views.images).any(1)
+        assert new_pixels[where].all() and bool(new_pixels.any()) >= bool(where.any())
