@@ -44,6 +44,7 @@ CASES = {
     "assess design": ("--workspace NET --map TOWN/labels/east.tif --minimum 2 --to anna", "result"),
     "assess report": ("--workspace NET --map TOWN/labels/east.tif --raster TOWN", "result"),
     "evaluate": ("--workspace NET --raster TOWN", "result"),
+    "report": ("--workspace WS --out OUT.html", "result"),
     "status": ("--workspace WS", "result"),
     "query": ("--workspace WS", "workspace"),
     "live": ("--workspace WS", "config"),

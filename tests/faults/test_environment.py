@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tsfal_geo.cli.environment import environment_fault
+from tsfal_geo.cli.process.environment import environment_fault
 from tsfal_geo.workspace.lock import engine_lock
 
 RAISING = """

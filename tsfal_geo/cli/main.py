@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import click
 
-from tsfal_geo.cli.environment import environment_fault, interrupted_by_sigterm
+from tsfal_geo.cli.process.environment import environment_fault, interrupted_by_sigterm
 from tsfal_geo.cli.remote import forbid_network
 from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.versions import __version__
@@ -21,6 +21,7 @@ _COMMANDS = {
     "export": "Write a map of each scene: a georeferenced GeoTIFF.",
     "assess": "Draw a reference sample; report accuracy and areas.",
     "evaluate": "Print IoU of each class and mIoU on label rasters.",
+    "report": "Write accuracy, areas, effort and pictures as one HTML file.",
     "status": "Show rounds, budget and the next step.",
     "query": "Select queries with the current model, without training.",
     "live": "Follow each answer with map, queries and accuracy.",

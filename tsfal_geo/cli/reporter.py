@@ -14,8 +14,8 @@ from typing import IO, Any, NamedTuple, Self
 
 import click
 
-from tsfal_geo.cli.environment import environment_fault
-from tsfal_geo.cli.starter import stop_with_starter
+from tsfal_geo.cli.process.environment import environment_fault
+from tsfal_geo.cli.process.starter import stop_with_starter
 from tsfal_geo.errors import Cancelled, UserError
 from tsfal_geo.figures import json_text
 from tsfal_geo.versions import __version__

@@ -247,6 +247,45 @@ class Workspace(Answering):
 
         return evaluate_folder(self.folder, Path(rasters), values, reporter or SilentReporter())
 
+    def report(
+        self,
+        path: PathLike | None = None,
+        *,
+        raster: PathLike | None = None,
+        compare: Sequence[PathLike] = (),
+        scenes: int = 6,
+        reporter: Reporter | None = None,
+    ) -> Path:
+        """Write accuracy, areas, confusion, effort and pictures as one HTML file, which needs no network.
+
+        Args:
+            path: of the file; None: ``maps/report.html`` in the workspace.
+            raster: folder of scenes with label rasters for the confusion; None: the validation scenes.
+            compare: other workspaces whose mIoU is drawn beside; one with a single round is a level line.
+            scenes: number of scenes with pictures, at most.
+            reporter: takes lines and progress; None: nobody does.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            UserError: no round is complete yet, or ``raster`` cannot be compared with the prediction.
+
+        Example:
+            >>> workspace.report("report.html").name
+            'report.html'
+        """
+        from tsfal_geo.project.report.page import write_report
+
+        return write_report(
+            self.folder,
+            self.folder.maps / "report.html" if path is None else Path(path),
+            reporter or SilentReporter(),
+            raster=None if raster is None else Path(raster),
+            compare=[Path(other) for other in compare],
+            scenes=scenes,
+        )
+
     def status(self) -> WorkspaceStatus:
         """Read rounds, budget and open queries."""
         return read_status(self.folder)

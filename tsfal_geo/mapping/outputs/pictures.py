@@ -57,12 +57,11 @@ def save_preview(
         RasterError: a raster that cannot be read.
     """
     scene = scenes[index]
-    scale = min(1.0, side / max(scene.shape))
-    shape = max(1, round(scene.height * scale)), max(1, round(scene.width * scale))
-    panels = [("image", _picture(scene, bands, shape))]
+    shape = picture_shape(scene, side)
+    panels = [("image", scene_picture(scene, bands, shape))]
     if labels is not None:
-        panels.append(("truth", _colours(_decimated(labels, index, scene, shape), classes)))
-    panels.append((caption, _colours(_prediction(prediction, shape, classes), classes)))
+        panels.append(("truth", label_picture(labels, index, scene, shape, classes)))
+    panels.append((caption, class_picture(prediction, shape, classes)[0]))
     canvas = _compose(panels, classes)
     with replace_file(path) as temporary:
         canvas.save(temporary, optimize=True)
@@ -91,7 +90,31 @@ def write_png(path: Path, class_map: Path, classes: ClassMap) -> None:
         picture.save(temporary, transparency=IGNORE)
 
 
-def _picture(scene: Scene, bands: Sequence[int] | None, shape: tuple[int, int]) -> NDArray[np.uint8]:
+def picture_shape(scene: Scene, side: int) -> tuple[int, int]:
+    """Return height and width of a scene's picture.
+
+    Args:
+        scene: the scene.
+        side: pixels of the picture's longer side, at most.
+    """
+    scale = min(1.0, side / max(scene.shape))
+    return max(1, round(scene.height * scale)), max(1, round(scene.width * scale))
+
+
+def scene_picture(scene: Scene, bands: Sequence[int] | None, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Draw an orthophoto, stretched, black without data.
+
+    Args:
+        scene: the scene.
+        bands: 1-based bands to show as red, green, blue; None: the first three (or one, grey).
+        shape: height and width of the picture.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        RasterError: the orthophoto cannot be read.
+    """
     chosen = list(bands or scene.spectral)[:3]
     if len(chosen) < 3:
         chosen = chosen[:1]
@@ -102,6 +125,47 @@ def _picture(scene: Scene, bands: Sequence[int] | None, shape: tuple[int, int]) 
     for channel in range(3):
         image[..., channel] = _stretched(values[min(channel, len(chosen) - 1)], valid)
     return image
+
+
+def label_picture(
+    labels: LabelReader, index: int, scene: Scene, shape: tuple[int, int], classes: ClassMap
+) -> NDArray[np.uint8]:
+    """Draw label rasters in the classes' colours, black without a label.
+
+    Args:
+        labels: the label rasters.
+        index: position of the scene among them.
+        scene: the scene.
+        shape: height and width of the picture.
+        classes: the class map.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        RasterError: a label raster cannot be read.
+    """
+    return _colours(_decimated(labels, index, scene, shape), classes)
+
+
+def class_picture(
+    path: Path, shape: tuple[int, int], classes: ClassMap
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw a class map in the classes' colours, black without a class.
+
+    Args:
+        path: raster of class ids, nodata 255.
+        shape: height and width of the picture.
+        classes: the class map.
+
+    Returns:
+        (height, width, 3) uint8, and (height, width, 1) bool: True where there is a class.
+
+    Raises:
+        RasterError: the class map cannot be read.
+    """
+    index = _prediction(path, shape, classes)
+    return _colours(index, classes), (index != IGNORE)[..., None]
 
 
 def _stretched(band: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""The process that a command runs in: faults of its machine, signals, and the program that started it."""
