@@ -103,6 +103,11 @@ def _window(_context: click.Context, _parameter: click.Parameter, value: str | N
     help="Side of the prediction windows in pixels, or `scene` to predict whole scenes; default: "
     "export.window in the workspace's tsfal.yaml.",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "pytorch", "openvino", "onnx"]),
+    help="Runtime of windows on a CPU; default: export.backend in the workspace's tsfal.yaml.",
+)
 @click.option("--onnx", is_flag=True, help="Also write model.onnx, for the QGIS plugin Deepness and others.")
 @click.option(
     "--augment",
@@ -140,6 +145,7 @@ def command(
     preview: bool,
     mosaic: str | None,
     window: int | str | None,
+    backend: str | None,
     onnx: bool,
     augment: bool,
     workers: int | None,
@@ -161,7 +167,7 @@ def command(
     layers = tuple(layer for layer, chosen in flags.items() if chosen)
     options = ExportOptions(
         layers, augment, polygons, min_area, png, preview, mosaic, onnx, workers, scheduler, shard, window,
-        network_only, aoi and aoi.resolve(), crs,
+        network_only, aoi and aoi.resolve(), crs, backend,
     )  # fmt: skip
     if sum(value is not None for value in (workers, scheduler, shard)) > 1:
         raise click.UsageError("--workers, --scheduler and --shard exclude each other")

@@ -307,3 +307,13 @@ class ExportConfig(Frozen):
         ge=1,
         description="windows a batch; null: chosen by the device; halved if memory runs out",
     )
+    backend: Literal["auto", "pytorch", "openvino", "onnx"] = Field(
+        "auto",
+        description="runtime of windows on a CPU; auto: PyTorch for small folders, else OpenVINO if it is "
+        "installed, else ONNX Runtime where PyTorch has no bfloat16",
+    )
+
+    @property
+    def side(self) -> int | None:
+        """Side of a prediction window in pixels; None: the network's own, or the scene as one image."""
+        return None if self.window == "scene" else self.window

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.data.normalise import Normaliser
+from tsfal_geo.inference.backends import PYTORCH, Converted, convert, runtime_name
 from tsfal_geo.inference.compute import Compute, choose_compute, is_out_of_memory
 from tsfal_geo.inference.folding import fold_decoder, fold_segmenter
-from tsfal_geo.inference.outputs import ERROR, PROBABILITIES, PredictFn, to_device
+from tsfal_geo.inference.outputs import ERROR, PROBABILITIES, PredictFn, StrideLayers, to_device
 from tsfal_geo.inference.rows.model import RowModel, row_model
 from tsfal_geo.models.emd import ErrorMaskDecoder
 from tsfal_geo.models.io import ModelCard, load_model
@@ -35,6 +36,7 @@ class Network:
         batch: windows at a time that suit the device.
         error_threshold: of the decoder's probability; None without a decoder.
         rows: the same network on a scene as one image; None where it only works on windows.
+        runtime: the runtime that computes windows, for people.
     """
 
     predict: PredictFn
@@ -43,6 +45,7 @@ class Network:
     batch: int = _BATCH_CPU
     error_threshold: float | None = None
     rows: RowModel | None = None
+    runtime: str = runtime_name(PYTORCH, None)
 
     @property
     def channels(self) -> dict[str, int]:
@@ -52,7 +55,13 @@ class Network:
 
 
 def open_network(
-    folder: Path, compute: Compute | None = None, *, errors: bool = False, augment: bool = False
+    folder: Path,
+    compute: Compute | None = None,
+    *,
+    errors: bool = False,
+    augment: bool = False,
+    backend: str = PYTORCH,
+    window: int | None = None,
 ) -> Network:
     """Load the model of a folder.
 
@@ -62,26 +71,39 @@ def open_network(
         errors: whether to load the error mask decoder too, if the model has a trained one.
         augment: whether to average over the eight flips and quarter turns of each window, which takes eight
             times as long; such a network has no ``rows``.
+        backend: runtime of windows on a CPU, of `choose_backend`; PyTorch computes what it cannot convert.
+        window: pixels a side of the windows to come, for which the network is converted; None: of its chips.
 
     Returns:
         The network, in eval mode on the device.
 
     Raises:
         WeightsError: a file is missing or damaged.
+        UserError: the runtime is not installed.
     """
     compute = compute or choose_compute()
     segmenter, card = load_model(folder)
     decoder, threshold = load_error_decoder(folder, len(card.classes)) if errors else (None, None)
     normaliser = Normaliser(Normalisation.from_dict(card.normalisation))
-    predict = make_predict_fn(segmenter, normaliser, compute, decoder)
+    converted = None
+    if backend != PYTORCH and compute.device.type == "cpu":
+        layers = StrideLayers(segmenter.eval(), decoder).eval()
+        converted = convert(layers, card.in_channels, window or card.chip_size, backend, compute)
+    failed = backend if backend != PYTORCH and converted is None else None
+    runtime = runtime_name(PYTORCH, compute.dtype, failed) if converted is None else converted.name
+    predict = make_predict_fn(segmenter, normaliser, compute, decoder, converted)
     rows = None if augment else row_model(segmenter, normaliser, compute, card.chip_size, decoder)
     predict = halve_on_memory_error(average_orientations(predict) if augment else predict)
     batch = _BATCH_GPU if compute.device.type == "cuda" else _BATCH_CPU
-    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows)
+    return Network(predict, card, ClassMap.from_specs(card.classes), batch, threshold, rows, runtime)
 
 
 def make_predict_fn(
-    segmenter: Segmenter, normaliser: Normaliser, compute: Compute, decoder: ErrorMaskDecoder | None = None
+    segmenter: Segmenter,
+    normaliser: Normaliser,
+    compute: Compute,
+    decoder: ErrorMaskDecoder | None = None,
+    converted: Converted | None = None,
 ) -> PredictFn:
     """Make a ``predict_fn`` of a network: layer ``probabilities`` at stride 4.
 
@@ -90,6 +112,7 @@ def make_predict_fn(
         normaliser: the training's; moved to the device.
         compute: device and number type.
         decoder: error mask decoder; with one, there is a layer ``error`` of its probabilities too.
+        converted: computes windows of its size in place of PyTorch; None: nothing does.
 
     Returns:
         The function; its layers are float32.
@@ -98,24 +121,24 @@ def make_predict_fn(
     if compute.folds_norms:
         segmenter = fold_segmenter(segmenter, compute.dtype)
         decoder = None if decoder is None else fold_decoder(decoder, compute.dtype)
-    network: nn.Module = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    segmenter = segmenter.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normaliser = normaliser.to(compute.device)
     if decoder is not None:
         decoder = decoder.eval().to(compute.device)
+    network = StrideLayers(segmenter, decoder)
+    names = (PROBABILITIES,) if decoder is None else (PROBABILITIES, ERROR)
 
     def predict(batch: dict[str, Tensor]) -> Mapping[str, Tensor]:
         moved = {name: to_device(tensor, compute.device) for name, tensor in batch.items()}
-        images = normaliser(moved).contiguous(memory_format=torch.channels_last)
+        images = normaliser(moved)
+        if converted is not None and tuple(images.shape[-2:]) == converted.size:
+            return dict(zip(names, converted(images), strict=True))
+        images = images.contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
             torch.autocast(compute.device.type, compute.dtype, enabled=compute.dtype is not None),
         ):
-            output = network(images, features=decoder is not None)
-            layers = {PROBABILITIES: output.logits.float().softmax(1)}
-            if decoder is not None:
-                logits = decoder(output.f1, output.f2, layers[PROBABILITIES])
-                layers[ERROR] = logits.float().sigmoid()
-        return layers
+            return dict(zip(names, network(images), strict=True))
 
     return predict
 

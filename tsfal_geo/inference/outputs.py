@@ -58,6 +58,36 @@ class OutputLayers(nn.Module):
         return tuple(upsample(layer, Segmenter.LOGIT_STRIDE, size) for layer in layers)
 
 
+class StrideLayers(nn.Module):
+    """The same layers at stride 4, as windows are blended; each network runs by its own forward pass."""
+
+    def __init__(self, segmenter: Segmenter, decoder: ErrorMaskDecoder | None) -> None:
+        """Take the networks; their weights are shared, not copied.
+
+        Args:
+            segmenter: gives probabilities and the two taps of features.
+            decoder: gives errors from these; None: no such layer.
+        """
+        super().__init__()
+        self.segmenter, self.decoder = segmenter, decoder
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the layers.
+
+        Args:
+            x: (N, B, h, w) normalised images.
+
+        Returns:
+            Probabilities (N, C, h / 4, w / 4) and, with a decoder, errors (N, 1, h / 4, w / 4), float32.
+        """
+        output = self.segmenter(x, features=self.decoder is not None)
+        probabilities = output.logits.float().softmax(1)
+        if self.decoder is None:
+            return (probabilities,)
+        logits = self.decoder(output.f1, output.f2, probabilities)
+        return probabilities, logits.float().sigmoid()
+
+
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy a tensor to a device, without waiting for a GPU.
 

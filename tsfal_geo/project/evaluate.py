@@ -90,19 +90,23 @@ def score(workspace: WorkspaceFolder, scenes: list[Scene], classes: ClassMap, re
     """
     from tsfal_geo.assess.metrics import Confusion
     from tsfal_geo.assess.prediction import compare_scene
+    from tsfal_geo.inference.backends import choose_backend
+    from tsfal_geo.inference.compute import choose_compute
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
     from tsfal_geo.mapping.scene import settings_for
     from tsfal_geo.raster.comparison import differences
     from tsfal_geo.raster.label_reader import FolderLabels
 
-    network = open_network(workspace.current_model())
+    export = workspace.config.export
+    backend = choose_backend(export, choose_compute(), sum(scene.height * scene.width for scene in scenes))
+    network = open_network(workspace.current_model(), backend=backend, window=export.side)
     first = workspace.scenes[0]
     reader = open_scenes(scenes, network.card, first.dtype, first.radiometry)
     for line in differences(scenes, first, network.card.bands):
         reporter.warning(line)
     labels = FolderLabels(scenes, classes)
-    settings = settings_for(network, workspace.config.export, workspace.config.plar.confidence)
+    settings = settings_for(network, export, workspace.config.plar.confidence)
     confusion = Confusion(len(network.classes))
     for index, scene in enumerate(scenes):
         compare_scene(

@@ -46,6 +46,7 @@ class ExportOptions:
         network_only: leave out labels and votes, so that the maps show the network's prediction everywhere.
         aoi: vector file with the area to map; None: the workspace's, if it has one.
         crs: CRS of orthophotos that have a place but declare no CRS; None: as in training.
+        backend: ``auto``, ``pytorch``, ``openvino`` or ``onnx``; None: as the workspace is configured.
     """
 
     layers: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class ExportOptions:
     network_only: bool = False
     aoi: Path | None = None
     crs: str | None = None
+    backend: str | None = None
 
     def products(self, out: Path) -> Products:
         """List the files that are written.
@@ -104,6 +106,8 @@ def export_maps(
         UserError: no model, or scenes that are not as the training scenes.
     """
     from tsfal_geo.config import load_config
+    from tsfal_geo.inference.backends import PYTORCH, choose_backend
+    from tsfal_geo.inference.compute import choose_compute
     from tsfal_geo.inference.network import open_network
     from tsfal_geo.mapping.compatibility import open_scenes
     from tsfal_geo.mapping.outputs.blocks import MappingJob
@@ -126,14 +130,23 @@ def export_maps(
         require_extra("onnx", "onnx", "--onnx")
         require_extra("onnxscript", "onnx", "--onnx")
     folder = workspace.current_model()
-    network = open_network(folder, errors="error_mask" in options.layers, augment=options.augment)
+    config = workspace.config
+    given = {"export.window": options.window, "export.backend": options.backend}
+    if overrides := {key: value for key, value in given.items() if value is not None}:
+        config = load_config(base=config, overrides=overrides)
+    backend = choose_backend(config.export, choose_compute(), sum(s.height * s.width for s in scenes))
+    network = open_network(
+        folder,
+        errors="error_mask" in options.layers,
+        augment=options.augment,
+        # Processes that share the work convert the network themselves.
+        backend=PYTORCH if options.in_blocks else backend,
+        window=config.export.side,
+    )
     first = workspace.scenes[0]
     reader = open_scenes(scenes, network.card, first.dtype, first.radiometry)
     for line in differences(scenes, first, network.card.bands):
         reporter.warning(line)
-    config = workspace.config
-    if options.window is not None:
-        config = load_config(base=config, overrides={"export.window": options.window})
     settings = settings_for(network, config.export, config.plar.confidence, options.layers)
     onnx = None
     if options.onnx:
@@ -141,7 +154,16 @@ def export_maps(
             reporter, "onnx", str(out), lambda: write_onnx(workspace, folder, out / ONNX, settings.overlap)
         )
     jobs = [
-        MappingJob(folder, scene, first.dtype, out, settings, options.augment, trained=first.radiometry)
+        MappingJob(
+            folder,
+            scene,
+            first.dtype,
+            out,
+            settings,
+            options.augment,
+            trained=first.radiometry,
+            backend=backend,
+        )
         for scene in scenes
     ]
     overlays = {} if options.network_only else _overlays(workspace, scenes, reporter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,11 +174,15 @@ class Workspace(Answering):
             >>> workspace.predict(image).classes.shape
             (160, 200)
         """
+        from tsfal_geo.inference.backends import choose_backend
+        from tsfal_geo.inference.compute import choose_compute
         from tsfal_geo.inference.network import open_network
         from tsfal_geo.mapping.scene import settings_for
         from tsfal_geo.project.predict import predict_array
 
-        network = open_network(self.folder.current_model())
+        pixels = prod(np.shape(image)[-2:])
+        backend = choose_backend(self.config.export, choose_compute(), pixels)
+        network = open_network(self.folder.current_model(), backend=backend, window=self.config.export.side)
         return predict_array(
             image,
             network,

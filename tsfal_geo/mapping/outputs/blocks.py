@@ -22,6 +22,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from tsfal_geo.atomic import replace_file
+from tsfal_geo.inference.backends import PYTORCH
 from tsfal_geo.inference.network import Network, open_network
 from tsfal_geo.mapping.compatibility import open_scenes
 from tsfal_geo.mapping.outputs.rasters import (
@@ -29,6 +30,7 @@ from tsfal_geo.mapping.outputs.rasters import (
     SceneMap,
     layer_writer,
     map_paths,
+    map_tags,
     raster_layers,
     write_styles,
 )
@@ -59,6 +61,7 @@ class MappingJob:
         threads: threads of the network in a process; None: PyTorch's choice.
         side: pixels a side of a block, a multiple of ``BLOCK``.
         trained: declarations of the training scenes' numbers; None: not recorded.
+        backend: runtime of the network, of `choose_backend`.
     """
 
     model: Path
@@ -70,6 +73,7 @@ class MappingJob:
     threads: int | None = None
     side: int = SIDE
     trained: Radiometry | None = None
+    backend: str = PYTORCH
 
     def __post_init__(self) -> None:
         if self.side % BLOCK:
@@ -82,6 +86,7 @@ class MappingJob:
         inputs = {
             "settings": {**asdict(self.settings), "batch": None},
             "augment": self.augment,
+            "backend": self.backend,
             "side": self.side,
             "grid": [self.scene.shape, list(self.scene.grid.affine)],
             "area": self.scene.area.hex() if self.scene.area else None,
@@ -187,7 +192,11 @@ def _write(job: MappingJob, files: SceneMap, overlay: LabelOverlay | None) -> No
     network, _ = _opened(job)
     grid = job.scene.grid
     with ExitStack() as stack:
-        writers = {CLASSES: stack.enter_context(class_writer(files.classes, grid, network.classes))}
+        writers = {
+            CLASSES: stack.enter_context(
+                class_writer(files.classes, grid, network.classes, tags=map_tags(network, job.settings))
+            )
+        }
         for layer, path in files.layers.items():
             writer = layer_writer(path, job.scene, layer, network.classes)
             writers[layer] = stack.enter_context(writer)
@@ -221,9 +230,25 @@ def _predict(
 
 @lru_cache(maxsize=1)
 def _opened(job: MappingJob) -> tuple[Network, SceneReader]:
+    errors = "error_mask" in job.settings.layers
+    changed = (job.model / WEIGHTS_NAME).stat().st_mtime_ns
+    network = _network(job.model, changed, errors, job.augment, job.backend, job.settings.window, job.threads)
+    return network, open_scenes([job.scene], network.card, job.dtype, job.trained)
+
+
+@lru_cache(maxsize=1)
+def _network(
+    model: Path,
+    changed: int,
+    errors: bool,
+    augment: bool,
+    backend: str,
+    window: int | None,
+    threads: int | None,
+) -> Network:
+    """Open the network once for the jobs of all scenes, since a conversion takes seconds."""
     import torch
 
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
-    network = open_network(job.model, errors="error_mask" in job.settings.layers, augment=job.augment)
-    return network, open_scenes([job.scene], network.card, job.dtype, job.trained)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return open_network(model, errors=errors, augment=augment, backend=backend, window=window)

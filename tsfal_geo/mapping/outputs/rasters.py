@@ -120,8 +120,10 @@ def export_scene(
     """
     scene = reader.scenes[scene_index]
     files = map_paths(out, scene, settings.layers)
+    tags = map_tags(network, settings)
     with ExitStack() as stack:
-        sinks = {CLASSES: _open(stack, class_writer(files.classes, scene.grid, network.classes), scene)}
+        writer = class_writer(files.classes, scene.grid, network.classes, tags=tags)
+        sinks = {CLASSES: _open(stack, writer, scene)}
         for layer, path in files.layers.items():
             sinks[layer] = _open(stack, layer_writer(path, scene, layer, network.classes), scene)
 
@@ -163,6 +165,17 @@ def raster_layers(
     if "source" in layers:
         found["source"] = np.where(rows.valid, np.uint8(NETWORK), np.uint8(IGNORE))
     return {layer: found[layer] for layer in layers}
+
+
+def map_tags(network: Network, settings: Settings) -> dict[str, str]:
+    """Compile the tags of a class map: the runtime that computed it.
+
+    Args:
+        network: the model.
+        settings: of the prediction.
+    """
+    # A scene in one piece runs through the rows, which are PyTorch's.
+    return {} if settings.window is None else {"TSFAL_RUNTIME": network.runtime}
 
 
 def layer_writer(path: Path, scene: Scene, layer: str, classes: ClassMap) -> RasterWriter:
