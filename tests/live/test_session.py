@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 
@@ -170,6 +171,23 @@ def test_a_session_goes_on_with_a_round_that_a_training_completes(root):
         assert update.round == 1 == session.round
         assert session.ranking.order
         assert session.map("s0").classes.shape == (160, 200)
+
+
+@pytest.mark.parametrize("network", ["mean", "instant"])
+def test_the_features_of_a_trained_network_move_over_without_a_jump(root, network):
+    with LiveSession(root) as session:
+        answer_all(session)
+    train(Request(root, root.parent / "scenes", None, load_config(None, SETTINGS)), QuietReporter())
+    path = root / "rounds" / "001" / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "network": network}))
+    with LiveSession(root) as session:
+        # The encoder is the frozen one in truth: its features, computed anew, are the same.
+        assert (root / "features" / "tuned" / "s0.npy").is_file() == (network == "mean")
+        queries = {query.qid for query in session._round.context.store.open_queries(1)}
+        assert set(session.ranking.order) | session.ranking.settled == queries
+        found = session.map("s0")
+    with rasterio.open(root / "rounds" / "001" / "s0" / "prediction.tif") as source:
+        assert (source.read(1) == found.classes).mean() > 0.9
 
 
 def test_in_the_background_the_fit_comes_with_a_poll(root):

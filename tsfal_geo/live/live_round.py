@@ -21,7 +21,7 @@ from tsfal_geo.raster.layer_crs import to_pixels
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.rounds.context import RoundContext, open_context
-from tsfal_geo.rounds.instant.cells import open_cells
+from tsfal_geo.rounds.instant.cells import CachedCells, open_cells, tuned_cells
 from tsfal_geo.rounds.instant.past_questions import keep_traits, read_asked
 from tsfal_geo.workspace.folder import WorkspaceFolder
 
@@ -35,6 +35,7 @@ class LiveRound:
     Args:
         context: the workspace.
         number: of the round.
+        cells: of its scenes; None: those of the frozen encoder.
 
     Attributes:
         number: of the round.
@@ -44,10 +45,10 @@ class LiveRound:
         ranking: of the open ones.
     """
 
-    def __init__(self, context: RoundContext, number: int) -> None:
+    def __init__(self, context: RoundContext, number: int, cells: CachedCells | None = None) -> None:
         self.number, self.context = number, context
         # Sample and seed are the next round's, so that a fit from scratch is the one that it would make.
-        self._cells = open_cells(context, number + 1)
+        self._cells = cells or open_cells(context, number + 1)
         self.model = LiveModel(context, self._cells, context.config.train.seed + number + 1)
         self.queue = QueryQueue(context.inputs.scenes, self._cells.cache)
         self.queue.add(context.store.read_queries(number))
@@ -230,6 +231,28 @@ class LiveRound:
         centre = to_pixels(query.geometry.centroid, self.scene(scene))
         in_rows = window.y <= centre.y < window.y + window.height
         return bool(in_rows and window.x <= centre.x < window.x + window.width)
+
+
+def move_job(own: LiveRound, snapshot: LabelSnapshot, stopped: Callable[[], bool]) -> LiveRound | None:
+    """Open a round once more, on the features of the network that it trained; for another thread.
+
+    Args:
+        own: the round, on the features of the frozen encoder.
+        snapshot: of the store.
+        stopped: tells that the session has ended.
+
+    Returns:
+        The round with a head fitted on the new features; None where it trained no encoder.
+    """
+    cells = tuned_cells(own.context, own.number, stopped)
+    if cells is None:
+        return None
+    moved = LiveRound(own.context, own.number, cells)
+    moved.take(snapshot, follow=False)
+    job = moved.fit_job(stopped)
+    if job is not None:
+        moved.take_fit(job())
+    return moved
 
 
 def open_round(root: Path, reporter: Reporter) -> LiveRound:

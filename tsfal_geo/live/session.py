@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from shapely import MultiPolygon, Polygon
@@ -13,7 +12,7 @@ from shapely import MultiPolygon, Polygon
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.live.candidates import Candidates
 from tsfal_geo.live.engine import Fit, LiveModel
-from tsfal_geo.live.live_round import open_round
+from tsfal_geo.live.live_round import LiveRound, move_job, open_round
 from tsfal_geo.live.queue import Ranking
 from tsfal_geo.live.store_watch import StoreWatch
 from tsfal_geo.live.updates import Progress, Update
@@ -25,7 +24,7 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.reporting import Reporter, SilentReporter
 from tsfal_geo.workspace.folder import LIVE, WorkspaceFolder
 
-_SEGMENT = "segment"
+_SEGMENT, _MOVE = "segment", "move"
 _STABLE, _STABLE_ANSWERS = 0.02, 50
 
 
@@ -67,18 +66,12 @@ class LiveSession:
         self._open()
         self._worker = Worker(background=background)
         self._views = ViewFolder(self.root / LIVE)
-        self._begin_fit()
-        self._collect()
-        self._rank()
-        if background:
-            self._segment()
+        self._begin()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -154,6 +147,7 @@ class LiveSession:
         snapshot = self._watch.changed()
         if snapshot is None:
             return Update()
+        self._snapshot = snapshot
         labels = self._round.take(snapshot)
         fitted = False
         if labels:
@@ -164,7 +158,7 @@ class LiveSession:
         return Update(labels=labels, fitted=fitted, answered=True).joined(self._rank())
 
     def poll(self) -> Update:
-        """Take over what the background has finished, and look whether the stores changed."""
+        """Take over what the background has finished, and read the stores where they changed."""
         update = self.sync()
         fitted = self._collect()
         self._round.queue.read_some()
@@ -260,17 +254,26 @@ class LiveSession:
         self._watch = StoreWatch(self._round.context.store)
         snapshot = self._watch.changed()
         assert snapshot is not None
+        self._snapshot = snapshot
         # The first step of an optimiser takes seconds, which the background has.
         self._round.take(snapshot, follow=False)
+
+    def _begin(self) -> bool:
+        """Fit, and move to the features of the round's own network; return whether there was a fit."""
+        self._begin_fit()
+        own, snapshot, stopping = self._round, self._snapshot, self._worker.stopping
+        self._worker.give(_MOVE, lambda: move_job(own, snapshot, stopping))
+        fitted = self._collect()
+        self._rank()
+        if self._background:
+            self._segment()
+        return fitted
 
     def _follow_round(self, number: int) -> Update:
         """Open the workspace anew: a training has completed a round meanwhile."""
         self._round.close()
         self._open()
-        self._begin_fit()
-        fitted = self._collect()
-        if self._background:
-            self._segment()
+        fitted = self._begin()
         return Update(labels=True, fitted=fitted, answered=True, round=number).joined(self._rank())
 
     def _begin_fit(self) -> None:
@@ -305,6 +308,12 @@ class LiveSession:
                     fitted = True
             elif isinstance(done.result, Candidates):
                 self._round.take_candidates(done.result)
+            elif isinstance(done.result, LiveRound) and done.result.number == self.round:
+                # Queries, labels and people's order of work are the same; only the features are better.
+                self._round.close()
+                self._round = done.result
+                self._round.take(self._snapshot)
+                fitted = True
         return fitted
 
     def _rank(self) -> Update:

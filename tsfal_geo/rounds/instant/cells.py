@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsfal_geo.classes import IGNORE
-from tsfal_geo.errors import LabelError
+from tsfal_geo.errors import Cancelled, LabelError
 from tsfal_geo.instant.blocks import BLOCK
 from tsfal_geo.instant.cells import CellCache, cell_shape
 from tsfal_geo.instant.classifier import LabelledCells
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tsfal_geo.models.segmenter import Segmenter
 
 _SAMPLE = 20_000
+WEIGHTS_NAME = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,40 @@ def open_cells(context: RoundContext, number: int, segmenter: Segmenter | None =
     if cache.missing():
         fill_cells(context, cache, segmenter or network_of(context), inputs.reader, "reading features")
     return CachedCells(cache, _sample(cache, inputs.scenes, config.train.seed + number))
+
+
+def tuned_cells(context: RoundContext, number: int, stop: Callable[[], bool]) -> CachedCells | None:
+    """Compute the cells of the network that a round trained; minutes, where they are not cached.
+
+    Args:
+        context: the workspace.
+        number: of the round.
+        stop: looked at after each block.
+
+    Returns:
+        The cells; None where the round's map is that of the frozen encoder.
+
+    Raises:
+        Cancelled: asked to stop; what was computed is kept.
+    """
+    inputs, workspace = context.inputs, context.workspace
+    if workspace.metrics(number).get("network") in (None, "instant"):
+        return None
+    folder = workspace.round_dir(number)
+    stat = (folder / WEIGHTS_NAME).stat()
+    key = f"{cache_key(context)} {stat.st_size} {stat.st_mtime_ns}"
+    cache = CellCache(workspace.features / "tuned", key, inputs.scenes)
+    if cache.missing():
+        from tsfal_geo.instant.extract import FeatureExtractor
+        from tsfal_geo.models.io import load_model
+
+        def tell(_share: float) -> None:
+            if stop():
+                raise Cancelled
+
+        segmenter, _ = load_model(folder)
+        cache.fill(FeatureExtractor(segmenter, inputs.normalisation, inputs.reader), tell)
+    return CachedCells(cache, _sample(cache, inputs.scenes, context.config.train.seed + number + 1))
 
 
 def network_of(context: RoundContext) -> Segmenter:
