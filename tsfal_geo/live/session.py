@@ -125,8 +125,8 @@ class LiveSession:
 
     def skip(self, author: str, query: Query, *, unsure: bool = False) -> Update:
         """Leave a query without a label; ``unsure``: the author looked and cannot tell."""
-        decision = Decision(query.qid, query.round, "unsure" if unsure else "skipped", author)
-        return self.add(author, [], [decision])
+        status = "unsure" if unsure else "skipped"
+        return self.add(author, [], [Decision(query.qid, query.round, status, author)])
 
     def add(self, author: str, labels: Sequence[Label], decisions: Sequence[Decision] = ()) -> Update:
         """Commit labels anywhere and decisions to the author's store, then let everything follow.
@@ -166,8 +166,7 @@ class LiveSession:
 
     def refit(self) -> Update:
         """Fit the head from scratch now, as the next round would."""
-        job = self._round.fit_job(lambda: False)
-        if job is None:
+        if (job := self._round.fit_job(lambda: False)) is None:
             return Update()
         self._since_fit = 0
         self._round.take_fit(job())
@@ -277,8 +276,7 @@ class LiveSession:
         return Update(labels=True, fitted=fitted, answered=True, round=number).joined(self._rank())
 
     def _begin_fit(self) -> None:
-        job = self._round.fit_job(self._worker.stopping)
-        if job is not None:
+        if (job := self._round.fit_job(self._worker.stopping)) is not None:
             self._since_fit = 0
             self._worker.give(self._fitting, job)
 
