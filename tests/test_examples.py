@@ -84,3 +84,16 @@ def test_the_notebook_runs(pieces, tmp_path):
     pages = [output["data"].get("text/html", "") for output in shown if "data" in output]
     assert any("Round 1" in page for page in pages) and any("mIoU" in page for page in pages)
     assert any("image/png" in output.get("data", {}) for output in shown)
+
+
+@pytest.mark.slow
+def test_the_live_notebook_runs_and_ends_in_a_round(pieces, tmp_path):
+    notebook = nbformat.read(ROOT / "examples" / "live_session.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    (tmp_path / "sample_tiles").symlink_to(pieces / "sample_tiles")
+    done = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output for cell in done.cells for output in cell.get("outputs", ())]
+    texts = [output["data"].get("text/plain", "") for output in shown if "data" in output]
+    assert any("'accuracy': 0." in text for text in texts)
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    assert 0 < float(texts[-1]) < 0.5
