@@ -189,19 +189,16 @@ class TsfalPlugin(QObject):
         root = self.session.workspace.root
         self.runs.start(["train", "--workspace", str(root)], lambda _result: self._round_done(root))
 
-    def export(self, folder: str, confidence: bool) -> None:
+    def export(self, options: list[str]) -> None:
         """Write the map, and add it to the project.
 
         Args:
-            folder: folder of the maps; empty for that of the workspace.
-            confidence: True to write the confidence too.
+            options: of the command, as the page states them.
         """
         if self.session is None:
             self.dock.show_problem(tr("Open a workspace first."), Owner.FORM)
             return
-        arguments = ["export", "--workspace", str(self.session.workspace.root)]
-        arguments += ["--out", folder] if folder.strip() else []
-        arguments += ["--confidence"] if confidence else []
+        arguments = ["export", "--workspace", str(self.session.workspace.root), *options]
         if self.runs.start(arguments, self._exported):
             self.dock.go_to(Step.TRAIN)
 

@@ -8,6 +8,7 @@ from qgis.PyQt.QtGui import QIcon
 from .algs.base import ICON
 from .algs.evaluate import Evaluate
 from .algs.export import Export
+from .algs.export_labels import ExportLabels
 from .algs.import_labels import ImportLabels
 from .algs.query import Query
 from .algs.train import Train
@@ -26,5 +27,5 @@ class TsfalProvider(QgsProcessingProvider):
         return QIcon(ICON)
 
     def loadAlgorithms(self) -> None:  # noqa: D102
-        for algorithm in (Train, Query, Export, Evaluate, ImportLabels):
+        for algorithm in (Train, Query, Export, Evaluate, ImportLabels, ExportLabels):
             self.addAlgorithm(algorithm())

@@ -18,7 +18,7 @@ ANSWERS = {
     "query": {"round": 2, "status": "waiting"},
     "export": {"maps": ["/maps/town.tif"]},
     "evaluate": {"miou": 0.5, "accuracy": 0.75, "iou": {"tree": 0.5}},
-    "labels": {"labels": 3, "kept": "/ws/labels/import-1.gpkg"},
+    "labels": {"labels": 3, "kept": "/ws/labels/import-1.gpkg", "files": ["/out/labels.gpkg"]},
 }
 ENGINE = """#!/usr/bin/python3
 import json, sys
@@ -58,7 +58,7 @@ def run(provider, name, **values):
 
 def test_every_command_is_there_with_help_and_icon(provider):
     assert sorted(a.name() for a in provider.algorithms()) == [
-        "evaluate", "export", "importlabels", "query", "train",
+        "evaluate", "export", "exportlabels", "importlabels", "query", "train",
     ]  # fmt: skip
     for algorithm in provider.algorithms():
         assert algorithm.displayName() and len(algorithm.shortHelpString()) > 40
@@ -105,6 +105,14 @@ def test_export(provider, command):
     ]  # fmt: skip
     assert outputs == {"OUTPUT": "/maps", "MAPS": ["/maps/town.tif"]}
     assert list(context.layersToLoadOnCompletion()) == ["/maps/town.tif"]
+    run(
+        provider, "export", WORKSPACE="/ws", OUTPUT="/maps", MOSAIC="vrt", AREA="/x/area.gpkg", PREVIEW=True,
+        NETWORK_ONLY=True, WORKERS=2,
+    )  # fmt: skip
+    assert command() == [
+        "export", "--workspace=/ws", "--out=/maps", "--mosaic=vrt", "--aoi=/x/area.gpkg", "--workers=2",
+        "--preview", "--network-only", "--json",
+    ]  # fmt: skip
     _, context = run(provider, "export", WORKSPACE="/ws", OUTPUT="/maps")
     assert command() == ["export", "--workspace=/ws", "--out=/maps", "--json"]
     assert not context.layersToLoadOnCompletion()
@@ -116,6 +124,16 @@ def test_evaluate_keeps_all_scores_in_a_file(provider, command, tmp_path):
     assert command() == ["evaluate", "--workspace=/ws", "--raster=/test", "--json"]
     assert (outputs["MIOU"], outputs["ACCURACY"], outputs["OUTPUT"]) == (0.5, 0.75, str(path))
     assert json.loads(path.read_text()) == ANSWERS["evaluate"]
+
+
+def test_export_labels(provider, command):
+    outputs, _ = run(provider, "exportlabels", WORKSPACE="/ws", OUTPUT="/out/labels.gpkg", ROUND=0)
+    assert command() == [
+        "labels", "export", "/out/labels.gpkg", "--workspace=/ws", "--round=0", "--json",
+    ]  # fmt: skip
+    assert outputs == {"OUTPUT": "/out/labels.gpkg", "FILES": "/out/labels.gpkg"}
+    run(provider, "exportlabels", WORKSPACE="/ws", OUTPUT="/out/labels.geojson")
+    assert command() == ["labels", "export", "/out/labels.geojson", "--workspace=/ws", "--json"]
 
 
 def test_import_labels(provider, command):

@@ -4,6 +4,11 @@
   <context>
     <name>Tsfal</name>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>25 pixels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../panel/contact_sheet.py" />
       <source>A click or the space bar takes a query out. One undo takes back the sheet.</source>
       <translation type="unfinished" />
@@ -55,12 +60,17 @@
     </message>
     <message>
       <location filename="../algs/export.py" />
-      <source>Also write polygons, in this format</source>
+      <source>Also write all maps as one</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
-      <source>Also write the confidence</source>
+      <location filename="../algs/export.py" />
+      <source>Also write pictures with a legend</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/export.py" />
+      <source>Also write polygons, in this format</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -71,6 +81,11 @@
     <message>
       <location filename="../panel/pages.py" />
       <source>Answer queries</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/export_page.py" />
+      <source>Area of interest</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -144,6 +159,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>Confidence</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/train.py" />
       <source>Configuration (YAML)</source>
       <translation type="unfinished" />
@@ -174,6 +194,16 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>Entropy</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/export_page.py" />
+      <source>Error mask</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/evaluate.py" />
       <source>Evaluate</source>
       <translation type="unfinished" />
@@ -184,12 +214,17 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export_labels.py" />
+      <source>Export labels</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/export.py" />
       <source>Export map</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../panel/export_page.py" />
       <source>Export the map</source>
       <translation type="unfinished" />
     </message>
@@ -199,12 +234,18 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export_labels.py" />
       <location filename="../algs/import_labels.py" />
       <source>File of labels</source>
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
+      <location filename="../algs/export_labels.py" />
+      <source>Files</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/export_page.py" />
       <source>Folder</source>
       <translation type="unfinished" />
     </message>
@@ -244,8 +285,8 @@
       <translation type="unfinished" />
     </message>
     <message>
-      <location filename="../panel/pages.py" />
-      <source>If empty: the folder maps/ of the workspace.</source>
+      <location filename="../panel/export_page.py" />
+      <source>If empty: the folder maps/ of the workspace, its own orthophotos, and all of them.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -426,6 +467,16 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export.py" />
+      <source>Number of processes</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/export_page.py" />
+      <source>One map of all</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../plugin.py" />
       <source>Open a workspace first.</source>
       <translation type="unfinished" />
@@ -451,6 +502,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>Other orthophotos</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/evaluate.py" />
       <source>Overall accuracy</source>
       <translation type="unfinished" />
@@ -466,6 +522,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>Picture with legend</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../answering/answering.py" />
       <source>Polygon</source>
       <translation type="unfinished" />
@@ -476,6 +537,11 @@
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>Polygons</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/evaluate.py" />
       <source>Predicts every raster of a folder and compares it with its label raster, each pixel once. The outputs are the mean IoU and the overall accuracy. The JSON file also holds the IoU of each class and the confusion matrix.</source>
       <translation type="unfinished" />
@@ -483,6 +549,11 @@
     <message>
       <location filename="../answering/answering.py" />
       <source>Previous</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/export_page.py" />
+      <source>Probabilities</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -538,6 +609,11 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export_labels.py" />
+      <source>Round; empty: the labels of now</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/train.py" />
       <source>Rounds of queries</source>
       <translation type="unfinished" />
@@ -588,8 +664,18 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
+      <source>Smallest polygon</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/export.py" />
       <source>Smallest polygon in m²</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../panel/export_page.py" />
+      <source>Source of each class</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -650,6 +736,11 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../live/following.py" />
       <source>The live session is starting …</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/export.py" />
+      <source>The model's prediction everywhere, no labels</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -734,6 +825,11 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../algs/export.py" />
+      <source>Vector file with the area of interest</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <location filename="../algs/parameters.py" />
       <location filename="../panel/dock.py" />
       <location filename="../panel/start_page.py" />
@@ -743,6 +839,11 @@ Suggested class: {suggested}</source>
     <message>
       <location filename="../algs/query.py" />
       <source>Writes a new round of queries from the last round's model, without training.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <location filename="../algs/export_labels.py" />
+      <source>Writes the labels of all annotators to one file, as the next round would train on them; with a round, those that it trained on. The ending of the file decides its format.</source>
       <translation type="unfinished" />
     </message>
     <message>
@@ -867,6 +968,7 @@ Suggested class: {suggested}</source>
       <translation type="unfinished" />
     </message>
     <message>
+      <location filename="../panel/export_page.py" />
       <location filename="../panel/pages.py" />
       <source>none</source>
       <translation type="unfinished" />

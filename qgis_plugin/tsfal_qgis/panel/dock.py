@@ -22,13 +22,9 @@ from ..compat import tr
 from ..store.queries import DONE, OPEN, SKIPPED, UNSURE
 from ..store.workspace import Workspace
 from .compare_page import ComparePage, format_percent, format_score, miou_history
+from .export_page import ExportPage
 from .message_line import MessageLine, Owner
-from .pages import (
-    AnswerPage,
-    ExportPage,
-    LayersPage,
-    TrainPage,
-)
+from .pages import AnswerPage, LayersPage, TrainPage
 from .start_page import StartPage
 from .widgets import LineLabel, progress_bar
 

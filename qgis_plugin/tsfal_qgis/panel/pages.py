@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import (
-    QCheckBox,
     QGridLayout,
     QPlainTextEdit,
     QVBoxLayout,
@@ -16,7 +15,7 @@ from qgis.PyQt.QtWidgets import (
 from ..compat import tr
 from ..store.queries import Query
 from ..store.workspace import ClassInfo, Workspace
-from .widgets import ClassButtons, folder_field, form, progress_bar, push_button, text_label
+from .widgets import ClassButtons, progress_bar, push_button, text_label
 
 
 class Page(QWidget):
@@ -192,23 +191,3 @@ class TrainPage(Page):
             return
         text = tr("about {hours} h {minutes} min left")
         self.time_left.setText(text.format(hours=minutes // 60, minutes=minutes % 60))
-
-
-class ExportPage(Page):
-    """The export of the map."""
-
-    export_requested = pyqtSignal(str, bool)
-
-    def __init__(self) -> None:
-        super().__init__()
-        fields = form()
-        self.folder = folder_field("export_folder")
-        fields.addRow(tr("Folder"), self.folder)
-        self.confidence = QCheckBox(tr("Also write the confidence"))
-        export = push_button(tr("Export the map"), "export")
-        export.clicked.connect(
-            lambda: self.export_requested.emit(self.folder.filePath(), self.confidence.isChecked())
-        )
-        self.column.addLayout(fields)
-        self.add(text_label(tr("If empty: the folder maps/ of the workspace.")), self.confidence, export)
-        self.column.addStretch()
