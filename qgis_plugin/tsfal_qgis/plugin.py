@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsApplication, QgsProject, QgsSettings
-from qgis.PyQt.QtCore import QCoreApplication, QLocale, QObject, Qt, QTranslator
+from qgis.PyQt.QtCore import QCoreApplication, QObject, Qt, QTranslator
 from qgis.PyQt.QtGui import QIcon
 
 from .answering.answering import Answering
@@ -308,7 +308,7 @@ class TsfalPlugin(QObject):
             self.dock.close_workspace()
 
     def _install_translator(self) -> None:
-        path = _FOLDER / "i18n" / f"tsfal_{QLocale().name()[:2]}.qm"
+        path = _FOLDER / "i18n" / f"tsfal_{QgsApplication.locale()[:2]}.qm"
         if path.is_file():
             self._translator = QTranslator()
             self._translator.load(str(path))
