@@ -1,7 +1,7 @@
 """Collects the texts of the plugin into tsfal_qgis/i18n/tsfal.ts, for Qt Linguist.
 
-A translation is a copy of that file, such as tsfal_de.ts, filled in. This script keeps what is translated, marks
-new texts as unfinished, drops those that are gone, and compiles the files where Qt has lrelease.
+A translation is a copy of that file, such as tsfal_de.ts, filled in. This script keeps what is translated,
+marks new texts as unfinished, drops those that are gone, and compiles the files where Qt has lrelease.
 """
 
 import ast
