@@ -4,6 +4,7 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -290,3 +291,26 @@ def test_labels_of_a_store_export_with_their_authors(tmp_path, store, scenes):
     (path,) = export_labels(store.snapshot().labels, scenes, CLASSES, tmp_path / "out.gpkg")
     row = geopandas.read_file(path, layer="labels").iloc[0]
     assert (row["author"], row["qid"], row["class_name"], row["scene"]) == ("anna", "q1", "water", "town")
+
+
+@pytest.mark.parametrize("name", ["labels.gpkg", "labels.geojson"])
+def test_the_same_file_again_brings_nothing_and_a_longer_one_what_is_new(
+    tmp_path, store, scenes, labels, name
+):
+    def written(some):
+        done = []
+        for path in export_labels(some, scenes, store.classes, tmp_path / name):
+            layers = ("labels", "labels_epsg_32633") if path.suffix == ".gpkg" else (None,)
+            done += [import_labels(store, path, ImportOptions(layer=layer)) for layer in layers]
+        return done
+
+    first = written(labels[:-1])
+    assert sum(len(done.labels) for done in first) == len(labels) - 1
+    before = store.snapshot()
+    for done in written(labels[:-1]):
+        assert done.labels == () and done.kept == "" and done.known > 0
+    assert store.snapshot() == before
+    assert sum(len(done.labels) for done in written(labels)) == 1
+    # Another class of the same ground is another label.
+    other = next(int(number) for number in store.classes.ids if number != labels[0].class_id)
+    assert sum(len(done.labels) for done in written([replace(labels[0], class_id=other), *labels[1:]])) == 1

@@ -212,7 +212,8 @@ def test_a_foreign_column_of_scenes_can_be_set_aside_or_named(tmp_path, town, st
     data.to_file(tmp_path / "x.gpkg")
     assert not import_labels(store, tmp_path / "x.gpkg", ImportOptions()).labels
     for field in ("none", "tile", "TILE"):
-        assert len(import_labels(store, tmp_path / "x.gpkg", ImportOptions(scene_field=field)).labels) == 2
+        options = ImportOptions(scene_field=field, author=f"by {field}")
+        assert len(import_labels(store, tmp_path / "x.gpkg", options).labels) == 2
     with pytest.raises(LabelError, match="no column 'sheet'"):
         import_labels(store, tmp_path / "x.gpkg", ImportOptions(scene_field="sheet"))
 

@@ -88,15 +88,17 @@ def import_command(
     for issue in done.notes:
         reporter.say(f"Note: {issue}")
     left = f", {done.left_out} left out" if done.left_out else ""
+    left += f", {done.known} were there from an earlier import" if done.known else ""
     reporter.output(f"{len(done.labels)} labels imported{left}{f': {done.kept}' if done.kept else ''}")
     result = {
         "labels": len(done.labels),
         "left_out": done.left_out,
+        "known": done.known,
         "kept": done.kept,
         "rejected": [str(issue) for issue in done.rejected],
         "notes": [str(issue) for issue in done.notes],
     }
-    if not done.labels:
+    if not done.labels and not done.known:
         reporter.result(result)
         raise LabelError(f"{file}: none of its rows can be used")
     return result

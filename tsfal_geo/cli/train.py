@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import click
 
@@ -102,7 +102,7 @@ def command(
     if workspace is None:
         assert raster is not None
         workspace = Path(f"{raster.resolve().name}-tsfal")
-    if store and urlsplit(store).password:
+    if store and (urlsplit(store).password or "password" in parse_qs(urlsplit(store).query)):
         raise UserError("--store: found a password in the URL, which the workspace would keep; use ~/.pgpass")
     overrides = {**_start(start), **parse_set(settings), **_overrides(options)}
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import shapely
+
 from tsfal_geo.classes import ClassMap
 from tsfal_geo.errors import LabelError
 from tsfal_geo.geopackage.layers import LayerRows
@@ -14,7 +16,7 @@ from tsfal_geo.labels.exchange.class_columns import class_of, listed
 from tsfal_geo.labels.exchange.options import JSON, RASTER, SUFFIXES, ImportOptions
 from tsfal_geo.labels.exchange.vector import read_vector
 from tsfal_geo.labels.issues import Issue, Issues
-from tsfal_geo.labels.model import Label
+from tsfal_geo.labels.model import Label, stored_geometries
 from tsfal_geo.labels.store import LabelStore
 from tsfal_geo.labels.validation import ValidationContext, resolve_labels
 
@@ -24,11 +26,12 @@ class ImportResult:
     """The labels and issues of an import.
 
     Attributes:
-        labels: the labels, on their scenes.
+        labels: the new labels, on their scenes.
         left_out: number of rows that the mapping leaves out, or whose class is 255.
         rejected: rows that cannot be used, with the reason.
         notes: rows that were changed before use, with the change.
         kept: the file or batch that holds the labels; empty without labels.
+        known: number of labels that an earlier import brought already.
     """
 
     labels: tuple[Label, ...]
@@ -36,10 +39,13 @@ class ImportResult:
     rejected: tuple[Issue, ...]
     notes: tuple[Issue, ...]
     kept: str = ""
+    known: int = 0
 
 
 def import_labels(store: LabelStore, path: Path, options: ImportOptions) -> ImportResult:
     """Import a file's labels into a store: all that can be used or, on an error, nothing.
+
+    Labels that an earlier import brought and that still hold are not brought again.
 
     Args:
         store: the label store.
@@ -64,8 +70,29 @@ def import_labels(store: LabelStore, path: Path, options: ImportOptions) -> Impo
     labels = [
         replace(item, source="imported") for rows in found for item in resolve_labels(rows, context, issues)
     ]
-    kept = store.add_import(author, labels) if labels else ""
-    return ImportResult(tuple(labels), left_out, issues.rejected, issues.notes, kept)
+    new = _new(labels, store)
+    kept = store.add_import(author, new) if new else ""
+    known = len(labels) - len(new)
+    return ImportResult(tuple(new), left_out, issues.rejected, issues.notes, kept, known)
+
+
+def _new(labels: Sequence[Label], store: LabelStore) -> list[Label]:
+    """Return the labels that no earlier import brought; as many of equal ones as the file has more."""
+    there = Counter(_keys([item for item in store.snapshot().labels if item.source == "imported"], store))
+    new = []
+    for item, key in zip(labels, _keys(labels, store), strict=True):
+        if there[key]:
+            there[key] -= 1
+        else:
+            new.append(item)
+    return new
+
+
+def _keys(labels: Sequence[Label], store: LabelStore) -> list[tuple[str, int, str, bytes]]:
+    """Return scene, class, author and shape of labels, with shapes as a store holds them."""
+    shapes = shapely.normalize(shapely.set_precision(stored_geometries(labels, store.scenes), 1e-6))
+    bodies = shapely.to_wkb(shapes, byte_order=1, output_dimension=2).tolist()
+    return [(each.scene, each.class_id, each.author, body) for each, body in zip(labels, bodies, strict=True)]
 
 
 def _read(path: Path, store: LabelStore, options: ImportOptions, issues: Issues) -> list[LayerRows]:
