@@ -25,8 +25,8 @@ from tsfal_geo.rounds.instant.cells import CachedCells
 from tsfal_geo.rounds.instant.pieces import DOUBTFUL, Pieces, most_of, piece_query
 from tsfal_geo.rounds.instant.rasters import Band, cell_bands
 
-_MORE = 4
-"""Segments that are chosen for each that is wanted, since labels may have reached some."""
+_AS_A_ROUND = 100
+"""Segments among which the first ones are taken: few chosen alone lie where doubt is greatest."""
 
 
 class Candidates:
@@ -116,7 +116,7 @@ class Candidates:
             The queries, best first, and the traits of each.
         """
         found, places = self._open(near)
-        chosen = choose(found, count * _MORE, self._context.config.train.seed)
+        chosen = choose(found, max(_AS_A_ROUND, 4 * count), self._context.config.train.seed)
         trees = _trees(taken)
         queries: list[Query] = []
         traits: list[Traits] = []

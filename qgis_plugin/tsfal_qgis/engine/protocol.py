@@ -15,7 +15,8 @@ PROTOCOL = 1
 DONE, BUG, MISTAKE, DAMAGED, STOPPED = range(5)  # exit codes of the engine
 NOT_STARTED, DIED = -2, -1  # the plugin's own codes, for a process without exit code
 
-KINDS = ("hello", "progress", "log", "artefact", "query", "warning", "result", "error")
+LIVE_KINDS = ("changed", "queue", "score", "state")
+KINDS = ("hello", "progress", "log", "artefact", "query", "warning", *LIVE_KINDS, "result", "error")
 _ENVELOPE = ("event", "time")
 
 

@@ -18,7 +18,6 @@ from .live_layers import LiveLayers
 
 SETTING = "tsfal/live"
 _LOOK_MS = 120  # after the last movement of the view
-_METHODS = ("instant", "tsf")
 
 
 class Following(QObject):
@@ -72,8 +71,9 @@ class Following(QObject):
     def begin(self) -> None:
         """Start the engine's session where the workspace has features to go on from."""
         workspace = self._session.workspace
-        method = workspace.metrics[-1].get("method") if workspace.metrics else None
-        if workspace.round < 0 or method not in _METHODS:
+        last = workspace.metrics[-1] if workspace.metrics else {}
+        # A training of TSF that began from the instant model says which network makes its map.
+        if workspace.round < 0 or (last.get("method") != "instant" and "network" not in last):
             self.described.emit(tr("A live map needs a complete round of the method instant."))
             return
         self.described.emit(tr("The live session is starting …"))
