@@ -20,17 +20,16 @@ def watch_stdin():
 
 
 def live():
-    """Answer each message with the next line of a script: a list of events."""
-    script = Path(os.environ["TSFAL_FAKE_LIVE"])
+    """Answer the messages that a script expects, in its order, with its events; note all messages."""
+    path = Path(os.environ["TSFAL_FAKE_LIVE"])
+    script = [json.loads(line) for line in path.read_text().splitlines()]
     say("state", round=0, open=0, settled=0, cells=0, rule="head", fitting=False)
-    for line, events in zip(sys.stdin, script.read_text().splitlines()):
-        with script.with_suffix(".heard").open("a") as heard:
-            heard.write(line)
-        for event in json.loads(events):
-            print(json.dumps(event), flush=True)
     for line in sys.stdin:
-        with script.with_suffix(".heard").open("a") as heard:
+        with path.with_suffix(".heard").open("a") as heard:
             heard.write(line)
+        if script and script[0][0] == json.loads(line)["do"]:
+            for event in script.pop(0)[1]:
+                print(json.dumps(event), flush=True)
     say("result", round=0)
 
 
