@@ -14,7 +14,7 @@ from tsfal_geo.live.candidates import Candidates
 from tsfal_geo.live.engine import Fit, LiveModel
 from tsfal_geo.live.live_round import LiveRound, move_job, open_round
 from tsfal_geo.live.queue import Ranking
-from tsfal_geo.live.store_watch import StoreWatch
+from tsfal_geo.live.store_watch import RoundWatch, StoreWatch
 from tsfal_geo.live.updates import Progress, Update
 from tsfal_geo.live.view import LiveMap
 from tsfal_geo.live.view_folder import ViewFolder
@@ -22,7 +22,7 @@ from tsfal_geo.live.worker import Worker
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.raster.scene import Scene
 from tsfal_geo.reporting import Reporter, SilentReporter
-from tsfal_geo.workspace.folder import LIVE, WorkspaceFolder
+from tsfal_geo.workspace.folder import LIVE
 
 _SEGMENT, _MOVE = "segment", "move"
 _STABLE, _STABLE_ANSWERS = 0.02, 50
@@ -63,6 +63,7 @@ class LiveSession:
         self._reporter = reporter or SilentReporter()
         self._every, self._background = every, background
         self._since_fit = 0
+        self._rounds = RoundWatch(self.root)
         self._open()
         self._worker = Worker(background=background)
         self._views = ViewFolder(self.root / LIVE)
@@ -141,8 +142,7 @@ class LiveSession:
 
     def sync(self) -> Update:
         """Read the stores where they changed, and let model and queue follow."""
-        number, _ = WorkspaceFolder.read_progress(self.root)
-        if number != self._round.number:
+        if (number := self._rounds.number()) != self.round:
             return self._follow_round(number)
         snapshot = self._watch.changed()
         if snapshot is None:
