@@ -1,4 +1,4 @@
-"""What follows the labels step by step is what reading them from scratch gives."""
+"""State that follows the labels step by step equals the state that is read from scratch."""
 
 from __future__ import annotations
 

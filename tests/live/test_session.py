@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from tsfal_geo.geopackage.connection import writing
 from tsfal_geo.geopackage.layers import layer_names
 from tsfal_geo.labels.model import Label
 from tsfal_geo.live import judgement
+from tsfal_geo.live.candidates import Candidates
+from tsfal_geo.live.live_round import open_round
 from tsfal_geo.live.session import LiveSession
 from tsfal_geo.raster.chips import Window
 from tsfal_geo.rounds.loop import create, train
@@ -250,3 +253,58 @@ def test_a_view_beyond_the_scene_is_a_mistake_of_the_caller(root):
             session.map("s0", Window(0, 500, 0, 10, 10))
         with pytest.raises(WorkspaceError, match="no scene 's7'"):
             session.map("s7")
+
+
+def test_a_fit_for_the_features_of_before_is_dropped(root):
+    """A head of the frozen features on those of a trained encoder would map nonsense, without a word."""
+    with LiveSession(root) as session:
+        answer_all(session)
+        session.refit()
+        head, candidates = session.model.last, session._round.candidates
+        before = open_round(root, QuietReporter())
+        session._worker.give("fit", before, lambda: replace(head, answers=head.answers + 1))
+        made = Candidates(before.context, before._cells, None, before.model.labels, lambda: False)
+        session._worker.give("segment", before, lambda: made)
+        assert not session.poll().fitted
+        assert session.model.last is head and session._round.candidates is candidates
+        session._worker.give("fit", session._round, lambda: replace(head, answers=head.answers + 1))
+        assert session.poll().fitted
+        assert session.model.last is not head
+
+
+def test_what_the_machine_lacks_in_the_background_is_told_and_the_session_goes_on(root):
+    reporter = QuietReporter()
+    with LiveSession(root, reporter, background=True) as session:
+
+        def full():
+            raise WorkspaceError("features/tuned: need 3.1 GB, 0.2 GB are free; free some")
+
+        session._worker.give("move", session._round, full)
+        for _ in range(200):
+            session.poll()
+            if reporter.warnings:
+                break
+            time.sleep(0.05)
+        assert "3.1 GB" in reporter.warnings[0]
+        assert session.next(1)
+
+
+def test_a_session_without_a_thread_does_not_wait_for_itself(root):
+    with LiveSession(root, every=1) as session, session.first():
+        query = session.next(1)[0]
+        assert session.answer("anna", query, "dark").fitted
+
+
+def test_the_change_of_the_map_is_told_over_fifty_answers_and_older_fits_are_forgotten(root):
+    with LiveSession(root) as session:
+        answer_all(session)
+        session.refit()
+        model, fit = session.model, session.model.last
+        shown = [np.full_like(fit.predicted, value) for value in range(3)]
+        for answers, value in ((10, 0), (30, 0), (60, 1), (61, 2), (85, 2), (115, 1)):
+            model.take_fit(replace(fit, answers=answers, predicted=shown[value]))
+        # 115 − 50 = 65: the newest fit up to there has 61 answers.
+        assert model._past[0][0] == 61
+        assert model.changed_lately() == 1.0
+        model.take_fit(replace(fit, answers=116, predicted=shown[2]))
+        assert model.changed_lately() == 0.0

@@ -217,7 +217,7 @@ def test_wide_tables_are_reached_by_keyboard(page):
     assert next(iter(page.all("a")))["class"] == "skip"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="NOT COVERED: the report in a browser; apt-get install chromium")
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (390, "light")])
 def test_a_browser_shows_it(workspace, page, tmp_path, width, scheme):
     # Chromium has no window narrower than 500 pixels, so that the phone is a frame within one.

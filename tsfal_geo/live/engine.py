@@ -19,6 +19,8 @@ from tsfal_geo.live.view import Model
 from tsfal_geo.rounds.context import RoundContext
 from tsfal_geo.rounds.instant.cells import CachedCells
 
+LATELY = 50
+"""Answers over which the map's change is told."""
 _STEPS, _FIRST_STEPS = 24, 120
 """Steps after an answer, and after the first one, which has nothing to go on from."""
 
@@ -31,14 +33,14 @@ class Fit:
         number: of the change up to which its labels count.
         answers: that it was fitted on.
         classifier: the head.
-        predicted: (m,) class indices of the sample of all cells.
+        predicted: (m,) uint8 class indices of the sample of all cells.
         answerable: learnt from what was answered and skipped.
     """
 
     number: int
     answers: int
     classifier: CellClassifier
-    predicted: NDArray[np.int64]
+    predicted: NDArray[np.uint8]
     answerable: Answerable
 
 
@@ -66,7 +68,7 @@ class LiveModel:
         self.last: Fit | None = None
         self._classifier: CellClassifier | None = None
         self._judgement = Judgement()
-        self._fits: list[Fit] = []
+        self._past: list[tuple[int, NDArray[np.uint8]]] = []
         self._take(self.labels.begin())
 
     @property
@@ -119,7 +121,10 @@ class LiveModel:
         if not len(cells):
             return
         self.last, self._classifier = fit, fit.classifier
-        self._fits.append(fit)
+        self._past.append((fit.answers, fit.predicted))
+        # A session lasts for a day: of the fits before the last fifty answers only the newest is needed.
+        while len(self._past) > 1 and self._past[1][0] <= fit.answers - LATELY:
+            del self._past[0]
         if self.labels.number > fit.number:
             self._follow()
             return
@@ -131,19 +136,15 @@ class LiveModel:
         held = None if self.last is None else self.last.classifier.judged
         return None if held is None else score(held, self._context.inputs.classes.names)
 
-    def changed_lately(self, answers: int) -> float | None:
-        """Return the share of all cells whose class changed over the last answers.
-
-        Args:
-            answers: number of answers.
+    def changed_lately(self) -> float | None:
+        """Return the share of all cells whose class changed over the last fifty answers.
 
         Returns:
             0 to 1, of a sample of the cells; None where there were not as many answers between two fits.
         """
-        if self.last is None:
+        if self.last is None or not self._past or self._past[0][0] > self.last.answers - LATELY:
             return None
-        before = [fit for fit in self._fits if fit.answers <= self.last.answers - answers]
-        return float((before[-1].predicted != self.last.predicted).mean()) if before else None
+        return float((self._past[0][1] != self.last.predicted).mean())
 
     def _take(self, change: Change) -> bool:
         for sign, blocks in ((-1, change.gone), (1, change.come)):
@@ -181,6 +182,6 @@ class FitJob:
     def __call__(self) -> Fit:
         """Fit; seconds."""
         classifier = fit_classifier(self.cells, self.classes, self.seed, self.sample, self.stop)
-        predicted = classifier.probabilities(self.sample).argmax(1)
+        predicted = classifier.probabilities(self.sample).argmax(1).astype(np.uint8)
         answers = len(np.unique(self.cells.answers))
         return Fit(self.number, answers, classifier, predicted, Answerable(self.asked))

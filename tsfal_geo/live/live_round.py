@@ -43,6 +43,7 @@ class LiveRound:
         model: head, class means and judgement.
         queue: the round's queries.
         ranking: of the open ones.
+        candidates: segments of new queries; None until they are made.
     """
 
     def __init__(self, context: RoundContext, number: int, cells: CachedCells | None = None) -> None:
@@ -55,13 +56,13 @@ class LiveRound:
         self.ranking = Ranking()
         self._answerable = Answerable.unlearnt()
         self._asked = Asked.nothing()
-        self._candidates: Candidates | None = None
+        self.candidates: Candidates | None = None
         self._built = 0
 
     def close(self) -> None:
         """Remove the files of the segments."""
-        if self._candidates is not None:
-            self._candidates.close()
+        if self.candidates is not None:
+            self.candidates.close()
 
     def take(self, snapshot: LabelSnapshot, *, follow: bool = True) -> bool:
         """Let the model follow the labels that hold now.
@@ -119,7 +120,7 @@ class LiveRound:
             answers: number of answers of all people.
             stopped: tells that the session has ended.
         """
-        if self._candidates is not None and answers < _GROWTH * self._built + _FEW:
+        if self.candidates is not None and answers < _GROWTH * self._built + _FEW:
             return None
         self._built = answers
         context, cells, labels = self.context, self._cells, self.model.labels
@@ -133,7 +134,7 @@ class LiveRound:
             candidates: what a job made.
         """
         self.close()
-        self._candidates = candidates
+        self.candidates = candidates
 
     def ask(self, count: int, near: tuple[str, Window] | None) -> list[Query]:
         """Make new queries for the present model, and add them to the round's.
@@ -145,9 +146,9 @@ class LiveRound:
         Returns:
             The queries, best first; none as long as there are no segments.
         """
-        if self._candidates is None:
+        if self.candidates is None:
             return []
-        self._candidates.score(self.model.model, self._answerable)
+        self.candidates.score(self.model.model, self._answerable)
         window = None if near is None else replace(near[1], scene=self.position(near[0]))
         workspace, store = self.context.workspace, self.context.store
         try:
@@ -155,7 +156,7 @@ class LiveRound:
                 there = store.read_queries(self.number)
                 first = max((query.rank for query in there), default=0) + 1
                 prefix = workspace.query_prefix(self.number)
-                queries, traits = self._candidates.take(
+                queries, traits = self.candidates.take(
                     count,
                     self.number,
                     lambda nth: (f"{prefix}{first + nth:06d}", first + nth),

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from shapely import MultiPolygon, Polygon
 
+from tsfal_geo.errors import UserError
+from tsfal_geo.labels.answer import answer
 from tsfal_geo.labels.model import Decision, Label, Query
 from tsfal_geo.live.candidates import Candidates
 from tsfal_geo.live.engine import Fit, LiveModel
@@ -24,8 +26,8 @@ from tsfal_geo.raster.scene import Scene
 from tsfal_geo.reporting import Reporter, SilentReporter
 from tsfal_geo.workspace.folder import LIVE
 
-_SEGMENT, _MOVE = "segment", "move"
-_STABLE, _STABLE_ANSWERS = 0.02, 50
+_FIT, _SEGMENT, _MOVE = "fit", "segment", "move"
+_STABLE = 0.02
 
 
 class LiveSession:
@@ -114,14 +116,7 @@ class LiveSession:
         Raises:
             LabelError: a class that the workspace does not have, or not a valid polygon.
         """
-        label = Label(
-            scene=query.scene,
-            class_id=self._round.context.inputs.classes.id_of(class_),
-            geometry=query.geometry if geometry is None else geometry,
-            qid=query.qid,
-            round=query.round,
-            source="filled" if geometry is None else "drawn",
-        )
+        label = answer(query, author, self._round.context.inputs.classes.id_of(class_), geometry)
         return self.add(author, [label], [Decision(query.qid, query.round, "done", author)])
 
     def skip(self, author: str, query: Query, *, unsure: bool = False) -> Update:
@@ -233,7 +228,7 @@ class LiveSession:
 
     def progress(self) -> Progress:
         """Return the estimated accuracy, and how much the map still changes."""
-        changed = self.model.changed_lately(_STABLE_ANSWERS)
+        changed = self.model.changed_lately()
         enough = changed is not None and changed < _STABLE
         return Progress(self.model.score(), changed, self._watch.answers, enough)
 
@@ -245,7 +240,7 @@ class LiveSession:
             "settled": len(self.ranking.settled),
             "cells": int(self.model.statistics.counts.sum()),
             "rule": self.model.judgement.rule,
-            "fitting": self._worker.busy(self._fitting),
+            "fitting": self._worker.busy(_FIT),
         }
 
     def _open(self) -> None:
@@ -261,7 +256,7 @@ class LiveSession:
         """Fit, and move to the features of the round's own network; return whether there was a fit."""
         self._begin_fit()
         own, snapshot, stopping = self._round, self._snapshot, self._worker.stopping
-        self._worker.give(_MOVE, lambda: move_job(own, snapshot, stopping))
+        self._worker.give(_MOVE, own, lambda: move_job(own, snapshot, stopping))
         fitted = self._collect()
         self._rank()
         if self._background:
@@ -278,18 +273,14 @@ class LiveSession:
     def _begin_fit(self) -> None:
         if (job := self._round.fit_job(self._worker.stopping)) is not None:
             self._since_fit = 0
-            self._worker.give(self._fitting, job)
-
-    @property
-    def _fitting(self) -> str:
-        return f"fit {self.round}"
+            self._worker.give(_FIT, self._round, job)
 
     def _segment(self) -> None:
         if self._worker.busy(_SEGMENT):
             return
         job = self._round.segment_job(self._watch.answers, self._worker.stopping)
         if job is not None:
-            self._worker.give(_SEGMENT, job)
+            self._worker.give(_SEGMENT, self._round, job)
             if not self._background:
                 self._collect()
 
@@ -297,20 +288,26 @@ class LiveSession:
         """Take over the results of the worker; return whether there was a fit."""
         fitted = False
         while (done := self._worker.take()) is not None:
-            if done.error is not None:
+            if isinstance(done.error, UserError):
+                # Such as a full disk: the session goes on with what it has.
+                self._reporter.warning(str(done.error))
+            elif done.error is not None:
                 raise done.error
-            if isinstance(done.result, Fit):
-                # A fit of the round before may end after the next one began.
-                if done.name == self._fitting:
-                    self._round.take_fit(done.result)
-                    fitted = True
+            elif done.owner is not self._round:
+                # Made for the features or the labels of before: a head of those would map nonsense.
+                if isinstance(done.result, Candidates):
+                    done.result.close()
+            elif isinstance(done.result, Fit):
+                self._round.take_fit(done.result)
+                fitted = True
             elif isinstance(done.result, Candidates):
                 self._round.take_candidates(done.result)
-            elif isinstance(done.result, LiveRound) and done.result.number == self.round:
-                # Queries, labels and people's order of work are the same; only the features are better.
+            elif isinstance(done.result, LiveRound):
+                # Queries and labels are the same; only the features are those of the trained encoder.
                 self._round.close()
                 self._round = done.result
                 self._round.take(self._snapshot)
+                self._begin_fit()
                 fitted = True
         return fitted
 

@@ -16,11 +16,13 @@ class Done:
 
     Attributes:
         name: of the job.
+        owner: who gave it.
         result: what it returned; None after an error.
         error: what ended it, if anything did.
     """
 
     name: str
+    owner: object
     result: Any
     error: BaseException | None = None
 
@@ -36,7 +38,7 @@ class Worker:
 
     def __init__(self, *, background: bool) -> None:
         self._wake = threading.Condition()
-        self._jobs: dict[str, Callable[[], Any]] = {}
+        self._jobs: dict[str, tuple[object, Callable[[], Any]]] = {}
         self._running: str | None = None
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self.stopped = False
@@ -49,7 +51,9 @@ class Worker:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Let the job wait at its next step: what somebody waits for comes first."""
-        self._free.clear()
+        # Without a thread the job is what somebody waits for.
+        if self._thread is not None:
+            self._free.clear()
         try:
             yield
         finally:
@@ -60,18 +64,19 @@ class Worker:
         self._free.wait()
         return self.stopped
 
-    def give(self, name: str, job: Callable[[], Any]) -> None:
+    def give(self, name: str, owner: object, job: Callable[[], Any]) -> None:
         """Give a job.
 
         Args:
             name: of the job.
+            owner: who gives it; its result tells whose it is, however late it comes.
             job: called without arguments; its result comes back by `take`.
         """
         if self._thread is None:
-            self._done.put(Done(name, job()))
+            self._done.put(Done(name, owner, job()))
             return
         with self._wake:
-            self._jobs[name] = job
+            self._jobs[name] = (owner, job)
             self._wake.notify()
 
     def busy(self, name: str) -> bool:
@@ -106,12 +111,12 @@ class Worker:
                 if self.stopped:
                     return
                 name = next(iter(self._jobs))
-                job = self._jobs.pop(name)
+                owner, job = self._jobs.pop(name)
                 self._running = name
             try:
-                done = Done(name, job())
-            except Exception as error:  # a bug of the job belongs to whoever takes its result
-                done = Done(name, None, error)
+                done = Done(name, owner, job())
+            except Exception as error:  # raised again, or told, by whoever takes the result
+                done = Done(name, owner, None, error)
             with self._wake:
                 self._running = None
             if not self.stopped:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from shapely import MultiPolygon, Polygon
 
+from tsfal_geo.labels.answer import answer
 from tsfal_geo.labels.model import Decision, Query
-from tsfal_geo.project.queries import Queries, answer
+from tsfal_geo.project.queries import Queries
 from tsfal_geo.reporting import Reporter
 from tsfal_geo.workspace.folder import WorkspaceFolder
 

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from shapely import MultiPolygon, Polygon
-
-from tsfal_geo.labels.model import Label, Query
+from tsfal_geo.labels.model import Query
 from tsfal_geo.raster.layer_crs import scene_crs
 from tsfal_geo.raster.scene import Scene
 
@@ -68,26 +66,3 @@ class Queries(list[Query]):
         )
         more = f"<p>and {len(self) - _SHOWN} more</p>" if len(self) > _SHOWN else ""
         return f"<table><tr>{head}</tr>{rows}</table>{more}"
-
-
-def answer(query: Query, author: str, class_id: int, geometry: Polygon | MultiPolygon | None) -> Label:
-    """Make the label that answers a query.
-
-    Args:
-        query: the query.
-        author: who answers.
-        class_id: class id.
-        geometry: polygon of this class in the scene's CRS; None: the query's own.
-
-    Returns:
-        The label, with its time of creation.
-    """
-    return Label(
-        scene=query.scene,
-        class_id=class_id,
-        geometry=query.geometry if geometry is None else geometry,
-        qid=query.qid,
-        round=query.round,
-        author=author,
-        source="filled" if geometry is None else "drawn",
-    )

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tsfal_geo.models.segmenter import Segmenter
 
 _SAMPLE = 20_000
-WEIGHTS_NAME = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,14 @@ def tuned_cells(context: RoundContext, number: int, stop: Callable[[], bool]) ->
     inputs, workspace = context.inputs, context.workspace
     if workspace.metrics(number).get("network") in (None, "instant"):
         return None
+    from tsfal_geo.models.io import WEIGHTS_NAME, load_model
+
     folder = workspace.round_dir(number)
     stat = (folder / WEIGHTS_NAME).stat()
     key = f"{cache_key(context)} {stat.st_size} {stat.st_mtime_ns}"
     cache = CellCache(workspace.features / "tuned", key, inputs.scenes)
     if cache.missing():
         from tsfal_geo.instant.extract import FeatureExtractor
-        from tsfal_geo.models.io import load_model
 
         def tell(_share: float) -> None:
             if stop():
